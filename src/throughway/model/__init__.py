@@ -1,0 +1,1 @@
+"""Vocabulary of the whole house: frozen dataclasses and enums. Imports nothing of ours."""

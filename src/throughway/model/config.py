@@ -1,0 +1,146 @@
+"""Configuration of the daemons, validated; read from TOML by the daemons' ``settings``."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from throughway.model.policy import NRPTRule
+
+
+class AuthenticationMode(StrEnum):
+    """Whether the IP-HTTPS server asks clients for certificates ([MS-IPHTTPS] 3.2.1)."""
+
+    NONE = "none"
+    CERTIFICATES = "certificates"
+
+
+class ESPMode(StrEnum):
+    """Who encrypts: the kernel, or charon's kernel-libipsec."""
+
+    AUTO = "auto"
+    KERNEL = "kernel"
+    LIBIPSEC = "libipsec"
+
+
+class Revocation(StrEnum):
+    """How hard revocation of computer certificates is checked (strongSwan's words)."""
+
+    STRICT = "strict"
+    IFURI = "ifuri"
+    RELAXED = "relaxed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IPHTTPSServerConfig:
+    """The IP-HTTPS listener of a gateway."""
+
+    url: str
+    listen: tuple[tuple[str, int], ...]
+    certificate: Path
+    key: Path
+    prefix: str
+    """The /64 of the link; the gateway itself is its first address."""
+    authentication: AuthenticationMode = AuthenticationMode.NONE
+    client_ca: Path | None = None
+    interface: str = "iphttps0"
+    max_sessions: int = 2000
+    max_sessions_per_source: int = 64
+    max_addresses_per_session: int = 8
+    head_timeout: float = 10.0
+    """Seconds a peer has for TLS handshake and HTTP head together."""
+    client_to_client: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IPsecServerConfig:
+    """The two IPsec endpoints of a gateway."""
+
+    identity: str
+    certificate: Path
+    key: Path
+    ca: Path
+    infrastructure_endpoint: str
+    intranet_endpoint: str
+    infrastructure_prefixes: tuple[str, ...]
+    intranet_prefixes: tuple[str, ...]
+    revocation: Revocation = Revocation.RELAXED
+    esp: ESPMode = ESPMode.AUTO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Computer:
+    """A computer that may open the infrastructure tunnel."""
+
+    account: str
+    """The computer account, such as ``CLIENT1$``."""
+    identity: str
+    """The identity its certificate proves, such as ``client1.corp.example.com``."""
+    nt_hash: Path
+    """File with the account's NT hash: 32 hexadecimal digits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsersConfig:
+    """How users are authorised: by Kerberos tickets for the gateway's service."""
+
+    realm: str
+    keytab: Path
+    service: str
+    """GSS host-based name, such as ``host@da.example.com``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishConfig:
+    """What the gateway tells its clients in the policy bundle."""
+
+    deployment: str
+    signing_key: Path
+    bundle: Path
+    """Where ``throughway policy build`` puts the bundle, and from where it is served."""
+    nrpt: tuple[NRPTRule, ...]
+    nls_urls: tuple[str, ...]
+    trust_anchors: tuple[Path, ...]
+    valid_days: int = 90
+    serve: tuple[str, int] | None = None
+    """Address and port, inside, on which the bundle is served to clients by http."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayConfig:
+    """A whole gateway."""
+
+    file: Path
+    iphttps: IPHTTPSServerConfig
+    ipsec: IPsecServerConfig
+    computers: tuple[Computer, ...] = ()
+    users: UsersConfig | None = None
+    publish: PublishConfig | None = None
+    state_directory: Path = Path("/var/lib/throughway/gateway")
+    runtime_directory: Path = Path("/run/throughway/gateway")
+    control_socket: Path = Path("/run/throughway/gateway.sock")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientConfig:
+    """A whole client; what the deployment says is in its policy bundle, not here."""
+
+    file: Path
+    certificate: Path
+    key: Path
+    account: str
+    """The computer account, such as ``CLIENT1$``."""
+    identity: str
+    """The identity in the computer certificate, such as ``client1.corp.example.com``."""
+    password_file: Path
+    """The computer account's password, one line."""
+    bundle: Path = Path("/var/lib/throughway/client/policy.bundle")
+    policy_key: Path = Path("/etc/throughway/policy.pub")
+    """The Ed25519 public key (PEM) that bundles must be signed with, pinned at ``join``."""
+    interface: str = "iphttps0"
+    stub_address: str = "127.0.0.88"
+    esp: ESPMode = ESPMode.AUTO
+    iphttps_ca: Path | None = None
+    """Roots for the IP-HTTPS server's certificate; None: the policy's anchors and the system's."""
+    state_directory: Path = Path("/var/lib/throughway/client")
+    runtime_directory: Path = Path("/run/throughway/client")
+    control_socket: Path = Path("/run/throughway/client.sock")

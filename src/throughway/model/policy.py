@@ -1,0 +1,62 @@
+"""What a client must know of a deployment: the content of one signed bundle."""
+
+from dataclasses import dataclass
+
+POLICY_FORMAT = 1
+"""The version of the bundle's format; a client refuses a newer one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NRPTRule:
+    """One rule of the Name Resolution Policy Table ([MS-GPNRPT] 2.2.2).
+
+    ``namespace`` is ``.corp.example.com`` (suffix: the name itself and everything below),
+    ``nls.corp.example.com`` (exactly that name) or ``.`` (any name).
+    """
+
+    namespace: str
+    servers: tuple[str, ...] = ()
+    """Addresses of intranet DNS servers; empty: an exemption, asked of the local DNS."""
+
+    @property
+    def exemption(self) -> bool:
+        """Whether names under this rule are left to the local DNS."""
+        return not self.servers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TunnelPolicy:
+    """One IPsec tunnel as the client must ask for it."""
+
+    endpoint: str
+    """IPv6 address of the gateway's end."""
+    prefixes: tuple[str, ...]
+    """IPv6 prefixes behind it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """One deployment, as its clients see it."""
+
+    deployment: str
+    """A name for people, such as ``corp.example.com``."""
+    version: int
+    """Grows with every build; a client never goes back."""
+    issued_at: int
+    """Seconds since 1970-01-01 UTC."""
+    expires_at: int
+    iphttps_url: str
+    gateway_identity: str
+    """The IKE identity that the gateway's certificate proves (FQDN)."""
+    infrastructure: TunnelPolicy
+    intranet: TunnelPolicy
+    nrpt: tuple[NRPTRule, ...]
+    nls_urls: tuple[str, ...]
+    trust_anchors: tuple[str, ...]
+    """PEM certificates: roots of the gateway's, the computers' and the NLS's certificates."""
+    transport_order: tuple[str, ...] = ("iphttps",)
+    policy_url: str = ""
+    """Where newer bundles are fetched, through the infrastructure tunnel."""
+    kerberos_realm: str = ""
+    kerberos_service: str = ""
+    """GSS host-based name of the gateway's authoriser, such as ``host@da.example.com``."""

@@ -1,0 +1,174 @@
+"""Snapshots: the whole state of a daemon at one moment, as the control socket carries it.
+
+Times are seconds since 1970-01-01 UTC; 0.0 means "never yet". Counters are bytes unless named.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from throughway.model.findings import Component, Severity
+
+
+class ComponentState(StrEnum):
+    """State of a component, as Operations Status shows it."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+    UNKNOWN = "unknown"
+    DISABLED = "disabled"
+
+
+class Location(StrEnum):
+    """Where the client is."""
+
+    UNKNOWN = "unknown"
+    INSIDE = "inside"
+    OUTSIDE = "outside"
+
+
+class TunnelState(StrEnum):
+    """An IPsec tunnel."""
+
+    DOWN = "down"
+    CONNECTING = "connecting"
+    UP = "up"
+
+
+class Connection(StrEnum):
+    """The one word for the user, in the manner of Get-DAConnectionStatus."""
+
+    CONNECTED_LOCALLY = "connected-locally"
+    CONNECTED_REMOTELY = "connected-remotely"
+    CONNECTING = "connecting"
+    ACTION_REQUIRED = "action-required"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """A problem of the catalogue which holds now, with what is particular to this case."""
+
+    code: str
+    title: str
+    severity: Severity
+    component: Component
+    detail: str
+    cause: str
+    resolution: str
+    fix: tuple[str, ...]
+    verify: tuple[str, ...]
+    since: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentStatus:
+    """One row of Operations Status."""
+
+    component: Component
+    state: ComponentState
+    since: float
+    detail: str = ""
+    conditions: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkStatus:
+    """The client's IP-HTTPS link."""
+
+    state: str
+    """Of [MS-IPHTTPS] 3.1.1: disabled, enabled, link-down, established, link-up."""
+    url: str
+    interface: str
+    addresses: tuple[str, ...] = ()
+    last_error: str = ""
+    windows_code: int = 0
+    since: float = 0.0
+    retry_at: float = 0.0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    tls: str = ""
+    """Version and cipher suite, such as ``TLSv1.3 TLS_AES_128_GCM_SHA256``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TunnelStatus:
+    """An IPsec tunnel, seen from either end."""
+
+    name: str
+    """``infrastructure`` or ``intranet``."""
+    state: TunnelState
+    local_address: str = ""
+    remote_address: str = ""
+    local_identity: str = ""
+    remote_identity: str = ""
+    account: str = ""
+    """The second authentication: computer account or user."""
+    prefixes: tuple[str, ...] = ()
+    since: float = 0.0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    last_error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamesStatus:
+    """The Name Resolution Policy Table and the stub resolver."""
+
+    effective: bool
+    stub: str
+    rules: tuple[str, ...] = ()
+    upstreams: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSnapshot:
+    """A client, whole."""
+
+    version: str
+    taken_at: float
+    connection: Connection
+    location: Location
+    location_detail: str
+    transport: str
+    link: LinkStatus
+    esp: str
+    tunnels: tuple[TunnelStatus, ...]
+    names: NamesStatus
+    user: str
+    policy_deployment: str
+    policy_version: int
+    policy_expires_at: float
+    components: tuple[ComponentStatus, ...] = ()
+    problems: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStatus:
+    """One IP-HTTPS session on the gateway."""
+
+    id: int
+    peer: str
+    since: float
+    addresses: tuple[str, ...] = ()
+    certificate: str = ""
+    bytes_in: int = 0
+    bytes_out: int = 0
+    dropped: int = 0
+    """Packets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySnapshot:
+    """A gateway, whole."""
+
+    version: str
+    taken_at: float
+    state: ComponentState
+    iphttps_state: str
+    url: str
+    esp: str
+    sessions: tuple[SessionStatus, ...]
+    tunnels: tuple[TunnelStatus, ...]
+    components: tuple[ComponentStatus, ...] = ()
+    problems: tuple[Condition, ...] = ()

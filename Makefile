@@ -1,0 +1,55 @@
+# throughway: every target can be run again at any time.
+#
+#   make demo    install what is missing, bring up the lab, carry a client home and back, clean up
+#   make test    install what is missing, run every test
+#   make lint    ruff, mypy strict, import contracts
+#   make help    this list
+
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+
+.PHONY: help install system demo test unit lint format lock clean
+
+help:
+	@sed -n 's/^#   //p' $(MAKEFILE_LIST)
+
+install: system $(VENV)/.installed
+
+# Debian packages: only the missing ones, only as root.
+system:
+	@packaging/install-debian-packages
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@echo "== Python packages (first time: about a minute)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: install
+	@$(BIN)/throughway lab demo
+
+test: install
+	@packaging/run-tests
+
+unit: install
+	@$(BIN)/pytest -q -n auto -m "not lab"
+
+lint: install
+	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install
+	$(BIN)/ruff check --fix src tests
+	$(BIN)/ruff format src tests
+
+# After a change of dependencies in pyproject.toml.
+lock:
+	$(BIN)/uv pip compile pyproject.toml --extra dev --generate-hashes --universal --python-version 3.11 --quiet -o requirements.lock
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,281 @@
+"""A certification authority for deployments that have none (RFC 5280).
+
+Pure: the time is an argument, randomness comes from :mod:`cryptography`, and nothing is
+read or written; ``throughway pki`` and the lab keep the files.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import CertificatePoliciesOID, ExtendedKeyUsageOID, NameOID
+
+from throughway.model.errors import ConfigError, TrustError
+from throughway.pki.pem import PrivateKey, same_key
+
+BACKDATE = timedelta(minutes=5)
+"""Certificates and CRLs begin this much in the past: computers' clocks are never quite equal."""
+
+MAX_COMMON_NAME = 64
+"""Characters (X.520 ub-common-name); a longer name stands in the SAN only."""
+
+MAX_DNS_NAME = 253
+"""Characters (RFC 1035, 2.3.4)."""
+
+DEFAULT_ROOT_DAYS = 3650
+DEFAULT_DAYS = 825
+"""What TLS clients accept at most from private CAs."""
+DEFAULT_CRL_DAYS = 7
+
+LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
+
+
+class KeyType(StrEnum):
+    """Kinds of key; RSA is needed for the NULL cipher suites of Windows' IP-HTTPS."""
+
+    P256 = "p256"
+    RSA2048 = "rsa2048"
+    RSA3072 = "rsa3072"
+
+
+class Profile(StrEnum):
+    """What a certificate is for."""
+
+    GATEWAY = "gateway"
+    COMPUTER = "computer"
+    SERVER = "server"
+
+
+IKE_INTERMEDIATE = x509.ObjectIdentifier("1.3.6.1.5.5.8.2.2")
+"""The usage by which Windows and older IKE implementations choose a gateway's certificate."""
+
+USAGES = {
+    # IP-HTTPS is TLS: serverAuth. Not clientAuth: a gateway's certificate must not pass
+    # for a computer's.
+    Profile.GATEWAY: (ExtendedKeyUsageOID.SERVER_AUTH, IKE_INTERMEDIATE),
+    Profile.COMPUTER: (ExtendedKeyUsageOID.CLIENT_AUTH,),
+    Profile.SERVER: (ExtendedKeyUsageOID.SERVER_AUTH,),
+}
+
+
+class Credential(NamedTuple):
+    """A certificate with its private key; of the authority itself, or issued by it."""
+
+    key: PrivateKey
+    certificate: x509.Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """One entry of a CRL."""
+
+    serial: int
+    at: datetime
+    reason: x509.ReasonFlags = x509.ReasonFlags.unspecified
+
+
+def create_root(
+    name: str,
+    now: datetime,
+    days: int = DEFAULT_ROOT_DAYS,
+    key_type: KeyType = KeyType.P256,
+) -> Credential:
+    """Make a root; ``name`` is its common name, such as ``Corp DirectAccess Root``."""
+    if not name.strip() or len(name) > MAX_COMMON_NAME:
+        raise ConfigError("certificate", "name", f"must have 1 to {MAX_COMMON_NAME} characters")
+    key = _generate_key(key_type)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    builder = _builder(subject, subject, key, now - BACKDATE, now + timedelta(days=_positive(days)))
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    builder = builder.add_extension(_key_usage(ca=True), critical=True)
+    builder = builder.add_extension(_key_identifier(key), critical=False)
+    # strongSwan lets a policy of a computer certificate (such as health) count only when
+    # its issuer asserts it too; RFC 5280 4.2.1.4: anyPolicy does.
+    any_policy = x509.PolicyInformation(CertificatePoliciesOID.ANY_POLICY, None)
+    builder = builder.add_extension(x509.CertificatePolicies([any_policy]), critical=False)
+    return Credential(key, builder.sign(key, hashes.SHA256()))
+
+
+def issue(
+    authority: Credential,
+    profile: Profile,
+    names: Sequence[str],
+    *,
+    now: datetime,
+    days: int = DEFAULT_DAYS,
+    key_type: KeyType = KeyType.P256,
+    crl_url: str = "",
+) -> Credential:
+    """Make a key and a certificate for ``names``: DNS names or IP addresses, the main one first.
+
+    The validity never reaches beyond the authority's own. ``crl_url`` becomes the CRL
+    distribution point.
+    """
+    if not names:
+        raise ConfigError("certificate", "name", "at least one name is needed")
+    root = authority.certificate
+    if not root.not_valid_before_utc <= now < root.not_valid_after_utc:
+        raise TrustError(f"the authority itself is valid only until {root.not_valid_after_utc}")
+    key = _generate_key(key_type)
+    begin = max(now - BACKDATE, root.not_valid_before_utc)
+    end = min(now + timedelta(days=_positive(days)), root.not_valid_after_utc)
+    subject = _subject(names[0])
+    builder = _builder(subject, root.subject, key, begin, end)
+    builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), True)
+    builder = builder.add_extension(
+        _key_usage(ca=False, encipher=isinstance(key, rsa.RSAPrivateKey)), critical=True
+    )
+    builder = builder.add_extension(x509.ExtendedKeyUsage(USAGES[profile]), critical=False)
+    # RFC 5280, 4.2.1.6: critical when the subject is empty.
+    alternatives = x509.SubjectAlternativeName([_general_name(name) for name in names])
+    builder = builder.add_extension(alternatives, critical=not list(subject))
+    builder = builder.add_extension(_key_identifier(key), critical=False)
+    builder = builder.add_extension(_authority_identifier(root), critical=False)
+    if crl_url:
+        builder = builder.add_extension(_distribution_points(crl_url), critical=False)
+    return Credential(key, builder.sign(authority.key, hashes.SHA256()))
+
+
+def build_crl(
+    authority: Credential,
+    revoked: Iterable[Revoked],
+    *,
+    number: int,
+    now: datetime,
+    next_update: datetime,
+) -> x509.CertificateRevocationList:
+    """Make the CRL with this number; it must grow from CRL to CRL (RFC 5280, 5.2.3)."""
+    if next_update <= now:
+        raise ConfigError("CRL", "next update", "must be in the future")
+    root = authority.certificate
+    builder = x509.CertificateRevocationListBuilder(root.subject, now - BACKDATE, next_update)
+    builder = builder.add_extension(x509.CRLNumber(number), critical=False)
+    builder = builder.add_extension(_authority_identifier(root), critical=False)
+    for entry in revoked:
+        builder = builder.add_revoked_certificate(_revoked_certificate(entry))
+    return builder.sign(authority.key, hashes.SHA256())
+
+
+def open_authority(key: PrivateKey, certificate: x509.Certificate) -> Credential:
+    """Return the authority, when the two belong together and may issue."""
+    if not same_key(certificate, key):
+        raise TrustError("the authority's key does not belong to its certificate")
+    try:
+        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
+    except x509.ExtensionNotFound:
+        raise TrustError("the authority's certificate is not a CA certificate") from None
+    if not constraints.value.ca:
+        raise TrustError("the authority's certificate is not a CA certificate")
+    return Credential(key, certificate)
+
+
+def check_name(name: str) -> str:
+    """Return the DNS name or address when it may stand in a certificate."""
+    if _is_address(name):
+        return name
+    host = name.removeprefix("*.")
+    if len(name) > MAX_DNS_NAME or not all(LABEL.fullmatch(label) for label in host.split(".")):
+        raise ConfigError(
+            "certificate", "name", f"{name!r} is neither a DNS name nor an IP address"
+        )
+    return name
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: PrivateKey, begin: datetime, end: datetime
+) -> x509.CertificateBuilder:
+    return x509.CertificateBuilder(
+        issuer_name=issuer,
+        subject_name=subject,
+        public_key=key.public_key(),
+        serial_number=x509.random_serial_number(),
+        not_valid_before=begin,
+        not_valid_after=end,
+    )
+
+
+def _generate_key(key_type: KeyType) -> PrivateKey:
+    if key_type is KeyType.P256:
+        return ec.generate_private_key(ec.SECP256R1())
+    bits = 2048 if key_type is KeyType.RSA2048 else 3072
+    return rsa.generate_private_key(public_exponent=65537, key_size=bits)
+
+
+def _subject(name: str) -> x509.Name:
+    check_name(name)
+    if len(name) > MAX_COMMON_NAME:
+        return x509.Name([])
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    check_name(name)
+    if _is_address(name):
+        return x509.IPAddress(ipaddress.ip_address(name))
+    return x509.DNSName(name)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _positive(days: int) -> int:
+    if days < 1:
+        raise ConfigError("certificate", "days", f"must be at least 1, is {days}")
+    return days
+
+
+def _key_usage(*, ca: bool, encipher: bool = False) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not ca,
+        content_commitment=False,
+        key_encipherment=encipher,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=ca,
+        crl_sign=ca,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _key_identifier(key: PrivateKey) -> x509.SubjectKeyIdentifier:
+    return x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+
+
+def _authority_identifier(root: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+    # The root's own SKI, not a digest of its key: another CA's may be made differently.
+    try:
+        ski = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        key = root.public_key()
+        assert isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey)
+        ski = x509.SubjectKeyIdentifier.from_public_key(key)
+    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(ski)
+
+
+def _distribution_points(url: str) -> x509.CRLDistributionPoints:
+    if not url.startswith(("http://", "ldap://")):
+        # https would need a revocation check of its own (RFC 5280, section 8).
+        raise ConfigError("certificate", "crl-url", f"{url!r} must begin with http://")
+    point = x509.DistributionPoint([x509.UniformResourceIdentifier(url)], None, None, None)
+    return x509.CRLDistributionPoints([point])
+
+
+def _revoked_certificate(entry: Revoked) -> x509.RevokedCertificate:
+    builder = x509.RevokedCertificateBuilder(entry.serial, entry.at)
+    # RFC 5280, 5.3.1: the reason "unspecified" is left out.
+    if entry.reason is not x509.ReasonFlags.unspecified:
+        builder = builder.add_extension(x509.CRLReason(entry.reason), critical=False)
+    return builder.build()

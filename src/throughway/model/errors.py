@@ -66,7 +66,11 @@ class TransportError(ThroughwayError):
 
 
 class IPsecError(ThroughwayError):
-    """charon refused, failed or is not there."""
+    """charon refused, failed or is not there; ``problem`` as in :class:`TransportError`."""
+
+    def __init__(self, message: str, *, problem: str = "") -> None:
+        super().__init__(message)
+        self.problem = problem
 
 
 class TrustError(ThroughwayError):

@@ -1,0 +1,146 @@
+"""What the kernel must do for ESP: whether it can encrypt, and what a gateway needs around it.
+
+Everything goes through ``ip`` and ``nft``: it is done once at start, never on the packet path.
+"""
+
+import contextlib
+import ipaddress
+import secrets
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from throughway.model.config import ESPMode
+from throughway.model.errors import IPsecError
+
+OUTER_ADDRESS_PREFERENCE = 219
+"""Of the rules of :func:`keep_outer_addresses`: just before charon's own table, which has 220."""
+
+MAXIMUM_SEGMENT_SIZE = 1130
+"""Bytes of TCP payload whose ESP packet still fits into one packet of a link with MTU 1280."""
+
+CLAMP_TABLE = "throughway_mss"
+_COMMAND_TIMEOUT = 10.0
+"""Seconds; ip and nft answer within milliseconds or not at all."""
+_KEY = "0x" + "00" * 20
+_PROBE = ("src", "fe80::1", "dst", "fe80::2", "proto", "esp")
+
+
+@dataclass(frozen=True, slots=True)
+class ESPSupport:
+    """Who encrypts, and why it is not the other one."""
+
+    mode: ESPMode
+    reason: str
+
+
+def detect_esp(wanted: ESPMode = ESPMode.AUTO) -> ESPSupport:
+    """Choose who encrypts in this network namespace; never returns ``AUTO``.
+
+    Raises IPsecError when the kernel is demanded and cannot.
+    """
+    if wanted is ESPMode.LIBIPSEC:
+        return ESPSupport(ESPMode.LIBIPSEC, "chosen by the configuration")
+    refusal = _kernel_refusal()
+    if not refusal:
+        return ESPSupport(ESPMode.KERNEL, "the kernel has ESP")
+    if wanted is ESPMode.KERNEL:
+        raise IPsecError(f"esp = kernel is configured, but the kernel has no ESP: {refusal}")
+    return ESPSupport(ESPMode.LIBIPSEC, f"the kernel has no ESP: {refusal}")
+
+
+def keep_outer_addresses(addresses: Iterable[str]) -> None:
+    """Let what this host sends *from* ``addresses`` bypass the tunnels.
+
+    Without virtual addresses a client's inner address is its outer one: charon's route would
+    pull IKE, CRLs and everything else of the gateway's own addresses into the tunnel.
+    """
+    for address in addresses:
+        rule = (*_rule(address), "lookup", "main", "pref", str(OUTER_ADDRESS_PREFERENCE))
+        error = _run("ip", "-6", "rule", "add", *rule)
+        if error and "File exists" not in error:
+            raise IPsecError(f"cannot add the rule for {address}: {error}")
+
+
+def release_outer_addresses(addresses: Iterable[str]) -> None:
+    """Undo :func:`keep_outer_addresses`; what is not there is no error."""
+    for address in addresses:
+        _run("ip", "-6", "rule", "del", *_rule(address), "pref", str(OUTER_ADDRESS_PREFERENCE))
+
+
+def clamp_segments(mode: ESPMode, size: int = MAXIMUM_SEGMENT_SIZE) -> None:
+    """Lower the MSS of TCP through the tunnels, both ways, so that ESP is not fragmented."""
+    clamp = f"tcp flags syn / syn,rst tcp option maxseg size > {size} tcp option maxseg size set"
+    into, out_of = 'oifname "ipsec*"', 'iifname "ipsec*"'
+    if mode is ESPMode.KERNEL:
+        into, out_of = "rt ipsec exists", "meta ipsec exists"
+    error = _run(
+        "nft",
+        "-f",
+        "-",
+        text=f"""table inet {CLAMP_TABLE}
+delete table inet {CLAMP_TABLE}
+table inet {CLAMP_TABLE} {{
+    chain prerouting {{
+        type filter hook prerouting priority mangle; policy accept;
+        {out_of} {clamp} {size}
+    }}
+    chain postrouting {{
+        type filter hook postrouting priority mangle; policy accept;
+        {into} {clamp} {size}
+    }}
+}}
+""",
+    )
+    if error:
+        raise IPsecError(f"nft refused the MSS clamp: {error}")
+
+
+def release_segments() -> None:
+    """Undo :func:`clamp_segments`; what is not there is no error."""
+    _run("nft", "delete", "table", "inet", CLAMP_TABLE)
+
+
+def local_addresses() -> tuple[ipaddress.IPv6Address, ...]:
+    """Return the IPv6 addresses of this network namespace that are not link-local."""
+    try:
+        lines = Path("/proc/thread-self/net/if_inet6").read_text().splitlines()
+    except OSError:
+        return ()
+    addresses = (ipaddress.IPv6Address(bytes.fromhex(line.split()[0])) for line in lines)
+    return tuple(address for address in addresses if not address.is_link_local)
+
+
+def _rule(address: str) -> tuple[str, ...]:
+    return ("from", str(ipaddress.IPv6Address(address)))
+
+
+def _kernel_refusal() -> str:
+    """Say why the kernel refuses an ESP state of the kind charon will ask for; "" if it does not."""
+    spi = f"{secrets.randbelow(0x7FFFFFFF) + 0x100:#x}"
+    cipher = ("mode", "tunnel", "aead", "rfc4106(gcm(aes))", _KEY, "128")
+    error = _run("ip", "xfrm", "state", "add", *_PROBE, "spi", spi, *cipher)
+    if not error:
+        _run("ip", "xfrm", "state", "delete", *_PROBE, "spi", spi)
+    return error
+
+
+def _run(*command: str, text: str = "") -> str:
+    """Run a command and return what is wrong, "" when nothing is."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        try:
+            answer = subprocess.run(
+                command,
+                input=text,
+                capture_output=True,
+                text=True,
+                timeout=_COMMAND_TIMEOUT,
+                check=False,
+            )
+        except OSError as error:
+            return f"{command[0]}: {error.strerror}"
+        if answer.returncode == 0:
+            return ""
+        return answer.stderr.strip().removeprefix("Error: ") or f"{command[0]} failed"
+    return f"{command[0]} did not answer"

@@ -1,0 +1,48 @@
+"""Problems of the gateway daemon."""
+
+from throughway.model.findings import Component, Problem, Severity
+
+NETWORK_ADAPTER_DOWN = Problem(
+    code="network-adapter-down",
+    title="A network adapter of the gateway is down",
+    severity=Severity.CRITICAL,
+    component=Component.GATEWAY,
+    cause="The adapter that holds a configured address has no carrier or was switched off.",
+    resolution="Connect it and switch it on.",
+    fix=("ip -brief link show", "ip link set INTERFACE up"),
+    verify=("ip -brief address show", "throughway gateway status"),
+)
+
+CONNECTION_LIMIT_REACHED = Problem(
+    code="connection-limit-reached",
+    title="The gateway takes no more sessions",
+    severity=Severity.WARNING,
+    component=Component.GATEWAY,
+    cause="As many sessions are open, in all or from one address, as the configuration allows.",
+    resolution=(
+        "If they are all real clients, raise the limit; many from one address that never "
+        "authenticate are an attack or a broken client."
+    ),
+    fix=("throughway gateway status --json", "throughway gateway reload"),
+    verify=("throughway gateway status",),
+)
+
+CONFIGURATION_REFUSED = Problem(
+    code="configuration-refused",
+    title="A changed configuration was not taken over",
+    severity=Severity.WARNING,
+    component=Component.GATEWAY,
+    cause="The file has an error; the daemon goes on with the configuration it had.",
+    resolution="Correct what the check names, then reload.",
+    fix=(
+        "throughway gateway check --config /etc/throughway/gateway.toml",
+        "throughway gateway reload",
+    ),
+    verify=("throughway gateway status",),
+)
+
+PROBLEMS = (
+    NETWORK_ADAPTER_DOWN,
+    CONNECTION_LIMIT_REACHED,
+    CONFIGURATION_REFUSED,
+)

@@ -1,0 +1,62 @@
+"""Problems of the machine itself and of our own software on it, client or gateway."""
+
+from throughway.model.findings import Component, Problem, Severity
+
+IPV6_DISABLED = Problem(
+    code="ipv6-disabled",
+    title="IPv6 is switched off on this machine",
+    severity=Severity.CRITICAL,
+    component=Component.HOST,
+    cause=(
+        "The kernel setting disable_ipv6 is 1 for all interfaces or for the IP-HTTPS interface. "
+        "Everything DirectAccess carries is IPv6, so no address can be formed and no tunnel opened."
+    ),
+    resolution=(
+        "Switch IPv6 on again, now and in the file under /etc/sysctl.d that switched it off. "
+        "The network outside does not need IPv6 for this."
+    ),
+    fix=(
+        "sysctl -w net.ipv6.conf.all.disable_ipv6=0",
+        "sysctl -w net.ipv6.conf.default.disable_ipv6=0",
+        "grep -rs disable_ipv6 /etc/sysctl.conf /etc/sysctl.d",
+    ),
+    verify=("sysctl net.ipv6.conf.all.disable_ipv6", "throughway client status"),
+)
+
+CLOCK_SKEW = Problem(
+    code="clock-skew",
+    title="The clock of this machine is wrong",
+    severity=Severity.CRITICAL,
+    component=Component.HOST,
+    cause=(
+        "The time differs from the time in an answer of the other side by more than certificates "
+        "and Kerberos tolerate. Valid certificates then look expired or not yet valid."
+    ),
+    resolution="Set the clock by a time service; the client tries again by itself.",
+    fix=("timedatectl set-ntp true", "systemctl restart systemd-timesyncd"),
+    verify=("timedatectl status", "throughway client status"),
+)
+
+WORKER_RESTARTING = Problem(
+    code="worker-restarting",
+    title="A part of the daemon ended and is being started again",
+    severity=Severity.WARNING,
+    component=Component.HOST,
+    cause="A process or task of the daemon ended unexpectedly; its sessions were dropped.",
+    resolution="Clients come back by themselves. If it happens again, report it with the log.",
+    fix=("journalctl -u throughway-gateway -u throughway-client --since -1h",),
+    verify=("throughway gateway status", "throughway client status"),
+)
+
+BUG = Problem(
+    code="bug-in-throughway",
+    title="throughway has made a mistake of its own",
+    severity=Severity.CRITICAL,
+    component=Component.HOST,
+    cause="Something happened that its authors did not foresee; the log has the traceback.",
+    resolution="Report it with the log. The daemon goes on as far as it can; a restart is safe.",
+    fix=("journalctl -u throughway-gateway -u throughway-client --since -1h",),
+    verify=("throughway client status", "throughway gateway status"),
+)
+
+PROBLEMS = (IPV6_DISABLED, CLOCK_SKEW, WORKER_RESTARTING, BUG)

@@ -1,0 +1,132 @@
+"""Problems of the computer certificates that open the IPsec tunnels, on either end."""
+
+from throughway.catalogue.host import CLOCK_SKEW
+from throughway.model.findings import Component, Problem, Severity
+
+SHOW = "openssl x509 -in CERTIFICATE -noout -subject -issuer -dates -ext extendedKeyUsage"
+
+NO_MACHINE_CERT = Problem(
+    code="ipsec-no-machine-cert",
+    title="This computer has no certificate for the tunnels",
+    severity=Severity.CRITICAL,
+    component=Component.IPSEC,
+    cause="The configured certificate file is missing, unreadable or no certificate (13806).",
+    resolution="Issue a computer certificate with client authentication usage and configure it.",
+    fix=("throughway pki issue --help",),
+    verify=(SHOW, "throughway client status"),
+)
+
+CERT_NO_PRIVATE_KEY = Problem(
+    code="ipsec-cert-no-private-key",
+    title="The computer certificate has no private key",
+    severity=Severity.CRITICAL,
+    component=Component.IPSEC,
+    cause="The key file is missing, unreadable, or belongs to another certificate (13820).",
+    resolution="Put the key that belongs to the certificate in place, readable by root only.",
+    fix=("openssl x509 -in CERTIFICATE -noout -pubkey", "openssl pkey -in KEY -pubout"),
+    verify=("throughway client status",),
+    depends_on=(NO_MACHINE_CERT,),
+)
+
+CERT_EXPIRED = Problem(
+    code="ipsec-cert-expired",
+    title="The computer certificate has expired",
+    severity=Severity.CRITICAL,
+    component=Component.IPSEC,
+    cause="The end of the certificate's validity is past (13801).",
+    resolution="Issue a new computer certificate. It can be done while connected in another way.",
+    fix=("throughway pki issue --help", "throughway client refresh"),
+    verify=(SHOW, "throughway client status"),
+    depends_on=(CLOCK_SKEW,),
+)
+
+CERT_MISSING_CLIENT_AUTH = Problem(
+    code="ipsec-cert-missing-client-auth",
+    title="The computer certificate lacks the client authentication usage",
+    severity=Severity.CRITICAL,
+    component=Component.IPSEC,
+    cause="Its extended key usage does not hold clientAuth (1.3.6.1.5.5.7.3.2).",
+    resolution="Issue the computer certificate again with that usage.",
+    fix=("throughway pki issue --help",),
+    verify=(SHOW, "throughway client status"),
+)
+
+CERT_WRONG_CHAIN = Problem(
+    code="ipsec-cert-wrong-chain",
+    title="A tunnel certificate comes from the wrong authority",
+    severity=Severity.CRITICAL,
+    component=Component.IPSEC,
+    cause=(
+        "The chain of the peer's or of our certificate does not end in the authority that is "
+        "configured for the tunnels (13801, 13887)."
+    ),
+    resolution="Compare the issuers; configure the same authority on both sides.",
+    fix=("journalctl -u throughway-gateway --since -10min",),
+    verify=(SHOW, "throughway client status"),
+)
+
+CERT_REVOKED = Problem(
+    code="ipsec-cert-revoked",
+    title="A tunnel certificate was revoked",
+    severity=Severity.CRITICAL,
+    component=Component.IPSEC,
+    cause="The revocation list names the certificate: this computer was shut out on purpose.",
+    resolution="Ask the administrator why. If it was in error, issue a new certificate.",
+    fix=("throughway pki issue --help",),
+    verify=("openssl crl -in CRL_FILE -noout -text", "throughway client status"),
+)
+
+CRL_UNREACHABLE = Problem(
+    code="ipsec-crl-unreachable",
+    title="The gateway cannot fetch the revocation list for computer certificates",
+    severity=Severity.CRITICAL,
+    component=Component.IPSEC,
+    cause=(
+        "The gateway checks revocation strictly, and the distribution point does not answer or "
+        "the certificate names none (13817, 13848): every computer is refused."
+    ),
+    resolution=(
+        "Mend the distribution point. Until then revocation = relaxed in the gateway's "
+        "configuration lets computers in that no cached list names."
+    ),
+    fix=("curl --head CRL_URL", "throughway gateway reload"),
+    verify=("throughway gateway status ipsec",),
+)
+
+CRL_EXPIRED = Problem(
+    code="ipsec-crl-expired",
+    title="The revocation list for computer certificates is out of date",
+    severity=Severity.CRITICAL,
+    component=Component.IPSEC,
+    cause="Its next update is past; with strict checking every computer is refused.",
+    resolution="Publish a new list and let it be renewed by itself.",
+    fix=("throughway pki crl --help", "throughway gateway reload"),
+    verify=("openssl crl -in CRL_FILE -noout -nextupdate", "throughway gateway status ipsec"),
+    depends_on=(CLOCK_SKEW,),
+)
+
+CERT_EXPIRING = Problem(
+    code="ipsec-cert-expiring",
+    title="A tunnel certificate expires soon",
+    severity=Severity.WARNING,
+    component=Component.CERTIFICATES,
+    cause="The validity of the certificate ends within 60 days; then the tunnels stay down.",
+    resolution="Issue a new certificate for the same name and put it in place.",
+    fix=("throughway pki issue --help",),
+    verify=("openssl x509 -in CERTIFICATE -noout -enddate",),
+    depends_on=(CERT_EXPIRED,),
+)
+
+NO_TRUST = (
+    NO_MACHINE_CERT,
+    CERT_NO_PRIVATE_KEY,
+    CERT_EXPIRED,
+    CERT_MISSING_CLIENT_AUTH,
+    CERT_WRONG_CHAIN,
+    CERT_REVOKED,
+    CRL_UNREACHABLE,
+    CRL_EXPIRED,
+)
+"""Why the first round of authentication fails."""
+
+PROBLEMS = (*NO_TRUST, CERT_EXPIRING)

@@ -1,0 +1,148 @@
+"""Problems of the Name Resolution Policy Table and the stub resolver."""
+
+from throughway.catalogue.ipsec import INFRASTRUCTURE_TUNNEL_DOWN
+from throughway.catalogue.policy import EXPIRED, MALFORMED, MISSING, SIGNATURE_INVALID
+from throughway.model.findings import Component, Problem, Severity
+
+NRPT_MISSING = Problem(
+    code="nrpt-missing",
+    title="There are no name resolution rules",
+    severity=Severity.CRITICAL,
+    component=Component.NAMES,
+    cause="The policy of this client holds no NRPT rule: no name would be asked of the intranet.",
+    resolution="Add the rules to the gateway's configuration and publish the policy again.",
+    fix=(
+        "throughway policy build --config /etc/throughway/gateway.toml",
+        "throughway client refresh",
+    ),
+    verify=("throughway client status",),
+    depends_on=(MISSING, SIGNATURE_INVALID, MALFORMED, EXPIRED),
+)
+
+NRPT_NO_DIRECTACCESS_RULE = Problem(
+    code="nrpt-no-directaccess-rule",
+    title="No name resolution rule names an intranet DNS server",
+    severity=Severity.CRITICAL,
+    component=Component.NAMES,
+    cause="Every rule of the policy is an exemption, so intranet names are asked outside.",
+    resolution="Give the rule for the intranet's suffix the addresses of its DNS servers.",
+    fix=(
+        "throughway policy build --config /etc/throughway/gateway.toml",
+        "throughway client refresh",
+    ),
+    verify=("throughway client status",),
+    depends_on=(NRPT_MISSING,),
+)
+
+NRPT_CORRUPT = Problem(
+    code="nrpt-corrupt",
+    title="The name resolution rules contradict each other",
+    severity=Severity.CRITICAL,
+    component=Component.NAMES,
+    cause="Two rules for the same namespace differ, or a rule cannot be read (0x2564).",
+    resolution="Remove one of the rules and publish the policy again.",
+    fix=(
+        "throughway policy build --config /etc/throughway/gateway.toml",
+        "throughway client refresh",
+    ),
+    verify=("throughway client status",),
+)
+
+STUB_DOWN = Problem(
+    code="stub-resolver-down",
+    title="The local resolver of the client could not be started",
+    severity=Severity.CRITICAL,
+    component=Component.NAMES,
+    cause="Port 53 of the stub's loopback address is held by another program.",
+    resolution="Stop the other program, or choose another loopback address for the stub.",
+    fix=("ss -lntup sport = :53", "systemctl restart throughway-client"),
+    verify=("throughway client status",),
+)
+
+NRPT_NOT_EFFECTIVE = Problem(
+    code="nrpt-not-effective",
+    title="The name resolution rules are not in effect",
+    severity=Severity.CRITICAL,
+    component=Component.NAMES,
+    cause=(
+        "This machine does not ask the client's stub resolver: another program (DHCP client, "
+        "NetworkManager, another VPN) has written /etc/resolv.conf or taken over resolved."
+    ),
+    resolution="Keep the other program from writing the resolver's configuration.",
+    fix=("ls -l /etc/resolv.conf", "throughway client refresh"),
+    verify=("cat /etc/resolv.conf", "resolvectl status", "throughway client status"),
+    depends_on=(STUB_DOWN, NRPT_MISSING),
+    visible_after=3.0,
+)
+
+NRPT_STALE_RULE = Problem(
+    code="nrpt-stale-rule",
+    title="Resolver settings of a client that ended badly are still in place",
+    severity=Severity.WARNING,
+    component=Component.NAMES,
+    cause=(
+        "A client was killed or lost power before it could restore /etc/resolv.conf; names are "
+        "sent to a stub that no longer answers."
+    ),
+    resolution="Start the client, which takes them over, or restore the settings.",
+    fix=("throughway client reset",),
+    verify=("cat /etc/resolv.conf",),
+)
+
+NRPT_PUBLIC_NAME_NOT_EXEMPT = Problem(
+    code="nrpt-public-name-not-exempt",
+    title="A public name that is needed for connecting is not exempt",
+    severity=Severity.WARNING,
+    component=Component.NAMES,
+    cause=(
+        "The name of the gateway, of the network location server or of a CRL distribution "
+        "point lies under an intranet suffix without an exemption of its own."
+    ),
+    resolution="Add a rule without servers for exactly that name and publish the policy.",
+    fix=(
+        "throughway policy build --config /etc/throughway/gateway.toml",
+        "throughway client refresh",
+    ),
+    verify=("throughway client status",),
+)
+
+NRPT_DNS_SERVER_UNREACHABLE = Problem(
+    code="nrpt-dns-server-unreachable",
+    title="The intranet's DNS servers do not answer",
+    severity=Severity.CRITICAL,
+    component=Component.NAMES,
+    cause=(
+        "The servers that the rules name gave no answer through the infrastructure tunnel: they "
+        "are down, not among its prefixes, or the way back to the client is missing inside."
+    ),
+    resolution="Look whether the server answers inside, and routes the client's prefix back.",
+    fix=("ping -c 3 DNS",),
+    verify=("dig @DNS REALM", "throughway client status"),
+    depends_on=(INFRASTRUCTURE_TUNNEL_DOWN, *INFRASTRUCTURE_TUNNEL_DOWN.depends_on),
+    visible_after=5.0,
+)
+
+APP_BYPASSES_NRPT = Problem(
+    code="app-bypasses-nrpt",
+    title="A program asks DNS servers of its own",
+    severity=Severity.WARNING,
+    component=Component.NAMES,
+    cause=(
+        "The program has a resolver built in (DNS over HTTPS, a container with its own "
+        "resolv.conf) and does not ask the machine's: the rules cannot reach it."
+    ),
+    resolution="Switch the program's own resolver off, or point it to the stub's address.",
+    verify=("throughway client status",),
+)
+
+PROBLEMS = (
+    NRPT_MISSING,
+    NRPT_NO_DIRECTACCESS_RULE,
+    NRPT_CORRUPT,
+    STUB_DOWN,
+    NRPT_NOT_EFFECTIVE,
+    NRPT_STALE_RULE,
+    NRPT_PUBLIC_NAME_NOT_EXEMPT,
+    NRPT_DNS_SERVER_UNREACHABLE,
+    APP_BYPASSES_NRPT,
+)

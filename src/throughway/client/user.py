@@ -1,0 +1,56 @@
+"""The user who is logged on: a principal and a Kerberos credential cache, kept for reconnects.
+
+The cache lies in the runtime directory (a tmpfs): it survives a restart of the daemon, not of
+the computer. One user at a time; another one who logs on takes the former one's place, so that
+a shared computer never gives one user's access to the next.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from throughway.model.errors import TrustError
+from throughway.net.process import write_private
+
+MAXIMUM_CACHE_BYTES = 256 * 1024
+"""A credential cache with many service tickets and large PACs stays well below this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """Who is logged on."""
+
+    principal: str
+    uid: int
+    """Who may log this user off besides root."""
+
+
+class UserStore:
+    """Keeps the user across restarts of the daemon; files of mode 0600."""
+
+    def __init__(self, directory: Path) -> None:
+        self._record = directory / "user.json"
+        self.ccache = directory / "user.ccache"
+
+    def load(self) -> User | None:
+        """Return who was logged on when the daemon last ran, None when nobody was."""
+        try:
+            values = json.loads(self._record.read_text())
+            user = User(principal=str(values["principal"]), uid=int(values["uid"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return user if self.ccache.exists() else None
+
+    def save(self, user: User, ccache: bytes) -> None:
+        """Keep a user and the credential cache; replaces whoever was there."""
+        if not user.principal or len(ccache) > MAXIMUM_CACHE_BYTES or not ccache:
+            raise TrustError("not a credential cache, or a far too large one")
+        self.forget()
+        self.ccache.touch(mode=0o600)
+        self.ccache.write_bytes(ccache)
+        write_private(self._record, json.dumps(asdict(user)))
+
+    def forget(self) -> None:
+        """Log off: nothing of the user stays."""
+        self._record.unlink(missing_ok=True)
+        self.ccache.unlink(missing_ok=True)

@@ -117,7 +117,7 @@ def _rule(address: str) -> tuple[str, ...]:
 
 
 def _kernel_refusal() -> str:
-    """Say why the kernel refuses an ESP state of the kind charon will ask for; "" if it does not."""
+    """Say why the kernel refuses an ESP state such as charon's; "" when it takes one."""
     spi = f"{secrets.randbelow(0x7FFFFFFF) + 0x100:#x}"
     cipher = ("mode", "tunnel", "aead", "rfc4106(gcm(aes))", _KEY, "128")
     error = _run("ip", "xfrm", "state", "add", *_PROBE, "spi", spi, *cipher)

@@ -6,6 +6,7 @@ connection carries one command or one subscription, so that nothing waits for an
 """
 
 import asyncio
+import contextlib
 import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -49,6 +50,8 @@ class Session:
     ) -> None:
         if self._writer is not None:
             self._writer.close()
+            with contextlib.suppress(OSError):
+                await self._writer.wait_closed()
 
     async def request(self, command: str, message: Section | None = None) -> Section:
         """Send a command and return its answer; IPsecError when charon says no."""

@@ -1,0 +1,70 @@
+"""What charon's words mean: from lines of its log to a problem of the catalogue.
+
+The peer of a failed authentication learns nothing but AUTHENTICATION_FAILED (RFC 7296
+section 2.21.2); the reason is in the log of the end that refused, and only in words.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+UNSPECIFIED = "ipsec-auth-failure-unspecified"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a tunnel did not come up."""
+
+    problem: str
+    """The code of the catalogue's entry."""
+    reason: str
+    """charon's own words."""
+
+
+# In order of weight: a line that proves the cause stands before one which merely goes with it.
+# (A CRL that cannot be fetched is logged, and harmless, wherever revocation is relaxed.)
+_WORDS: tuple[tuple[str, str], ...] = (
+    ("ipsec-cert-revoked", r"certificate was revoked on"),
+    ("ipsec-cert-expired", r"subject certificate invalid \(valid from"),
+    ("ipsec-cert-expired", r"issuer certificate invalid \(valid from"),
+    ("ipsec-crl-expired", r"RULE_(CRL|OCSP)_VALIDATION is STALE, but requires"),
+    ("ipsec-crl-unreachable", r"RULE_(CRL|OCSP)_VALIDATION is \w+, but requires"),
+    ("ipsec-health-certificate-missing", r"constraint requires cert policy"),
+    ("ipsec-account-certificate-mismatch", r"constraint check failed: EAP identity '.*' required"),
+    ("ipsec-account-certificate-mismatch", r"constraint check failed: identity '.*' required"),
+    ("ipsec-computer-account-refused", r"EAP-MS-CHAPv2 verification failed"),
+    ("ipsec-computer-account-refused", r"no EAP key found for hosts"),
+    ("ipsec-computer-account-refused", r"EAP-MS-CHAPv2 failed with error"),
+    ("ipsec-user-refused", r"RADIUS authentication of '.*' failed"),
+    ("ipsec-user-refused", r"EAP_GTC method failed"),
+    ("ipsec-cert-wrong-chain", r"no issuer certificate found for"),
+    ("ipsec-cert-wrong-chain", r"peer not authenticated by CA"),
+    ("ipsec-cert-wrong-chain", r"no trusted \S* ?public key found for"),
+    ("ipsec-cert-no-private-key", r"no private key found for"),
+    ("ipsec-computer-account-refused", r"no matching peer config found"),
+    ("ipsec-smart-card-required", r"non-matching authentication done"),
+    ("ipsec-policy-mismatch", r"insufficient authentication rounds"),
+    ("ipsec-policy-mismatch", r"NO_PROPOSAL_CHOSEN|no acceptable .* found|TS_UNACCEPT|INVALID_KE"),
+    ("ipsec-policy-mismatch", r"no local address found in traffic selector"),
+    ("ipsec-policy-mismatch", r"no IKE config found for"),
+    (UNSPECIFIED, r"AUTHENTICATION_FAILED notify error"),
+    ("ipsec-endpoint-unreachable", r"error writing to socket|unable to resolve|no route to"),
+    ("ipsec-endpoint-unreachable", r"source address .* not usable|no known IPv\d address"),
+    ("ipsec-negotiation-timeout", r"giving up after \d+ retransmits|peer not responding"),
+)
+_CAUSES = tuple((problem, re.compile(words)) for problem, words in _WORDS)
+
+
+def meaning(line: str) -> str:
+    """Return the problem that a line of charon's log speaks of, "" when of none."""
+    return next((problem for problem, words in _CAUSES if words.search(line)), "")
+
+
+def explain(lines: Iterable[str]) -> Cause | None:
+    """Return the weightiest cause that ``lines`` name; of two alike, the first one said."""
+    lines = tuple(lines)
+    for problem, words in _CAUSES:
+        for line in lines:
+            if words.search(line):
+                return Cause(problem, line)
+    return None

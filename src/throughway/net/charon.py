@@ -1,0 +1,387 @@
+"""charon as a child of ours: started, watched, configured and asked over vici.
+
+The settings file, the vici socket and everything else of it lie in one directory, so that
+daemons in other network namespaces have their own. charon dies with the thread that called
+:meth:`Charon.start` (PR_SET_PDEATHSIG, by setpriv): that thread must live as long as the daemon.
+"""
+
+import asyncio
+import contextlib
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from throughway.model.config import ESPMode
+from throughway.model.errors import IPsecError, ThroughwayError
+from throughway.net.causes import explain
+from throughway.net.process import death_of, end, end_recorded, record, write_private
+from throughway.net.sas import IKESA, Event, parse_event, parse_sa
+from throughway.net.vici import Section, Session
+
+MARK = 0x42
+"""Firewall mark of charon's own packets, which must not be pulled into the tunnels."""
+
+PROGRAM = "charon-systemd"
+PLUGINS = (
+    *("random", "nonce", "pem", "x509", "openssl", "revocation", "constraints", "pubkey"),
+    *("kdf", "drbg", "vici", "kernel-netlink", "socket-default", "eap-identity"),
+)
+"""What both ends need; each plugin costs memory, and start time."""
+CLIENT_PLUGINS = ("eap-mschapv2", "eap-gtc")
+GATEWAY_PLUGINS = ("curl", "eap-mschapv2", "eap-radius")
+
+_READY_TIMEOUT = 10.0
+"""Seconds until the vici socket must answer; half a second is usual."""
+_READY_INTERVAL = 0.01
+_FIRST_BACKOFF, _LAST_BACKOFF = 0.25, 30.0
+"""Seconds before the second and before the last of restarts in a row; the first is at once."""
+_STEADY = 60.0
+"""Seconds charon must have lived for its next death to count as a first one."""
+_TERMINATE_TIMEOUT = 2000
+"""Milliseconds to wait for the peer's answer to a DELETE."""
+_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----\r?\n?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RADIUSServer:
+    """Where charon asks about round 2 of users."""
+
+    address: str
+    port: int
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CharonSettings:
+    """All that differs between one charon and another."""
+
+    directory: Path
+    esp: ESPMode
+    plugins: tuple[str, ...]
+    threads: int = 8
+    retransmit_timeout: float = 0.5
+    retransmit_base: float = 1.5
+    retransmit_tries: int = 4
+    """With these a silent peer is given up after 6.6 s; charon's own defaults take 165 s."""
+    revocation_timeout: int = 3
+    """Seconds a CRL may take; a peer's retransmissions must outlast it."""
+    radius: RADIUSServer | None = None
+
+    @property
+    def socket(self) -> Path:
+        """The vici socket."""
+        return self.directory / "charon.vici"
+
+
+def settings_text(settings: CharonSettings) -> str:
+    """Return strongswan.conf: one setting a line, since two on a line become one value."""
+    plugins = list(settings.plugins)
+    if settings.esp is ESPMode.LIBIPSEC:
+        # It must be asked before kernel-netlink, which would take the policies without ESP.
+        plugins.insert(plugins.index("kernel-netlink"), "kernel-libipsec")
+    radius = "" if settings.radius is None else _radius_text(settings.radius)
+    return f"""charon-systemd {{
+  load = {" ".join(plugins)}
+  multiple_authentication = yes
+  threads = {settings.threads}
+  install_virtual_ip = no
+  retransmit_timeout = {settings.retransmit_timeout}
+  retransmit_base = {settings.retransmit_base}
+  retransmit_tries = {settings.retransmit_tries}
+  close_ike_on_child_failure = yes
+  delete_rekeyed_delay = 1
+  journal {{
+    default = -1
+  }}
+  plugins {{
+    vici {{
+      socket = unix://{settings.socket}
+    }}
+    kernel-libipsec {{
+      allow_peer_ts = yes
+    }}
+    kernel-netlink {{
+      fwmark = !{MARK:#x}
+    }}
+    socket-default {{
+      fwmark = {MARK:#x}
+    }}
+    revocation {{
+      timeout = {settings.revocation_timeout}s
+    }}
+{radius}  }}
+}}
+"""
+
+
+def _radius_text(server: RADIUSServer) -> str:
+    return f"""    eap-radius {{
+      accounting = no
+      servers {{
+        authoriser {{
+          address = {server.address}
+          auth_port = {server.port}
+          secret = {server.secret}
+          sockets = 4
+        }}
+      }}
+    }}
+"""
+
+
+class Charon:
+    """One charon, kept running between :meth:`start` and :meth:`stop`.
+
+    ``on_ready`` is awaited whenever a charon has come up, empty: it loads everything. All
+    callbacks are called in the event loop.
+    """
+
+    def __init__(
+        self,
+        settings: CharonSettings,
+        *,
+        on_ready: Callable[["Charon"], Awaitable[None]],
+        on_event: Callable[[Event], None] = lambda event: None,
+        on_death: Callable[[str], None] = lambda reason: None,
+    ) -> None:
+        self._settings = settings
+        self._on_ready = on_ready
+        self._on_event = on_event
+        self._on_death = on_death
+        self._process: subprocess.Popen[bytes] | None = None
+        self._died = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
+        self._listener: asyncio.Task[None] | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether charon runs and listens."""
+        return self._listener is not None and not self._listener.done()
+
+    @property
+    def pid(self) -> int | None:
+        """The process, when there is one."""
+        return self._process.pid if self._process is not None else None
+
+    async def start(self) -> None:
+        """Start charon and load it; from then on it is restarted when it dies."""
+        await asyncio.to_thread(end_recorded, self._pid_file)
+        try:
+            await self._start_once()
+        except BaseException:
+            await self._end_process()
+            raise
+        self._keeper = asyncio.create_task(self._keep(), name="charon keeper")
+
+    async def stop(self) -> None:
+        """End charon, and wait until it is gone."""
+        await _cancel(self._keeper)
+        self._keeper = None
+        await self._end_process()
+        self._pid_file.unlink(missing_ok=True)
+
+    async def request(self, command: str, message: Section | None = None) -> Section:
+        """Send any vici command; IPsecError when charon refuses it or is not there."""
+        async with Session(self._settings.socket) as session:
+            return await session.request(command, message)
+
+    async def load_connection(self, name: str, connection: Section) -> None:
+        """Load, or replace, a connection; tunnels which are up stay."""
+        await self.request("load-conn", {name: connection})
+
+    async def unload_connection(self, name: str) -> None:
+        """Forget a connection; its tunnels stay until they are terminated."""
+        await self.request("unload-conn", {"name": name})
+
+    async def load_certificate(self, certificate: bytes, *, authority: bool = False) -> None:
+        """Load a certificate, PEM or DER; with ``authority`` as a root to trust."""
+        flag = "CA" if authority else "NONE"
+        await self.request("load-cert", {"type": "X509", "flag": flag, "data": certificate})
+
+    async def load_crl(self, crl: bytes) -> None:
+        """Load a revocation list, PEM or DER."""
+        await self.request("load-cert", {"type": "X509_CRL", "data": crl})
+
+    async def load_key(self, key: bytes) -> None:
+        """Load a private key, PEM or DER, not encrypted."""
+        await self.request("load-key", {"type": "any", "data": key})
+
+    async def load_secret(
+        self, identifier: str, kind: str, secret: bytes, owners: Sequence[str]
+    ) -> None:
+        """Load, or replace, a shared secret of ``kind`` (``eap``, ``ntlm``) for ``owners``."""
+        message = {"id": identifier, "type": kind, "data": secret, "owners": list(owners)}
+        await self.request("load-shared", message)
+
+    async def unload_secret(self, identifier: str) -> None:
+        """Forget a shared secret."""
+        await self.request("unload-shared", {"id": identifier})
+
+    async def flush_certificates(self) -> None:
+        """Forget cached CRLs and validated chains, so that they are judged anew."""
+        await self.request("flush-certs")
+
+    async def initiate(self, child: str, *, ike: str, timeout_ms: int) -> None:
+        """Bring a tunnel up; IPsecError with the cause when it does not come."""
+        message = {"child": child, "ike": ike, "timeout": str(timeout_ms)}
+        lines: list[str] = []
+        try:
+            async with Session(self._settings.socket) as session:
+                async for line in session.stream("initiate", "control-log", message):
+                    text = line.get("msg", b"").decode(errors="replace")
+                    lines.append(text)
+        except IPsecError as error:
+            raise _explained(error, lines) from error
+
+    async def terminate(
+        self, *, ike: str = "", unique_id: int = 0, wait: bool = True, force: bool = True
+    ) -> None:
+        """End the IKE_SAs of a name, or one by its id; no such SA is no error."""
+        message = {"timeout": str(_TERMINATE_TIMEOUT if wait else -1)}
+        message |= {"force": "yes"} if force else {}
+        message |= {"ike": ike} if ike else {"ike-id": str(unique_id)}
+        try:
+            await self.request("terminate", message)
+        except IPsecError as error:
+            if error.problem or "no matching SAs" not in str(error):
+                raise
+
+    async def list_sas(self) -> tuple[IKESA, ...]:
+        """Return every IKE_SA, also those that are only coming up."""
+        found: list[IKESA] = []
+        async with Session(self._settings.socket) as session:
+            async for answer in session.stream("list-sas", "list-sa"):
+                found += (parse_sa(name, sa) for name, sa in answer.items())
+        return tuple(found)
+
+    @property
+    def _pid_file(self) -> Path:
+        return self._settings.directory / "charon.pid"
+
+    async def _start_once(self) -> None:
+        """Start one charon, wait until it answers and load it."""
+        directory = self._settings.directory
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        configuration = directory / "strongswan.conf"
+        write_private(configuration, settings_text(self._settings))
+        self._settings.socket.unlink(missing_ok=True)
+        self._process = _spawn(configuration, directory / "charon.err")
+        record(self._pid_file, self._process)
+        self._died = death_of(self._process)
+        session = await self._wait_ready()
+        self._listener = asyncio.create_task(self._listen(session), name="charon events")
+        await self._on_ready(self)
+
+    async def _wait_ready(self) -> Session:
+        """Return a session that is subscribed to the events."""
+        try:
+            async with asyncio.timeout(_READY_TIMEOUT):
+                while not self._died.is_set():
+                    with contextlib.suppress(IPsecError):
+                        return await self._subscribed()
+                    await asyncio.sleep(_READY_INTERVAL)
+        except TimeoutError:
+            raise IPsecError("charon does not answer", problem="ipsec-daemon-down") from None
+        raise IPsecError(f"charon ended at once: {self._last_words()}", problem="ipsec-daemon-down")
+
+    async def _subscribed(self) -> Session:
+        async with contextlib.AsyncExitStack() as stack:
+            session = await stack.enter_async_context(Session(self._settings.socket))
+            await session.subscribe("ike-updown", "child-updown", "log")
+            stack.pop_all()
+            return session
+
+    async def _listen(self, session: Session) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_exit(session)
+            with contextlib.suppress(IPsecError):
+                async for name, message in session.events():
+                    for event in parse_event(name, message):
+                        self._on_event(event)
+
+    async def _keep(self) -> None:
+        """Restart charon whenever it dies: at once, then ever more slowly."""
+        backoff, lived_from = 0.0, time.monotonic()
+        while True:
+            await self._died.wait()
+            reason = self._last_words()
+            await self._end_process()
+            if time.monotonic() - lived_from > _STEADY:
+                backoff = 0.0
+            while reason:
+                self._on_death(reason)
+                await asyncio.sleep(backoff)
+                backoff = min(_LAST_BACKOFF, max(_FIRST_BACKOFF, backoff * 2))
+                lived_from = time.monotonic()
+                reason = await self._restart()
+
+    async def _restart(self) -> str:
+        """Start charon again; return what prevented it."""
+        try:
+            await self._start_once()
+        except (ThroughwayError, OSError) as error:
+            await self._end_process()
+            return str(error) or type(error).__name__
+        return ""
+
+    async def _end_process(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            await asyncio.to_thread(end, process)
+            await self._died.wait()
+        await _cancel(self._listener)
+        self._listener = None
+
+    def _last_words(self) -> str:
+        """Say how the process ended: its signal or code, and the last of what it printed."""
+        code = self._process.poll() if self._process is not None else None
+        how = "is still there" if code is None else f"ended with {code}"
+        if code is not None and code < 0:
+            how = f"was killed by {signal.Signals(-code).name}"
+        with contextlib.suppress(OSError):
+            printed = (self._settings.directory / "charon.err").read_text(errors="replace")
+            if printed.strip():
+                return f"charon {how}: {printed.strip().splitlines()[-1]}"
+        return f"charon {how}"
+
+
+def split_pem(text: bytes, kind: str = "CERTIFICATE") -> tuple[bytes, ...]:
+    """Return the PEM blocks whose label ends with ``kind``."""
+    return tuple(m[0] for m in _PEM.finditer(text) if m[1].decode().endswith(kind))
+
+
+def _explained(error: IPsecError, lines: list[str]) -> IPsecError:
+    if error.problem:
+        return error
+    cause = explain(lines)
+    if cause is None:
+        return IPsecError(str(error), problem="ipsec-negotiation-timeout")
+    return IPsecError(f"{error}: {cause.reason}", problem=cause.problem)
+
+
+def _spawn(configuration: Path, errors: Path) -> "subprocess.Popen[bytes]":
+    environment = {"STRONGSWAN_CONF": str(configuration), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    write_private(errors, "")
+    with errors.open("ab") as stream:
+        try:
+            return subprocess.Popen(
+                ("setpriv", "--pdeathsig", "TERM", PROGRAM),
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=stream,
+                start_new_session=True,  # Ctrl-C at the daemon's terminal is the daemon's to handle
+            )
+        except OSError as error:
+            raise IPsecError(f"charon: {error}", problem="ipsec-daemon-down") from error
+
+
+async def _cancel(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

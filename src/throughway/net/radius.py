@@ -1,0 +1,258 @@
+"""The RADIUS server on loopback which charon asks about users (RFC 2865, RFC 3579).
+
+It drives one :class:`throughway.proto.authoriser.Authoriser` a conversation. Every packet must
+carry a right Message-Authenticator (the secret is made anew at every start); what does not is
+dropped without an answer, as RFC 3579 section 3.2 asks.
+"""
+
+import asyncio
+import secrets
+import struct
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pyrad.packet import AccessAccept, AccessChallenge, AccessReject, AccessRequest, AuthPacket
+from pyrad.packet import PacketError as MalformedPacket
+
+from throughway.model.errors import ThroughwayError, TrustError
+from throughway.proto.authoriser import (
+    CONVERSATION_TIMEOUT,
+    USER_REFUSED,
+    Authoriser,
+    TokenReceived,
+    UserAccepted,
+    UserRefused,
+)
+
+USER_NAME, STATE, NAS_PORT_ID, CALLING_STATION_ID, EAP_MESSAGE, MESSAGE_AUTHENTICATOR = (
+    *(1, 24, 87, 31, 79, 80),
+)
+"""Attribute numbers; names would need a dictionary, which pyrad is happy to do without."""
+
+MAX_CONVERSATIONS = 256
+"""Under way at once; more cannot be while charon has fewer threads than that."""
+MAX_ANSWERS = 1024
+"""Kept for retransmitted requests (RFC 5080 section 2.2.2)."""
+_CHUNK = 253
+"""Bytes of one attribute's value (RFC 2865 section 5)."""
+_MESSAGE_AUTHENTICATOR_LENGTH = 16
+
+Address = tuple[str, int]
+RequestKey = tuple[Address, int, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A user was refused; for the audit and for people."""
+
+    principal: str
+    reason: str
+    problem: str
+    connection: str
+    """The name of charon's connection, which says whose computer it was."""
+    peer: str
+    """Address (and port) of the client."""
+
+
+@dataclass(slots=True)
+class _Conversation:
+    machine: Authoriser
+    state: bytes
+    connection: str
+    peer: str
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+
+class UserAuthoriser(asyncio.DatagramProtocol):
+    """Accepts users by their tickets.
+
+    ``accept`` takes a token and returns the principal that it proves, or raises TrustError; it
+    may block, being called in a thread. ``allowed`` is asked last, about a proven principal.
+    """
+
+    def __init__(
+        self,
+        *,
+        realm: str,
+        accept: Callable[[bytes], str],
+        allowed: Callable[[str], bool] = lambda principal: True,
+        on_accepted: Callable[[str, str], None] = lambda principal, connection: None,
+        on_refused: Callable[[Refusal], None] = lambda refusal: None,
+    ) -> None:
+        self.secret = secrets.token_hex(16)
+        self._realm = realm
+        self._accept = accept
+        self._allowed = allowed
+        self._on_accepted = on_accepted
+        self._on_refused = on_refused
+        self._transport: asyncio.DatagramTransport | None = None
+        self._conversations: OrderedDict[bytes, _Conversation] = OrderedDict()
+        self._answers: OrderedDict[RequestKey, bytes | None] = OrderedDict()
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    async def start(self, address: Address = ("127.0.0.1", 0)) -> Address:
+        """Listen; return address and port."""
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=address)
+        host, port = transport.get_extra_info("sockname")[:2]
+        return host, port
+
+    async def stop(self) -> None:
+        """Listen no more; conversations under way end unanswered."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        if self._transport is not None:
+            self._transport.close()
+        tasks = [task for c in self._conversations.values() for task in c.tasks]
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._conversations.clear()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.DatagramTransport)
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, address: Address) -> None:
+        request = self._verified(data)
+        if request is None:
+            return
+        key = (address, request.id, request.authenticator)
+        if key in self._answers:
+            if answer := self._answers[key]:
+                self._send(answer, address)
+            return
+        conversation = self._conversation(request)
+        if conversation is None:
+            return
+        self._answers[key] = None
+        while len(self._answers) > MAX_ANSWERS:
+            self._answers.popitem(last=False)
+        conversation.machine.receive_data(b"".join(request[EAP_MESSAGE]))
+        self._pump(conversation, request, address)
+        self._arm()
+
+    def _verified(self, data: bytes) -> AuthPacket | None:
+        """Return a request which can only come from our charon, or None."""
+        try:
+            request = AuthPacket(secret=self.secret.encode(), packet=data)
+            codes = request.get(MESSAGE_AUTHENTICATOR) or []
+            if request.code != AccessRequest or EAP_MESSAGE not in request or len(codes) != 1:
+                return None
+            if len(codes[0]) != _MESSAGE_AUTHENTICATOR_LENGTH:
+                return None
+            return request if request.verify_message_authenticator() else None
+        except (MalformedPacket, ValueError, struct.error):
+            return None
+
+    def _conversation(self, request: AuthPacket) -> _Conversation | None:
+        """Return the conversation that a request belongs to; a new one if it names none."""
+        if STATE in request:
+            return self._conversations.get(bytes(request[STATE][0]))
+        if len(self._conversations) >= MAX_CONVERSATIONS:
+            return None
+        machine = Authoriser(realm=self._realm, now=asyncio.get_running_loop().time())
+        conversation = _Conversation(
+            machine,
+            secrets.token_bytes(16),
+            _text(request, NAS_PORT_ID),
+            _text(request, CALLING_STATION_ID),
+        )
+        self._conversations[conversation.state] = conversation
+        return conversation
+
+    def _pump(self, conversation: _Conversation, request: AuthPacket, address: Address) -> None:
+        """Bring the outside in step with the machine; run after every input."""
+        ended: bool | None = None
+        while event := conversation.machine.next_event():
+            match event:
+                case TokenReceived(_, token):
+                    judge = self._judge(conversation, token, request, address)
+                    task = asyncio.create_task(judge)
+                    conversation.tasks.add(task)
+                    task.add_done_callback(conversation.tasks.discard)
+                case UserAccepted(identity):
+                    ended = True
+                    self._on_accepted(identity, conversation.connection)
+                case UserRefused():
+                    ended = False
+                    self._on_refused(_refusal(event, conversation))
+        if packet := conversation.machine.data_to_send():
+            code = {None: AccessChallenge, True: AccessAccept, False: AccessReject}[ended]
+            self._answer(conversation, request, address, code, packet)
+        if ended is not None:
+            self._conversations.pop(conversation.state, None)
+
+    async def _judge(
+        self, conversation: _Conversation, token: bytes, request: AuthPacket, address: Address
+    ) -> None:
+        """Find out whom a token proves; one that time has overtaken has ended already."""
+        machine = conversation.machine
+        try:
+            initiator = await asyncio.to_thread(self._accept, token)
+        except TrustError as error:
+            machine.refuse(str(error), error.problem or USER_REFUSED)
+        except ThroughwayError as error:
+            machine.refuse(str(error), USER_REFUSED)
+        else:
+            if self._allowed(initiator):
+                machine.accept(initiator)
+            else:
+                machine.refuse(f"{initiator} may not use the intranet tunnel", USER_REFUSED)
+        self._pump(conversation, request, address)
+
+    def _answer(
+        self,
+        conversation: _Conversation,
+        request: AuthPacket,
+        address: Address,
+        code: int,
+        packet: bytes,
+    ) -> None:
+        reply = request.CreateReply()
+        reply.code = code
+        reply[EAP_MESSAGE] = [packet[i : i + _CHUNK] for i in range(0, len(packet), _CHUNK)]
+        if code == AccessChallenge:
+            reply[STATE] = [conversation.state]
+        reply.add_message_authenticator()
+        answer = reply.ReplyPacket()
+        self._answers[address, request.id, request.authenticator] = answer
+        self._send(answer, address)
+
+    def _send(self, answer: bytes, address: Address) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.sendto(answer, address)
+
+    def _arm(self) -> None:
+        if self._sweeper is None and self._conversations:
+            oldest = next(iter(self._conversations.values())).machine.timer_at()
+            loop = asyncio.get_running_loop()
+            when = loop.time() + CONVERSATION_TIMEOUT if oldest is None else oldest
+            self._sweeper = loop.call_at(when, self._sweep)
+
+    def _sweep(self) -> None:
+        """End the conversations whose time is over; charon has given them up long ago."""
+        self._sweeper = None
+        now = asyncio.get_running_loop().time()
+        for conversation in tuple(self._conversations.values()):
+            conversation.machine.handle_timer(now)
+            conversation.machine.data_to_send()  # nobody waits for it any more
+            while event := conversation.machine.next_event():
+                if isinstance(event, UserRefused):
+                    self._conversations.pop(conversation.state)
+                    self._on_refused(_refusal(event, conversation))
+        self._arm()
+
+
+def _refusal(event: UserRefused, conversation: _Conversation) -> Refusal:
+    return Refusal(
+        principal=event.identity,
+        reason=event.reason,
+        problem=event.problem,
+        connection=conversation.connection,
+        peer=conversation.peer,
+    )
+
+
+def _text(request: AuthPacket, attribute: int) -> str:
+    values = request.get(attribute) or [b""]
+    return bytes(values[0]).decode(errors="replace")

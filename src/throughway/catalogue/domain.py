@@ -5,12 +5,7 @@ from throughway.catalogue.ipsec import INFRASTRUCTURE_TUNNEL_DOWN
 from throughway.catalogue.names import NRPT_DNS_SERVER_UNREACHABLE, NRPT_NOT_EFFECTIVE
 from throughway.model.findings import Component, Problem, Severity
 
-NO_INFRASTRUCTURE = (
-    INFRASTRUCTURE_TUNNEL_DOWN,
-    *INFRASTRUCTURE_TUNNEL_DOWN.depends_on,
-    NRPT_DNS_SERVER_UNREACHABLE,
-    NRPT_NOT_EFFECTIVE,
-)
+NO_INFRASTRUCTURE = (INFRASTRUCTURE_TUNNEL_DOWN, NRPT_DNS_SERVER_UNREACHABLE, NRPT_NOT_EFFECTIVE)
 
 DC_UNREACHABLE = Problem(
     code="dc-unreachable",
@@ -40,7 +35,7 @@ KERBEROS_UNREACHABLE = Problem(
     resolution="Start the Kerberos service of the controllers, and let port 88 pass inside.",
     fix=("dig SRV _kerberos._tcp.REALM",),
     verify=("kinit USER", "throughway client status"),
-    depends_on=(DC_UNREACHABLE, *NO_INFRASTRUCTURE),
+    depends_on=(DC_UNREACHABLE,),
     visible_after=5.0,
 )
 

@@ -134,7 +134,7 @@ PORT_BLOCKED = Problem(
         "openssl s_client -connect HOST:PORT -servername HOST -brief",
         "throughway client status",
     ),
-    depends_on=(*NO_WAY_OUT, NAME_UNRESOLVABLE),
+    depends_on=(NAME_UNRESOLVABLE,),
 )
 
 CONNECTION_REFUSED = Problem(
@@ -221,7 +221,7 @@ NULL_SUITES_MISSING = Problem(
         "this name, or let TLS end at the gateway."
     ),
     verify=("openssl s_client -connect HOST:PORT -servername HOST -brief",),
-    depends_on=(*NO_WAY_OUT, TLS_INSPECTED),
+    depends_on=(TLS_INSPECTED,),
 )
 
 TLS_HANDSHAKE_FAILED = Problem(
@@ -236,7 +236,7 @@ TLS_HANDSHAKE_FAILED = Problem(
     resolution="Compare the TLS versions and suites of both sides; TLS 1.2 is the least.",
     fix=("journalctl -u throughway-gateway --since -10min",),
     verify=("openssl s_client -connect HOST:PORT -servername HOST -tls1_2 -brief",),
-    depends_on=(*NO_WAY_OUT, WRONG_SERVER, TLS_INSPECTED, NULL_SUITES_MISSING),
+    depends_on=(WRONG_SERVER, NULL_SUITES_MISSING),
 )
 
 HTTP_REFUSED = Problem(
@@ -251,7 +251,7 @@ HTTP_REFUSED = Problem(
     resolution="Compare the path of the URL with the gateway's; read the gateway's log.",
     fix=("journalctl -u throughway-gateway --since -10min",),
     verify=("throughway gateway status iphttps", "throughway client status"),
-    depends_on=(*NO_WAY_OUT, WRONG_SERVER),
+    depends_on=(WRONG_SERVER,),
 )
 
 LISTENER_DOWN = Problem(
@@ -361,7 +361,7 @@ NO_GLOBAL_ADDRESS = Problem(
     resolution="Allow autoconf on the interface, then let the client connect again.",
     fix=("sysctl -w net.ipv6.conf.INTERFACE.autoconf=1", "throughway client refresh"),
     verify=("ip -6 address show dev INTERFACE scope global",),
-    depends_on=(IPV6_DISABLED, *NO_LINK, NO_ROUTER_ADVERTISEMENT),
+    depends_on=(NO_ROUTER_ADVERTISEMENT,),
     visible_after=5.0,
 )
 

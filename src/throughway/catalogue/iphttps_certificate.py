@@ -1,12 +1,11 @@
 """Problems of the certificates on the IP-HTTPS connection: the gateway's and the client's."""
 
 from throughway.catalogue.host import CLOCK_SKEW
-from throughway.catalogue.internet import NO_WAY_OUT
 from throughway.catalogue.iphttps import TLS_INSPECTED, WRONG_SERVER
 from throughway.model.findings import Component, Problem, Severity
 
 SHOW = "openssl s_client -connect HOST:PORT -servername HOST -showcerts"
-WRONG_PEER = (*NO_WAY_OUT, WRONG_SERVER, TLS_INSPECTED)
+WRONG_PEER = (WRONG_SERVER, TLS_INSPECTED)
 """Then the certificate is not even the gateway's."""
 
 EXPIRED = Problem(

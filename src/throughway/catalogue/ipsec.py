@@ -67,7 +67,7 @@ NEGOTIATION_TIMEOUT = Problem(
     resolution="Look whether the gateway's IPsec is well, then for filters between.",
     fix=(GATEWAY_LOG,),
     verify=("throughway gateway status ipsec", "throughway client status"),
-    depends_on=(*NO_PATH, ENDPOINT_UNREACHABLE, DAEMON_DOWN),
+    depends_on=(ENDPOINT_UNREACHABLE, DAEMON_DOWN),
 )
 
 POLICY_MISMATCH = Problem(
@@ -198,14 +198,7 @@ INFRASTRUCTURE_TUNNEL_DOWN = Problem(
     resolution="The client keeps trying. Mend what its status and the gateway's log name.",
     fix=("throughway client refresh",),
     verify=("throughway client status", GATEWAY_LOG),
-    depends_on=(
-        *NO_PATH,
-        *ipsec_certificate.NO_TRUST,
-        DAEMON_DOWN,
-        ENDPOINT_UNREACHABLE,
-        NEGOTIATION_TIMEOUT,
-        *REFUSED,
-    ),
+    depends_on=(NEGOTIATION_TIMEOUT, *REFUSED),
     visible_after=10.0,
 )
 

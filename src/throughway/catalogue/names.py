@@ -118,7 +118,7 @@ NRPT_DNS_SERVER_UNREACHABLE = Problem(
     resolution="Look whether the server answers inside, and routes the client's prefix back.",
     fix=("ping -c 3 DNS",),
     verify=("dig @DNS REALM", "throughway client status"),
-    depends_on=(INFRASTRUCTURE_TUNNEL_DOWN, *INFRASTRUCTURE_TUNNEL_DOWN.depends_on),
+    depends_on=(INFRASTRUCTURE_TUNNEL_DOWN,),
     visible_after=5.0,
 )
 

@@ -34,6 +34,18 @@ PLUGINS = (
 CLIENT_PLUGINS = ("eap-mschapv2", "eap-gtc")
 GATEWAY_PLUGINS = ("curl", "eap-mschapv2", "eap-radius")
 
+IKE_PROPOSALS = (
+    "aes256gcm16-prfsha256-x25519",
+    "aes256gcm16-prfsha256-ecp256",
+    "aes256-sha256-modp2048",
+)
+ESP_PROPOSALS = (
+    *("aes256gcm16-x25519", "aes256gcm16-ecp256", "aes256gcm16"),
+    "aes128gcm16",
+    "aes256-sha256-modp2048",
+)
+"""AES-256-GCM first: with user-space ESP it is also the fastest that encrypts."""
+
 _READY_TIMEOUT = 10.0
 """Seconds until the vici socket must answer; half a second is usual."""
 _READY_INTERVAL = 0.01

@@ -1,0 +1,424 @@
+"""The two IPsec endpoints of a gateway: infrastructure for computers, intranet for users.
+
+Each computer has two connections of its own in charon, one an endpoint, and both name its
+identity for both rounds of authentication (RFC 4739): that is how the account of round 2 is
+tied to the certificate of round 1. charon 5.9.8 compares the EAP identity with the connection's
+when it comes (``eap_authenticator.c``), and again, as constraint, the name that MSCHAPv2 really
+proved (``eap_mschapv2.c`` merges it over the identity), so neither may be another computer's.
+"""
+
+import asyncio
+import ipaddress
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from throughway.model.config import Computer, ESPMode, IPsecServerConfig, UsersConfig
+from throughway.model.errors import ConfigError, IPsecError
+from throughway.model.status import TunnelState, TunnelStatus
+from throughway.net import esp
+from throughway.net.causes import UNSPECIFIED, explain, meaning
+from throughway.net.charon import (
+    ESP_PROPOSALS,
+    GATEWAY_PLUGINS,
+    IKE_PROPOSALS,
+    PLUGINS,
+    Charon,
+    CharonSettings,
+    RADIUSServer,
+    split_pem,
+)
+from throughway.net.kerberos import token_acceptor
+from throughway.net.radius import Refusal, UserAuthoriser
+from throughway.net.sas import IKESA, ChildChanged, Event, IKEChanged, LineLogged
+from throughway.net.vici import Section
+
+INFRASTRUCTURE, INTRANET = "infrastructure", "intranet"
+MISMATCH = "ipsec-account-certificate-mismatch"
+
+_THREADS = 16
+"""charon's own: a wrong password holds one for two seconds, an unreachable CRL for three."""
+_DPD_DELAY = "20s"
+"""Silence after which a client is asked whether it lives; it is given up 6.6 s later."""
+_MAX_SUSPECTS = 1000
+"""IKE_SAs whose log lines are remembered until it is known how they ended."""
+_MAX_LINES = 20
+_SETTLE = 0.25
+"""Seconds from the end of an IKE_SA until the last line about it has come: charon sends its
+log by another thread than its events."""
+_EAP_IDENTITY = re.compile(r"received EAP identity '(.*)'")
+_RADIUS_REFUSED = re.compile(r"RADIUS authentication of '(.*)' failed")
+
+
+@dataclass(frozen=True, slots=True)
+class _Material:
+    """The files, read: all of them before charon is told anything."""
+
+    certificate: bytes
+    chain: tuple[bytes, ...]
+    key: bytes
+    authorities: tuple[bytes, ...]
+    nt_hashes: dict[str, bytes]
+
+
+class GatewayIPsec:
+    """charon and the authoriser of users, as one thing that is started, asked and stopped.
+
+    ``on_failure(reason, problem, peer)`` tells of every client that was refused, for the audit;
+    ``on_change()`` that :meth:`tunnels` has changed; ``on_daemon(reason)`` that charon died, and
+    with "" that it is there again. ``allowed`` is asked about every user with a good ticket.
+    """
+
+    def __init__(
+        self,
+        config: IPsecServerConfig,
+        computers: tuple[Computer, ...],
+        users: UsersConfig | None,
+        *,
+        directory: Path,
+        on_failure: Callable[[str, str, str], None] = lambda reason, problem, peer: None,
+        on_change: Callable[[], None] = lambda: None,
+        on_daemon: Callable[[str], None] = lambda reason: None,
+        allowed: Callable[[str], bool] = lambda principal: True,
+    ) -> None:
+        self._config = config
+        self._directory = directory
+        self._on_failure = on_failure
+        self._on_change = on_change
+        self._on_daemon = on_daemon
+        self._connections = _named(computers)
+        self._suspects: OrderedDict[int, list[str]] = OrderedDict()
+        self._refusals: dict[str, Refusal] = {}
+        self._sas: tuple[IKESA, ...] = ()
+        self._crls: tuple[bytes, ...] = ()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._charon: Charon | None = None
+        self.esp: esp.ESPSupport | None = None
+        self._authoriser = None
+        if users is not None:
+            self._authoriser = UserAuthoriser(
+                realm=users.realm,
+                accept=token_acceptor(
+                    users.keytab,
+                    users.service,
+                    users.realm,
+                    replay_cache=directory / "replay.rcache",
+                ),
+                allowed=allowed,
+                on_refused=self._user_refused,
+            )
+
+    @property
+    def running(self) -> bool:
+        """Whether charon is there."""
+        return self._charon is not None and self._charon.running
+
+    async def start(self) -> None:
+        """Start everything; ConfigError or IPsecError when that cannot be."""
+        _read(self._config, self._connections.values())
+        self.esp = await asyncio.to_thread(esp.detect_esp, self._config.esp)
+        if self.esp.mode is ESPMode.LIBIPSEC:
+            check_selectors(self._config, esp.local_addresses())
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        await asyncio.to_thread(esp.keep_outer_addresses, self._endpoints)
+        await asyncio.to_thread(esp.clamp_segments, self.esp.mode)
+        radius = None
+        if self._authoriser is not None:
+            address, port = await self._authoriser.start()
+            radius = RADIUSServer(address=address, port=port, secret=self._authoriser.secret)
+        settings = CharonSettings(
+            directory=self._directory,
+            esp=self.esp.mode,
+            plugins=PLUGINS + GATEWAY_PLUGINS,
+            threads=_THREADS,
+            radius=radius,
+        )
+        self._charon = Charon(
+            settings, on_ready=self._load, on_event=self._event, on_death=self._died
+        )
+        await self._charon.start()
+
+    async def stop(self) -> None:
+        """Say goodbye to the clients, end everything, leave nothing behind."""
+        if self._charon is not None:
+            await self._charon.stop()
+        if self._authoriser is not None:
+            await self._authoriser.stop()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._sas = ()
+        await asyncio.to_thread(esp.release_outer_addresses, self._endpoints)
+        await asyncio.to_thread(esp.release_segments)
+
+    async def reload(
+        self, computers: tuple[Computer, ...], *, crls: Iterable[bytes] | None = None
+    ) -> None:
+        """Read every file anew, and take another list of computers.
+
+        Tunnels stay, but for those of computers which are not in the list any more. ``crls``
+        replaces what was given before; None keeps it.
+        """
+        connections = _named(computers)
+        material = _read(self._config, connections.values())
+        gone = self._connections.keys() - connections.keys()
+        gone |= {
+            n
+            for n in self._connections.keys() & connections.keys()
+            if self._connections[n] != connections[n]
+        }
+        self._connections = connections
+        self._crls = self._crls if crls is None else tuple(crls)
+        if self._charon is None:
+            return
+        await self._charon.request("clear-creds")
+        await self._load_material(self._charon, material)
+        for name in gone:
+            for tunnel in (INFRASTRUCTURE, INTRANET):
+                await self._charon.terminate(ike=f"{tunnel}-{name}", wait=False)
+                if name not in connections:
+                    await self._charon.unload_connection(f"{tunnel}-{name}")
+
+    async def refresh(self) -> None:
+        """Ask charon for tunnels and traffic; :meth:`tunnels` tells what it said."""
+        if self._charon is None or not self._charon.running:
+            self._sas = ()
+            return
+        try:
+            self._sas = await self._charon.list_sas()
+        except IPsecError:
+            self._sas = ()
+
+    def tunnels(self) -> tuple[TunnelStatus, ...]:
+        """Return the tunnels as of the last event or :meth:`refresh`."""
+        now = time.time()
+        return tuple(_status(sa, now) for sa in self._sas if "-" in sa.name)
+
+    @property
+    def _endpoints(self) -> tuple[str, str]:
+        return self._config.infrastructure_endpoint, self._config.intranet_endpoint
+
+    async def _load(self, charon: Charon) -> None:
+        await self._load_material(charon, _read(self._config, self._connections.values()))
+        self._on_daemon("")
+
+    async def _load_material(self, charon: Charon, material: _Material) -> None:
+        for authority in material.authorities:
+            await charon.load_certificate(authority, authority=True)
+        for certificate in material.chain:
+            await charon.load_certificate(certificate)
+        for crl in self._crls:
+            await charon.load_crl(crl)
+        await charon.load_key(material.key)
+        for name, computer in self._connections.items():
+            await charon.load_secret(
+                f"nt-{name}", "ntlm", material.nt_hashes[computer.account], [computer.account]
+            )
+            for tunnel in (INFRASTRUCTURE, INTRANET):
+                if tunnel == INFRASTRUCTURE or self._authoriser is not None:
+                    connection = connection_of(self._config, material, computer, tunnel)
+                    await charon.load_connection(f"{tunnel}-{name}", connection)
+
+    def _died(self, reason: str) -> None:
+        self._sas = ()
+        self._suspects.clear()
+        self._on_daemon(reason)
+        self._on_change()
+
+    def _event(self, event: Event) -> None:
+        match event:
+            case LineLogged():
+                self._line(event)
+            case IKEChanged(up=True, sa=sa):
+                self._suspects.pop(sa.unique_id, None)
+                self._spawn_refresh()
+            case IKEChanged(up=False, sa=sa):
+                self._spawn_refresh()
+                loop = asyncio.get_running_loop()
+                loop.call_later(_SETTLE, self._ended, sa)
+            case ChildChanged():
+                self._spawn_refresh()
+
+    def _line(self, line: LineLogged) -> None:
+        """Remember what may explain how an IKE_SA will end."""
+        if not line.unique_id:
+            return
+        text = line.text
+        if match := _EAP_IDENTITY.search(text):
+            text = self._mismatch(line.name, match[1])
+        if not text or not (meaning(text) or text.startswith(MISMATCH)):
+            return
+        lines = self._suspects.setdefault(line.unique_id, [])
+        if len(lines) < _MAX_LINES:
+            lines.append(text)
+        while len(self._suspects) > _MAX_SUSPECTS:
+            self._suspects.popitem(last=False)
+
+    def _mismatch(self, connection: str, account: str) -> str:
+        """Say what is wrong with the account that a computer claims, "" when nothing is."""
+        tunnel, _, name = connection.partition("-")
+        computer = self._connections.get(name)
+        if tunnel != INFRASTRUCTURE or computer is None:
+            return ""
+        if account.upper() == computer.account.upper():
+            return ""
+        return f"{MISMATCH}: the certificate of {computer.identity} came with {account}"
+
+    def _ended(self, sa: IKESA) -> None:
+        """Tell of an IKE_SA that ended without having been up, if its log says why."""
+        lines = self._suspects.pop(sa.unique_id, None)
+        if not lines:
+            return
+        peer = f"{sa.remote_identity} ({sa.remote_address})"
+        problem, reason = _cause(lines)
+        if match := _RADIUS_REFUSED.search(reason):
+            refusal = self._refusals.pop(sa.name, None)
+            if refusal is not None:
+                reason, problem = f"{match[1]}: {refusal.reason}", refusal.problem
+        self._on_failure(reason, problem, peer)
+
+    def _user_refused(self, refusal: Refusal) -> None:
+        """Keep the authoriser's reason until charon tells that the IKE_SA has failed of it."""
+        self._refusals[refusal.connection] = refusal
+
+    def _spawn_refresh(self) -> None:
+        task = asyncio.create_task(self._refresh_and_tell())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _refresh_and_tell(self) -> None:
+        await self.refresh()
+        self._on_change()
+
+
+def connection_of(
+    config: IPsecServerConfig, material: _Material, computer: Computer, tunnel: str
+) -> Section:
+    """Return charon's connection for one tunnel of one computer."""
+    if tunnel == INFRASTRUCTURE:
+        endpoint, prefixes = config.infrastructure_endpoint, config.infrastructure_prefixes
+        second = {"auth": "eap-mschapv2", "eap_id": computer.account}
+    else:
+        endpoint, prefixes = config.intranet_endpoint, config.intranet_prefixes
+        second = {"auth": "eap-radius", "eap_id": "%any"}
+    first = {"auth": "pubkey", "cacerts": list(material.authorities)}
+    child = {
+        "local_ts": list(prefixes),
+        "remote_ts": ["dynamic"],
+        "esp_proposals": list(ESP_PROPOSALS),
+        "dpd_action": "clear",
+    }
+    return {
+        "version": "2",
+        "local_addrs": [endpoint],
+        "remote_addrs": ["%any6"],
+        "proposals": list(IKE_PROPOSALS),
+        "mobike": "no",
+        "send_cert": "always",
+        # A client that comes again has lost its old tunnel, whatever the gateway believes.
+        "unique": "replace",
+        "dpd_delay": _DPD_DELAY,
+        "local-1": {"auth": "pubkey", "id": config.identity, "certs": [material.certificate]},
+        "remote-1": first | {"id": computer.identity, "revocation": config.revocation.value},
+        "remote-2": second | {"id": computer.identity},
+        "children": {tunnel: child},
+    }
+
+
+def check_selectors(config: IPsecServerConfig, addresses: Iterable[ipaddress.IPv6Address]) -> None:
+    """Raise ConfigError if user-space ESP could not serve a prefix.
+
+    kernel-libipsec needs an address of the host's inside every selector, for its route; else
+    charon would answer every client TS_UNACCEPTABLE.
+    """
+    addresses = tuple(addresses)
+    for key in ("infrastructure_prefixes", "intranet_prefixes"):
+        for prefix in getattr(config, key):
+            network = ipaddress.IPv6Network(prefix, strict=False)
+            if not any(address in network for address in addresses):
+                raise ConfigError(
+                    "gateway configuration",
+                    f"ipsec.{key}",
+                    f"this host has no address inside {prefix}, which ESP in user space needs; "
+                    "give its inner interface one (ip -6 address add) or choose another prefix",
+                )
+
+
+def _named(computers: tuple[Computer, ...]) -> dict[str, Computer]:
+    """Give each computer a name that charon can carry; ConfigError on duplicates."""
+    named: dict[str, Computer] = {}
+    seen: set[str] = set()
+    for computer in computers:
+        for word in (computer.account.upper(), computer.identity.upper()):
+            if word in seen:
+                raise ConfigError("gateway configuration", "computers", f"{word} is there twice")
+            seen.add(word)
+        name = re.sub(r"[^a-z0-9]+", "-", computer.account.lower()).strip("-") or "computer"
+        while name in named:
+            name += "-x"
+        named[name] = computer
+    return named
+
+
+def _read(config: IPsecServerConfig, computers: Iterable[Computer]) -> _Material:
+    certificates = split_pem(_content(config.certificate, "ipsec.certificate"))
+    authorities = split_pem(_content(config.ca, "ipsec.ca"))
+    for file, key, found in (
+        (config.certificate, "ipsec.certificate", certificates),
+        (config.ca, "ipsec.ca", authorities),
+    ):
+        if not found:
+            raise ConfigError(str(file), key, "holds no PEM certificate")
+    return _Material(
+        certificates[0],
+        certificates[1:],
+        _content(config.key, "ipsec.key"),
+        authorities,
+        {computer.account: read_nt_hash(computer.nt_hash) for computer in computers},
+    )
+
+
+def read_nt_hash(file: Path) -> bytes:
+    """Return an NT hash: the file holds its 32 hexadecimal digits."""
+    text = _content(file, "computers.nt_hash").strip()
+    if not re.fullmatch(rb"[0-9a-fA-F]{32}", text):
+        raise ConfigError(str(file), "computers.nt_hash", "must hold 32 hexadecimal digits")
+    return bytes.fromhex(text.decode())
+
+
+def _content(file: Path, key: str) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigError(str(file), key, f"cannot be read: {error.strerror}") from error
+
+
+def _cause(lines: list[str]) -> tuple[str, str]:
+    """Return problem and reason."""
+    for line in lines:
+        if line.startswith(MISMATCH):
+            return MISMATCH, line.removeprefix(f"{MISMATCH}: ")
+    cause = explain(lines)
+    return (UNSPECIFIED, lines[-1]) if cause is None else (cause.problem, cause.reason)
+
+
+def _status(sa: IKESA, now: float) -> TunnelStatus:
+    state = TunnelState.UP if sa.up else TunnelState.CONNECTING
+    if sa.state in ("DELETING", "DESTROYING"):
+        state = TunnelState.DOWN
+    return TunnelStatus(
+        name=sa.name.partition("-")[0],
+        state=state,
+        local_address=sa.local_address,
+        remote_address=sa.remote_address,
+        local_identity=sa.local_identity,
+        remote_identity=sa.remote_identity,
+        account=sa.remote_eap_identity,
+        prefixes=tuple(ts for child in sa.children for ts in child.local_ts),
+        since=now - sa.established if sa.up else 0.0,
+        bytes_in=sum(child.bytes_in for child in sa.children),
+        bytes_out=sum(child.bytes_out for child in sa.children),
+    )

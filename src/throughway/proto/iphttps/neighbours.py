@@ -1,0 +1,139 @@
+"""Who owns which address of the link: the server's Neighbor Cache ([MS-IPHTTPS] 3.2.5.2.2).
+
+An address belongs to the session that first asked for it (duplicate address detection) or first
+sent from it. When another session sends from it, the owner is asked whether it still lives: a
+client that came back over a new connection must not wait until TCP has given up the old one.
+"""
+
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from throughway.proto.iphttps.session import Session
+from throughway.proto.router import Link
+from throughway.wire.icmpv6 import NeighborSolicitation, build_icmpv6
+
+CONTEST_TIME = 1.0
+"""Seconds an owner has to be heard of: RetransTimer of RFC 4861, section 10."""
+CONTEST_PAUSE = 5.0
+"""Seconds before a living owner is asked again."""
+MAX_CONTESTS = 4
+"""Contests one session may have at a time."""
+MIN_HOLD = 600.0
+"""Seconds an address stays with a session that wants more than it may have; then the oldest one
+goes, since temporary addresses (RFC 8981) are never given back."""
+
+
+class Claim(Enum):
+    """What became of a wish for an address."""
+
+    OWNED = auto()
+    OUTSIDE = auto()
+    """No address of a client on this link."""
+    CONTESTED = auto()
+    TOO_MANY = auto()
+
+
+@dataclass(slots=True)
+class Contest:
+    """A session wants an address that another one owns."""
+
+    challenger: Session
+    started_at: float
+    ends_at: float
+    settled: bool = False
+    """The owner lives; the contest stays for a while, so that it is not asked at each packet."""
+
+
+class Neighbours:
+    """Addresses of the link and the sessions that own them."""
+
+    def __init__(self, link: Link, *, max_addresses: int) -> None:
+        self.link = link
+        self.max_addresses = max_addresses
+        self.sessions: dict[bytes, Session] = {}
+        """By address; the driver looks up each packet's destination here."""
+        self._contests: dict[bytes, Contest] = {}
+
+    def claim(self, address: bytes, session: Session, now: float) -> Claim:
+        """Say that the session uses the address."""
+        if not self.link.holds(address) or address[8:] in _RESERVED:
+            return Claim.OUTSIDE
+        owner = self.sessions.get(address)
+        if owner is session:
+            return Claim.OWNED
+        if owner is not None:
+            return Claim.CONTESTED
+        if len(session.owned) >= self.max_addresses and not self._make_room(session, now):
+            return Claim.TOO_MANY
+        self.sessions[address] = session
+        session.owned[address] = now
+        return Claim.OWNED
+
+    def contest(self, address: bytes, session: Session, now: float) -> tuple[Session, bytes] | None:
+        """Begin to ask the owner of a contested address whether it lives.
+
+        Returns the owner and the packet to send to it, or None when that is under way already,
+        was answered a moment ago, or the session asks for too many.
+        """
+        going = sum(1 for contest in self._contests.values() if contest.challenger is session)
+        if address in self._contests or going >= MAX_CONTESTS:
+            return None
+        self._contests[address] = Contest(session, now, now + CONTEST_TIME)
+        message = NeighborSolicitation(target=address)
+        probe = build_icmpv6(message, source=self.link.link_local, destination=address)
+        return self.sessions[address], probe
+
+    def release(self, session: Session) -> None:
+        """Forget a session which ended."""
+        for address in session.owned:
+            del self.sessions[address]
+            self._contests.pop(address, None)
+        session.owned.clear()
+        _forget(self._contests, [a for a, c in self._contests.items() if c.challenger is session])
+
+    def inherit(self, old: Session, new: Session) -> None:
+        """Give all addresses of a session to the one that replaces it."""
+        for address, since in old.owned.items():
+            self.sessions[address] = new
+            new.owned[address] = since
+            self._contests.pop(address, None)
+        old.owned.clear()
+
+    def timer_at(self) -> float | None:
+        """Return when :meth:`handle_timer` is due, or None."""
+        return min((contest.ends_at for contest in self._contests.values()), default=None)
+
+    def handle_timer(self, now: float) -> None:
+        """Let time pass: an owner which was not heard of loses its address."""
+        for address, contest in list(self._due(now)):
+            owner = self.sessions[address]
+            if contest.settled:
+                del self._contests[address]
+            elif owner.heard_at > contest.started_at:
+                contest.settled, contest.ends_at = True, now + CONTEST_PAUSE
+            else:
+                del self._contests[address], self.sessions[address], owner.owned[address]
+                self.claim(address, contest.challenger, now)
+
+    def _due(self, now: float) -> Iterator[tuple[bytes, Contest]]:
+        return ((a, c) for a, c in self._contests.items() if now >= c.ends_at)
+
+    def _make_room(self, session: Session, now: float) -> bool:
+        if not session.owned:
+            return False
+        oldest = min(session.owned, key=session.owned.__getitem__)
+        if now - session.owned[oldest] < MIN_HOLD:
+            return False
+        del session.owned[oldest], self.sessions[oldest]
+        self._contests.pop(oldest, None)
+        return True
+
+
+_RESERVED = (bytes(8), b"\0" * 7 + b"\x01")
+"""Interface identifiers of the routers' anycast address (RFC 4291, 2.6.1) and of the router."""
+
+
+def _forget(contests: MutableMapping[bytes, Contest], addresses: list[bytes]) -> None:
+    for address in addresses:
+        del contests[address]

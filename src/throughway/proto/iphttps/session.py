@@ -1,0 +1,86 @@
+"""One entry of the server's client table, [MS-IPHTTPS] 3.2.1."""
+
+from collections import Counter
+from enum import Enum, StrEnum, auto
+
+from throughway.proto.iphttps.http import RequestReader
+from throughway.proto.router import SolicitationBudget
+
+
+class SessionState(StrEnum):
+    """Where a connection from a client is in its life."""
+
+    HALF_OPEN = "half-open"
+    """TLS handshake and request are still to come."""
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class SessionInput(Enum):
+    """What can happen to the connection."""
+
+    ACCEPT = auto()
+    CLOSE = auto()
+
+
+# A connection which is closed stays closed; it can be told so any number of times.
+SESSION_TRANSITIONS: dict[tuple[SessionState, SessionInput], SessionState] = {
+    (SessionState.HALF_OPEN, SessionInput.ACCEPT): SessionState.OPEN,
+    (SessionState.HALF_OPEN, SessionInput.CLOSE): SessionState.CLOSED,
+    (SessionState.OPEN, SessionInput.CLOSE): SessionState.CLOSED,
+    (SessionState.CLOSED, SessionInput.CLOSE): SessionState.CLOSED,
+}
+
+
+class Drop(StrEnum):
+    """Why a packet of a session went no further."""
+
+    SPOOFED = "spoofed"
+    """Its source is not an address of this link, or another session's."""
+    CONTESTED = "contested"
+    """Its source is another session's, which is being asked whether it lives."""
+    TOO_MANY_ADDRESSES = "too-many-addresses"
+    LINK_LOCAL = "link-local"
+    MULTICAST = "multicast"
+    CLIENT_TO_CLIENT = "client-to-client"
+    ADVERTISEMENT = "advertisement"
+    """Only the gateway is a router here."""
+    MALFORMED = "malformed"
+    TOO_OFTEN = "too-often"
+    QUEUE_FULL = "queue-full"
+
+
+class Session:
+    """A connection from a client: half-open, then a session of the link."""
+
+    def __init__(
+        self, number: int, peer: str, source: str, reader: RequestReader, *, now: float
+    ) -> None:
+        self.number = number
+        self.peer = peer
+        """Address and port, for people."""
+        self.source = source
+        """What the limit per source counts: an IPv4 address or an IPv6 /64."""
+        self.state = SessionState.HALF_OPEN
+        self.reader = reader
+        self.key = ""
+        self.certificate = ""
+        """The subject of the client's certificate; empty: none was shown."""
+        self.accepted_at = now
+        self.heard_at = now
+        """When bytes came last; the driver keeps it."""
+        self.owned: dict[bytes, float] = {}
+        """The addresses of the link that it may send from, and since when."""
+        self.drops: Counter[Drop] = Counter()
+        self.solicitations = SolicitationBudget(filled_at=now)
+        self.outgoing = b""
+        """HTTP heads; packets go by events and by the driver's batches."""
+
+    def data_to_send(self) -> bytes:
+        """Return, and forget, the bytes of HTTP which are due to the client."""
+        data, self.outgoing = self.outgoing, b""
+        return data
+
+    def advance(self, what: SessionInput) -> None:
+        """Go to the next state."""
+        self.state = SESSION_TRANSITIONS[self.state, what]

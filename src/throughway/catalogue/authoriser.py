@@ -2,8 +2,8 @@
 
 from throughway.model.findings import Component, Problem, Severity
 
-KEYTAB_INVALID = Problem(
-    code="authoriser-keytab-invalid",
+KEYTAB_UNUSABLE = Problem(
+    code="user-keytab-unusable",
     title="The gateway cannot use its keytab",
     severity=Severity.CRITICAL,
     component=Component.AUTHORISER,
@@ -25,7 +25,7 @@ DOWN = Problem(
     resolution="Stop the program that holds the port and reload the gateway.",
     fix=("ss -lunp src [::1]", "throughway gateway reload"),
     verify=("throughway gateway status authoriser",),
-    depends_on=(KEYTAB_INVALID,),
+    depends_on=(KEYTAB_UNUSABLE,),
 )
 
-PROBLEMS = (KEYTAB_INVALID, DOWN)
+PROBLEMS = (KEYTAB_UNUSABLE, DOWN)

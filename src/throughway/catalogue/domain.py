@@ -51,15 +51,59 @@ KERBEROS_CLOCK_SKEW = Problem(
     depends_on=(CLOCK_SKEW,),
 )
 
-KERBEROS_PASSWORD_REFUSED = Problem(
-    code="kerberos-password-refused",
-    title="The domain does not accept this user and password",
+KERBEROS_PASSWORD_WRONG = Problem(
+    code="kerberos-password-wrong",
+    title="The password is wrong",
     severity=Severity.WARNING,
     component=Component.DOMAIN,
-    cause="The password is wrong, has expired, or the account is unknown, locked or disabled.",
-    resolution="Try again, mind upper and lower case; else ask the domain's administrator.",
+    cause="The domain knows the user, but not with this password.",
+    resolution="Try again and mind upper and lower case; too many tries lock the account.",
     fix=("throughway login USER",),
     verify=("throughway client status",),
+)
+
+KERBEROS_PASSWORD_EXPIRED = Problem(
+    code="kerberos-password-expired",
+    title="The user's password has expired",
+    severity=Severity.WARNING,
+    component=Component.DOMAIN,
+    cause="The domain gives no ticket until the password has been changed.",
+    resolution="Change the password; the infrastructure tunnel is enough for that.",
+    fix=("kpasswd USER", "throughway login USER"),
+    verify=("throughway client status",),
+)
+
+KERBEROS_USER_UNKNOWN = Problem(
+    code="kerberos-user-unknown",
+    title="The domain does not know this user",
+    severity=Severity.WARNING,
+    component=Component.DOMAIN,
+    cause="The name is misspelt, or belongs to another domain.",
+    resolution="Give the name as it is in the domain, with its realm when it is not the client's.",
+    fix=("throughway login USER",),
+    verify=("throughway client status",),
+)
+
+KERBEROS_ACCOUNT_DISABLED = Problem(
+    code="kerberos-account-disabled",
+    title="The user's account is disabled, locked or expired",
+    severity=Severity.WARNING,
+    component=Component.DOMAIN,
+    cause="An administrator shut the account, its time is over, or too many tries locked it.",
+    resolution="Ask the domain's administrator; a locked account opens by itself after a while.",
+    fix=("samba-tool user enable USER",),
+    verify=("throughway login USER",),
+)
+
+KERBEROS_TICKET_MISSING = Problem(
+    code="kerberos-ticket-missing",
+    title="There is no Kerberos ticket to use",
+    severity=Severity.WARNING,
+    component=Component.DOMAIN,
+    cause="The credential cache is empty, unreadable, or of a kind that is not a file.",
+    resolution="Log on with the password.",
+    fix=("throughway login USER",),
+    verify=("klist", "throughway client status"),
 )
 
 KERBEROS_TICKET_EXPIRED = Problem(
@@ -103,7 +147,11 @@ PROBLEMS = (
     DC_UNREACHABLE,
     KERBEROS_UNREACHABLE,
     KERBEROS_CLOCK_SKEW,
-    KERBEROS_PASSWORD_REFUSED,
+    KERBEROS_PASSWORD_WRONG,
+    KERBEROS_PASSWORD_EXPIRED,
+    KERBEROS_USER_UNKNOWN,
+    KERBEROS_ACCOUNT_DISABLED,
+    KERBEROS_TICKET_MISSING,
     KERBEROS_TICKET_EXPIRED,
     KERBEROS_SERVICE_UNKNOWN,
     MANAGEMENT_SERVER_UNREACHABLE,

@@ -2,7 +2,13 @@
 
 from collections.abc import Iterable
 
-from throughway.catalogue.domain import KERBEROS_PASSWORD_REFUSED, KERBEROS_TICKET_EXPIRED
+from throughway.catalogue.domain import (
+    KERBEROS_PASSWORD_EXPIRED,
+    KERBEROS_PASSWORD_WRONG,
+    KERBEROS_TICKET_EXPIRED,
+    KERBEROS_TICKET_MISSING,
+    KERBEROS_USER_UNKNOWN,
+)
 from throughway.catalogue.internet import CAPTIVE_PORTAL, PROXY_AUTHENTICATION_REQUIRED
 from throughway.catalogue.ipsec import SMART_CARD_REQUIRED
 from throughway.model.findings import Severity
@@ -21,8 +27,11 @@ FOR_THE_USER = frozenset(
     for problem in (
         CAPTIVE_PORTAL,
         PROXY_AUTHENTICATION_REQUIRED,
-        KERBEROS_PASSWORD_REFUSED,
+        KERBEROS_PASSWORD_WRONG,
+        KERBEROS_PASSWORD_EXPIRED,
+        KERBEROS_USER_UNKNOWN,
         KERBEROS_TICKET_EXPIRED,
+        KERBEROS_TICKET_MISSING,
         SMART_CARD_REQUIRED,
     )
 )

@@ -1,0 +1,104 @@
+"""The catalogue as a whole: every entry is complete, unique, honest about commands, acyclic."""
+
+import re
+import shlex
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from throughway import catalogue
+from throughway.catalogue import MODULES, PROBLEMS, find
+from throughway.model.findings import Component, Problem
+
+SOURCE = Path(catalogue.__file__).parent.parent
+KEBAB = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
+PROGRAMS = {
+    *("throughway", "systemctl", "journalctl", "timedatectl", "resolvectl", "sysctl", "modprobe"),
+    *("ip", "ss", "ping", "nft", "curl", "dig", "getent", "openssl", "update-ca-certificates"),
+    *("kinit", "klist", "kvno", "kpasswd", "samba-tool", "apt-get", "cat", "ls", "grep"),
+}
+PLACEHOLDERS = {
+    *("HOST", "PORT", "URL", "PROXY", "INTERFACE", "ENDPOINT", "CERTIFICATE", "KEY", "CRL_URL"),
+    *("CRL_FILE", "NLS_URL", "POLICY_URL", "DNS", "DC", "REALM", "USER", "SERVICE", "KEYTAB"),
+    "GATEWAY_ACCOUNT",
+}
+WORDS = {"SRV", "ALL"}
+"""Words in capitals that are meant as they stand."""
+ALL = [problem for module in MODULES for problem in module.PROBLEMS]
+RELEASED = (Path(__file__).parent / "released-codes.txt").read_text().split()
+
+
+def commands() -> list[str]:
+    return sorted({command for problem in ALL for command in (*problem.fix, *problem.verify)})
+
+
+def test_codes_are_unique_and_found() -> None:
+    assert len(ALL) == len(PROBLEMS)
+    assert all(find(problem.code) is problem for problem in ALL)
+
+
+def test_an_unknown_code_is_a_bug_of_the_caller() -> None:
+    with pytest.raises(KeyError):
+        find("no-such-problem")
+
+
+@pytest.mark.parametrize("code", RELEASED)
+def test_a_released_code_stays(code: str) -> None:
+    assert code in PROBLEMS
+
+
+@pytest.mark.parametrize("problem", ALL, ids=lambda p: p.code)
+def test_an_entry_is_complete(problem: Problem) -> None:
+    assert KEBAB.fullmatch(problem.code)
+    assert isinstance(problem.component, Component)
+    assert problem.title
+    assert not problem.title.endswith(".")
+    for text in (problem.cause, problem.resolution):
+        assert re.fullmatch(r"[A-Z(a-z].*[.)]", text), text
+        assert "  " not in text
+    assert problem.fix or problem.verify
+    assert 0 <= problem.visible_after <= 60
+
+
+def test_nothing_follows_from_itself() -> None:
+    graph = {p.code: {root.code for root in p.depends_on} for p in ALL}
+    assert set(TopologicalSorter(graph).static_order()) == set(PROBLEMS)
+
+
+def test_every_root_is_in_the_catalogue() -> None:
+    assert all(find(root.code) is root for p in ALL for root in p.depends_on)
+
+
+def test_every_component_of_a_connection_has_problems() -> None:
+    later = {Component.TEREDO, Component.SIXTOFOUR}
+    assert {p.component for p in ALL} == set(Component) - later
+
+
+@pytest.mark.parametrize("command", commands())
+def test_a_command_can_be_typed(command: str) -> None:
+    program = shlex.split(command)[0]
+    assert program in PROGRAMS
+    assert not re.search(r"[<>|;&`$]", command)
+    assert set(re.findall(r"\b[A-Z][A-Z_]+\b", command)) <= PLACEHOLDERS | WORDS
+
+
+def test_every_problem_that_the_code_names_is_in_the_catalogue() -> None:
+    named = re.compile(r"problem=\"([^\"]+)\"")
+    codes = {
+        (code, module.name)
+        for module in SOURCE.rglob("*.py")
+        for code in named.findall(module.read_text())
+    }
+    assert {(code, name) for code, name in codes if code not in PROBLEMS} == set()
+
+
+def test_every_problem_of_the_tables_of_causes_is_in_the_catalogue() -> None:
+    code = re.compile(r"\(\"((?:ipsec|kerberos)-[a-z-]+)\", ")
+    codes = {
+        c
+        for name in ("causes", "kerberos")
+        for c in code.findall((SOURCE / f"net/{name}.py").read_text())
+    }
+    assert len(codes) > 10
+    assert codes - PROBLEMS.keys() == set()

@@ -16,6 +16,7 @@ from throughway.model.errors import ConfigError, IPsecError, ThroughwayError
 from throughway.model.policy import Policy, TunnelPolicy
 from throughway.model.status import TunnelState, TunnelStatus
 from throughway.net import esp
+from throughway.net.causes import UNSPECIFIED
 from throughway.net.charon import (
     CLIENT_PLUGINS,
     ESP_PROPOSALS,
@@ -106,7 +107,7 @@ class _Tunnel:
             try:
                 await self._bring_up(self.name)
             except ThroughwayError as error:
-                self._failed(error)
+                self._failed(_narrowed(self.name, error))
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._kick.wait(), backoff)
                 backoff = min(LAST_BACKOFF, backoff * 2)
@@ -312,14 +313,13 @@ class ClientIPsec:
         await charon.load_secret(INTRANET, "eap", await self._token(), [self._principal])
 
     def _connection(self, name: str) -> Section:
-        account, method = self._config.account, "eap-mschapv2"
-        tunnel = self._policy.infrastructure
-        if name == INTRANET:
-            account, method = self._principal, "eap-gtc"
-            tunnel = self._policy.intranet
         return connection_of(
-            self._config, self._policy, tunnel, name, self._address, method, account
+            self._config, self._policy, name, address=self._address, account=self._account(name)
         )
+
+    def _account(self, name: str) -> str:
+        """Return who authenticates in round 2: the computer account, or the user."""
+        return self._config.account if name == INFRASTRUCTURE else self._principal
 
     def _died(self, reason: str) -> None:
         self._ready.clear()
@@ -358,9 +358,9 @@ class ClientIPsec:
             state=TunnelState.UP,
             local_address=sa.local_address,
             remote_address=sa.remote_address,
-            local_identity=sa.local_identity,
+            local_identity=self._config.identity,
             remote_identity=sa.remote_identity,
-            account=sa.local_eap_identity,
+            account=self._account(name),
             prefixes=tuple(ts for child in sa.children for ts in child.remote_ts),
             since=time.time() - sa.established,
             bytes_in=sum(child.bytes_in for child in sa.children),
@@ -368,16 +368,27 @@ class ClientIPsec:
         )
 
 
+def _narrowed(name: str, error: ThroughwayError) -> ThroughwayError:
+    """Name the one that an EAP failure is about; the gateway tells its reason to nobody else."""
+    if getattr(error, "problem", "") != UNSPECIFIED or "EAP_FAILURE" not in str(error):
+        return error
+    if name == INFRASTRUCTURE:
+        return IPsecError(
+            f"the gateway refused the computer account ({error})",
+            problem="ipsec-computer-account-refused",
+        )
+    return IPsecError(f"the gateway refused the user ({error})", problem="ipsec-user-refused")
+
+
 def connection_of(
-    config: ClientConfig,
-    policy: Policy,
-    tunnel: TunnelPolicy,
-    name: str,
-    address: str,
-    method: str,
-    account: str,
+    config: ClientConfig, policy: Policy, name: str, *, address: str, account: str
 ) -> Section:
     """Return charon's connection for one tunnel."""
+    tunnel: TunnelPolicy = getattr(policy, name)
+    method, identity = "eap-gtc", config.identity
+    if name == INFRASTRUCTURE:
+        # charon names IDi as MSCHAPv2's user when it is not asked for an EAP identity.
+        method, identity = "eap-mschapv2", account
     certificate = split_pem(_content(config.certificate, "certificate"))[0]
     anchors = [anchor.encode() for anchor in policy.trust_anchors]
     child = {
@@ -396,8 +407,7 @@ def connection_of(
         "keyingtries": "1",
         "dpd_delay": _DPD_DELAY,
         "local-1": {"auth": "pubkey", "id": config.identity, "certs": [certificate]},
-        # The identity again: list-sas shows that of the last round (and the account beside it).
-        "local-2": {"auth": method, "id": config.identity, "eap_id": account},
+        "local-2": {"auth": method, "id": identity, "eap_id": account},
         "remote-1": {"auth": "pubkey", "id": policy.gateway_identity, "cacerts": anchors},
         "children": {name: child},
     }

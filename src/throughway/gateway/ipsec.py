@@ -1,10 +1,10 @@
 """The two IPsec endpoints of a gateway: infrastructure for computers, intranet for users.
 
-Each computer has two connections of its own in charon, one an endpoint, and both name its
-identity for both rounds of authentication (RFC 4739): that is how the account of round 2 is
-tied to the certificate of round 1. charon 5.9.8 compares the EAP identity with the connection's
-when it comes (``eap_authenticator.c``), and again, as constraint, the name that MSCHAPv2 really
-proved (``eap_mschapv2.c`` merges it over the identity), so neither may be another computer's.
+Each computer has two connections of its own in charon, one an endpoint: that is how the account
+of round 2 of authentication (RFC 4739) is tied to the certificate of round 1. charon is not
+told to ask for an EAP identity, so it takes the connection's, and then compares as constraints
+IDi of round 2 and the name which MSCHAPv2 has proven (``eap_mschapv2.c`` puts it in the place of
+the EAP identity): neither may be another computer's. A client says its account as IDi of round 2.
 """
 
 import asyncio
@@ -39,8 +39,8 @@ from throughway.net.vici import Section
 INFRASTRUCTURE, INTRANET = "infrastructure", "intranet"
 MISMATCH = "ipsec-account-certificate-mismatch"
 
-_THREADS = 16
-"""charon's own: a wrong password holds one for two seconds, an unreachable CRL for three."""
+_THREADS = 32
+"""Of charon: a wrong password holds one for two seconds, an unreachable CRL for three."""
 _DPD_DELAY = "20s"
 """Silence after which a client is asked whether it lives; it is given up 6.6 s later."""
 _MAX_SUSPECTS = 1000
@@ -49,7 +49,7 @@ _MAX_LINES = 20
 _SETTLE = 0.25
 """Seconds from the end of an IKE_SA until the last line about it has come: charon sends its
 log by another thread than its events."""
-_EAP_IDENTITY = re.compile(r"received EAP identity '(.*)'")
+_ACCOUNT = re.compile(r"EAP-MS-CHAPv2 username: '(.*)'")
 _RADIUS_REFUSED = re.compile(r"RADIUS authentication of '(.*)' failed")
 
 
@@ -91,7 +91,7 @@ class GatewayIPsec:
         self._on_daemon = on_daemon
         self._connections = _named(computers)
         self._suspects: OrderedDict[int, list[str]] = OrderedDict()
-        self._refusals: dict[str, Refusal] = {}
+        self._refusals: OrderedDict[int, Refusal] = OrderedDict()
         self._sas: tuple[IKESA, ...] = ()
         self._crls: tuple[bytes, ...] = ()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -195,7 +195,7 @@ class GatewayIPsec:
     def tunnels(self) -> tuple[TunnelStatus, ...]:
         """Return the tunnels as of the last event or :meth:`refresh`."""
         now = time.time()
-        return tuple(_status(sa, now) for sa in self._sas if "-" in sa.name)
+        return tuple(self._status(sa, now) for sa in self._sas if "-" in sa.name)
 
     @property
     def _endpoints(self) -> tuple[str, str]:
@@ -225,6 +225,7 @@ class GatewayIPsec:
     def _died(self, reason: str) -> None:
         self._sas = ()
         self._suspects.clear()
+        self._refusals.clear()
         self._on_daemon(reason)
         self._on_change()
 
@@ -247,7 +248,7 @@ class GatewayIPsec:
         if not line.unique_id:
             return
         text = line.text
-        if match := _EAP_IDENTITY.search(text):
+        if match := _ACCOUNT.search(text):
             text = self._mismatch(line.name, match[1])
         if not text or not (meaning(text) or text.startswith(MISMATCH)):
             return
@@ -272,17 +273,50 @@ class GatewayIPsec:
         lines = self._suspects.pop(sa.unique_id, None)
         if not lines:
             return
-        peer = f"{sa.remote_identity} ({sa.remote_address})"
+        peer = f"{self._identity(sa)} ({sa.remote_address})"
         problem, reason = _cause(lines)
         if match := _RADIUS_REFUSED.search(reason):
-            refusal = self._refusals.pop(sa.name, None)
+            refusal = self._refusals.pop(sa.unique_id, None)
             if refusal is not None:
                 reason, problem = f"{match[1]}: {refusal.reason}", refusal.problem
         self._on_failure(reason, problem, peer)
 
     def _user_refused(self, refusal: Refusal) -> None:
         """Keep the authoriser's reason until charon tells that the IKE_SA has failed of it."""
-        self._refusals[refusal.connection] = refusal
+        self._refusals[refusal.unique_id] = refusal
+        while len(self._refusals) > _MAX_SUSPECTS:
+            self._refusals.popitem(last=False)
+
+    def _identity(self, sa: IKESA) -> str:
+        """Return what round 1 has proven; charon tells the last round's only."""
+        computer = self._connections.get(sa.name.partition("-")[2])
+        return computer.identity if computer else sa.remote_identity
+
+    def _account(self, sa: IKESA) -> str:
+        """Return what round 2 has proven."""
+        tunnel, _, name = sa.name.partition("-")
+        computer = self._connections.get(name)
+        if tunnel == INTRANET or computer is None or not sa.up:
+            return sa.remote_eap_identity
+        return computer.account
+
+    def _status(self, sa: IKESA, now: float) -> TunnelStatus:
+        state = TunnelState.UP if sa.up else TunnelState.CONNECTING
+        if sa.state in ("DELETING", "DESTROYING"):
+            state = TunnelState.DOWN
+        return TunnelStatus(
+            name=sa.name.partition("-")[0],
+            state=state,
+            local_address=sa.local_address,
+            remote_address=sa.remote_address,
+            local_identity=sa.local_identity,
+            remote_identity=self._identity(sa),
+            account=self._account(sa),
+            prefixes=tuple(ts for child in sa.children for ts in child.local_ts),
+            since=now - sa.established if sa.up else 0.0,
+            bytes_in=sum(child.bytes_in for child in sa.children),
+            bytes_out=sum(child.bytes_out for child in sa.children),
+        )
 
     def _spawn_refresh(self) -> None:
         task = asyncio.create_task(self._refresh_and_tell())
@@ -300,10 +334,10 @@ def connection_of(
     """Return charon's connection for one tunnel of one computer."""
     if tunnel == INFRASTRUCTURE:
         endpoint, prefixes = config.infrastructure_endpoint, config.infrastructure_prefixes
-        second = {"auth": "eap-mschapv2", "eap_id": computer.account}
+        second = {"auth": "eap-mschapv2", "id": computer.account, "eap_id": computer.account}
     else:
         endpoint, prefixes = config.intranet_endpoint, config.intranet_prefixes
-        second = {"auth": "eap-radius", "eap_id": "%any"}
+        second = {"auth": "eap-radius", "id": computer.identity, "eap_id": "%any"}
     first = {"auth": "pubkey", "cacerts": list(material.authorities)}
     child = {
         "local_ts": list(prefixes),
@@ -323,7 +357,7 @@ def connection_of(
         "dpd_delay": _DPD_DELAY,
         "local-1": {"auth": "pubkey", "id": config.identity, "certs": [material.certificate]},
         "remote-1": first | {"id": computer.identity, "revocation": config.revocation.value},
-        "remote-2": second | {"id": computer.identity},
+        "remote-2": second,
         "children": {tunnel: child},
     }
 
@@ -403,22 +437,3 @@ def _cause(lines: list[str]) -> tuple[str, str]:
             return MISMATCH, line.removeprefix(f"{MISMATCH}: ")
     cause = explain(lines)
     return (UNSPECIFIED, lines[-1]) if cause is None else (cause.problem, cause.reason)
-
-
-def _status(sa: IKESA, now: float) -> TunnelStatus:
-    state = TunnelState.UP if sa.up else TunnelState.CONNECTING
-    if sa.state in ("DELETING", "DESTROYING"):
-        state = TunnelState.DOWN
-    return TunnelStatus(
-        name=sa.name.partition("-")[0],
-        state=state,
-        local_address=sa.local_address,
-        remote_address=sa.remote_address,
-        local_identity=sa.local_identity,
-        remote_identity=sa.remote_identity,
-        account=sa.remote_eap_identity,
-        prefixes=tuple(ts for child in sa.children for ts in child.local_ts),
-        since=now - sa.established if sa.up else 0.0,
-        bytes_in=sum(child.bytes_in for child in sa.children),
-        bytes_out=sum(child.bytes_out for child in sa.children),
-    )

@@ -47,7 +47,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("ipsec-policy-mismatch", r"NO_PROPOSAL_CHOSEN|no acceptable .* found|TS_UNACCEPT|INVALID_KE"),
     ("ipsec-policy-mismatch", r"no local address found in traffic selector"),
     ("ipsec-policy-mismatch", r"no IKE config found for"),
-    (UNSPECIFIED, r"AUTHENTICATION_FAILED notify error"),
+    (UNSPECIFIED, r"AUTHENTICATION_FAILED notify error|received EAP_FAILURE"),
     ("ipsec-endpoint-unreachable", r"error writing to socket|unable to resolve|no route to"),
     ("ipsec-endpoint-unreachable", r"source address .* not usable|no known IPv\d address"),
     ("ipsec-negotiation-timeout", r"giving up after \d+ retransmits|peer not responding"),

@@ -11,6 +11,7 @@ import struct
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 
 from pyrad.packet import AccessAccept, AccessChallenge, AccessReject, AccessRequest, AuthPacket
 from pyrad.packet import PacketError as MalformedPacket
@@ -25,10 +26,8 @@ from throughway.proto.authoriser import (
     UserRefused,
 )
 
-USER_NAME, STATE, NAS_PORT_ID, CALLING_STATION_ID, EAP_MESSAGE, MESSAGE_AUTHENTICATOR = (
-    *(1, 24, 87, 31, 79, 80),
-)
-"""Attribute numbers; names would need a dictionary, which pyrad is happy to do without."""
+# Attribute numbers; names would need a dictionary, which pyrad is happy to do without.
+NAS_PORT, STATE, CALLING_STATION_ID, EAP_MESSAGE, MESSAGE_AUTHENTICATOR = 5, 24, 31, 79, 80
 
 MAX_CONVERSATIONS = 256
 """Under way at once; more cannot be while charon has fewer threads than that."""
@@ -49,8 +48,8 @@ class Refusal:
     principal: str
     reason: str
     problem: str
-    connection: str
-    """The name of charon's connection, which says whose computer it was."""
+    unique_id: int
+    """charon's number of the IKE_SA; 0 when it did not say."""
     peer: str
     """Address (and port) of the client."""
 
@@ -59,7 +58,7 @@ class Refusal:
 class _Conversation:
     machine: Authoriser
     state: bytes
-    connection: str
+    unique_id: int
     peer: str
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -77,7 +76,7 @@ class UserAuthoriser(asyncio.DatagramProtocol):
         realm: str,
         accept: Callable[[bytes], str],
         allowed: Callable[[str], bool] = lambda principal: True,
-        on_accepted: Callable[[str, str], None] = lambda principal, connection: None,
+        on_accepted: Callable[[str], None] = lambda principal: None,
         on_refused: Callable[[Refusal], None] = lambda refusal: None,
     ) -> None:
         self.secret = secrets.token_hex(16)
@@ -109,8 +108,8 @@ class UserAuthoriser(asyncio.DatagramProtocol):
         self._conversations.clear()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        # Python's own is no subclass of what it is, before 3.12.
+        self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, address: Address) -> None:
         request = self._verified(data)
@@ -154,8 +153,8 @@ class UserAuthoriser(asyncio.DatagramProtocol):
         conversation = _Conversation(
             machine,
             secrets.token_bytes(16),
-            _text(request, NAS_PORT_ID),
-            _text(request, CALLING_STATION_ID),
+            int.from_bytes(_value(request, NAS_PORT), "big"),
+            _value(request, CALLING_STATION_ID).decode(errors="replace"),
         )
         self._conversations[conversation.state] = conversation
         return conversation
@@ -172,7 +171,7 @@ class UserAuthoriser(asyncio.DatagramProtocol):
                     task.add_done_callback(conversation.tasks.discard)
                 case UserAccepted(identity):
                     ended = True
-                    self._on_accepted(identity, conversation.connection)
+                    self._on_accepted(identity)
                 case UserRefused():
                     ended = False
                     self._on_refused(_refusal(event, conversation))
@@ -248,11 +247,10 @@ def _refusal(event: UserRefused, conversation: _Conversation) -> Refusal:
         principal=event.identity,
         reason=event.reason,
         problem=event.problem,
-        connection=conversation.connection,
+        unique_id=conversation.unique_id,
         peer=conversation.peer,
     )
 
 
-def _text(request: AuthPacket, attribute: int) -> str:
-    values = request.get(attribute) or [b""]
-    return bytes(values[0]).decode(errors="replace")
+def _value(request: AuthPacket, attribute: int) -> bytes:
+    return bytes((request.get(attribute) or [b""])[0])

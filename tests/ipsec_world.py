@@ -1,0 +1,362 @@
+"""A small world for the IPsec tests: client, gateway and one intranet host, IPv6 only.
+
+    client 2001:db8:f1::2 --- gateway 2001:db8:e::1 and ::2 --- corp 2001:db8:c0:1::10, :c0:2::80
+
+Each host is an anonymous network namespace and an event loop in a thread that lives in it; so
+the daemons' own classes run there as they do on a machine of their own.
+"""
+
+import asyncio
+import ctypes
+import hashlib
+import os
+import subprocess
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from throughway.model.config import ClientConfig, Computer, IPsecServerConfig
+from throughway.model.policy import Policy, TunnelPolicy
+from throughway.pki.authority import Credential, Profile, create_root, issue
+from throughway.pki.pem import build_certificate_pem, build_key_pem
+
+T = TypeVar("T")
+
+CLIENT = "2001:db8:f1::2"
+ENDPOINTS = ("2001:db8:e::1", "2001:db8:e::2")
+SERVER, APPLICATION = "2001:db8:c0:1::10", "2001:db8:c0:2::80"
+INFRASTRUCTURE_PREFIX, INTRANET_PREFIX = "2001:db8:c0:1::/64", "2001:db8:c0::/48"
+ECHO_PORT = 7777
+GATEWAY_IDENTITY = "da.example.com"
+TIMEOUT = 30.0
+_CLONE_NEWNET = 0x40000000
+
+
+class Host:
+    """A network namespace with an event loop inside."""
+
+    def __init__(self) -> None:
+        self._holder = subprocess.Popen(
+            ("setpriv", "--pdeathsig", "KILL", "unshare", "-n", "sleep", "infinity"),
+        )
+        own = os.readlink("/proc/self/ns/net")
+        while os.readlink(self.namespace) == own:
+            os.sched_yield()
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._live, daemon=True)
+        self._thread.start()
+        self.ip("link set lo up")
+
+    @property
+    def namespace(self) -> str:
+        return f"/proc/{self._holder.pid}/ns/net"
+
+    @property
+    def pid(self) -> int:
+        return self._holder.pid
+
+    def run(self, coroutine: Coroutine[Any, Any, T], timeout: float = TIMEOUT) -> T:
+        """Run a coroutine in the host, and wait for it."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(timeout)
+
+    def command(self, *command: str, check: bool = True) -> str:
+        """Run a command in the host; return what it says."""
+        answer = subprocess.run(
+            ("nsenter", f"--net={self.namespace}", *command),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert answer.returncode == 0 or not check, f"{command}: {answer.stderr}"
+        return answer.stdout
+
+    def ip(self, command: str) -> None:
+        self.command("ip", "-6", *command.split())
+
+    def close(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self._holder.kill()
+        self._holder.wait()
+
+    def _live(self) -> None:
+        descriptor = os.open(self.namespace, os.O_RDONLY)
+        libc = ctypes.CDLL(None, use_errno=True)
+        assert libc.setns(descriptor, _CLONE_NEWNET) == 0
+        os.close(descriptor)
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+        self.loop.run_until_complete(self.loop.shutdown_default_executor())
+        self.loop.close()
+
+
+class World:
+    """The three hosts, their wires, and one echo service on the intranet."""
+
+    def __init__(self) -> None:
+        self.client, self.gateway, self.corp = Host(), Host(), Host()
+        self._wire(self.client, "gw0", self.gateway, "client0")
+        self._wire(self.gateway, "corp0", self.corp, "gw0")
+        for address in ("2001:db8:f1::1/64", *(f"{e}/128" for e in ENDPOINTS)):
+            self.gateway.ip(f"address add {address} dev client0 nodad")
+        self.gateway.ip("address add 2001:db8:c0:1::1/64 dev corp0 nodad")
+        self.client.ip(f"address add {CLIENT}/64 dev gw0 nodad")
+        self.client.ip("route add default via 2001:db8:f1::1")
+        for address in (f"{SERVER}/64", f"{APPLICATION}/128"):
+            self.corp.ip(f"address add {address} dev gw0 nodad")
+        self.corp.ip("route add default via 2001:db8:c0:1::1")
+        self.gateway.ip(f"route add 2001:db8:c0:2::/64 via {SERVER}")
+        self.gateway.command("sysctl", "-qw", "net.ipv6.conf.all.forwarding=1")
+        # As on a real gateway: what does not come out of a tunnel goes nowhere.
+        self.gateway.command("nft", "add table inet plain")
+        chain = "{ type filter hook forward priority 0; policy drop; }"
+        self.gateway.command("nft", f"add chain inet plain forward {chain}")
+        for direction in ("iifname", "oifname"):
+            rule = f'{direction} "ipsec0" accept'
+            self.gateway.command("nft", f"add rule inet plain forward {rule}")
+        self._echo = self.corp.run(self._serve())
+
+    async def _serve(self) -> asyncio.Server:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(await reader.readline() + writer.get_extra_info("peername")[0].encode())
+            await writer.drain()
+            writer.close()
+
+        return await asyncio.start_server(answer, "::", ECHO_PORT)
+
+    def reach(self, address: str, timeout: float = 5.0) -> str:
+        """Speak to the echo service from the client; return whom it saw."""
+        return self.client.run(reach(address, timeout))
+
+    def close(self) -> None:
+        self.corp.run(_close(self._echo))
+        for host in (self.client, self.gateway, self.corp):
+            host.close()
+
+    @staticmethod
+    def _wire(left: Host, left_name: str, right: Host, right_name: str) -> None:
+        left.command(
+            *("ip", "link", "add", left_name, "type", "veth"),
+            *("peer", "name", right_name, "netns", str(right.pid)),
+        )
+        left.ip(f"link set {left_name} up")
+        right.ip(f"link set {right_name} up")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+async def _close(server: asyncio.Server) -> None:
+    server.close()
+    await server.wait_closed()
+
+
+async def reach(address: str, timeout: float = 5.0) -> str:
+    """Speak to the echo service; return whom it saw, "" when nobody answered."""
+    try:
+        async with asyncio.timeout(timeout):
+            reader, writer = await asyncio.open_connection(address, ECHO_PORT)
+            try:
+                writer.write(b"hello\n")
+                return (await reader.read()).decode().partition("\n")[2]
+            finally:
+                writer.close()
+    except (TimeoutError, OSError):
+        return ""
+
+
+async def until(condition: Callable[[], bool], timeout: float = 15.0) -> None:
+    """Wait until a condition holds, looking often."""
+    async with asyncio.timeout(timeout):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def until_true(condition: Callable[[], Awaitable[bool]], timeout: float = 15.0) -> None:
+    """Wait until an awaited condition holds."""
+    async with asyncio.timeout(timeout):
+        while not await condition():
+            await asyncio.sleep(0.02)
+
+
+def md4(data: bytes) -> bytes:
+    """Return the MD4 digest (RFC 1320), which OpenSSL 3 hides; for NT hashes."""
+    try:
+        return hashlib.new("md4", data).digest()
+    except ValueError:
+        answer = subprocess.run(
+            ("openssl", "dgst", "-provider", "legacy", "-md4", "-binary"),
+            input=data,
+            capture_output=True,
+            check=True,
+        )
+        return answer.stdout
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Files and configurations of one deployment: an authority, a gateway, computers."""
+
+    directory: Path
+    root: Credential
+
+    @classmethod
+    def create(cls, directory: Path) -> "Deployment":
+        deployment = cls(directory, create_root("Test Root", datetime.now(UTC)))
+        deployment.write("ca.pem", build_certificate_pem(deployment.root.certificate))
+        deployment.credential("gateway", Profile.GATEWAY, GATEWAY_IDENTITY)
+        for number in (1, 2):
+            deployment.credential(
+                f"client{number}", Profile.COMPUTER, f"client{number}.corp.example.com"
+            )
+            password = f"password {number}"
+            deployment.write(f"client{number}.password", f"{password}\n".encode())
+            nt_hash = md4(password.encode("utf-16-le")).hex()
+            deployment.write(f"client{number}.nthash", f"{nt_hash}\n".encode())
+        return deployment
+
+    def write(self, name: str, content: bytes) -> Path:
+        path = self.directory / name
+        path.write_bytes(content)
+        return path
+
+    def credential(
+        self,
+        name: str,
+        profile: Profile,
+        identity: str,
+        *,
+        root: Credential | None = None,
+        age_days: int = 0,
+        days: int = 30,
+    ) -> Credential:
+        now = datetime.now(UTC) - timedelta(days=age_days)
+        credential = issue(root or self.root, profile, [identity], now=now, days=days)
+        self.write(f"{name}.crt", build_certificate_pem(credential.certificate))
+        self.write(f"{name}.key", build_key_pem(credential.key))
+        return credential
+
+    def server(self) -> IPsecServerConfig:
+        return IPsecServerConfig(
+            identity=GATEWAY_IDENTITY,
+            certificate=self.directory / "gateway.crt",
+            key=self.directory / "gateway.key",
+            ca=self.directory / "ca.pem",
+            infrastructure_endpoint=ENDPOINTS[0],
+            intranet_endpoint=ENDPOINTS[1],
+            infrastructure_prefixes=(INFRASTRUCTURE_PREFIX,),
+            intranet_prefixes=(INTRANET_PREFIX,),
+        )
+
+    def computers(self, *numbers: int) -> tuple[Computer, ...]:
+        return tuple(
+            Computer(
+                account=f"CLIENT{number}$",
+                identity=f"client{number}.corp.example.com",
+                nt_hash=self.directory / f"client{number}.nthash",
+            )
+            for number in numbers
+        )
+
+    def client(
+        self, *, certificate: str = "client1", account: str = "CLIENT1$", password: str = "client1"
+    ) -> ClientConfig:
+        number = certificate[-1] if certificate[-1].isdecimal() else "1"
+        return ClientConfig(
+            file=self.directory / "client.toml",
+            certificate=self.directory / f"{certificate}.crt",
+            key=self.directory / f"{certificate}.key",
+            account=account,
+            identity=f"client{number}.corp.example.com",
+            password_file=self.directory / f"{password}.password",
+            runtime_directory=self.directory / "run-client",
+        )
+
+    def policy(self, *, root: Credential | None = None) -> Policy:
+        anchor = build_certificate_pem((root or self.root).certificate).decode()
+        return Policy(
+            deployment="corp.example.com",
+            version=1,
+            issued_at=0,
+            expires_at=2**32,
+            iphttps_url="https://da.example.com:443/IPHTTPS",
+            gateway_identity=GATEWAY_IDENTITY,
+            infrastructure=TunnelPolicy(endpoint=ENDPOINTS[0], prefixes=(INFRASTRUCTURE_PREFIX,)),
+            intranet=TunnelPolicy(endpoint=ENDPOINTS[1], prefixes=(INTRANET_PREFIX,)),
+            nrpt=(),
+            nls_urls=(),
+            trust_anchors=(anchor,),
+        )
+
+
+REALM, SERVICE = "CORP.EXAMPLE.COM", "host@da.example.com"
+PASSWORDS = {"alice": "Passw0rd.2", "bob": "Passw0rd.4"}
+_PROVISION = """
+import sys
+from samba.netcmd.main import cmd_sambatool
+target = sys.argv[1]
+def run(*arguments):
+    if cmd_sambatool()._run("samba-tool", *arguments):
+        sys.exit(f"{arguments} failed")
+run("domain", "provision", "--realm=CORP.EXAMPLE.COM", "--domain=CORP", "--server-role=dc",
+    "--dns-backend=NONE", "--adminpass=Passw0rd.1", f"--targetdir={target}", "--host-name=dc1")
+own = f"--configfile={target}/etc/smb.conf"
+for user, password in zip(sys.argv[2::2], sys.argv[3::2]):
+    run("user", "create", user, password, own)
+run("user", "create", "svc-da", "Passw0rd.3", own)
+run("spn", "add", "host/da.example.com", "svc-da", own)
+run("domain", "exportkeytab", f"{target}/da.keytab", "--principal=host/da.example.com", own)
+"""
+
+
+class DomainController:
+    """A real Samba AD domain controller (its KDC, rather) on the intranet host."""
+
+    def __init__(self, host: Host, directory: Path) -> None:
+        directory.mkdir()
+        self.keytab = directory / "da.keytab"
+        users = [word for pair in PASSWORDS.items() for word in pair]
+        # Debian's own Python: samba's modules are not for any other.
+        answer = subprocess.run(
+            ("/usr/bin/python3", "-c", _PROVISION, str(directory), *users),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert answer.returncode == 0, answer.stderr
+        (directory / "krb5.conf").write_text(
+            f"[libdefaults]\n default_realm = {REALM}\n dns_lookup_kdc = false\n"
+            f"[realms]\n {REALM} = {{\n  kdc = [{SERVER}]:88\n }}\n"
+        )
+        self.krb5_conf = directory / "krb5.conf"
+        self._process = subprocess.Popen(
+            (
+                *("nsenter", f"--net={host.namespace}", "setpriv", "--pdeathsig", "KILL"),
+                *("samba", "-i", "-M", "single", f"--configfile={directory}/etc/smb.conf"),
+                *("--option=server services = kdc", f"--option=log file = {directory}/log.%m"),
+                *(f"--option=pid directory = {directory}", "--option=interfaces = lo gw0"),
+                *(f"--option=ncalrpc dir = {directory}/ncalrpc",),
+            ),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        host.run(until_true(self._serves))
+
+    async def _serves(self) -> bool:
+        assert self._process.poll() is None, "samba ended"
+        try:
+            _, writer = await asyncio.open_connection(SERVER, 88)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()

@@ -1,0 +1,232 @@
+"""As much of DNS messages as a forwarder needs (RFC 1035, section 4; RFC 6891; RFC 8914).
+
+Messages pass through the stub as they are, but for their number. Only the header, the question
+and the presence of EDNS are read; the only answers made here are refusals.
+"""
+
+import struct
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+
+from throughway.model.errors import WireError
+
+HEADER_LENGTH = 12
+MAXIMUM_LABEL = 63
+MAXIMUM_NAME = 255
+"""Octets of a whole name on the wire (RFC 1035, section 2.3.4)."""
+MAXIMUM_RECORDS = 256
+"""Records that are walked through in one message; more is no honest message of a stub client."""
+
+TYPE_A = 1
+TYPE_AAAA = 28
+TYPE_OPT = 41
+CLASS_IN = 1
+
+NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED = range(6)
+
+EDE_NETWORK_ERROR = 23
+"""INFO-CODE of RFC 8914, section 4.24."""
+_OPTION_EDE = 15
+_OUR_PAYLOAD = 1232
+"""UDP payload we say to take: fits any path without fragments (DNS flag day 2020)."""
+_RESPONSE = 0x8000
+_TRUNCATED = 0x0200
+_RECURSION_DESIRED = 0x0100
+_RECURSION_AVAILABLE = 0x0080
+_CHECKING_DISABLED = 0x0010
+_OPCODE = 0x7800
+
+Labels = tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked; the name in lower case, label by label, without the root."""
+
+    labels: Labels
+    type: int
+    klass: int
+
+    @property
+    def name(self) -> str:
+        """The name for people."""
+        return ".".join(label.decode("ascii", "backslashreplace") for label in self.labels) or "."
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Header and question of a message."""
+
+    id: int
+    flags: int
+    question: Question
+    question_end: int
+    """Offset of what follows the question."""
+    edns: bool
+
+    @property
+    def response(self) -> bool:
+        return bool(self.flags & _RESPONSE)
+
+    @property
+    def opcode(self) -> int:
+        return (self.flags & _OPCODE) >> 11
+
+    @property
+    def rcode(self) -> int:
+        return self.flags & 0xF
+
+    @property
+    def truncated(self) -> bool:
+        return bool(self.flags & _TRUNCATED)
+
+
+def parse_message(data: bytes) -> Message:
+    """Read header, the one question, and whether there is an OPT record."""
+    identifier, flags, questions, *counts = _header(data)
+    if questions != 1:
+        raise WireError(f"DNS message with {questions} questions")
+    question, end = _question(data)
+    # A truncated answer may end within a record; nothing behind the question is needed of it.
+    edns = not flags & _RESPONSE and _has_opt(data, end, sum(counts))
+    return Message(identifier, flags, question, end, edns)
+
+
+def build_query(identifier: int, labels: Labels, record_type: int) -> bytes:
+    """Return a recursive query with EDNS."""
+    name = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
+    header = struct.pack("!6H", identifier, _RECURSION_DESIRED, 1, 0, 0, 1)
+    return header + name + struct.pack("!HH", record_type, CLASS_IN) + _opt(b"")
+
+
+def build_refusal(query: bytes, rcode: int, text: str = "") -> bytes | None:
+    """Return an answer that only refuses; None when there is nothing that could be answered.
+
+    ``text`` goes along as an Extended DNS Error "Network Error" when the query had EDNS.
+    """
+    if len(query) < HEADER_LENGTH or query[2] & 0x80:
+        return None
+    identifier, flags = struct.unpack_from("!HH", query)
+    kept = flags & (_OPCODE | _RECURSION_DESIRED | _CHECKING_DISABLED)
+    answer = _RESPONSE | kept | _RECURSION_AVAILABLE | rcode
+    try:
+        message = parse_message(query)
+    except WireError:
+        return struct.pack("!6H", identifier, answer, 0, 0, 0, 0)
+    head = struct.pack("!6H", identifier, answer, 1, 0, 0, int(message.edns))
+    body = query[HEADER_LENGTH : message.question_end]
+    if not message.edns:
+        return head + body
+    error = struct.pack("!H", EDE_NETWORK_ERROR) + text.encode()
+    option = struct.pack("!HH", _OPTION_EDE, len(error)) + error if text else b""
+    return head + body + _opt(option)
+
+
+def with_id(data: bytes, identifier: int) -> bytes:
+    """Return the message under another number."""
+    return identifier.to_bytes(2, "big") + data[2:]
+
+
+def parse_addresses(data: bytes) -> tuple[str, ...]:
+    """Return all addresses in the answer section, in order."""
+    _, _, _, answers, _, _ = _header(data)
+    offset = parse_message(data).question_end
+    found = []
+    for _ in range(min(answers, MAXIMUM_RECORDS)):
+        offset = _skip_name(data, offset)
+        kind, klass, length = _record(data, offset)
+        offset += 10
+        value = data[offset : offset + length]
+        offset += length
+        if klass == CLASS_IN and kind == TYPE_A and len(value) == 4:
+            found.append(str(IPv4Address(value)))
+        elif klass == CLASS_IN and kind == TYPE_AAAA and len(value) == 16:
+            found.append(str(IPv6Address(value)))
+    return tuple(found)
+
+
+def labels_of(name: str) -> Labels:
+    """Return the labels of a name as configured; names beyond ASCII become A-labels.
+
+    Raises :exc:`WireError` when it is no domain name.
+    """
+    text = name.strip().strip(".")
+    try:
+        # IDNA only where needed: its tables cost memory and it refuses names like "_msdcs".
+        encoded = text.encode("ascii") if text.isascii() else text.encode("idna")
+    except UnicodeError as error:
+        raise WireError(f"{name!r} is no domain name: {error}") from error
+    labels = tuple(encoded.lower().split(b".")) if encoded else ()
+    if any(not 0 < len(label) <= MAXIMUM_LABEL for label in labels):
+        raise WireError(f"{name!r} is no domain name: a label is empty or too long")
+    if sum(len(label) + 1 for label in labels) + 1 > MAXIMUM_NAME:
+        raise WireError(f"{name!r} is no domain name: too long")
+    return labels
+
+
+def _header(data: bytes) -> tuple[int, ...]:
+    if len(data) < HEADER_LENGTH:
+        raise WireError(f"DNS message of {len(data)} bytes, needs {HEADER_LENGTH}")
+    return struct.unpack_from("!6H", data)
+
+
+def _question(data: bytes) -> tuple[Question, int]:
+    labels, offset, length = [], HEADER_LENGTH, 1
+    while (size := _byte(data, offset)) != 0:
+        # The first name of a message has nothing to point to: no compression here.
+        if size > MAXIMUM_LABEL:
+            raise WireError("DNS question with a compressed or unknown label")
+        label = data[offset + 1 : offset + 1 + size]
+        length += size + 1
+        if len(label) < size or length > MAXIMUM_NAME:
+            raise WireError("DNS question cut off or too long")
+        labels.append(label.lower())
+        offset += size + 1
+    end = offset + 5
+    if len(data) < end:
+        raise WireError("DNS question cut off")
+    kind, klass = struct.unpack_from("!HH", data, offset + 1)
+    return Question(tuple(labels), kind, klass), end
+
+
+def _has_opt(data: bytes, offset: int, records: int) -> bool:
+    if records > MAXIMUM_RECORDS:
+        raise WireError(f"DNS query with {records} records")
+    for _ in range(records):
+        offset = _skip_name(data, offset)
+        kind, _, length = _record(data, offset)
+        if kind == TYPE_OPT:
+            return True
+        offset += 10 + length
+    return False
+
+
+def _record(data: bytes, offset: int) -> tuple[int, int, int]:
+    if len(data) < offset + 10:
+        raise WireError("DNS record cut off")
+    kind, klass, _, length = struct.unpack_from("!HHIH", data, offset)
+    if len(data) < offset + 10 + length:
+        raise WireError("DNS record cut off")
+    return kind, klass, length
+
+
+def _skip_name(data: bytes, offset: int) -> int:
+    while True:
+        size = _byte(data, offset)
+        if size >= 0xC0:
+            return offset + 2
+        if size > MAXIMUM_LABEL:
+            raise WireError("DNS name with an unknown label type")
+        offset += size + 1
+        if size == 0:
+            return offset
+
+
+def _byte(data: bytes, offset: int) -> int:
+    if offset >= len(data):
+        raise WireError("DNS message cut off")
+    return data[offset]
+
+
+def _opt(options: bytes) -> bytes:
+    return struct.pack("!BHHIH", 0, TYPE_OPT, _OUR_PAYLOAD, 0, len(options)) + options

@@ -14,11 +14,15 @@ class ThroughwayError(Exception):
 class ConfigError(ThroughwayError):
     """A configuration file (or policy) says something that cannot be obeyed."""
 
-    def __init__(self, file: str, key: str, why: str) -> None:
+    def __init__(
+        self, file: str, key: str, why: str, errors: tuple["ConfigError", ...] = ()
+    ) -> None:
         super().__init__(f"{file}: {key}: {why}" if key else f"{file}: {why}")
         self.file = file
         self.key = key
         self.why = why
+        self.errors = errors
+        """Where several were found at once: each by itself; else nothing."""
 
 
 class WireError(ThroughwayError, ValueError):

@@ -5,7 +5,6 @@ read or written; ``throughway pki`` and the lab keep the files.
 """
 
 import ipaddress
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import CertificatePoliciesOID, ExtendedKeyUsageOID, NameOID
 
 from throughway.model.errors import ConfigError, TrustError
+from throughway.pki.fields import check_dns_name
 from throughway.pki.pem import PrivateKey, same_key
 
 BACKDATE = timedelta(minutes=5)
@@ -26,15 +26,10 @@ BACKDATE = timedelta(minutes=5)
 MAX_COMMON_NAME = 64
 """Characters (X.520 ub-common-name); a longer name stands in the SAN only."""
 
-MAX_DNS_NAME = 253
-"""Characters (RFC 1035, 2.3.4)."""
-
 DEFAULT_ROOT_DAYS = 3650
 DEFAULT_DAYS = 825
 """What TLS clients accept at most from private CAs."""
 DEFAULT_CRL_DAYS = 7
-
-LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
 
 
 class KeyType(StrEnum):
@@ -180,11 +175,10 @@ def check_name(name: str) -> str:
     """Return the DNS name or address when it may stand in a certificate."""
     if _is_address(name):
         return name
-    host = name.removeprefix("*.")
-    if len(name) > MAX_DNS_NAME or not all(LABEL.fullmatch(label) for label in host.split(".")):
-        raise ConfigError(
-            "certificate", "name", f"{name!r} is neither a DNS name nor an IP address"
-        )
+    try:
+        check_dns_name(name.removeprefix("*."))
+    except ValueError as error:
+        raise ConfigError("certificate", "name", str(error)) from None
     return name
 
 

@@ -1,0 +1,263 @@
+"""The policy bundle: a deployment's :class:`Policy`, signed with Ed25519 (RFC 8032).
+
+A bundle is one JSON object in exactly one spelling (keys sorted, no spaces, one line end)::
+
+    {"format": 1, "key": <public key>, "payload": <policy>, "signature": <signature>}
+
+The last three are base64; the payload decodes to the policy as JSON, again in one spelling.
+What is signed is CONTEXT and the payload, so the same key can sign nothing else by accident.
+``key`` is only a claim: it serves the first join, where a person compares its fingerprint.
+Since only one spelling is accepted, no byte of a bundle can change unnoticed.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from throughway.model.errors import ConfigError, TrustError, WireError
+from throughway.model.policy import POLICY_FORMAT, NRPTRule, Policy, TunnelPolicy
+from throughway.pki import fields
+from throughway.pki.fields import Fields
+
+MAX_BUNDLE = 256 * 1024
+"""Bytes: the largest policy (MAX_ITEMS of everything) fits; memory of a client stays small."""
+
+MAX_ANCHOR = 16 * 1024
+"""Characters of one PEM certificate."""
+
+CONTEXT = b"throughway policy bundle\0"
+SOURCE = "policy bundle"
+KEY_LENGTH = 32
+SIGNATURE_LENGTH = 64
+TRANSPORTS = ("iphttps", "teredo", "6to4")
+
+
+def sign(policy: Policy, key: Ed25519PrivateKey) -> bytes:
+    """Return the signed bundle; refuses a policy which no client would accept."""
+    payload = build_policy(policy)
+    parse_policy(payload)
+    data = _canonical(
+        {
+            "format": POLICY_FORMAT,
+            "key": _encode(_raw(key.public_key())),
+            "payload": _encode(payload),
+            "signature": _encode(key.sign(CONTEXT + payload)),
+        }
+    )
+    if len(data) > MAX_BUNDLE:
+        raise ConfigError(SOURCE, "", f"has {len(data)} bytes; clients take at most {MAX_BUNDLE}")
+    return data
+
+
+def verify(data: bytes, key: Ed25519PublicKey, now: float, at_least: int = 0) -> Policy:
+    """Return the policy, when ``key`` signed it, it has not expired and is new enough.
+
+    Raises :exc:`TrustError`, whose ``problem`` is the catalogue's code, when the bundle
+    proves nothing, and :exc:`ConfigError` when what was truly signed cannot be obeyed.
+    """
+    try:
+        claimed, payload, signature = _parse_envelope(data)
+    except WireError as error:
+        raise TrustError(str(error), problem="policy-signature-invalid") from error
+    if _raw(claimed) != _raw(key):
+        raise TrustError(
+            f"the policy bundle is signed with another key ({fingerprint(claimed)}) "
+            f"than the trusted one ({fingerprint(key)})",
+            problem="policy-signature-invalid",
+        )
+    try:
+        key.verify(signature, CONTEXT + payload)
+    except InvalidSignature:
+        raise TrustError(
+            "the signature of the policy bundle is wrong: it was changed after signing",
+            problem="policy-signature-invalid",
+        ) from None
+    policy = parse_policy(payload)
+    check_current(policy, now, at_least)
+    return policy
+
+
+def check_current(policy: Policy, now: float, at_least: int = 0) -> None:
+    """Refuse a policy that has expired or is older than one already obeyed."""
+    if policy.version < at_least:
+        raise TrustError(
+            f"the policy bundle has version {policy.version}; version {at_least} was here before",
+            problem="policy-out-of-date",
+        )
+    if now >= policy.expires_at:
+        days = int(now - policy.expires_at) // 86400
+        when = f"{days} days ago" if days > 1 else "lately"
+        raise TrustError(
+            f"the policy bundle (version {policy.version}) expired {when}",
+            problem="policy-expired",
+        )
+
+
+def claimed_key(data: bytes) -> Ed25519PublicKey:
+    """Return the key which the bundle names as its signer; by itself that proves nothing."""
+    return _parse_envelope(data)[0]
+
+
+def fingerprint(key: Ed25519PublicKey) -> str:
+    """Return SHA-256 of the raw public key, as 64 hexadecimal digits in groups of four."""
+    digest = hashes.Hash(hashes.SHA256())
+    digest.update(_raw(key))
+    text = digest.finalize().hex()
+    return " ".join(text[i : i + 4] for i in range(0, len(text), 4))
+
+
+def same_fingerprint(one: str, other: str) -> bool:
+    """Compare fingerprints as people write them: spaces, colons and case do not matter."""
+    return _plain(one) == _plain(other) != ""
+
+
+def build_policy(policy: Policy) -> bytes:
+    """Return the payload of a bundle."""
+    return _canonical({"format": POLICY_FORMAT} | asdict(policy))
+
+
+def parse_policy(payload: bytes) -> Policy:
+    """Return the policy; every field is checked, and all errors are told at once."""
+    values = _parse_json(payload, "the payload")
+    version = values.pop("format", None)
+    if type(version) is not int or version != POLICY_FORMAT:
+        raise ConfigError(
+            SOURCE,
+            "format",
+            f"is {str(version)[:20]}; this throughway reads format {POLICY_FORMAT}: update it",
+        )
+    if _canonical({"format": version} | values) != payload:
+        raise ConfigError(SOURCE, "", "is not in the one spelling that is signed")
+    return _read_policy(Fields(values, SOURCE))
+
+
+def _read_policy(top: Fields) -> Policy:
+    infrastructure, intranet = top.table("infrastructure"), top.table("intranet")
+    rules = top.tables("nrpt")
+    policy = Policy(
+        deployment=top.text("deployment"),
+        version=top.integer("version", 1),
+        issued_at=top.integer("issued_at"),
+        expires_at=top.integer("expires_at"),
+        iphttps_url=top.text("iphttps_url", fields.check_https_url),
+        gateway_identity=top.text("gateway_identity", fields.check_dns_name),
+        infrastructure=_read_tunnel(infrastructure),
+        intranet=_read_tunnel(intranet),
+        nrpt=tuple(_read_rule(rule) for rule in rules),
+        nls_urls=top.texts("nls_urls", fields.check_https_url, minimum=1),
+        trust_anchors=top.texts("trust_anchors", _check_anchor, minimum=1),
+        transport_order=top.texts("transport_order", _check_transport, minimum=1),
+        policy_url=top.optional_text("policy_url", fields.check_web_url),
+        kerberos_realm=top.optional_text("kerberos_realm", fields.check_realm),
+        kerberos_service=top.optional_text("kerberos_service", fields.check_service),
+    )
+    if policy.expires_at <= policy.issued_at:
+        top.refuse("expires_at", "must be after issued_at")
+    if bool(policy.kerberos_realm) != bool(policy.kerberos_service):
+        top.refuse("kerberos_service", "needs kerberos_realm, and the other way round")
+    top.finish(infrastructure, intranet, *rules)
+    return policy
+
+
+def _read_tunnel(table: Fields) -> TunnelPolicy:
+    tunnel = TunnelPolicy(
+        endpoint=table.text("endpoint", fields.check_ipv6_address),
+        prefixes=table.texts("prefixes", fields.check_ipv6_prefix, minimum=1),
+    )
+    table.gather()
+    return tunnel
+
+
+def _read_rule(table: Fields) -> NRPTRule:
+    rule = NRPTRule(
+        namespace=table.text("namespace", fields.check_namespace),
+        servers=table.texts("servers", fields.check_address),
+    )
+    table.gather()
+    return rule
+
+
+def _check_anchor(value: str) -> str:
+    # Its form only: charon and OpenSSL read it, and its signature was made by the gateway
+    # which has parsed it. That keeps X.509 out of the daemon's memory.
+    begin, end = "-----BEGIN CERTIFICATE-----\n", "-----END CERTIFICATE-----"
+    body = value.strip().removeprefix(begin).removesuffix(end)
+    if len(value) > MAX_ANCHOR or begin not in value or end not in value or "-----" in body:
+        raise ValueError("must be exactly one certificate in PEM form")
+    try:
+        base64.b64decode("".join(body.split()), validate=True)
+    except ValueError:
+        raise ValueError("must be exactly one certificate in PEM form") from None
+    return value
+
+
+def _check_transport(value: str) -> str:
+    if value not in TRANSPORTS:
+        raise ValueError(f"{value!r} is not one of {', '.join(TRANSPORTS)}")
+    return value
+
+
+def _parse_envelope(data: bytes) -> tuple[Ed25519PublicKey, bytes, bytes]:
+    """Return key, payload and signature as the bundle claims them."""
+    if len(data) > MAX_BUNDLE:
+        raise WireError(f"not a policy bundle: larger than {MAX_BUNDLE} bytes")
+    try:
+        values = _parse_json(data, "it")
+    except ConfigError as error:
+        raise WireError(f"not a policy bundle: {error.why}") from error
+    version = values.get("format")
+    if type(version) is not int or version != POLICY_FORMAT:
+        raise WireError(f"not a policy bundle of format {POLICY_FORMAT}")
+    if values.keys() != {"format", "key", "payload", "signature"} or _canonical(values) != data:
+        raise WireError("not a policy bundle: other fields or another spelling than a bundle has")
+    key, payload, signature = (_decode(values, k) for k in ("key", "payload", "signature"))
+    if len(key) != KEY_LENGTH or len(signature) != SIGNATURE_LENGTH:
+        raise WireError("not a policy bundle: key or signature has the wrong length")
+    return Ed25519PublicKey.from_public_bytes(key), payload, signature
+
+
+def _decode(values: Mapping[str, object], name: str) -> bytes:
+    text = values[name]
+    try:
+        data = base64.b64decode(text, validate=True) if isinstance(text, str) else b""
+    except ValueError:
+        data = b""
+    # Bits beyond the last byte are ignored by decoders; they must be zero (RFC 4648, 3.5).
+    if not data or _encode(data) != text:
+        raise WireError(f"not a policy bundle: {name} is not base64")
+    return data
+
+
+def _parse_json(data: bytes, what: str) -> dict[str, object]:
+    try:
+        values = json.loads(data.decode("ascii"))
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(SOURCE, "", f"{what} is not JSON") from error
+    if not isinstance(values, dict):
+        raise ConfigError(SOURCE, "", f"{what} is not a JSON object")
+    return values
+
+
+def _canonical(values: Mapping[str, object]) -> bytes:
+    try:
+        text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    except RecursionError:
+        return b""  # which equals no input
+    return text.encode("ascii") + b"\n"
+
+
+def _encode(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _raw(key: Ed25519PublicKey) -> bytes:
+    return key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+
+
+def _plain(text: str) -> str:
+    return text.lower().removeprefix("sha256:").replace(":", "").replace(" ", "").strip()

@@ -157,10 +157,10 @@ async def _close(server: asyncio.Server) -> None:
     await server.wait_closed()
 
 
-async def reach(address: str, timeout: float = 5.0) -> str:
+async def reach(address: str, seconds: float = 5.0) -> str:
     """Speak to the echo service; return whom it saw, "" when nobody answered."""
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(seconds):
             reader, writer = await asyncio.open_connection(address, ECHO_PORT)
             try:
                 writer.write(b"hello\n")
@@ -171,17 +171,17 @@ async def reach(address: str, timeout: float = 5.0) -> str:
         return ""
 
 
-async def until(condition: Callable[[], bool], timeout: float = 15.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
     """Wait until a condition holds, looking often."""
-    async with asyncio.timeout(timeout):
-        while not condition():
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - of another thread or process
             await asyncio.sleep(0.01)
 
 
-async def until_true(condition: Callable[[], Awaitable[bool]], timeout: float = 15.0) -> None:
+async def until_true(condition: Callable[[], Awaitable[bool]], seconds: float = 15.0) -> None:
     """Wait until an awaited condition holds."""
-    async with asyncio.timeout(timeout):
-        while not await condition():
+    async with asyncio.timeout(seconds):
+        while not await condition():  # noqa: ASYNC110 - of another thread or process
             await asyncio.sleep(0.02)
 
 

@@ -35,7 +35,7 @@ INITIATE_TIMEOUT_MS = 10_000
 """Longer than charon's retransmissions, so that its own words for the failure are heard."""
 FIRST_BACKOFF, LAST_BACKOFF = 0.25, 15.0
 """Seconds between attempts; a new address or link begins anew."""
-_DPD_DELAY = "5s"
+_DPD_DELAY = "3s"
 """Silence after which the gateway is asked whether it lives; it is given up 6.6 s later."""
 
 Token = Callable[[], Awaitable[bytes]]
@@ -59,7 +59,6 @@ class _Tunnel:
         self._bring_up = bring_up
         self._on_failure = on_failure
         self._on_change = on_change
-        self._kick = asyncio.Event()
         self._lost = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._first: asyncio.Future[None] | None = None
@@ -71,10 +70,9 @@ class _Tunnel:
 
     async def bring_up(self) -> None:
         """Want the tunnel, try at once, and return when it is up; retries go on if it fails."""
+        self._settle(IPsecError(f"another attempt at the {self.name} tunnel was asked for"))
         self._first = first = asyncio.get_running_loop().create_future()
-        self.retry()
-        if self._task is None:
-            self._task = asyncio.create_task(self._keep(), name=f"{self.name} tunnel")
+        self._restart()
         await asyncio.shield(first)
 
     async def release(self) -> None:
@@ -82,25 +80,34 @@ class _Tunnel:
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait((task,))
         self._settle(IPsecError(f"the {self.name} tunnel is not wanted any more"))
         self.up.clear()
         self.trying, self.last_error = False, ""
 
     def retry(self) -> None:
-        """Try at once, also when it seems to be up: what it went over has changed."""
-        self._kick.set()
-        self._lost.set()
+        """If it is wanted, begin anew at once: what it went over has changed."""
+        if self.wanted:
+            self._restart()
 
     def lost(self) -> None:
         """It is not up any more."""
+        self.up.clear()
         self._lost.set()
 
-    async def _keep(self) -> None:
+    def _restart(self) -> None:
+        self.up.clear()
+        before = self._task
+        if before is not None:
+            before.cancel()
+        self._task = asyncio.create_task(self._keep(before), name=f"{self.name} tunnel")
+        self._task.add_done_callback(self._ended)
+
+    async def _keep(self, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait((before,))
         backoff = FIRST_BACKOFF
         while True:
-            self._kick.clear()
             self._lost.clear()
             self.trying = True
             self._on_change()
@@ -108,11 +115,8 @@ class _Tunnel:
                 await self._bring_up(self.name)
             except ThroughwayError as error:
                 self._failed(_narrowed(self.name, error))
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._kick.wait(), backoff)
+                await asyncio.sleep(backoff)
                 backoff = min(LAST_BACKOFF, backoff * 2)
-                if self._kick.is_set():
-                    backoff = FIRST_BACKOFF
                 continue
             backoff = FIRST_BACKOFF
             self.trying, self.last_error = False, ""
@@ -120,7 +124,13 @@ class _Tunnel:
             self._settle(None)
             self._on_change()
             await self._lost.wait()
-            self.up.clear()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Let a bug be seen, by whoever waits and by the loop's handler."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._settle(error)
+            message = f"the keeper of the {self.name} tunnel failed"
+            task.get_loop().call_exception_handler({"message": message, "exception": error})
 
     def _failed(self, error: ThroughwayError) -> None:
         self.trying, self.last_error = False, str(error)
@@ -128,7 +138,7 @@ class _Tunnel:
         self._settle(error)
         self._on_change()
 
-    def _settle(self, error: ThroughwayError | None) -> None:
+    def _settle(self, error: BaseException | None) -> None:
         first, self._first = self._first, None
         if first is None or first.done():
             return

@@ -48,6 +48,8 @@ class Drop(StrEnum):
     MALFORMED = "malformed"
     TOO_OFTEN = "too-often"
     QUEUE_FULL = "queue-full"
+    NOBODY = "nobody"
+    """From the host, to an address that no session owns."""
 
 
 class Session:

@@ -25,7 +25,7 @@ class Batch(NamedTuple):
     slow: list[bytes]
     """Packets for the machine, in their order."""
     consumed: int
-    """Bytes of whole packets; what follows is the beginning of the next one."""
+    """The offset behind the last whole packet; there the next one begins."""
     error: RemoteProtocolError | None = None
     """The stream is out of step here; there is no way back into it."""
 
@@ -34,24 +34,25 @@ def sort_packets(
     buffer: bytes | bytearray,
     end: int,
     *,
+    start: int = 0,
     owned: Container[bytes] | None = None,
     link: Link | None = None,
     client_to_client: bool = False,
 ) -> Batch:
-    """Cut the packets in ``buffer[:end]`` and sort them.
+    """Cut the packets in ``buffer[start:end]`` and sort them.
 
     Without ``owned`` (on a client) every packet passes. With it (on the server) a packet passes
     when its source is owned by the session and its destination is neither multicast nor
     link-local nor another client's (unless ``client_to_client``).
 
     The contract, held against a version that looks at one packet at a time: the packets of all
-    runs and of ``slow`` are the packets of ``buffer[:consumed]``, each once, in order within
+    runs and of ``slow`` are the packets of ``buffer[start:consumed]``, each once, in order within
     runs and within ``slow``; no packet in a run breaks the rule above, none in ``slow`` keeps it.
     """
     runs: list[list[int]] = []
     slow: list[bytes] = []
     run: list[int] = []
-    offset = 0
+    offset = start
     passes = owned is None
     previous: bytes | bytearray = b""
     while end - offset >= HEADER_LENGTH:

@@ -1,0 +1,381 @@
+"""Drive a :class:`throughway.proto.iphttps.server.Server`: listeners, sessions, one TUN device."""
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from throughway.model.config import AuthenticationMode, IPHTTPSServerConfig
+from throughway.model.errors import ConfigError, Stage, TransportError, WireError
+from throughway.model.status import SessionStatus
+from throughway.net.link import BATCH_SIZE, Buffers, Connection, tune
+from throughway.net.tls import server_context, subject_of
+from throughway.net.tun import TUN
+from throughway.proto.iphttps.http import parse_url
+from throughway.proto.iphttps.server import (
+    Limits,
+    Refusal,
+    Server,
+    SessionClosed,
+    SessionOpened,
+    State,
+)
+from throughway.proto.iphttps.session import Drop, Session, SessionState
+from throughway.proto.iphttps.slowpath import PacketForClient, PacketForHost
+from throughway.proto.iphttps.stream import sort_packets
+from throughway.proto.router import Link, Router
+from throughway.wire.ipv6 import DESTINATION_OFFSET, HEADER_LENGTH, format_address
+
+BACKLOG = 512
+"""Connections which the kernel holds for us."""
+ACCEPT_BATCH = 64
+"""Connections accepted before sessions have their turn again."""
+ACCEPT_PAUSE = 0.5
+"""Seconds without accepting when the process has no more file descriptors."""
+
+OnSession = Callable[[SessionStatus], None]
+OnClosed = Callable[[SessionStatus, str], None]
+
+
+def tls_context(config: IPHTTPSServerConfig, file: str = "") -> ssl.SSLContext:
+    """Make the TLS context a configuration asks for."""
+    certificates = config.authentication is AuthenticationMode.CERTIFICATES
+    if certificates and config.client_ca is None:
+        raise ConfigError(file, "iphttps.client_ca", "is needed to authenticate by certificates")
+    client_ca = config.client_ca if certificates else None
+    return server_context(config.certificate, config.key, client_ca=client_ca, file=file)
+
+
+def _limits(config: IPHTTPSServerConfig, tls: ssl.SSLContext | None) -> Limits:
+    return Limits(
+        max_sessions=config.max_sessions,
+        # Behind a device that ends TLS all clients come from that device.
+        max_sessions_per_source=0 if tls is None else config.max_sessions_per_source,
+        max_addresses_per_session=config.max_addresses_per_session,
+        head_timeout=config.head_timeout,
+        client_to_client=config.client_to_client,
+    )
+
+
+class IPHTTPSServer:
+    """The gateway's end of the IP-HTTPS link.
+
+    With ``tls`` None it speaks plain HTTP, for a device before it that ends TLS.
+    """
+
+    def __init__(
+        self,
+        config: IPHTTPSServerConfig,
+        tun: TUN,
+        *,
+        tls: ssl.SSLContext | None,
+        routes: Sequence[str] = (),
+        on_opened: OnSession | None = None,
+        on_closed: OnClosed | None = None,
+    ) -> None:
+        if tls is None and config.authentication is AuthenticationMode.CERTIFICATES:
+            raise ConfigError("", "iphttps.authentication", "certificates need TLS on this server")
+        self._loop = asyncio.get_running_loop()
+        self.config = config
+        self._tls = tls
+        self._tun = tun
+        self._on_opened = on_opened
+        self._on_closed = on_closed
+        self._buffers = Buffers()
+        self._listeners: list[socket.socket] = []
+        self._links: dict[int, _SessionLink] = {}
+        """Of half-open and open sessions, by number."""
+        self._parting: set[Connection] = set()
+        """Connections which still send their last bytes."""
+        self._timer: asyncio.TimerHandle | None = None
+        self.dropped: Counter[Drop] = Counter()
+        """Packets from the host to nobody on the link."""
+        try:
+            url, link = parse_url(config.url), Link.of(config.prefix)
+            router = Router(link, routes=routes, now=self._loop.time())
+        except WireError as error:
+            raise ConfigError("", "iphttps", str(error)) from error
+        self.machine = Server(
+            url,
+            router,
+            authentication=config.authentication,
+            limits=_limits(config, tls),
+            wall_clock=time.time,
+        )
+
+    @property
+    def state(self) -> State:
+        """Return the state of the server."""
+        return self.machine.state
+
+    @property
+    def refusals(self) -> Counter[Refusal]:
+        """Return how many connections did not become sessions, by reason."""
+        return self.machine.refusals
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Return where the server listens, with the ports the kernel chose for 0."""
+        return tuple(listener.getsockname()[:2] for listener in self._listeners)
+
+    def start(self) -> None:
+        """Listen on all addresses; raises TransportError when one cannot be had."""
+        try:
+            for address, port in self.config.listen:
+                self._listeners.append(_listen(address, port))
+        except OSError as error:
+            self._stop_listening()
+            raise TransportError(
+                Stage.LINK,
+                f"cannot listen on {address} port {port}: {error.strerror}",
+                problem="iphttps-listener-down",
+            ) from error
+        self.machine.start()
+        self._resume_accepting()
+        self._loop.add_reader(self._tun.fd, self._on_tun_readable)
+        self.pump()
+
+    def reload(self, config: IPHTTPSServerConfig, tls: ssl.SSLContext | None) -> tuple[str, ...]:
+        """Take another certificate, other limits, another authentication mode.
+
+        Returns the names of changed settings that need a restart.
+        """
+        fixed = ("url", "listen", "prefix", "interface")
+        changed = tuple(k for k in fixed if getattr(config, k) != getattr(self.config, k))
+        self.config, self._tls = config, tls
+        self.machine.configure(_limits(config, tls))
+        self.machine.set_authentication(config.authentication)
+        self.pump()
+        return changed
+
+    async def close(self) -> None:
+        """Take no more clients, end all sessions, and wait until they were told."""
+        self._stop_listening()
+        if self.machine.state is not State.STOPPED:
+            self._loop.remove_reader(self._tun.fd)
+        self.machine.shut_down()
+        self.pump()
+        await asyncio.gather(*(connection.wait_closed() for connection in self._parting))
+
+    def sessions(self) -> tuple[SessionStatus, ...]:
+        """Return the open sessions."""
+        return tuple(self._links[number].status() for number in self.machine.sessions)
+
+    def pump(self) -> None:
+        """Bring the outside in step with the machine; run after every input."""
+        while (event := self.machine.next_event()) is not None:
+            match event:
+                case PacketForClient(session, packet):
+                    link = self._links.get(session.number)
+                    if link is not None:
+                        link.send([packet])
+                case PacketForHost(packet):
+                    self._tun.write(memoryview(packet), [0, len(packet)])
+                case SessionOpened(session, remainder):
+                    self._open(self._links[session.number], len(remainder))
+                case SessionClosed(session, reason, was_open):
+                    self._end(self._links.pop(session.number), reason, was_open=was_open)
+        self._arm_timer()
+
+    def _open(self, link: "_SessionLink", remainder: int) -> None:
+        link.opened(remainder)
+        if self._on_opened is not None:
+            self._on_opened(link.status())
+
+    def _end(self, link: "_SessionLink", reason: str, *, was_open: bool) -> None:
+        status = link.status()
+        link.finish()
+        if not link.connection.closed:
+            self._parting.add(link.connection)
+            link.connection.on_gone = self._parting.discard
+        if was_open and self._on_closed is not None:
+            self._on_closed(status, reason)
+
+    def _arm_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        at = self.machine.timer_at()
+        self._timer = None if at is None else self._loop.call_at(at, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self.machine.handle_timer(self._loop.time())
+        self.pump()
+
+    def _resume_accepting(self) -> None:
+        for listener in self._listeners:
+            self._loop.add_reader(listener, self._on_acceptable, listener)
+
+    def _stop_listening(self) -> None:
+        for listener in self._listeners:
+            self._loop.remove_reader(listener)
+            listener.close()
+        self._listeners.clear()
+
+    def _on_acceptable(self, listener: socket.socket) -> None:
+        for _ in range(ACCEPT_BATCH):
+            try:
+                sock, peer = listener.accept()
+            except (BlockingIOError, ConnectionAbortedError, InterruptedError):
+                return
+            except OSError:  # no more file descriptors: the kernel keeps the others meanwhile
+                self._loop.remove_reader(listener)
+                self._loop.call_later(ACCEPT_PAUSE, self._resume_accepting)
+                return
+            self._accept(sock, peer[0], peer[1])
+
+    def _accept(self, sock: socket.socket, address: str, port: int) -> None:
+        session = self.machine.accept(address, port, _source(address), self._loop.time())
+        if session is None:
+            sock.close()
+            return
+        try:
+            tune(sock)
+        except OSError:  # it is gone already
+            sock.close()
+            self.machine.connection_lost(session, "reset")
+            return
+        link = _SessionLink(self, session, sock, self._buffers, self._tls)
+        self._links[session.number] = link
+        link.connection.start()
+        self.pump()
+
+    def _on_tun_readable(self) -> None:
+        """Give each packet of the host to the session that owns its destination."""
+        owners, links = self.machine.neighbours.sessions, self._links
+        batches: dict[int, list[bytes]] = {}
+        for packet in self._tun.read(BATCH_SIZE):
+            owner = owners.get(packet[DESTINATION_OFFSET:HEADER_LENGTH])
+            if owner is None:  # multicast too: advertisements are not the kernel's to send
+                self.dropped[Drop.MULTICAST if packet[24] == 0xFF else Drop.NOBODY] += 1
+            elif owner.number in batches:
+                batches[owner.number].append(packet)
+            else:
+                batches[owner.number] = [packet]
+        for number, packets in batches.items():
+            if number in links:  # a session may end as another is served
+                links[number].send(packets)
+
+    def take(self, session: Session, buffers: Buffers, start: int, end: int) -> int:
+        """Move a session's packets: runs to the TUN device, the others to the machine."""
+        batch = sort_packets(
+            buffers.stream,
+            end,
+            start=start,
+            owned=session.owned,
+            link=self.machine.neighbours.link,
+            client_to_client=self.machine.limits.client_to_client,
+        )
+        for run in batch.runs:
+            self._tun.write(buffers.view, run)
+        if batch.slow or batch.error is not None:
+            now = self._loop.time()
+            for packet in batch.slow:
+                self.machine.receive_slow(session, packet, now)
+            if batch.error is not None:
+                self.machine.receive_garbage(session, batch.error)
+            self.pump()
+        return batch.consumed
+
+
+class _SessionLink:
+    """One connection and its entry in the client table."""
+
+    def __init__(
+        self,
+        server: IPHTTPSServer,
+        session: Session,
+        sock: socket.socket,
+        buffers: Buffers,
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        self._server = server
+        self._machine = server.machine
+        self._session = session
+        self._since = time.time()
+        self._loop = asyncio.get_running_loop()
+        self._remainder = 0
+        self.connection = Connection(sock, buffers, self, tls=tls, server_side=True)
+
+    def connection_ready(self) -> None:
+        """Note who the client is."""
+        self._session.certificate = subject_of(self.connection.tls)
+
+    def stream_received(self, buffers: Buffers, end: int) -> int:
+        """Take the request, then packets in bulk."""
+        session, start = self._session, 0
+        session.heard_at = now = self._loop.time()
+        if session.state is SessionState.HALF_OPEN:
+            self._machine.receive_data(session, bytes(buffers.view[:end]), now)
+            self._server.pump()
+            start = end - self._remainder
+        if session.state is not SessionState.OPEN:
+            return end
+        return self._server.take(session, buffers, start, end)
+
+    def stream_drained(self) -> None:
+        """Nothing to do: the queue went with it."""
+
+    def connection_lost(self, error: TransportError) -> None:
+        """Take the session off the table."""
+        refusal = Refusal.HANDSHAKE if error.stage is Stage.TLS else Refusal.CLOSED
+        self._machine.connection_lost(self._session, str(error), refusal)
+        self._server.pump()
+
+    def opened(self, remainder: int) -> None:
+        """Answer the request; so many bytes of what was read are packets."""
+        self._remainder = remainder
+        self._since = time.time()
+        self.connection.send([self._session.data_to_send()])
+
+    def send(self, packets: list[bytes]) -> None:
+        """Send packets to the client; too many are dropped and counted."""
+        dropped = self.connection.send(packets)
+        if dropped:
+            self._session.drops[Drop.QUEUE_FULL] += dropped
+
+    def finish(self) -> None:
+        """Send what is due, a refusal perhaps, and close."""
+        last = self._session.data_to_send()
+        if last:
+            self.connection.send([last])
+        self.connection.finish()
+
+    def status(self) -> SessionStatus:
+        """Return the session as people want to see it."""
+        return SessionStatus(
+            id=self._session.number,
+            peer=self._session.peer,
+            since=self._since,
+            addresses=tuple(format_address(address) for address in self._session.owned),
+            certificate=self._session.certificate,
+            bytes_in=self.connection.bytes_in,
+            bytes_out=self.connection.bytes_out,
+            dropped=self._session.drops.total(),
+        )
+
+
+def _listen(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.setblocking(False)
+        listener.bind((address, port))
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _source(address: str) -> str:
+    """Return what the limit per source counts: hosts have a whole /64 of IPv6 to themselves."""
+    if ":" not in address:
+        return address
+    packed = ipaddress.IPv6Address(address.partition("%")[0]).packed
+    return format_address(packed[:8] + bytes(8)) + "/64"

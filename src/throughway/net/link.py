@@ -1,0 +1,334 @@
+"""The packet pump: one connection with or without TLS, in batches of contiguous bytes.
+
+``ssl.SSLObject`` over ``MemoryBIO`` on a non-blocking socket: a write never has to be repeated
+with the same bytes, and what one read brings is decrypted at once into a buffer which all
+connections share. One batch is in flight: while ciphertext is unsent, the queue fills, and when
+that is full packets are dropped, since a packet which waits for long is worth nothing.
+"""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+from throughway.model.errors import Stage, TransportError
+from throughway.net.tls import transport_error
+from throughway.wire.ipv6 import MAX_PACKET
+
+RECEIVE_SIZE = 128 * 1024
+"""Bytes read from a socket at once."""
+RECORD_SIZE = 16 * 1024
+"""Bytes of cleartext in one TLS record, at most."""
+BATCH_SIZE = 64 * 1024
+"""Bytes read from the TUN device for one write."""
+QUEUE_LIMIT = 256 * 1024
+"""Bytes of packets which wait for a connection: 200 ms at 10 Mbit/s."""
+NOTSENT_LOWAT = 128 * 1024
+"""Bytes in the kernel which the network has not taken; more of them would only be delay."""
+USER_TIMEOUT = 20_000
+"""Milliseconds without an acknowledgement before a connection is given up (RFC 5482)."""
+KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 15, 5, 3
+"""Seconds of silence, seconds between probes, probes: also keeps NAT mappings alive."""
+LINGER = 1.0
+"""Seconds in which a peer may take what it was sent last, before the connection goes."""
+
+
+class Buffers:
+    """The receive buffers which all connections of a process share."""
+
+    def __init__(self) -> None:
+        self.raw = memoryview(bytearray(RECEIVE_SIZE))
+        # The unfinished packet of the last read, a whole read, and a record finished by it.
+        self.stream = bytearray(MAX_PACKET + RECEIVE_SIZE + 2 * RECORD_SIZE)
+        self.view = memoryview(self.stream)
+
+
+class Handler(Protocol):
+    """What a connection tells of itself."""
+
+    def connection_ready(self) -> None:
+        """The TLS handshake is done, or there is none."""
+
+    def stream_received(self, buffers: Buffers, end: int) -> int:
+        """Take ``buffers.stream[:end]``; return how many bytes of it are not wanted again."""
+
+    def stream_drained(self) -> None:
+        """Everything was sent."""
+
+    def connection_lost(self, error: TransportError) -> None:
+        """The connection is gone; nothing follows."""
+
+
+class Connection:
+    """Bytes of a stream, both ways, over one TCP connection."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        buffers: Buffers,
+        handler: Handler,
+        *,
+        tls: ssl.SSLContext | None,
+        server_side: bool = False,
+        server_name: str | None = None,
+    ) -> None:
+        self.bytes_in = 0
+        """Of the stream, not of TLS."""
+        self.bytes_out = 0
+        self.stage = Stage.HTTP if tls is None else Stage.TLS
+        self.tls: ssl.SSLObject | None = None
+        self._loop = asyncio.get_running_loop()
+        self._socket = sock
+        self._buffers = buffers
+        self._handler = handler
+        self._tail = b""
+        self._unsent = memoryview(b"")
+        self._queue: list[bytes] = []
+        self._queued = 0
+        self._ending = False
+        self._closed = False
+        self.on_gone: Callable[[Connection], object] | None = None
+        """Called when the socket is closed, for whatever reason."""
+        self._gone = asyncio.Event()
+        self._linger: asyncio.TimerHandle | None = None
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        if tls is not None:
+            self.tls = tls.wrap_bio(
+                self._incoming,
+                self._outgoing,
+                server_side=server_side,
+                server_hostname=server_name,
+            )
+
+    @property
+    def closed(self) -> bool:
+        """Whether the socket is closed."""
+        return self._closed
+
+    @property
+    def busy(self) -> bool:
+        """Whether bytes are unsent."""
+        return bool(self._unsent)
+
+    def start(self) -> None:
+        """Begin to read, and with the handshake."""
+        self._loop.add_reader(self._socket, self._on_readable)
+        if self.tls is None:
+            self._handler.connection_ready()
+        else:
+            self._guarded(self._shake_hands)
+
+    def send(self, packets: Sequence[bytes]) -> int:
+        """Send packets, or queue them behind what is unsent; return how many were dropped."""
+        if self._closed or self._ending:
+            return len(packets)
+        if not self._unsent:
+            self._guarded(partial(self._write, b"".join(packets)))
+            return 0
+        for number, packet in enumerate(packets):
+            if self._queued + len(packet) > QUEUE_LIMIT:
+                return len(packets) - number
+            self._queue.append(packet)
+            self._queued += len(packet)
+        return 0
+
+    def finish(self) -> None:
+        """Close when everything is sent; the handler hears no more."""
+        if self._closed or self._ending:
+            return
+        self._ending = True
+        self._linger = self._loop.call_later(LINGER, self.abort)
+        if not self._unsent:
+            self._guarded(self._say_goodbye)
+
+    def abort(self) -> None:
+        """Close at once; the handler hears no more."""
+        if self._closed:
+            return
+        self._closed = True
+        self._gone.set()
+        if self._linger is not None:
+            self._linger.cancel()
+        self._loop.remove_reader(self._socket)
+        self._loop.remove_writer(self._socket)
+        self._socket.close()
+        self._queue.clear()
+        self._unsent = memoryview(b"")
+        if self.on_gone is not None:
+            self.on_gone(self)
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection is gone."""
+        await self._gone.wait()
+
+    def _on_readable(self) -> None:
+        self._guarded(self._discard if self._ending else self._read)
+
+    def _on_writable(self) -> None:
+        self._guarded(self._flush)
+
+    def _guarded(self, action: Callable[[], None]) -> None:
+        """Do something that may find the connection gone."""
+        try:
+            action()
+        except (BlockingIOError, InterruptedError, ssl.SSLWantReadError):
+            return
+        except OSError as error:  # ssl.SSLError is one
+            self._lose(transport_error(error, self.stage))
+
+    def _read(self) -> None:
+        """Read once, decrypt all of it, hand it over behind what was left of the last time."""
+        stream, tail = self._buffers.view, self._tail
+        end = len(tail)
+        stream[:end] = tail
+        if self.tls is None:
+            size = self._socket.recv_into(stream[end:], RECEIVE_SIZE)
+            ended = not size
+            self.bytes_in += size
+            end += size
+        else:
+            end, ended = self._decrypt(end)
+        if end > len(tail) and not self._closed:
+            consumed = self._handler.stream_received(self._buffers, end)
+            self._tail = bytes(stream[consumed:end])
+        if ended and not self._closed and not self._ending:
+            self._lose(
+                TransportError(
+                    self.stage,
+                    "the other end closed the connection",
+                    windows_code=0x2746,
+                    problem="iphttps-connection-reset",
+                )
+            )
+
+    def _decrypt(self, end: int) -> tuple[int, bool]:
+        """Read from the socket; return the new end of the stream buffer, and whether it is all."""
+        assert self.tls is not None
+        size = self._socket.recv_into(self._buffers.raw)
+        if size:
+            self._incoming.write(self._buffers.raw[:size])
+        else:
+            self._incoming.write_eof()
+        if self.stage is Stage.TLS:
+            self._shake_hands()
+        stream, start = self._buffers.view, end
+        try:
+            while not self._closed and len(stream) > end:
+                got: int = self.tls.read(len(stream) - end, stream[end:])  # type: ignore[assignment]
+                if not got:
+                    return end, True
+                end += got
+        except ssl.SSLWantReadError:
+            return end, not size
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            return end, True
+        finally:
+            self.bytes_in += end - start
+            self._transmit()  # post-handshake messages may want an answer
+        return end, not size
+
+    def _shake_hands(self) -> None:
+        assert self.tls is not None
+        try:
+            self.tls.do_handshake()
+        finally:
+            self._transmit()  # on failure, the alert that tells the peer why
+        self.stage = Stage.HTTP
+        self._handler.connection_ready()
+
+    def _write(self, data: bytes) -> None:
+        self.bytes_out += len(data)
+        if self.tls is None:
+            self._put(data)
+        elif data:
+            self.tls.write(data)
+            self._transmit()
+
+    def _transmit(self) -> None:
+        """Send what TLS has produced."""
+        if self._outgoing.pending:
+            self._put(self._outgoing.read())
+
+    def _put(self, data: bytes) -> None:
+        if self._closed:
+            return
+        if self._unsent:
+            self._unsent = memoryview(bytes(self._unsent) + data)
+            return
+        try:
+            sent = self._socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(data):
+            self._unsent = memoryview(data)[sent:]
+            self._loop.add_writer(self._socket, self._on_writable)
+
+    def _flush(self) -> None:
+        """Send what is unsent, then what was queued, then say that it is done."""
+        self._unsent = self._unsent[self._socket.send(self._unsent) :]
+        if self._unsent:
+            return
+        self._loop.remove_writer(self._socket)
+        if self._queue:
+            batch, self._queue, self._queued = b"".join(self._queue), [], 0
+            self._write(batch)
+        if self._unsent:
+            return
+        if self._ending:
+            self._say_goodbye()
+        else:
+            self._handler.stream_drained()
+
+    def _say_goodbye(self) -> None:
+        """End our half; what the peer still sends is read and forgotten, or we would reset."""
+        if self.tls is not None and self.stage is not Stage.TLS:
+            with contextlib.suppress(ssl.SSLError):
+                self.tls.unwrap()
+            self._transmit()
+        if not self._unsent:
+            self._socket.shutdown(socket.SHUT_WR)
+
+    def _discard(self) -> None:
+        if not self._socket.recv_into(self._buffers.raw):
+            self.abort()
+
+    def _lose(self, error: TransportError) -> None:
+        told = not self._closed and not self._ending
+        if told and self.stage is Stage.TLS:
+            self._part()
+        else:
+            self.abort()
+        if told:
+            self._handler.connection_lost(error)
+
+    def _part(self) -> None:
+        """Let the peer read the alert that says why; a close with its bytes unread would reset."""
+        self._ending = True
+        self._linger = self._loop.call_later(LINGER, self.abort)
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.abort()
+
+    def local_address(self) -> str | None:
+        """Return the address of our end, where it has one."""
+        name = self._socket.getsockname() if not self._closed else None
+        return name[0] if isinstance(name, tuple) else None
+
+
+def tune(sock: socket.socket) -> None:
+    """Set what every connection of a link needs."""
+    sock.setblocking(False)
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    # Small packets go at once: without it answers wait 40 ms for acknowledgements.
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOTSENT_LOWAT)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_COUNT)

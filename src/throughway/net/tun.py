@@ -1,0 +1,185 @@
+"""The TUN device of a link: the kernel's end of it.
+
+Configured by ioctl and /proc/sys alone: netlink libraries would weigh more than the whole client.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import socket
+import struct
+from pathlib import Path
+
+from throughway.model.errors import Stage, TransportError
+from throughway.wire.ipv6 import MIN_MTU, format_address
+
+DEVICE = "/dev/net/tun"
+
+_TUNSETIFF = 0x400454CA
+_IFF_TUN, _IFF_NO_PI = 0x0001, 0x1000
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
+_SIOCSIFADDR, _SIOCSIFMTU = 0x8916, 0x8922
+_MAX_NAME = 15
+_ERROR_DUP_NAME = 0x34
+_CONF = Path("/proc/sys/net/ipv6/conf")
+_TENTATIVE, _DAD_FAILED = 0x40, 0x08
+_GLOBAL_SCOPE = "00"
+
+
+class TUN:
+    """An open TUN device; it is gone when it is closed."""
+
+    def __init__(self, fd: int, name: str, *, mtu: int = MIN_MTU) -> None:
+        self.fd = fd
+        self.name = name
+        self.mtu = mtu
+
+    def read(self, limit: int) -> list[bytes]:
+        """Return the IPv6 packets which wait, until there are none or ``limit`` bytes are full."""
+        packets: list[bytes] = []
+        room, read, fd, size = limit, os.read, self.fd, max(self.mtu, 2048)
+        with contextlib.suppress(BlockingIOError):
+            while room > 0:
+                packet = read(fd, size)
+                if packet[0] >> 4 == 6:
+                    packets.append(packet)
+                room -= len(packet)
+        return packets
+
+    def write(self, view: memoryview, run: list[int]) -> int:
+        """Write the packets between neighbouring offsets; return how many the kernel refused."""
+        refused, write, fd, start = 0, os.write, self.fd, run[0]
+        for end in run[1:]:
+            try:
+                write(fd, view[start:end])
+            except (
+                OSError
+            ):  # such as EINVAL for a malformed packet: the packet is lost, not the link
+                refused += 1
+            start = end
+        return refused
+
+    def close(self) -> None:
+        """Remove the device."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+def open_tun(name: str, *, mtu: int = MIN_MTU) -> TUN:
+    """Make a TUN device; it is down and has no addresses yet.
+
+    Raises :exc:`TransportError` when the kernel refuses.
+    """
+    if not name or len(name.encode()) > _MAX_NAME:
+        raise _creation_failed(f"interface names have 1 to {_MAX_NAME} bytes: {name!r}")
+    fd = -1
+    try:
+        fd = os.open(DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        request = struct.pack("16sH22x", name.encode(), _IFF_TUN | _IFF_NO_PI)
+        fcntl.ioctl(fd, _TUNSETIFF, request)
+        set_mtu(name, mtu)
+    except OSError as error:
+        if fd >= 0:
+            os.close(fd)
+        raise _creation_failed(f"cannot make the interface {name}: {error.strerror}") from error
+    return TUN(fd, name, mtu=mtu)
+
+
+def configure_client(tun: TUN, *, secret: bytes | None = None) -> None:
+    """Bring a client's device up; the kernel forms the address from the router's advertisement.
+
+    With ``secret`` (16 bytes, RFC 7217) it is the same address whenever the device is made anew.
+    """
+    _set(tun.name, "disable_ipv6", "0")
+    _set(tun.name, "accept_ra", "2")  # also on a machine that forwards
+    _set(tun.name, "accept_ra_rt_info_max_plen", "128")  # endpoints are routes to one address
+    _set(tun.name, "accept_redirects", "0")
+    if secret is not None:
+        _set(tun.name, "stable_secret", format_address(secret))
+    set_up(tun.name)
+
+
+def configure_gateway(tun: TUN, addresses: tuple[bytes, ...]) -> None:
+    """Bring the gateway's device up with its /64 addresses, and let the kernel forward."""
+    _set(tun.name, "disable_ipv6", "0")
+    _set(tun.name, "addr_gen_mode", "1")  # the router's link-local address is a chosen one
+    _set(tun.name, "accept_ra", "0")
+    _set(tun.name, "accept_redirects", "0")
+    enable_forwarding()
+    set_up(tun.name)
+    for address in addresses:
+        add_address(tun.name, address, 64)
+
+
+def enable_forwarding() -> None:
+    """Make the machine a router, and let it keep what it learned as a host.
+
+    A kernel that forwards ignores Router Advertisements unless accept_ra is 2: without that the
+    gateway would lose its own default route.
+    """
+    if (_CONF / "all/forwarding").read_text().strip() == "1":
+        return
+    for interface in _CONF.iterdir():
+        with contextlib.suppress(OSError):  # it may vanish as we look
+            if (interface / "accept_ra").read_text().strip() == "1":
+                (interface / "accept_ra").write_text("2")
+    _set("all", "forwarding", "1")
+
+
+def set_up(name: str) -> None:
+    """Set the interface up."""
+    with _control() as control:
+        request = struct.pack("16sh22x", name.encode(), 0)
+        flags = struct.unpack_from("h", fcntl.ioctl(control, _SIOCGIFFLAGS, request), 16)[0]
+        fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh22x", name.encode(), flags | _IFF_UP))
+
+
+def set_mtu(name: str, mtu: int) -> None:
+    """Set the interface's MTU."""
+    with _control() as control:
+        fcntl.ioctl(control, _SIOCSIFMTU, struct.pack("16si20x", name.encode(), mtu))
+
+
+def add_address(name: str, address: bytes, length: int) -> None:
+    """Give the interface an address; it may have it already."""
+    request = struct.pack("16sIi", address, length, socket.if_nametoindex(name))
+    with _control() as control:
+        try:
+            fcntl.ioctl(control, _SIOCSIFADDR, request)
+        except OSError as error:
+            if error.errno != errno.EEXIST:
+                raise
+
+
+def global_addresses(name: str) -> tuple[str, ...]:
+    """Return the interface's usable global addresses, as the kernel has them now."""
+    found = []
+    for line in Path("/proc/net/if_inet6").read_text().splitlines():
+        address, _, _, scope, flags, interface = line.split()
+        usable = not int(flags, 16) & (_TENTATIVE | _DAD_FAILED)
+        if interface == name and scope == _GLOBAL_SCOPE and usable:
+            found.append(format_address(bytes.fromhex(address)))
+    return tuple(found)
+
+
+def _control() -> socket.socket:
+    return socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+
+
+def _set(interface: str, key: str, value: str) -> None:
+    try:
+        (_CONF / interface / key).write_text(value)
+    except OSError as error:
+        why = f"cannot set net.ipv6.conf.{interface}.{key}={value}: {error.strerror}"
+        raise _creation_failed(why) from error
+
+
+def _creation_failed(message: str) -> TransportError:
+    return TransportError(
+        Stage.LINK,
+        message,
+        windows_code=_ERROR_DUP_NAME,
+        problem="iphttps-interface-creation-failed",
+    )

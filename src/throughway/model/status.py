@@ -139,6 +139,8 @@ class ClientSnapshot:
     policy_deployment: str
     policy_version: int
     policy_expires_at: float
+    kerberos_realm: str = ""
+    """The policy's: users are of this realm unless they name another one."""
     components: tuple[ComponentStatus, ...] = ()
     problems: tuple[Condition, ...] = ()
 

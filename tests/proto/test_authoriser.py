@@ -1,0 +1,180 @@
+"""Conversations with the authoriser, packet by packet."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from throughway.model.errors import LocalProtocolError
+from throughway.proto.authoriser import (
+    CONVERSATION_TIMEOUT,
+    END_STATES,
+    MAX_IDENTITY,
+    MAX_TOKEN,
+    PEER_INPUTS,
+    TRANSITIONS,
+    Authoriser,
+    Event,
+    Input,
+    State,
+    TokenReceived,
+    UserAccepted,
+    UserRefused,
+    same_principal,
+)
+from throughway.wire.eap import EAPCode, EAPPacket, EAPType, build_eap, parse_eap
+
+ALICE = "alice@CORP.EXAMPLE.COM"
+
+
+def response(identifier: int, kind: int, data: bytes) -> bytes:
+    return build_eap(EAPPacket(EAPCode.RESPONSE, identifier, kind, data))
+
+
+def events(machine: Authoriser) -> list[Event]:
+    return list(iter(machine.next_event, None))
+
+
+def begun(identity: str = ALICE) -> Authoriser:
+    machine = Authoriser(realm="CORP.EXAMPLE.COM", now=0)
+    machine.receive_data(response(7, EAPType.IDENTITY, identity.encode()))
+    return machine
+
+
+def judging() -> Authoriser:
+    machine = begun()
+    request = parse_eap(machine.data_to_send())
+    machine.receive_data(response(request.identifier, EAPType.GTC, b"token"))
+    assert events(machine) == [TokenReceived(ALICE, b"token")]
+    return machine
+
+
+def test_a_user_with_a_ticket_is_accepted() -> None:
+    machine = begun()
+    request = parse_eap(machine.data_to_send())
+    assert (request.code, request.type) == (EAPCode.REQUEST, EAPType.GTC)
+    machine.receive_data(response(request.identifier, EAPType.GTC, b"token"))
+    assert events(machine) == [TokenReceived(ALICE, b"token")]
+    assert machine.data_to_send() == b""
+    machine.accept(ALICE)
+    assert events(machine) == [UserAccepted(ALICE)]
+    success = EAPPacket(EAPCode.SUCCESS, request.identifier)
+    assert parse_eap(machine.data_to_send()) == success
+    assert machine.timer_at() is None
+
+
+def test_the_ticket_of_another_is_refused() -> None:
+    machine = judging()
+    machine.accept("bob@CORP.EXAMPLE.COM")
+    [refused] = events(machine)
+    assert isinstance(refused, UserRefused)
+    assert "bob" in refused.reason
+    assert machine.state is State.REFUSED
+    assert parse_eap(machine.data_to_send()).code is EAPCode.FAILURE
+
+
+def test_a_refusal_does_not_tell_the_peer_why() -> None:
+    machine = judging()
+    machine.refuse("the token was used before", "ipsec-user-refused")
+    refused = UserRefused(ALICE, "the token was used before", "ipsec-user-refused")
+    assert events(machine) == [refused]
+    assert len(machine.data_to_send()) == 4
+
+
+def test_an_identity_without_a_realm_belongs_to_ours() -> None:
+    assert begun("alice").identity == ALICE
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [b"", b"@CORP", b"alice@", b"\xff\xfe", b"al\nice@CORP", b"a" * (MAX_IDENTITY + 1)],
+)
+def test_what_is_no_principal_is_refused(identity: bytes) -> None:
+    machine = Authoriser(realm="CORP.EXAMPLE.COM", now=0)
+    machine.receive_data(response(1, EAPType.IDENTITY, identity))
+    assert [type(e) for e in events(machine)] == [UserRefused]
+
+
+@pytest.mark.parametrize("token", [b"", bytes(MAX_TOKEN + 1)])
+def test_a_token_of_no_sensible_size_is_refused(token: bytes) -> None:
+    machine = begun()
+    machine.receive_data(response(8, EAPType.GTC, token))
+    assert machine.state is State.REFUSED
+
+
+def test_a_nak_ends_it() -> None:
+    machine = begun()
+    machine.receive_data(response(8, EAPType.NAK, b"\x1a"))
+    [refused] = events(machine)
+    assert isinstance(refused, UserRefused)
+    assert "no ticket" in refused.reason
+
+
+def test_an_answer_to_another_question_ends_it() -> None:
+    machine = begun()
+    machine.receive_data(response(99, EAPType.GTC, b"token"))
+    assert machine.state is State.REFUSED
+
+
+def test_a_token_sent_twice_is_judged_once() -> None:
+    machine = judging()
+    machine.receive_data(response(8, EAPType.GTC, b"token"))
+    assert events(machine) == []
+    assert machine.state is State.JUDGING
+
+
+def test_silence_ends_it() -> None:
+    machine = begun()
+    machine.handle_timer(CONVERSATION_TIMEOUT - 1)
+    assert events(machine) == []
+    machine.handle_timer(CONVERSATION_TIMEOUT)
+    assert [type(e) for e in events(machine)] == [UserRefused]
+    assert machine.timer_at() is None
+
+
+def test_a_verdict_that_time_has_overtaken_changes_nothing() -> None:
+    machine = judging()
+    machine.handle_timer(CONVERSATION_TIMEOUT)
+    assert [type(e) for e in events(machine)] == [UserRefused]
+    machine.accept(ALICE)
+    assert machine.state is State.REFUSED
+    assert events(machine) == []
+
+
+def test_a_verdict_that_nobody_waits_for_is_our_error() -> None:
+    with pytest.raises(LocalProtocolError):
+        begun().accept(ALICE)
+
+
+def test_only_a_verdict_can_be_refused() -> None:
+    refused = {(s, i) for s in State for i in Input} - TRANSITIONS.keys()
+    assert {what for _, what in refused} == {Input.ACCEPT, Input.REFUSE}
+    assert {state for state, _ in refused} == {State.AWAITING_IDENTITY, State.AWAITING_TOKEN}
+
+
+def test_what_is_refused_is_never_accepted_after_all() -> None:
+    assert all(TRANSITIONS[State.REFUSED, what] is State.REFUSED for what in Input)
+    assert {state for (state, _), after in TRANSITIONS.items() if after is State.ACCEPTED} == {
+        State.JUDGING,
+        State.ACCEPTED,
+    }
+
+
+@given(
+    st.sampled_from((State.AWAITING_IDENTITY, State.AWAITING_TOKEN, State.JUDGING, *END_STATES)),
+    st.one_of(
+        st.binary(max_size=32),
+        st.builds(response, st.integers(0, 255), st.integers(0, 8), st.binary(max_size=32)),
+    ),
+)
+def test_the_peer_cannot_make_our_error(state: State, data: bytes) -> None:
+    machine = Authoriser(realm="CORP.EXAMPLE.COM", now=0)
+    machine.state = state
+    machine.receive_data(data)
+    assert machine.state in {TRANSITIONS[state, what] for what in PEER_INPUTS}
+
+
+def test_realms_are_compared_without_case_and_names_with() -> None:
+    assert same_principal("alice@corp.example.com", ALICE)
+    assert not same_principal("Alice@CORP.EXAMPLE.COM", ALICE)
+    assert not same_principal("alice@OTHER.EXAMPLE.COM", ALICE)
+    assert not same_principal("alice", "alice")

@@ -1,0 +1,134 @@
+"""What the tests of both ends share: certificates, and TUN devices which are socket pairs."""
+
+import asyncio
+import datetime
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from throughway.net.tun import TUN
+from throughway.wire.ipv6 import IPv6Packet, build_packet, parse_address
+
+NAME = "da.example.com"
+PREFIX = "2001:db8:da:1000::/64"
+CORP = "2001:db8:c0::80"
+ROUTER = "2001:db8:da:1000::1"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A certificate and its key, as files."""
+
+    certificate: Path
+    key: Path
+
+    @property
+    def pem(self) -> str:
+        return self.certificate.read_text()
+
+
+class Authority:
+    """A root which issues whatever a test needs."""
+
+    def __init__(self, folder: Path, name: str = "Test Root") -> None:
+        self.folder = folder
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self._number = 0
+        root = self._build(self._name, self._key, True, [], -1, 1)
+        self.root = self._write(root, self._key, name.replace(" ", "-"))
+
+    def issue(self, name: str, *, begins: float = -1, ends: float = 1) -> Pair:
+        """Issue a certificate; times are days from now."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self._number += 1
+        certificate = self._build(subject, key, False, [name], begins, ends)
+        return self._write(certificate, key, f"{name}-{self._number}")
+
+    def _build(
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePrivateKey,
+        ca: bool,
+        names: list[str],
+        begins: float,
+        ends: float,
+    ) -> x509.Certificate:
+        now = datetime.datetime.now(datetime.UTC)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now + datetime.timedelta(days=begins))
+            .not_valid_after(now + datetime.timedelta(days=ends))
+            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        )
+        if names:
+            alternative = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
+            builder = builder.add_extension(alternative, critical=False)
+        return builder.sign(self._key, hashes.SHA256())
+
+    def _write(
+        self, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey, name: str
+    ) -> Pair:
+        pair = Pair(self.folder / f"{name}.pem", self.folder / f"{name}.key")
+        pair.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        pair.key.touch(mode=0o600)
+        pair.key.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        return pair
+
+
+class FakeTUN(TUN):
+    """A device whose kernel is the test: ``kernel`` is the other end of a socket pair."""
+
+    def __init__(self, name: str = "iphttps-test") -> None:
+        ours, self.kernel = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        self.kernel.setblocking(False)
+        super().__init__(ours.detach(), name)
+
+    async def received(self) -> bytes:
+        """Wait for the next packet written to the device."""
+        return await asyncio.wait_for(
+            asyncio.get_running_loop().sock_recv(self.kernel, 65536), timeout=5
+        )
+
+    def close(self) -> None:
+        super().close()
+        self.kernel.close()
+
+
+def packet(source: str, destination: str, payload: bytes = b"", next_header: int = 59) -> bytes:
+    """Return a packet without a meaning."""
+    return build_packet(
+        IPv6Packet(
+            source=parse_address(source),
+            destination=parse_address(destination),
+            next_header=next_header,
+            payload=payload,
+        )
+    )
+
+
+async def wait_for(condition: Callable[[], object], within: float = 5.0) -> None:
+    """Wait until something holds; fail when it does not in time."""
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        await asyncio.sleep(0.005)

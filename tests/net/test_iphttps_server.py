@@ -1,0 +1,367 @@
+"""Both ends in network namespaces, with kernels and TLS, and the server over loopback."""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import socket
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from tests.net.iphttps_world import CORP, NAME, PREFIX, ROUTER, Authority, wait_for
+from throughway.model.config import IPHTTPSServerConfig
+from throughway.net.iphttps_client import IPHTTPSClient
+from throughway.net.iphttps_server import IPHTTPSServer, tls_context
+from throughway.net.link import tune
+from throughway.net.tls import client_context
+from throughway.net.tun import TUN, configure_client, configure_gateway, global_addresses, open_tun
+from throughway.proto.iphttps.client import State
+from throughway.proto.iphttps.http import build_request, parse_url
+from throughway.proto.iphttps.session import Drop
+from throughway.wire.icmpv6 import Echo, build_icmpv6
+from throughway.wire.ipv6 import parse_address
+
+URL = f"https://{NAME}/IPHTTPS"
+LINK_LOCAL_ROUTER = "fe80::1"
+
+
+class Namespace:
+    """An anonymous network namespace; it goes with its process."""
+
+    def __init__(self) -> None:
+        self._holder = subprocess.Popen(["unshare", "-n", "sleep", "infinity"])
+        self.pid = self._holder.pid
+        own = Path("/proc/self/ns/net").readlink()
+        while Path(f"/proc/{self.pid}/ns/net").readlink() == own:
+            assert self._holder.poll() is None
+        self.run("ip", "link", "set", "lo", "up")
+
+    def command(self, *words: str) -> tuple[str, ...]:
+        return ("nsenter", "-t", str(self.pid), "-n", *words)
+
+    def run(self, *words: str) -> None:
+        subprocess.run(self.command(*words), check=True, capture_output=True)
+
+    @contextlib.contextmanager
+    def inside(self) -> Iterator[None]:
+        """Make sockets and devices there: they stay where they were made."""
+        with open("/proc/self/ns/net") as home, open(f"/proc/{self.pid}/ns/net") as there:
+            _setns(there.fileno())
+            try:
+                yield
+            finally:
+                _setns(home.fileno())
+
+    def close(self) -> None:
+        self._holder.kill()
+        self._holder.wait()
+
+
+def _setns(fd: int) -> None:
+    assert ctypes.CDLL(None, use_errno=True).setns(fd, 0x40000000) == 0, ctypes.get_errno()
+
+
+@dataclass
+class World:
+    """A gateway and two clients."""
+
+    authority: Authority
+    config: IPHTTPSServerConfig
+    gateway: Namespace
+    clients: list[Namespace]
+    server: IPHTTPSServer = field(init=False)
+
+    def tls(self) -> ssl.SSLContext:
+        return client_context(anchors=[self.authority.root.pem], system=False)
+
+    def outer(self, number: int) -> str:
+        return f"10.9.{number}.1"
+
+    def connect(self, number: int) -> socket.socket:
+        with self.clients[number].inside():
+            sock = socket.create_connection((self.outer(number), 443), timeout=2)
+        tune(sock)
+        return sock
+
+    async def ping(self, number: int, target: str) -> bool:
+        words = self.clients[number].command("ping", "-6", "-c1", "-W1", target)
+        process = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.DEVNULL)
+        return await process.wait() == 0
+
+    @contextlib.asynccontextmanager
+    async def client(
+        self, number: int, key: str = "", secret: bytes | None = None
+    ) -> AsyncIterator[tuple[IPHTTPSClient, TUN]]:
+        """Bring a client up, until its kernel has an address."""
+
+        async def dial(host: str, port: int) -> socket.socket:
+            assert (host, port) == (NAME, 443)
+            return self.connect(number)
+
+        namespace = self.clients[number]
+        with namespace.inside():
+            tun = open_tun("iphttps0")
+            configure_client(tun, secret=secret)
+        client = IPHTTPSClient(URL, tun, dial=dial, tls=self.tls(), session=key)
+        client.start()
+        try:
+            await wait_for(lambda: client.state is State.LINK_UP)
+            await wait_for(lambda: self.addresses(number), within=1)
+            yield client, tun
+        finally:
+            await client.close()
+            tun.close()
+
+    def addresses(self, number: int) -> tuple[str, ...]:
+        with self.clients[number].inside():
+            return global_addresses("iphttps0")
+
+    def drops(self) -> dict[Drop, int]:
+        found: dict[Drop, int] = {}
+        for session in self.server.machine.sessions.values():
+            for reason, count in session.drops.items():
+                found[reason] = found.get(reason, 0) + count
+        return found
+
+
+@contextlib.asynccontextmanager
+async def serving(world: World) -> AsyncIterator[World]:
+    with world.gateway.inside():
+        tun = open_tun("iphttps0")
+        configure_gateway(tun, (parse_address(ROUTER), parse_address(LINK_LOCAL_ROUTER)))
+        tls = tls_context(world.config)
+        world.server = IPHTTPSServer(world.config, tun, tls=tls, routes=["2001:db8:c0::/48"])
+        world.server.start()
+    try:
+        yield world
+    finally:
+        await world.server.close()
+        tun.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with contextlib.ExitStack() as stack:
+        spaces = []
+        for _ in range(3):
+            spaces.append(Namespace())
+            stack.callback(spaces[-1].close)
+        gateway, *clients = spaces
+        for number, client in enumerate(clients):
+            ends = (f"gw{number}", "netns", str(gateway.pid)), ("eth0", "netns", str(client.pid))
+            words = ("ip", "link", "add", *ends[0], "type", "veth", "peer", "name", *ends[1])
+            subprocess.run(words, check=True)
+            for space, name, host in ((gateway, f"gw{number}", 1), (client, "eth0", 2)):
+                space.run("ip", "addr", "add", f"10.9.{number}.{host}/24", "dev", name)
+                space.run("ip", "link", "set", name, "up")
+        gateway.run("ip", "addr", "add", f"{CORP}/128", "dev", "lo")
+        authority = Authority(tmp_path)
+        pair = authority.issue(NAME)
+        config = IPHTTPSServerConfig(
+            url=URL,
+            listen=(("0.0.0.0", 443),),
+            certificate=pair.certificate,
+            key=pair.key,
+            prefix=PREFIX,
+            head_timeout=1.0,
+        )
+        yield World(authority, config, gateway, clients)
+
+
+@pytest.mark.lab
+def test_kernels_at_both_ends_talk(world: World) -> None:
+    async def scenario() -> None:
+        async with serving(world), world.client(0) as (client, _):
+            assert await world.ping(0, ROUTER)
+            assert await world.ping(0, CORP)
+            with world.clients[0].inside():
+                status = client.status()
+            (session,) = world.server.sessions()
+            assert status.addresses == session.addresses
+            assert status.tls.startswith("TLSv1.3")
+            assert session.dropped == 0
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.lab
+def test_clients_do_not_reach_each_other_unless_allowed(world: World) -> None:
+    async def scenario() -> None:
+        async with serving(world), world.client(0), world.client(1):
+            (second,) = world.addresses(1)
+            assert await world.ping(1, CORP)
+            assert not await world.ping(0, second)
+            assert world.drops() == {Drop.CLIENT_TO_CLIENT: 1}
+            allowed = replace(world.config, client_to_client=True)
+            assert world.server.reload(allowed, tls_context(allowed)) == ()
+            assert await world.ping(0, second)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.lab
+def test_foreign_sources_are_dropped(world: World) -> None:
+    async def scenario() -> None:
+        async with serving(world), world.client(0), world.client(1):
+            (first,) = world.addresses(0)
+            assert await world.ping(0, CORP)  # first come
+            world.clients[1].run("ip", "addr", "add", "2001:db8:ff::1/128", "dev", "iphttps0")
+            world.clients[1].run("ip", "addr", "add", f"{first}/128", "dev", "iphttps0")
+            ping = ("ping", "-6", "-c1", "-W1")
+            for source, reason in (("2001:db8:ff::1", Drop.SPOOFED), (first, Drop.CONTESTED)):
+                words = world.clients[1].command(*ping, "-I", source, CORP)
+                process = await asyncio.create_subprocess_exec(
+                    *words, stdout=asyncio.subprocess.DEVNULL
+                )
+                assert await process.wait() != 0
+                assert world.drops()[reason] == 1
+            await asyncio.wait_for(_contest_is_over(world), timeout=5)
+            assert world.server.sessions()[0].addresses == (first,)
+            assert await world.ping(0, CORP)
+
+    asyncio.run(scenario())
+
+
+async def _contest_is_over(world: World) -> None:
+    """Wait until the living owner was heard of: only the pause after it is left."""
+    neighbours = world.server.machine.neighbours
+    while not any(contest.settled for contest in neighbours._contests.values()):
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.lab
+def test_a_client_that_returns_without_its_key_gets_its_address_back(world: World) -> None:
+    async def scenario() -> None:
+        secret = bytes(range(16))
+        async with serving(world), world.client(0, secret=secret):
+            (address,) = world.addresses(0)
+            assert await world.ping(0, CORP)
+            world.clients[0].run("ip", "link", "set", "eth0", "down")  # the session is half-dead
+            async with world.client(1, secret=secret):
+                assert world.addresses(1) == (address,)
+                pings = [await world.ping(1, CORP) for _ in range(3)]
+                assert pings[0] is False
+                assert pings[-1] is True
+                assert len(world.server.sessions()) == 2
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.lab
+def test_a_lost_link_is_back_at_once_with_its_address(world: World) -> None:
+    async def scenario() -> None:
+        async with serving(world), world.client(0, key="secret") as (client, _):
+            before = world.addresses(0)
+            world.clients[0].run("ip", "addr", "flush", "dev", "eth0")
+            client.network_changed()
+            assert client.state is State.LINK_DOWN
+            world.clients[0].run("ip", "addr", "add", "10.9.0.2/24", "dev", "eth0")
+            client.network_changed()
+            await wait_for(lambda: client.state is State.LINK_UP, within=1)
+            assert await world.ping(0, CORP)
+            assert world.addresses(0) == before
+            assert len(world.server.sessions()) == 1  # the old one made way
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.lab
+def test_bulk_arrives_whole(world: World) -> None:
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        sent = os.urandom(4_000_000)
+        async with serving(world), world.client(0):
+            with world.gateway.inside():
+                listener = socket.create_server((CORP, 80), family=socket.AF_INET6)
+            with world.clients[0].inside():
+                near = socket.socket(socket.AF_INET6)
+            with listener, near:
+                for sock in (listener, near):
+                    sock.setblocking(False)
+                accepting = loop.create_task(loop.sock_accept(listener))
+                await asyncio.wait_for(loop.sock_connect(near, (CORP, 80)), timeout=5)
+                far, _ = await accepting
+                with far:
+                    for source, target in ((near, far), (far, near)):
+                        sending = loop.create_task(loop.sock_sendall(source, sent))
+                        got = bytearray()
+                        while len(got) < len(sent):
+                            got += await asyncio.wait_for(loop.sock_recv(target, 1 << 20), 10)
+                        await sending
+                        assert got == sent
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.lab
+def test_openssl_by_hand_is_served(world: World) -> None:
+    async def scenario() -> None:
+        async with serving(world):
+            words = ("openssl", "s_client", "-connect", "10.9.0.1:443", "-quiet", "-ign_eof")
+            process = await asyncio.create_subprocess_exec(
+                *world.clients[0].command(*words),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+            assert process.stdin is not None
+            assert process.stdout is not None
+            source, router = parse_address("2001:db8:da:1000::5"), parse_address(ROUTER)
+            echo = Echo(reply=False, identifier=7, sequence=1, data=b"by hand")
+            asked = build_icmpv6(echo, source=source, destination=router)
+            process.stdin.write(build_request(parse_url(URL)) + asked)
+            reply = replace(echo, reply=True)
+            answer = build_icmpv6(reply, source=router, destination=source)[8:]  # but the label
+            got = b""
+            while answer not in got:
+                more = await asyncio.wait_for(process.stdout.read(4096), timeout=5)
+                assert more
+                got += more
+            assert got.startswith(b"HTTP/1.1 200 OK\r\nDate: ")
+            process.stdin.close()
+            process.kill()
+            await process.wait()
+
+    asyncio.run(scenario())
+
+
+BAD_STREAMS = {
+    "oversized head": (b"POST /IPHTTPS HTTP/1.1\r\nX: " + b"a" * 9000, b"HTTP/1.1 431 "),
+    "no HTTP": (b"\x00\x01garbage\r\n\r\n", b"HTTP/1.1 400 "),
+    "slow head": (b"POST /IPHTTPS HT", b""),
+    "another page": (b"GET / HTTP/1.1\r\nHost: da.example.com\r\n\r\n", b"HTTP/1.1 404 "),
+    "no IPv6": (build_request(parse_url(URL)) + b"\x45" * 60, b"HTTP/1.1 200 "),
+}
+
+
+@pytest.mark.lab
+def test_bad_peers_are_cut_off_while_a_client_works(world: World) -> None:
+    async def bad(data: bytes) -> bytes:
+        """Send something, and return everything that comes until the end."""
+        sock = world.connect(1)
+        context = world.tls()
+        reader, writer = await asyncio.open_connection(
+            sock=sock, ssl=context, server_hostname=NAME
+        )
+        writer.write(data)
+        got = await asyncio.wait_for(reader.read(), timeout=3)
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        return got
+
+    async def scenario() -> None:
+        async with serving(world), world.client(0):
+            answers = await asyncio.gather(*(bad(data) for data, _ in BAD_STREAMS.values()))
+            for (name, (_, expected)), got in zip(BAD_STREAMS.items(), answers, strict=True):
+                assert got.startswith(expected), name
+                assert expected or not got
+            assert await world.ping(0, CORP)
+            assert len(world.server.sessions()) == 1
+
+    asyncio.run(scenario())

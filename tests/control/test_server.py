@@ -206,7 +206,7 @@ def test_require_owner() -> None:
 
 
 def test_everybody_may_connect(tmp_path: Path) -> None:
-    path = tmp_path / "run" / "throughway" / "client.sock"
+    path = tmp_path / "throughway" / "client.sock"
 
     async def main() -> tuple[int, int]:
         async with served(path):
@@ -214,7 +214,6 @@ def test_everybody_may_connect(tmp_path: Path) -> None:
 
     umask = os.umask(0o077)
     try:
-        os.umask(0o022)
         socket_mode, directory_mode = asyncio.run(main())
     finally:
         os.umask(umask)

@@ -6,7 +6,6 @@ who is asking (SO_PEERCRED), and the daemon's handler decides what that user may
 
 import asyncio
 import contextlib
-import os
 import socket
 import stat
 import struct
@@ -203,10 +202,12 @@ def _bind(path: Path) -> socket.socket:
     """Return a socket bound to ``path``, whatever a former daemon left there."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True)
+            path.parent.chmod(DIRECTORY_MODE)  # whatever the umask is
         _remove_stale(path)
         listener.bind(str(path))
-        os.chmod(path, SOCKET_MODE)
+        path.chmod(SOCKET_MODE)
     except OSError as error:
         listener.close()
         raise ControlError(f"{path}: {error.strerror or error}") from error

@@ -1,0 +1,89 @@
+"""``throughway gateway``: run the gateway daemon, look at it, tell it to reload."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from throughway.cli.asking import (
+    GATEWAY_SOCKET,
+    AsJSON,
+    GatewaySocket,
+    Show,
+    Watch,
+    exit_codes,
+)
+from throughway.cli.status import (
+    component_of,
+    gateway_exit_code,
+    gateway_gist,
+    render_component,
+    render_gateway,
+)
+from throughway.control.client import ask
+from throughway.model.status import GatewaySnapshot
+
+DEFAULT_CONFIG = Path("/etc/throughway/gateway.toml")
+
+app = typer.Typer(no_args_is_help=True, help="The gateway: run it, look at it.")
+
+Config = Annotated[Path, typer.Option("--config", "-c", help="The gateway's configuration (TOML).")]
+ComponentName = Annotated[
+    str | None, typer.Argument(metavar="[COMPONENT]", help="Only this row, such as ipsec.")
+]
+
+
+@app.command()
+def run(config: Config = DEFAULT_CONFIG) -> None:
+    """Run the gateway daemon in the foreground until SIGTERM; SIGHUP reloads."""
+    from throughway.gateway import daemon
+
+    with exit_codes():
+        raise typer.Exit(daemon.run(config) or 0)
+
+
+@app.command()
+def check(config: Config = DEFAULT_CONFIG) -> None:
+    """Read a configuration as ``run`` would, and say everything that is wrong with it."""
+    from throughway.gateway import settings
+
+    with exit_codes():
+        settings.load(config)
+    typer.echo(f"{config}: no errors")
+
+
+@app.command()
+def status(
+    component: ComponentName = None,
+    socket: GatewaySocket = GATEWAY_SOCKET,
+    as_json: AsJSON = False,
+    watch: Watch = False,
+) -> None:
+    """Say how the gateway is. Exit 0: well; 1: problems; 3: it cannot be told."""
+    show = _show(component)
+    with exit_codes():
+        look = show.watch if watch else show.once
+        raise typer.Exit(look(socket, as_json=as_json))
+
+
+@app.command()
+def reload(socket: GatewaySocket = GATEWAY_SOCKET) -> None:
+    """Read configuration, certificates and keytab anew; sessions go on where they can."""
+    with exit_codes():
+        ask(socket, "reload")
+    typer.echo("reloaded")
+
+
+def _show(component: str | None) -> Show[GatewaySnapshot]:
+    if component is None:
+        return Show(
+            GatewaySnapshot, render_gateway, gateway_gist, lambda s: gateway_exit_code(s.state)
+        )
+    name = component.lower()
+    return Show(
+        GatewaySnapshot,
+        lambda s, view: render_component(component_of(s, name), view),
+        lambda s: component_of(s, name).state,
+        lambda s: gateway_exit_code(component_of(s, name).state),
+        lambda s: component_of(s, name),
+    )

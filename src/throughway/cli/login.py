@@ -1,0 +1,198 @@
+"""``throughway login`` and ``logout``: a user comes and goes; with the user the intranet tunnel.
+
+The ticket is obtained here, as the user and through the infrastructure tunnel; the daemon gets
+only the credential cache, never the password.
+"""
+
+import base64
+import getpass
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from throughway.cli.asking import CLIENT_SOCKET, FAILED, ClientSocket, exit_codes, snapshot_of
+from throughway.cli.status import View, render_problems
+from throughway.control.client import ask
+from throughway.health.connection import headline, next_step, tunnel_state
+from throughway.model.errors import ConfigError, TrustError
+from throughway.model.findings import Component, Severity
+from throughway.model.status import (
+    ClientSnapshot,
+    Condition,
+    Connection,
+    Location,
+    TunnelState,
+)
+from throughway.net import kerberos
+
+POLL_INTERVAL = 0.1
+"""Seconds between two looks at a daemon that is connecting."""
+DEFAULT_WAIT = 30.0
+"""Seconds for the tunnels; the longest of what they wait for is a black-holed KDC, 15 s."""
+HOPELESS = (Connection.ERROR, Connection.ACTION_REQUIRED)
+ABOUT_USERS = (Component.IPSEC, Component.DOMAIN, Component.AUTHORISER)
+"""Components whose problems can stop an intranet tunnel while the infrastructure tunnel is up."""
+
+User = Annotated[
+    str | None,
+    typer.Argument(help="Name in the domain, such as alice or alice@CORP.EXAMPLE.COM."),
+]
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option(help="Take the password from the first line of this file; - is standard input."),
+]
+Existing = Annotated[
+    bool, typer.Option("--existing", help="Use the ticket that this session has already (kinit).")
+]
+Wait = Annotated[float, typer.Option(help="Seconds to wait for the tunnels.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Give the commands to the root of the command line."""
+    app.command()(login)
+    app.command()(logout)
+
+
+def login(
+    user: User = None,
+    socket: ClientSocket = CLIENT_SOCKET,
+    password_file: PasswordFile = None,
+    existing: Existing = False,
+    wait: Wait = DEFAULT_WAIT,
+) -> None:
+    """Log a user on for the intranet, and wait until the intranet tunnel is up."""
+    with exit_codes():
+        deadline = time.monotonic() + wait
+        before = _wait_infrastructure(socket, deadline)
+        if before.location is Location.INSIDE:
+            typer.echo("Inside the intranet: nothing to log on to, it is the local network.")
+            return
+        principal = _principal(user, before.kerberos_realm, existing=existing)
+        if _is_on(before, principal):
+            typer.echo(f"{before.user} is logged on already; the intranet tunnel is up.")
+            return
+        typer.echo(f"Logging on {principal}")
+        with tempfile.TemporaryDirectory(prefix="throughway-login-") as folder:
+            ccache = existing_ccache() if existing else Path(folder) / "ccache"
+            if not existing:
+                kerberos.get_ticket(principal, _password(principal, password_file), ccache)
+                typer.echo("  ticket: the domain accepted the password")
+            content = base64.b64encode(ccache.read_bytes()).decode()
+        started = time.monotonic()
+        ask(socket, "login", principal=principal, ccache=content)
+        typer.echo("  ticket: handed to the client daemon")
+        _wait_intranet(socket, principal, before, max(deadline, started + wait / 2))
+        typer.echo(f"  intranet tunnel: up after {time.monotonic() - started:.1f} s")
+
+
+def logout(socket: ClientSocket = CLIENT_SOCKET) -> None:
+    """Log the user off: the ticket is destroyed and the intranet tunnel taken down."""
+    with exit_codes():
+        user = snapshot_of(socket, ClientSnapshot).user
+        ask(socket, "logout")
+    typer.echo(f"{user} is logged off." if user else "Nobody was logged on.")
+
+
+def _wait_infrastructure(socket: Path, deadline: float) -> ClientSnapshot:
+    """Wait until the ticket can be had: inside, or the infrastructure tunnel is up."""
+    said = ""
+    for snapshot in _snapshots(socket, deadline):
+        if snapshot.location is Location.INSIDE:
+            return snapshot
+        if tunnel_state(snapshot, "infrastructure") is TunnelState.UP and snapshot.names.effective:
+            return snapshot
+        if snapshot.connection in HOPELESS:
+            break
+        if next_step(snapshot) != said:
+            said = next_step(snapshot)
+            typer.echo(f"Waiting: {said}")
+    typer.echo(f"{headline(snapshot)}. Logging on needs the infrastructure tunnel.\n", err=True)
+    raise _stopped(snapshot.problems)
+
+
+def _wait_intranet(socket: Path, principal: str, before: ClientSnapshot, deadline: float) -> None:
+    """Wait until the user's tunnel is up, or for what the daemon says is in the way."""
+    known = {(problem.code, problem.since) for problem in before.problems}
+    for snapshot in _snapshots(socket, deadline):
+        if _is_on(snapshot, principal):
+            return
+        new = tuple(
+            problem
+            for problem in snapshot.problems
+            if (problem.code, problem.since) not in known
+            and problem.component in ABOUT_USERS
+            and problem.severity is not Severity.INFO
+        )
+        if new:
+            raise _stopped(new)
+    tunnel = next((t for t in snapshot.tunnels if t.name == "intranet"), None)
+    reason = tunnel.last_error if tunnel and tunnel.last_error else "no reason is known yet"
+    typer.echo(f"The intranet tunnel did not come up in time: {reason}\n", err=True)
+    raise _stopped(snapshot.problems)
+
+
+def _snapshots(socket: Path, deadline: float) -> Iterator[ClientSnapshot]:
+    """Yield at least one snapshot, and then more until the deadline."""
+    yield snapshot_of(socket, ClientSnapshot)
+    while time.monotonic() < deadline:
+        time.sleep(POLL_INTERVAL)
+        yield snapshot_of(socket, ClientSnapshot)
+
+
+def _is_on(snapshot: ClientSnapshot, principal: str) -> bool:
+    up = tunnel_state(snapshot, "intranet") is TunnelState.UP
+    return snapshot.user == principal and up
+
+
+def _stopped(problems: tuple[Condition, ...]) -> typer.Exit:
+    """Show what is in the way, whole."""
+    typer.echo("\n".join(render_problems(problems, View(now=time.time()))), err=True)
+    return typer.Exit(FAILED)
+
+
+def _principal(user: str | None, realm: str, *, existing: bool) -> str:
+    """Return the whole name; without a realm of its own a user is of the deployment's."""
+    if existing:
+        principal = kerberos.ticket_principal(existing_ccache())
+        if user and user not in (principal, principal.partition("@")[0]):
+            raise TrustError(
+                f"the ticket is {principal}'s, not {user}'s", problem="kerberos-ticket-missing"
+            )
+        return principal
+    name = user or getpass.getuser()
+    return name if "@" in name or not realm else f"{name}@{realm}"
+
+
+def existing_ccache() -> Path:
+    """Return the file of this session's credential cache; other kinds cannot be handed over."""
+    value = os.environ.get("KRB5CCNAME", f"FILE:/tmp/krb5cc_{os.getuid()}")
+    kind, separator, rest = value.partition(":")
+    if not separator:
+        return Path(value)
+    if kind != "FILE":
+        raise TrustError(
+            f"{value} is a cache of kind {kind}; only files can be handed to the daemon",
+            problem="kerberos-ticket-missing",
+        )
+    return Path(rest)
+
+
+def _password(principal: str, file: Path | None) -> str:
+    if file is None:
+        if not sys.stdin.isatty():
+            raise ConfigError("password", "", "no terminal to ask it on; use --password-file")
+        return getpass.getpass(f"Password of {principal}: ")
+    try:
+        text = sys.stdin.readline() if str(file) == "-" else file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(file), "", str(error)) from error
+    password = text.partition("\n")[0].removesuffix("\r")
+    if not password:
+        raise ConfigError(str(file), "", "the password is empty")
+    return password

@@ -1,0 +1,324 @@
+# ruff: noqa: E501 (the texts are as wide as they are)
+"""What people read: whole texts, so that a change is seen."""
+
+from dataclasses import replace
+from datetime import UTC
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.cli.snapshots import (
+    BLOCKED,
+    GATEWAY,
+    INFRASTRUCTURE_ONLY,
+    INSIDE,
+    LINK_DOWN,
+    LOGGED_ON,
+    NOW,
+    STARTING,
+    condition,
+    judged,
+)
+from throughway.cli.status import (
+    COULD_NOT_TELL,
+    PROBLEMS,
+    WELL,
+    View,
+    client_exit_code,
+    client_gist,
+    component_of,
+    duration,
+    gateway_exit_code,
+    gateway_gist,
+    printable,
+    render_client,
+    render_component,
+    render_gateway,
+    size,
+)
+from throughway.model.errors import ConfigError
+from throughway.model.status import ClientSnapshot, ComponentState, Connection, TunnelState
+
+VIEW = View(now=NOW, zone=UTC)
+INFRASTRUCTURE_ONLY_TEXT = """\
+Connected remotely: infrastructure only; log on for the intranet
+
+Location                outside: no location server answers
+Transport               iphttps
+IP-HTTPS link           link-up since 22:09 (4 min)
+  URL                   https://da.example.com:443/IPHTTPS
+  Address               2001:db8:da:1000::c1 on iphttps0
+  TLS                   TLSv1.3 TLS_AES_128_GCM_SHA256
+  Traffic               5.1 MiB in, 19.5 KiB out
+Infrastructure tunnel   up since 22:09 (3 min)
+  Gateway               da.example.com at 2002:836b:2::836b:2
+  Computer              client1.corp.example.com at 2001:db8:da:1000::c1
+  Account               CLIENT1$
+  Reaches               2001:db8:c0:1::/64
+  ESP                   in user space (charon's libipsec)
+  Traffic               121 KiB in, 7.7 KiB out
+Names                   rules in effect, asked at 127.0.0.88
+  Rule                  .corp.example.com -> 2001:db8:c0:1::10
+  Rule                  nls.corp.example.com -> local DNS
+  Other names           asked of 192.168.137.1
+Intranet tunnel         down
+User                    nobody is logged on
+Policy                  corp.example.com, version 3, valid until 2024-02-12 22:13
+
+Problems: none
+"""
+INSIDE_TEXT = """\
+Connected locally: inside the intranet, no tunnels needed
+
+Location                inside: https://nls.corp.example.com/ answers
+Names                   rules not in effect
+User                    nobody is logged on
+Policy                  corp.example.com, version 3, valid until 2024-02-12 22:13
+
+Problems: none
+"""
+BLOCKED_TEXT = """\
+Not connected: No answer from the gateway's port
+
+Location                outside: no location server answers
+Transport               iphttps
+IP-HTTPS link           link-down since 22:09 (4 min)
+  URL                   https://da.example.com:443/IPHTTPS
+  Last error            131.107.0.2 port 443: no answer in time
+  As Windows says it    0x274C WSAETIMEDOUT: no answer in time
+  Next try              22:13 (in 25 s)
+Infrastructure tunnel   down
+Names                   rules in effect, asked at 127.0.0.88
+  Rule                  .corp.example.com -> 2001:db8:c0:1::10
+  Rule                  nls.corp.example.com -> local DNS
+  Other names           asked of 192.168.137.1
+Intranet tunnel         down
+User                    nobody is logged on
+Policy                  corp.example.com, version 3, valid until 2024-02-12 22:13
+
+Problems: 1
+
+critical: No answer from the gateway's port [iphttps-port-blocked]
+  131.107.0.2 port 443: no answer in time; since 22:09 (4 min)
+  Cause:      The TCP connection timed out: a firewall before the gateway or in this network
+              drops the port, the public address is wrong, or the gateway's host is down.
+  Resolution: Try from another network. If it works there, this network blocks the port; if not,
+              check the address record, the firewall before the gateway and the gateway itself.
+  Prove:      openssl s_client -connect da.example.com:443 -servername da.example.com -brief
+  Prove:      throughway client status
+"""
+STARTING_TEXT = """\
+Connecting: finding out where this machine is
+
+Location                unknown
+Transport               none
+IP-HTTPS link           disabled
+Infrastructure tunnel   down
+Names                   rules in effect, asked at 127.0.0.88
+Intranet tunnel         down
+User                    nobody is logged on
+Policy                  none: this client has joined no deployment
+
+Problems: none
+"""
+GATEWAY_TEXT = """\
+The gateway works, with warnings
+
+IP-HTTPS                listen at https://da.example.com:443/IPHTTPS
+ESP                     in the kernel
+
+Components
+  iphttps               ok       since 2023-11-12 22:13 (2 d), listening
+  certificates          warning  since 2023-11-11 22:13 (3 d), The gateway's IP-HTTPS certificate expires soon
+  domain                unknown
+  authoriser            disabled since 22:12 (60 s), no users configured
+
+Sessions: 2
+  id  peer                 addresses             for     in       out      dropped  certificate
+  1   131.107.0.100:40000  2001:db8:da:1000::c1  61 min  1.0 KiB  1.9 GiB  0        -
+  12  131.107.0.50:5       -                     2 s     0 B      0 B      3        CN=b
+
+Tunnels: 1
+  tunnel          state  computer                  address               account   for     in    out
+  infrastructure  up     client1.corp.example.com  2001:db8:da:1000::c1  CLIENT1$  60 min  10 B  20 B
+
+Problems: 1
+
+warning: The gateway's IP-HTTPS certificate expires soon [iphttps-cert-expiring]
+  expires 2023-12-01; since 2023-11-11 22:13 (3 d)
+  Cause:      Its validity ends within 60 days. On that day every client is cut off.
+  Resolution: Issue a new certificate for the same name, put it in place and reload the gateway.
+  Mend:       throughway pki issue --help
+  Mend:       throughway gateway reload
+  Prove:      openssl x509 -in CERTIFICATE -noout -enddate
+  Prove:      throughway gateway status
+"""
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "text"),
+    [
+        (INFRASTRUCTURE_ONLY, INFRASTRUCTURE_ONLY_TEXT),
+        (INSIDE, INSIDE_TEXT),
+        (BLOCKED, BLOCKED_TEXT),
+        (STARTING, STARTING_TEXT),
+    ],
+    ids=["infrastructure", "inside", "blocked", "starting"],
+)
+def test_a_client_in_words(snapshot: ClientSnapshot, text: str) -> None:
+    assert render_client(snapshot, VIEW) + "\n" == text
+
+
+def test_a_user_who_is_logged_on() -> None:
+    lines = render_client(LOGGED_ON, VIEW).splitlines()
+    assert lines[0] == "Connected remotely: infrastructure and intranet, alice@CORP.EXAMPLE.COM"
+    assert "Intranet tunnel         up since 22:12 (30 s)" in lines
+    assert "  Gateway               da.example.com at 2002:836b:3::836b:3" in lines
+
+
+def test_a_gateway_in_words() -> None:
+    assert render_gateway(GATEWAY, VIEW) + "\n" == GATEWAY_TEXT
+
+
+def test_one_component_with_its_problems() -> None:
+    text = render_component(component_of(GATEWAY, "certificates"), VIEW)
+    assert text.startswith("  certificates          warning  since 2023-11-11 22:13 (3 d), The")
+    assert "[iphttps-cert-expiring]" in text
+    with pytest.raises(ConfigError, match="moon is none of iphttps, certificates"):
+        component_of(GATEWAY, "moon")
+
+
+def test_what_a_peer_says_cannot_steer_the_terminal() -> None:
+    evil = "\x1b[2J\x07\u202e\nConnected remotely"
+    link = replace(LINK_DOWN, last_error=evil)
+    snapshot = replace(BLOCKED, link=link, user=evil, problems=(condition("clock-skew", evil),))
+    gateway = replace(
+        GATEWAY, sessions=(replace(GATEWAY.sessions[0], peer=evil, certificate=evil),)
+    )
+    for text in (render_client(snapshot, VIEW), render_gateway(gateway, VIEW)):
+        assert printable(text.replace("\n", "")) == text.replace("\n", "")
+        assert "\nConnected" not in text
+
+
+def test_colours_are_only_painted() -> None:
+    painted: list[tuple[str, str]] = []
+
+    def paint(text: str, state: str) -> str:
+        painted.append((text, state))
+        return text
+
+    view = replace(VIEW, paint=paint)
+    assert render_client(BLOCKED, view) + "\n" == BLOCKED_TEXT
+    assert render_gateway(GATEWAY, view) + "\n" == GATEWAY_TEXT
+    assert ("Not connected: No answer from the gateway's port", "error") in painted
+    assert ("warning  ", "warning") in painted
+
+
+# Exit codes
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "code"),
+    [
+        (INFRASTRUCTURE_ONLY, WELL),
+        (LOGGED_ON, WELL),
+        (INSIDE, WELL),
+        (BLOCKED, PROBLEMS),
+        (STARTING, PROBLEMS),
+        (replace(LOGGED_ON, problems=(condition("policy-out-of-date"),)), PROBLEMS),
+        (replace(LOGGED_ON, problems=(condition("iphttps-idle-other-transport-in-use"),)), WELL),
+    ],
+)
+def test_client_exit_code(snapshot: ClientSnapshot, code: int) -> None:
+    assert client_exit_code(judged(snapshot)) == code
+
+
+@pytest.mark.parametrize("connection", Connection)
+def test_only_a_connected_client_exits_with_0(connection: Connection) -> None:
+    code = client_exit_code(replace(INFRASTRUCTURE_ONLY, connection=connection))
+    assert (code == WELL) == connection.startswith("connected")
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [
+        (ComponentState.OK, WELL),
+        (ComponentState.DISABLED, WELL),
+        (ComponentState.WARNING, PROBLEMS),
+        (ComponentState.ERROR, PROBLEMS),
+        (ComponentState.UNKNOWN, COULD_NOT_TELL),
+    ],
+)
+def test_gateway_exit_code(state: ComponentState, code: int) -> None:
+    assert gateway_exit_code(state) == code
+
+
+# Sizes and times
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (123_456, "121 KiB"),
+        (1_048_576, "1.0 MiB"),
+        (1_048_575, "1.0 MiB"),
+        (2_000_000_000, "1.9 GiB"),
+        (1 << 60, "1024 PiB"),
+    ],
+)
+def test_size(count: int, text: str) -> None:
+    assert size(count) == text
+
+
+@given(st.integers(0, 1 << 59))
+def test_sizes_are_short(count: int) -> None:
+    assert len(size(count)) <= 8
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-3, "0 s"),
+        (0.4, "0 s"),
+        (119, "119 s"),
+        (120, "2 min"),
+        (7199, "119 min"),
+        (7260, "2 h 1 min"),
+        (86400 * 2, "2 d"),
+    ],
+)
+def test_duration(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_times_have_a_date_unless_it_is_today() -> None:
+    assert VIEW.since(NOW - 600) == "since 22:03 (10 min)"
+    assert VIEW.since(NOW - 86400) == "since 2023-11-13 22:13 (24 h 0 min)"
+    assert VIEW.since(0.0) == ""
+    assert VIEW.to_come(NOW + 60) == "22:14 (in 60 s)"
+
+
+# What is worth telling of
+
+
+def test_the_gist_of_a_client_is_not_its_counters() -> None:
+    later = replace(
+        LOGGED_ON,
+        taken_at=NOW + 5,
+        link=replace(LOGGED_ON.link, bytes_in=1),
+        tunnels=tuple(replace(t, bytes_in=1) for t in LOGGED_ON.tunnels),
+    )
+    assert client_gist(later) == client_gist(LOGGED_ON)
+    down = tuple(replace(t, state=TunnelState.DOWN) for t in LOGGED_ON.tunnels)
+    assert client_gist(replace(LOGGED_ON, tunnels=down)) != client_gist(LOGGED_ON)
+    assert client_gist(INSIDE) != client_gist(BLOCKED)
+
+
+def test_the_gist_of_a_gateway_is_not_its_counters() -> None:
+    sessions = tuple(replace(s, bytes_in=7) for s in GATEWAY.sessions)
+    assert gateway_gist(replace(GATEWAY, sessions=sessions)) == gateway_gist(GATEWAY)
+    assert gateway_gist(replace(GATEWAY, sessions=())) != gateway_gist(GATEWAY)

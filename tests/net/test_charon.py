@@ -1,0 +1,203 @@
+"""charon as a child: its settings file, and a real one started, killed and found again."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.ipsec_world import Host, until
+from throughway.model.config import ESPMode
+from throughway.model.errors import IPsecError
+from throughway.net.charon import (
+    CLIENT_PLUGINS,
+    GATEWAY_PLUGINS,
+    PLUGINS,
+    Charon,
+    CharonSettings,
+    RADIUSServer,
+    settings_text,
+    split_pem,
+)
+
+
+def settings(directory: Path, **changes: object) -> CharonSettings:
+    values = {"directory": directory, "esp": ESPMode.LIBIPSEC, "plugins": PLUGINS + CLIENT_PLUGINS}
+    return CharonSettings(**(values | changes))  # type: ignore[arg-type]
+
+
+def test_each_setting_has_a_line_of_its_own() -> None:
+    radius = RADIUSServer(address="127.0.0.1", port=1812, secret="s3cret")
+    text = settings_text(settings(Path("/run/x"), plugins=PLUGINS + GATEWAY_PLUGINS, radius=radius))
+    for line in text.splitlines():
+        assert line.count("=") <= 1
+        assert re.fullmatch(r" *([a-z0-9-]+ \{|\}|[a-z_]+ = .+)", line), line
+    assert text.count("{") == text.count("}")
+
+
+def test_user_space_esp_is_asked_before_the_kernel() -> None:
+    load = settings_text(settings(Path("/run/x"))).splitlines()[1].split()
+    assert load.index("kernel-libipsec") < load.index("kernel-netlink")
+    kernel = settings_text(settings(Path("/run/x"), esp=ESPMode.KERNEL)).splitlines()[1]
+    assert "kernel-libipsec" not in kernel
+
+
+def test_charons_own_packets_stay_out_of_the_tunnels() -> None:
+    text = settings_text(settings(Path("/run/x")))
+    assert "fwmark = !0x42" in text
+    assert "fwmark = 0x42" in text
+    assert "allow_peer_ts = yes" in text
+    assert "multiple_authentication = yes" in text
+
+
+def test_the_secret_of_the_radius_server_is_not_shown() -> None:
+    assert "s3cret" not in repr(RADIUSServer(address="::1", port=1, secret="s3cret"))
+
+
+def test_pem_blocks_are_told_apart() -> None:
+    one = b"-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
+    key = b"-----BEGIN EC PRIVATE KEY-----\nAA==\n-----END EC PRIVATE KEY-----\n"
+    assert split_pem(b"text\n" + one + key + one) == (one, one)
+    assert split_pem(one + key, "PRIVATE KEY") == (key,)
+    assert split_pem(b"nothing") == ()
+
+
+class Kept:
+    """A charon in a namespace, and what it told."""
+
+    def __init__(self, host: Host, directory: Path) -> None:
+        self.host = host
+        self.ready = 0
+        self.deaths: list[str] = []
+
+        async def make() -> Charon:
+            charon = Charon(settings(directory), on_ready=self._loaded, on_death=self.deaths.append)
+            await charon.start()
+            return charon
+
+        self.charon = host.run(make())
+
+    async def _loaded(self, charon: Charon) -> None:
+        self.ready += 1
+
+    def close(self) -> None:
+        self.host.run(self.charon.stop())
+
+
+@pytest.mark.lab
+def test_charon_runs_and_leaves_nothing(tmp_path: Path) -> None:
+    host = Host()
+    kept = Kept(host, tmp_path / "run")
+    try:
+        assert kept.charon.running
+        version = kept.host.run(kept.charon.request("version"))
+        assert version["daemon"] == b"charon-systemd"
+        assert (tmp_path / "run").stat().st_mode & 0o777 == 0o700
+        assert (tmp_path / "run" / "strongswan.conf").stat().st_mode & 0o777 == 0o600
+        pid = kept.charon.pid
+    finally:
+        kept.close()
+        host.close()
+    assert not Path(f"/proc/{pid}").exists()
+    assert not (tmp_path / "run" / "charon.pid").exists()
+    assert kept.deaths == []
+
+
+@pytest.mark.lab
+def test_a_charon_that_was_killed_is_there_again_within_a_second(tmp_path: Path) -> None:
+    host = Host()
+    kept = Kept(host, tmp_path)
+    try:
+        for number in (2, 3):
+            pid = kept.charon.pid
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            kept.host.run(until(lambda: kept.ready == number, 1.0))  # noqa: B023 - awaited here
+            assert kept.charon.running
+        assert ["SIGKILL" in reason for reason in kept.deaths] == [True, True]
+    finally:
+        kept.close()
+        host.close()
+
+
+@pytest.mark.lab
+def test_a_charon_that_cannot_start_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = Host()
+    try:
+        for program, words in (("no-such-charon", "no-such-charon"), ("false", "ended with 1")):
+            monkeypatch.setattr("throughway.net.charon.PROGRAM", program)
+            with pytest.raises(IPsecError, match=words) as caught:
+                Kept(host, tmp_path)
+            assert caught.value.problem == "ipsec-daemon-down"
+    finally:
+        host.close()
+
+
+DAEMON = """
+import asyncio, sys
+from pathlib import Path
+from throughway.model.config import ESPMode
+from throughway.net.charon import CLIENT_PLUGINS, PLUGINS, Charon, CharonSettings
+async def ready(charon): pass
+async def main():
+    settings = CharonSettings(
+        directory=Path(sys.argv[1]), esp=ESPMode.LIBIPSEC, plugins=PLUGINS + CLIENT_PLUGINS)
+    charon = Charon(settings, on_ready=ready)
+    await charon.start()
+    print(charon.pid, flush=True)
+    await asyncio.Event().wait()
+asyncio.run(main())
+"""
+
+
+def alive(pid: int) -> bool:
+    """Say whether a process lives; one that nobody has waited for yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def daemon_in(host: Host, directory: Path) -> "subprocess.Popen[str]":
+    """Start a daemon whose charon's number is the first line that it prints."""
+    command = ("nsenter", f"--net={host.namespace}", sys.executable, "-c", DAEMON, str(directory))
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.lab
+def test_charon_dies_with_its_daemon(tmp_path: Path) -> None:
+    host = Host()
+    try:
+        with daemon_in(host, tmp_path) as daemon:
+            assert daemon.stdout is not None
+            pid = int(daemon.stdout.readline())
+            daemon.kill()
+        host.run(until(lambda: not alive(pid)))
+    finally:
+        host.close()
+
+
+@pytest.mark.lab
+def test_a_charon_that_a_killed_daemon_left_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("throughway.net.process.STOP_TIMEOUT", 0.2)
+    host = Host()
+    try:
+        with daemon_in(host, tmp_path) as daemon:
+            assert daemon.stdout is not None
+            left = int(daemon.stdout.readline())
+            os.kill(left, signal.SIGSTOP)  # so that it does not hear of its daemon's death
+            daemon.kill()
+        assert alive(left)
+        kept = Kept(host, tmp_path)
+        gone = not alive(left)
+        kept.close()
+        assert gone
+    finally:
+        host.close()

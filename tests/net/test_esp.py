@@ -1,0 +1,89 @@
+"""Who encrypts, and what a gateway needs around it."""
+
+import ipaddress
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.ipsec_world import Host
+from throughway.model.config import ESPMode
+from throughway.model.errors import IPsecError
+from throughway.net import esp
+
+
+@pytest.fixture
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory that stands for all of PATH."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    return tmp_path
+
+
+def script(path: Path, text: str) -> None:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+def test_a_kernel_that_takes_the_state_encrypts(commands: Path) -> None:
+    script(commands / "ip", f'echo "$@" >> {commands}/log')
+    assert esp.detect_esp().mode is ESPMode.KERNEL
+    added, deleted = (commands / "log").read_text().splitlines()
+    assert added.startswith("xfrm state add")
+    assert deleted.startswith("xfrm state delete")
+
+
+def test_a_kernel_that_refuses_does_not(commands: Path) -> None:
+    script(commands / "ip", 'echo "RTNETLINK answers: Protocol not supported" >&2; exit 2')
+    support = esp.detect_esp()
+    assert support.mode is ESPMode.LIBIPSEC
+    assert "Protocol not supported" in support.reason
+
+
+def test_a_kernel_that_is_demanded_and_refuses_is_an_error(commands: Path) -> None:
+    script(commands / "ip", "exit 2")
+    with pytest.raises(IPsecError, match="esp = kernel"):
+        esp.detect_esp(ESPMode.KERNEL)
+
+
+def test_user_space_can_be_demanded(commands: Path) -> None:
+    script(commands / "ip", f"touch {commands}/asked")
+    assert esp.detect_esp(ESPMode.LIBIPSEC).mode is ESPMode.LIBIPSEC
+    assert not (commands / "asked").exists()
+
+
+def test_without_ip_there_is_a_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "ip: No such file" in esp.detect_esp().reason
+
+
+@pytest.mark.lab
+def test_rules_and_clamp_come_and_go() -> None:
+    host = Host()
+    try:
+        address = "2001:db8::1"
+        for _ in range(2):  # as after a daemon that was killed
+            host.call(esp.keep_outer_addresses, [address])
+            host.call(esp.clamp_segments, ESPMode.LIBIPSEC)
+        rules = host.command("ip", "-6", "rule")
+        assert rules.count(f"219:\tfrom {address} lookup main") == 1
+        ruleset = host.command("nft", "list", "ruleset")
+        assert ruleset.count("maxseg size set 1130") == 2
+        host.call(esp.clamp_segments, ESPMode.KERNEL)
+        assert "meta ipsec exists" in host.command("nft", "list", "ruleset")
+        host.call(esp.release_outer_addresses, [address])
+        host.call(esp.release_segments)
+        assert address not in host.command("ip", "-6", "rule")
+        assert host.command("nft", "list", "ruleset") == ""
+    finally:
+        host.close()
+
+
+@pytest.mark.lab
+def test_local_addresses_are_those_of_the_namespace() -> None:
+    host = Host()
+    try:
+        host.ip("address add 2001:db8::7/128 dev lo")
+        addresses = host.call(esp.local_addresses)
+        assert ipaddress.IPv6Address("2001:db8::7") in addresses
+    finally:
+        host.close()

@@ -161,6 +161,17 @@ class SessionStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedClient:
+    """A client that was refused by IPsec; it hears only that authentication failed."""
+
+    at: float
+    peer: str
+    reason: str
+    problem: str = ""
+    """The catalogue's code, "" where none fits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySnapshot:
     """A gateway, whole."""
 
@@ -174,3 +185,5 @@ class GatewaySnapshot:
     tunnels: tuple[TunnelStatus, ...]
     components: tuple[ComponentStatus, ...] = ()
     problems: tuple[Condition, ...] = ()
+    refusals: tuple[RefusedClient, ...] = ()
+    """The latest, oldest first."""

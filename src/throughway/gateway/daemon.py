@@ -1,0 +1,344 @@
+"""The gateway daemon: IP-HTTPS, router, IPsec endpoints, authoriser and policy server as one.
+
+Everything it makes in the kernel either dies with it (TUN device, its addresses, charon) or is
+replaced whole at the next start (nftables), so a kill -9 leaves nothing behind that hurts.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from throughway import __version__
+from throughway.catalogue import find
+from throughway.control import lifecycle
+from throughway.control.codec import JSON, to_json
+from throughway.control.server import ControlServer, Request, require_owner, unknown_command
+from throughway.gateway import settings
+from throughway.gateway.ipsec import MISMATCH, GatewayIPsec
+from throughway.gateway.publish import PolicyServer
+from throughway.gateway.watch import expiry_problem, read_certificate
+from throughway.health import log
+from throughway.health.tracker import Change, Tracker
+from throughway.model.config import ESPMode, GatewayConfig
+from throughway.model.errors import IPsecError, ThroughwayError
+from throughway.model.findings import Component
+from throughway.model.status import ComponentState, GatewaySnapshot, RefusedClient, SessionStatus
+from throughway.net import firewall, privileges
+from throughway.net.esp import local_addresses
+from throughway.net.iphttps_server import IPHTTPSServer, tls_context
+from throughway.net.tun import TUN, add_address, configure_gateway, open_tun
+from throughway.proto.iphttps.server import State
+from throughway.proto.router import Link
+from throughway.wire.ipv6 import parse_address
+
+COMPONENTS = (
+    Component.GATEWAY,
+    Component.IPHTTPS,
+    Component.IPSEC,
+    Component.AUTHORISER,
+    Component.CERTIFICATES,
+    Component.POLICY,
+    Component.FIREWALL,
+)
+"""The rows of the gateway's Operations Status."""
+CAPABILITIES = frozenset(
+    {"CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_NET_BIND_SERVICE", "CAP_KILL", "CAP_SYS_PTRACE"}
+)
+IPSEC_RETRY = 5.0
+"""Seconds after which IPsec is started again when it could not be."""
+CERTIFICATE_INTERVAL = 3600.0
+"""Seconds between two looks at the certificates' dates."""
+REFUSALS_SHOWN = 20
+"""Refused clients that the status remembers."""
+
+
+class GatewayDaemon:
+    """One gateway, from :meth:`start` to :meth:`stop`."""
+
+    def __init__(self, config: GatewayConfig) -> None:
+        self._config = config
+        self._log = log.logger("gateway")
+        self._tracker = Tracker(time.time, COMPONENTS)
+        self._tracker.subscribe(self._changed)
+        self._control = ControlServer(config.control_socket, self._command)
+        self._tun: TUN | None = None
+        self._server: IPHTTPSServer | None = None
+        self._publisher: PolicyServer | None = None
+        self._ipsec = self._make_ipsec(config)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._refusals: deque[RefusedClient] = deque(maxlen=REFUSALS_SHOWN)
+
+    # The daemon's life
+
+    async def start(self) -> None:
+        """Bring everything up; what can be tried again later does not end the daemon."""
+        config = self._config
+        await self._control.start()
+        privileges.drop(CAPABILITIES)
+        for directory in (config.state_directory, config.runtime_directory):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._open_link()
+        self._raise_firewall()
+        await self._start_ipsec()
+        self._start_listener()
+        await self._start_publisher()
+        self._tracker.ok(Component.GATEWAY, f"version {__version__}")
+        self._keep(self._watch_certificates())
+        self._log.info("gateway serves", url=config.iphttps.url, esp=self._esp())
+
+    async def reload(self) -> None:
+        """Read the configuration anew; sessions and tunnels stay where they can."""
+        config = settings.load(self._config.file)
+        tls = tls_context(config.iphttps, str(config.file))
+        await self._ipsec.reload(config.computers)
+        fixed = self._server.reload(config.iphttps, tls) if self._server is not None else ()
+        await self._stop_publisher()
+        self._config = config
+        await self._start_publisher()
+        self._raise_firewall()
+        self._look_at_certificates()
+        self._tracker.clear(find("configuration-refused"))
+        self._log.info("configuration reloaded", needs_restart=", ".join(fixed) or None)
+
+    async def stop(self) -> None:
+        """End every session in order; the kernel is left as it was found."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._stop_publisher()
+        await self._ipsec.stop()
+        if self._server is not None:
+            await self._server.close()
+        if self._tun is not None:
+            self._tun.close()
+            firewall.remove_gateway()
+        await self._control.close()
+        self._log.info("gateway has ended")
+
+    def failed(self, what: str, error: BaseException | None) -> None:
+        """Make a failure visible that nothing else has caught."""
+        if isinstance(error, ThroughwayError):
+            self._log.warning(what, reason=str(error))
+            self._tracker.set(find("configuration-refused"), str(error))
+            return
+        self._log.error("bug in throughway", where=what, error=repr(error), exc_info=error)
+        self._tracker.set(find("bug-in-throughway"), f"{what}: {error!r}")
+
+    # The parts
+
+    def _make_ipsec(self, config: GatewayConfig) -> GatewayIPsec:
+        return GatewayIPsec(
+            config.ipsec,
+            config.computers,
+            config.users,
+            directory=config.runtime_directory / "ipsec",
+            on_failure=self._refused,
+            on_daemon=self._charon_changed,
+        )
+
+    def _open_link(self) -> None:
+        """Make the link's device; endpoints that the machine does not have live on it."""
+        config = self._config
+        link = Link.of(config.iphttps.prefix)
+        self._tun = open_tun(config.iphttps.interface)
+        configure_gateway(self._tun, (link.link_local, link.address))
+        present = {str(address) for address in local_addresses()}
+        for endpoint in self._endpoints():
+            if endpoint not in present:
+                add_address(self._tun.name, parse_address(endpoint), 128)
+
+    def _endpoints(self) -> tuple[str, str]:
+        ipsec = self._config.ipsec
+        return ipsec.infrastructure_endpoint, ipsec.intranet_endpoint
+
+    def _raise_firewall(self) -> None:
+        try:
+            firewall.install_gateway(self._config.iphttps.interface)
+        except ThroughwayError as error:
+            self._tracker.report(error, attempt="firewall")
+            raise
+        self._tracker.succeeded("firewall")
+        self._tracker.ok(Component.FIREWALL, "only IKE, ESP and ICMPv6 enter from the link")
+
+    async def _start_ipsec(self) -> None:
+        try:
+            await self._ipsec.start()
+        except IPsecError as error:
+            self._tracker.report(error, attempt="ipsec")
+            self._log.error("IPsec cannot start", reason=str(error))
+            self._keep(self._retry_ipsec())
+
+    async def _retry_ipsec(self) -> None:
+        while True:
+            await asyncio.sleep(IPSEC_RETRY)
+            try:
+                await self._ipsec.stop()
+                await self._ipsec.start()
+            except IPsecError as error:
+                self._tracker.report(error, attempt="ipsec")
+            else:
+                return
+
+    def _start_listener(self) -> None:
+        assert self._tun is not None
+        config = self._config.iphttps
+        self._server = IPHTTPSServer(
+            config,
+            self._tun,
+            tls=tls_context(config, str(self._config.file)),
+            routes=[f"{endpoint}/128" for endpoint in self._endpoints()],
+            on_opened=self._opened,
+            on_closed=self._closed,
+        )
+        self._server.start()
+        listening = ", ".join(f"{address} port {port}" for address, port in config.listen)
+        self._tracker.ok(Component.IPHTTPS, f"listens on {listening}")
+
+    async def _start_publisher(self) -> None:
+        publish = self._config.publish
+        if publish is None:
+            self._tracker.disable(Component.POLICY, "nothing is published")
+            return
+        if publish.serve is not None:
+            self._publisher = PolicyServer(publish.bundle, publish.serve)
+            await self._publisher.start()
+        if publish.bundle.exists():
+            self._tracker.clear(find("policy-not-built"))
+            self._tracker.ok(Component.POLICY, f"{publish.bundle}")
+        else:
+            self._tracker.set(find("policy-not-built"), str(publish.bundle))
+
+    async def _stop_publisher(self) -> None:
+        publisher, self._publisher = self._publisher, None
+        if publisher is not None:
+            await publisher.close()
+
+    async def _watch_certificates(self) -> None:
+        while True:
+            self._look_at_certificates()
+            await asyncio.sleep(CERTIFICATE_INTERVAL)
+
+    def _look_at_certificates(self) -> None:
+        """Warn of certificates that expire soon, or have."""
+        now = datetime.now(UTC)
+        nearest = now + timedelta(days=36500)
+        self._tracker.forget(Component.CERTIFICATES)
+        files = {
+            "iphttps": self._config.iphttps.certificate,
+            "ipsec": self._config.ipsec.certificate,
+        }
+        for use, file in files.items():
+            certificate = read_certificate(file)
+            code = expiry_problem(certificate, use, now)
+            ends = certificate.not_valid_after_utc
+            nearest = min(nearest, ends)
+            if code:
+                self._tracker.set(find(code), f"{file}: valid until {ends:%Y-%m-%d}", key=use)
+        self._tracker.ok(Component.CERTIFICATES, f"valid until {nearest:%Y-%m-%d}")
+
+    # What the parts tell
+
+    def _opened(self, session: SessionStatus) -> None:
+        self._log.info("session opened", session=session.id, peer=session.peer)
+
+    def _closed(self, session: SessionStatus, reason: str) -> None:
+        self._log.info(
+            "session closed",
+            session=session.id,
+            peer=session.peer,
+            reason=reason,
+            bytes_in=session.bytes_in,
+            bytes_out=session.bytes_out,
+        )
+
+    def _refused(self, reason: str, problem: str, peer: str) -> None:
+        """A client was refused: the client hears only "authentication failed", this is why."""
+        self._log.warning("client refused", peer=peer, reason=reason, problem=problem)
+        self._refusals.append(
+            RefusedClient(at=time.time(), peer=peer, reason=reason, problem=problem)
+        )
+        if problem == MISMATCH:
+            # Not a mistake but theft, or a computer account that was given away: a person must
+            # look. A mistyped password anywhere must not turn the gateway red.
+            self._tracker.set(find(problem), f"{peer}: {reason}", key=peer)
+
+    def _charon_changed(self, reason: str) -> None:
+        down = find("ipsec-daemon-down")
+        if reason:
+            self._log.error("charon ended", reason=reason)
+            self._tracker.set(down, reason, attempt="ipsec")
+            return
+        self._tracker.succeeded("ipsec")
+        self._tracker.clear(down)
+        self._tracker.ok(Component.IPSEC, self._esp())
+        if self._config.users is None:
+            self._tracker.disable(Component.AUTHORISER, "no [users] are configured")
+        else:
+            self._tracker.ok(Component.AUTHORISER, f"tickets for {self._config.users.service}")
+
+    def _changed(self, change: Change) -> None:
+        word = "problem" if change.held else "problem is over"
+        self._log.info(word, code=change.code, detail=change.detail)
+
+    # What is asked
+
+    async def _command(self, request: Request) -> JSON:
+        match request.command.name:
+            case "status":
+                return to_json(await self.snapshot())
+            case "reload":
+                require_owner(request)
+                await self.reload()
+                return None
+        raise unknown_command(request)
+
+    async def snapshot(self) -> GatewaySnapshot:
+        """Return the whole gateway."""
+        await self._ipsec.refresh()
+        server = self._server
+        return GatewaySnapshot(
+            version=__version__,
+            taken_at=time.time(),
+            state=self._state(),
+            iphttps_state=str(server.state if server is not None else State.STOPPED),
+            url=self._config.iphttps.url,
+            esp=self._esp(),
+            sessions=server.sessions() if server is not None else (),
+            tunnels=self._ipsec.tunnels(),
+            components=self._tracker.components(),
+            problems=self._tracker.current(),
+            refusals=tuple(self._refusals),
+        )
+
+    def _state(self) -> ComponentState:
+        return self._tracker.state()
+
+    def _esp(self) -> str:
+        support = self._ipsec.esp
+        if support is None:
+            return ""
+        who = "kernel" if support.mode is ESPMode.KERNEL else "kernel-libipsec (user space)"
+        return f"{who}: {support.reason}"
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def run(config_path: Path) -> int:
+    """Run the gateway until SIGTERM; return the exit code."""
+    log.configure()
+    logger = log.logger("gateway")
+
+    def report(what: str, _error: BaseException | None) -> None:
+        logger.error("gateway cannot run", reason=what)
+
+    def make() -> GatewayDaemon:
+        return GatewayDaemon(settings.load(config_path))
+
+    return lifecycle.run(make, report)

@@ -316,7 +316,12 @@ def shared_world() -> "World":
 
 
 REALM, SERVICE = "CORP.EXAMPLE.COM", "host@da.example.com"
-PASSWORDS = {"alice": "Passw0rd.2", "bob": "Passw0rd.4"}
+PASSWORDS = {
+    "alice": "Passw0rd.2",
+    "bob": "Passw0rd.4",
+    "disabled": "Passw0rd.5",
+    "expired": "Passw0rd.6",
+}
 _PROVISION = """
 import sys
 from samba.netcmd.main import cmd_sambatool
@@ -329,6 +334,9 @@ run("domain", "provision", "--realm=CORP.EXAMPLE.COM", "--domain=CORP", "--serve
 own = f"--configfile={target}/etc/smb.conf"
 for user, password in zip(sys.argv[2::2], sys.argv[3::2]):
     run("user", "create", user, password, own)
+run("user", "disable", "disabled", own)
+run("user", "setpassword", "expired", "--newpassword=Passw0rd.6", own,
+    "--must-change-at-next-login")
 run("user", "create", "svc-da", "Passw0rd.3", own)
 run("spn", "add", "host/da.example.com", "svc-da", own)
 run("domain", "exportkeytab", f"{target}/da.keytab", "--principal=host/da.example.com", own)

@@ -1,0 +1,380 @@
+"""This computer's access to its intranet under a policy: everything between daemon and parts.
+
+Every change (location, link, tunnel, network, user, policy) wakes one task, which asks
+:func:`throughway.client.plan.wanted` what should hold and takes the steps towards it.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from throughway import __version__
+from throughway.catalogue import find
+from throughway.client.ipsec import INFRASTRUCTURE, INTRANET, ClientIPsec
+from throughway.client.names import Names
+from throughway.client.plan import Observed, Wanted, wanted
+from throughway.client.uplink import Uplink
+from throughway.client.user import User
+from throughway.client.whereabouts import Whereabouts
+from throughway.health import log
+from throughway.health.connection import connection_of
+from throughway.health.tracker import Tracker
+from throughway.model.config import ClientConfig, ESPMode
+from throughway.model.errors import IPsecError, ThroughwayError, TransportError
+from throughway.model.findings import Component
+from throughway.model.policy import Policy
+from throughway.model.status import ClientSnapshot, Location, TunnelState, TunnelStatus
+from throughway.net import firewall, kerberos
+from throughway.net.charon import MARK
+from throughway.net.fetch import fetch
+from throughway.net.netlink import NetworkMonitor
+from throughway.net.tls import client_context
+from throughway.proto.iphttps.client import State
+
+LOOK_INTERVAL = 15.0
+"""Seconds between two looks at everything, in case an event was lost."""
+ADDRESS_INTERVAL = 0.02
+"""Seconds between looks for the address of a link that has just come up."""
+ADDRESS_TIMEOUT = 5.0
+"""Seconds after which a link without an address is a problem of its own."""
+IPSEC_RETRY = 2.0
+"""Seconds after which charon is started again when it could not be."""
+
+
+class Access:
+    """Location, names, link and tunnels of a client, kept in step with each other.
+
+    ``on_infrastructure()`` is called whenever the infrastructure tunnel was seen to be up.
+    """
+
+    def __init__(
+        self,
+        config: ClientConfig,
+        policy: Policy,
+        tracker: Tracker,
+        *,
+        ccache: Path,
+        on_infrastructure: Callable[[], None] = lambda: None,
+        on_bug: Callable[[str, BaseException], None],
+    ) -> None:
+        self._config = config
+        self._log = log.logger("client")
+        self._tracker = tracker
+        self._policy = policy
+        self._ccache = ccache
+        self._on_infrastructure = on_infrastructure
+        self._on_bug = on_bug
+        self._user: User | None = None
+        self._names = Names(config, policy)
+        self._uplink = Uplink(config, policy, self._names.resolve_local, self._link_changed)
+        self._ipsec = ClientIPsec(
+            config,
+            policy,
+            on_change=self._wake,
+            on_failure=self._tunnel_failed,
+            on_daemon=self._charon_changed,
+        )
+        self._where = Whereabouts(
+            policy.nls_urls, self._probe, self._location_changed, self._probed
+        )
+        self._monitor = NetworkMonitor(self._network_changed, ignore=(config.interface, "ipsec0"))
+        self._woken = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._fail_closed: tuple[str, ...] | None = None
+        self._link_number = 0
+        self._raised: tuple[str, int] | None = None
+        """Address and link over which the infrastructure tunnel was asked for."""
+        self._raised_for = ""
+        """The user for whom the intranet tunnel was asked for."""
+
+    async def start(self, user: User | None) -> None:
+        """Hold the intranet back first, then bring everything up."""
+        self._user = user
+        self._tracker.define(INTERFACE=self._config.interface)
+        self._close(True)
+        await self._names.start()
+        await self._monitor.start()
+        self._keep(self._start_ipsec())
+        self._where.start(self._monitor.connected)
+        self._keep(self._reconcile_forever())
+
+    async def stop(self) -> None:
+        """Take everything down and leave the computer as it was found."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._where.close()
+        await self._monitor.close()
+        await self._ipsec.stop()
+        await self._uplink.stop()
+        await self._names.close()
+        self._close(False)
+
+    async def update_policy(self, policy: Policy) -> None:
+        """Take a newer policy: everything that it changes follows."""
+        self._policy = policy
+        self._names.update_policy(policy)
+        self._where.set_urls(policy.nls_urls)
+        await self._uplink.update_policy(policy)
+        await self._ipsec.update_policy(policy)
+        self._wake()
+
+    async def set_user(self, user: User | None) -> None:
+        """Take another user, or the same one with a new ticket, or nobody."""
+        former, self._user = self._user, user
+        self._raised_for = ""
+        if former is not None and former != user:
+            await self._ipsec.down(INTRANET)
+        self._tracker.succeeded("tunnel-intranet")
+        self._wake()
+
+    def refresh(self) -> None:
+        """Look at everything again and try again at once."""
+        self._names.network_changed()
+        self._where.refresh()
+        self._uplink.network_changed()
+        self._wake()
+
+    async def _start_ipsec(self) -> None:
+        while True:
+            try:
+                await self._ipsec.start()
+            except IPsecError as error:
+                self._tracker.report(error, attempt="ipsec")
+                await asyncio.sleep(IPSEC_RETRY)
+            else:
+                self._wake()
+                return
+
+    # What should hold, and the steps towards it
+
+    def _wake(self) -> None:
+        self._woken.set()
+
+    async def _reconcile_forever(self) -> None:
+        while True:
+            self._woken.clear()
+            try:
+                await self._reconcile(wanted(self._observe()))
+            except ThroughwayError as error:
+                self._tracker.report(error, attempt="reconcile")
+                self._log.warning("a step failed", reason=str(error))
+            else:
+                self._tracker.succeeded("reconcile")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), LOOK_INTERVAL)
+
+    def _observe(self) -> Observed:
+        return Observed(
+            location=self._where.location,
+            address=self._uplink.address,
+            infrastructure_up=self._tunnel(INFRASTRUCTURE).state is TunnelState.UP,
+            intranet_up=self._tunnel(INTRANET).state is TunnelState.UP,
+            user=self._user.principal if self._user is not None else "",
+        )
+
+    async def _reconcile(self, plan: Wanted) -> None:
+        self._close(plan.fail_closed)
+        if not plan.infrastructure:
+            await self._release_tunnels()
+        if plan.link:
+            self._uplink.start()
+        elif self._uplink.started:
+            await self._uplink.stop()
+            self._tracker.disable(Component.IPHTTPS, "inside: not needed")
+        self._names.set_situation(
+            effective=plan.names, intranet=self._tunnel(INFRASTRUCTURE).state, link=plan.link
+        )
+        if plan.infrastructure and self._ipsec.running:
+            self._raise_infrastructure()
+        if plan.intranet and self._ipsec.running:
+            assert self._user is not None
+            self._raise_intranet(self._user)
+        self._settle_tunnels()
+
+    def _close(self, closed: bool) -> None:
+        """Hold intranet prefixes back, or let them be."""
+        prefixes = self._policy.intranet.prefixes + self._policy.infrastructure.prefixes
+        target = tuple(dict.fromkeys(prefixes)) if closed else ()
+        if target == self._fail_closed:
+            return
+        if closed:
+            firewall.close_client(target)
+            self._tracker.ok(Component.FIREWALL, "intranet prefixes only through the tunnels")
+        else:
+            firewall.open_client()
+            self._tracker.disable(Component.FIREWALL, "inside: nothing is held back")
+        self._fail_closed = target
+
+    async def _release_tunnels(self) -> None:
+        if self._raised is not None:
+            self._raised, self._raised_for = None, ""
+            for name in (INTRANET, INFRASTRUCTURE):
+                await self._ipsec.down(name)
+        if self._where.location is Location.INSIDE:
+            self._tracker.disable(Component.IPSEC, "inside: not needed")
+
+    def _raise_infrastructure(self) -> None:
+        """Ask for the tunnel once for each address and link; it sees to itself from then on.
+
+        A new link may lead to a gateway that was restarted and has forgotten the tunnels.
+        """
+        way = (self._uplink.address, self._link_number)
+        if way != self._raised:
+            self._raised = way
+            self._attempt(self._ipsec.up_infrastructure(self._uplink.address, renew=True))
+
+    def _raise_intranet(self, user: User) -> None:
+        if user.principal != self._raised_for:
+            self._raised_for = user.principal
+            self._attempt(self._ipsec.up_intranet(user.principal, self._token))
+
+    def _attempt(self, attempt: Coroutine[Any, Any, None]) -> None:
+        """Start an attempt; its failures come by ``on_failure``, and it repeats itself."""
+
+        async def tried() -> None:
+            with contextlib.suppress(ThroughwayError):
+                await attempt
+
+        self._keep(tried())
+
+    async def _token(self) -> bytes:
+        policy = self._policy
+        return await kerberos.make_token_apart(
+            self._ccache, policy.kerberos_service, realm=policy.kerberos_realm
+        )
+
+    def _tunnel(self, name: str) -> TunnelStatus:
+        return next(tunnel for tunnel in self._ipsec.tunnels() if tunnel.name == name)
+
+    # What the parts tell
+
+    def _network_changed(self) -> None:
+        self._log.info("network changed", connected=self._monitor.connected)
+        self._names.network_changed()
+        self._where.network_changed(self._monitor.connected)
+        self._uplink.network_changed()
+        self._wake()
+
+    def _location_changed(self, location: Location, reason: str) -> None:
+        self._log.info("location", location=str(location), reason=reason)
+        if location is not Location.UNKNOWN:
+            self._tracker.ok(Component.LOCATION, f"{location}: {reason}")
+        self._wake()
+
+    def _probed(self, url: str, error: ThroughwayError | None) -> None:
+        """A location server that answers with a bad certificate strands clients inside."""
+        problem = find("nls-certificate-invalid")
+        if isinstance(error, TransportError) and "cert" in error.problem:
+            self._tracker.set(problem, f"{url}: {error}", key=url)
+        else:
+            self._tracker.clear(problem, key=url)
+
+    async def _probe(self, url: str) -> None:
+        context = client_context(anchors=self._policy.trust_anchors)
+        await fetch(url, tls=context, resolve=self._names.resolve_local, mark=MARK)
+
+    def _link_changed(self, state: State, error: TransportError | None) -> None:
+        self._log.info("IP-HTTPS", state=str(state), reason=str(error or "") or None)
+        if error is not None:
+            self._tracker.report(error, attempt="link")
+        if state is State.LINK_UP:
+            self._tracker.succeeded("link")
+            self._tracker.ok(Component.IPHTTPS, f"up to {self._policy.iphttps_url}")
+            self._tracker.ok(Component.INTERNET, "the gateway answers")
+            self._link_number += 1
+            self._keep(self._wait_address(self._link_number))
+        self._wake()
+
+    async def _wait_address(self, number: int) -> None:
+        """Wake when the kernel has formed the address; the TUN device has no DAD to wait for."""
+        missing = find("iphttps-no-global-address")
+        deadline = time.monotonic() + ADDRESS_TIMEOUT
+        while self._uplink.up and self._link_number == number:
+            if self._uplink.address:
+                self._tracker.clear(missing)
+                self._wake()
+                return
+            if time.monotonic() > deadline:
+                self._tracker.set(missing, f"{self._config.interface} has only its own")
+            await asyncio.sleep(ADDRESS_INTERVAL)
+
+    def _tunnel_failed(self, name: str, reason: str, problem: str) -> None:
+        self._log.warning("tunnel failed", tunnel=name, reason=reason, problem=problem or None)
+        error = IPsecError(reason, problem=problem or f"ipsec-{name}-tunnel-down")
+        self._tracker.report(error, attempt=f"tunnel-{name}")
+
+    def _charon_changed(self, reason: str) -> None:
+        down = find("ipsec-daemon-down")
+        if reason:
+            self._log.error("charon ended", reason=reason)
+            self._tracker.set(down, reason, attempt="ipsec")
+        else:
+            self._tracker.succeeded("ipsec")
+            self._tracker.clear(down)
+        self._wake()
+
+    def _settle_tunnels(self) -> None:
+        """Take back what was said against tunnels that are up now."""
+        for name in (INFRASTRUCTURE, INTRANET):
+            if self._tunnel(name).state is TunnelState.UP:
+                self._tracker.succeeded(f"tunnel-{name}")
+        if self._tunnel(INFRASTRUCTURE).state is TunnelState.UP:
+            self._tracker.ok(Component.IPSEC, self._esp())
+            self._on_infrastructure()
+
+    async def snapshot(self) -> ClientSnapshot:
+        """Return the whole client."""
+        await self._ipsec.refresh()
+        self._settle_tunnels()
+        link, names, policy = self._uplink.status(), self._names.status(), self._policy
+        problems = self._tracker.current()
+        user = self._user.principal if self._user is not None else ""
+        return ClientSnapshot(
+            version=__version__,
+            taken_at=time.time(),
+            connection=connection_of(
+                location=self._where.location,
+                link_state=link.state,
+                infrastructure=self._tunnel(INFRASTRUCTURE).state,
+                intranet=self._tunnel(INTRANET).state,
+                names_effective=names.effective,
+                user=user,
+                problems=problems,
+            ),
+            location=self._where.location,
+            location_detail=self._where.reason,
+            transport="iphttps" if self._uplink.started else "",
+            link=link,
+            esp=self._esp(),
+            tunnels=self._ipsec.tunnels(),
+            names=names,
+            user=user,
+            policy_deployment=policy.deployment,
+            policy_version=policy.version,
+            policy_expires_at=float(policy.expires_at),
+            kerberos_realm=policy.kerberos_realm,
+            components=self._tracker.components(),
+            problems=problems,
+        )
+
+    def _esp(self) -> str:
+        support = self._ipsec.esp
+        if support is None:
+            return ""
+        who = "kernel" if support.mode is ESPMode.KERNEL else "kernel-libipsec (user space)"
+        return f"{who}: {support.reason}"
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        """The one catch-all: what no part has foreseen is made visible, and the rest goes on."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            self._on_bug("a task of the client", error)

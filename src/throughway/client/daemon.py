@@ -1,0 +1,210 @@
+"""The client daemon: its life, its policy, its user, and what it answers."""
+
+import asyncio
+import base64
+import binascii
+import time
+from pathlib import Path
+
+from throughway import __version__
+from throughway.catalogue import find
+from throughway.client import settings
+from throughway.client.access import Access
+from throughway.client.policy import PolicyKeeper
+from throughway.client.user import User, UserStore
+from throughway.control import lifecycle
+from throughway.control.codec import JSON, CommandRefused, to_json
+from throughway.control.server import ControlServer, Request, require_owner, unknown_command
+from throughway.health import log
+from throughway.health.tracker import Change, Tracker
+from throughway.model.config import ClientConfig
+from throughway.model.errors import ThroughwayError, TrustError
+from throughway.model.findings import Component
+from throughway.model.policy import Policy
+from throughway.model.status import (
+    ClientSnapshot,
+    Connection,
+    LinkStatus,
+    Location,
+    NamesStatus,
+)
+from throughway.net import kerberos, privileges
+from throughway.proto.iphttps.client import State
+
+COMPONENTS = (
+    Component.POLICY,
+    Component.LOCATION,
+    Component.INTERNET,
+    Component.IPHTTPS,
+    Component.IPSEC,
+    Component.FIREWALL,
+    Component.NAMES,
+    Component.DOMAIN,
+)
+"""The rows of the client's status."""
+CAPABILITIES = frozenset(
+    {"CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_NET_BIND_SERVICE", "CAP_KILL", "CAP_SYS_PTRACE"}
+)
+
+
+class ClientDaemon:
+    """One client, from :meth:`start` to :meth:`stop`."""
+
+    def __init__(self, config: ClientConfig) -> None:
+        self._config = config
+        self._log = log.logger("client")
+        self._tracker = Tracker(time.time, COMPONENTS)
+        self._tracker.subscribe(self._changed)
+        self._control = ControlServer(config.control_socket, self._command)
+        self._users = UserStore(config.runtime_directory)
+        self._user: User | None = None
+        self._keeper = PolicyKeeper(config, self._new_policy, self._policy_trouble)
+        self._access: Access | None = None
+
+    # The daemon's life
+
+    async def start(self) -> None:
+        """Start with the policy that is there, or wait for one that can be trusted."""
+        await self._control.start()
+        privileges.drop(CAPABILITIES)
+        for directory in (self._config.state_directory, self._config.runtime_directory):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._user = self._users.load()
+        await self._keeper.start()
+        self._log.info("client runs", policy=self._keeper.version or None)
+
+    async def reload(self) -> None:
+        """SIGHUP: take a newer bundle from the disk and look at everything again."""
+        await self._keeper.look()
+        self._refresh()
+
+    async def stop(self) -> None:
+        """Take everything down and leave the computer as it was found."""
+        await self._keeper.close()
+        access, self._access = self._access, None
+        if access is not None:
+            await access.stop()
+        await self._control.close()
+        self._log.info("client has ended")
+
+    def failed(self, what: str, error: BaseException | None) -> None:
+        """Make a failure visible that nothing else has caught."""
+        if isinstance(error, ThroughwayError):
+            self._log.warning(what, reason=str(error))
+            self._tracker.report(error)
+            return
+        self._log.error("bug in throughway", where=what, error=repr(error))
+        self._tracker.set(find("bug-in-throughway"), f"{what}: {error!r}")
+
+    # The policy
+
+    async def _new_policy(self, policy: Policy) -> None:
+        """The first policy starts everything, a newer one changes it."""
+        self._log.info("policy", deployment=policy.deployment, version=policy.version)
+        if self._access is not None:
+            await self._access.update_policy(policy)
+            return
+        self._access = Access(
+            self._config,
+            policy,
+            self._tracker,
+            ccache=self._users.ccache,
+            on_infrastructure=self._keeper.fetch_if_due,
+            on_bug=self.failed,
+        )
+        await self._access.start(self._user)
+
+    def _policy_trouble(self, error: ThroughwayError | None) -> None:
+        if error is None:
+            self._tracker.succeeded("policy")
+            self._tracker.ok(Component.POLICY, f"version {self._keeper.version}")
+        else:
+            self._log.warning("policy", reason=str(error))
+            self._tracker.report(error, attempt="policy")
+
+    def _changed(self, change: Change) -> None:
+        word = "problem" if change.held else "problem is over"
+        self._log.info(word, code=change.code, detail=change.detail)
+
+    # What is asked
+
+    async def _command(self, request: Request) -> JSON:
+        match request.command.name:
+            case "status":
+                return to_json(await self._snapshot())
+            case "login":
+                await self._log_on(request)
+                return None
+            case "logout":
+                require_owner(request, () if self._user is None else (self._user.uid,))
+                await self._log_off()
+                return None
+            case "refresh":
+                require_owner(request, () if self._user is None else (self._user.uid,))
+                self._refresh()
+                return None
+        raise unknown_command(request)
+
+    async def _log_on(self, request: Request) -> None:
+        principal = request.command.text("principal")
+        try:
+            ccache = base64.b64decode(request.command.text("ccache"), validate=True)
+        except binascii.Error:
+            raise CommandRefused("bad-request", "the credential cache is not base64") from None
+        user = User(principal=principal, uid=request.peer.uid)
+        self._users.save(user, ccache)
+        holder = await asyncio.to_thread(kerberos.ticket_principal, self._users.ccache)
+        if holder != principal:
+            self._users.forget()
+            raise TrustError(f"the ticket is {holder}'s, not {principal}'s")
+        self._user = user
+        self._log.info("user logged on", user=principal, uid=user.uid)
+        if self._access is not None:
+            await self._access.set_user(user)
+
+    async def _log_off(self) -> None:
+        user, self._user = self._user, None
+        self._users.forget()
+        if self._access is not None:
+            await self._access.set_user(None)
+        if user is not None:
+            self._log.info("user logged off", user=user.principal)
+
+    def _refresh(self) -> None:
+        if self._access is not None:
+            self._access.refresh()
+        self._keeper.fetch_now()
+
+    async def _snapshot(self) -> ClientSnapshot:
+        if self._access is not None:
+            return await self._access.snapshot()
+        user = self._user.principal if self._user is not None else ""
+        return ClientSnapshot(
+            version=__version__,
+            taken_at=time.time(),
+            connection=Connection.ERROR,
+            location=Location.UNKNOWN,
+            location_detail="there is no policy to find it out by",
+            transport="",
+            link=LinkStatus(state=State.DISABLED, url="", interface=self._config.interface),
+            esp="",
+            tunnels=(),
+            names=NamesStatus(effective=False, stub=self._config.stub_address),
+            user=user,
+            policy_deployment="",
+            policy_version=0,
+            policy_expires_at=0.0,
+            components=self._tracker.components(),
+            problems=self._tracker.current(),
+        )
+
+
+def run(config_path: Path) -> int:
+    """Run the client until SIGTERM; return the exit code."""
+    log.configure()
+    logger = log.logger("client")
+
+    def report(what: str, _error: BaseException | None) -> None:
+        logger.error("client cannot run", reason=what)
+
+    return lifecycle.run(lambda: ClientDaemon(settings.load(config_path)), report)

@@ -15,6 +15,7 @@ from throughway.model.status import (
     LinkStatus,
     Location,
     NamesStatus,
+    RefusedClient,
     SessionStatus,
     TunnelState,
     TunnelStatus,
@@ -119,7 +120,7 @@ INFRASTRUCTURE_ONLY = judged(
         location_detail="no location server answers",
         transport="iphttps",
         link=LINK,
-        esp="libipsec",
+        esp="kernel-libipsec (user space): the kernel has no ESP",
         tunnels=(INFRASTRUCTURE, INTRANET_DOWN),
         names=NAMES,
         user="",
@@ -171,7 +172,7 @@ GATEWAY = GatewaySnapshot(
     state=ComponentState.WARNING,
     iphttps_state="listen",
     url="https://da.example.com:443/IPHTTPS",
-    esp="kernel",
+    esp="kernel: it has ESP",
     sessions=(
         SessionStatus(
             id=1,
@@ -218,4 +219,15 @@ GATEWAY = GatewaySnapshot(
         ),
     ),
     problems=(EXPIRING,),
+    refusals=(
+        RefusedClient(
+            at=NOW - 90000, peer="2001:db8:da:1000::66", reason="no matching peer config"
+        ),
+        RefusedClient(
+            at=NOW - 10,
+            peer="client9.corp.example.com",
+            reason="EAP-MS-CHAPv2 verification failed",
+            problem="ipsec-computer-account-refused",
+        ),
+    ),
 )

@@ -55,6 +55,16 @@ def test_errors_become_exit_codes(
     )
 
 
+def test_every_error_of_a_configuration_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    several = tuple(ConfigError("gateway.toml", key, "is missing") for key in ("a", "b", "c"))
+    with pytest.raises(typer.Exit) as exit_, exit_codes():
+        raise ConfigError("gateway.toml", "", "3 errors", several)
+    assert exit_.value.exit_code == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"throughway: gateway.toml: {key}: is missing" for key in "abc"
+    ]
+
+
 def test_a_daemon_of_another_version_is_not_guessed_at(path: Path) -> None:
     with (
         FakeDaemon(status=lambda _: {"connection": "connected"}).serving(path),

@@ -233,6 +233,18 @@ def test_a_problem_of_before_does_not_end_the_waiting(path: Path) -> None:
         assert login(path, "alice").exit_code == 0
 
 
+def test_a_problem_that_stays_is_this_logons_too(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("throughway.cli.login.PATIENCE", 0.1)
+    with daemon(replace(INFRASTRUCTURE_ONLY, problems=(condition("ipsec-user-refused"),))).serving(
+        path
+    ):
+        result = login(path, "alice", wait="3600")
+    assert result.exit_code == 1
+    assert "[ipsec-user-refused]" in result.stderr
+
+
 def test_a_tunnel_that_does_not_come_up_in_time(path: Path) -> None:
     down = TunnelStatus(name="intranet", state=TunnelState.DOWN, last_error="no answer to IKE")
     waiting = replace(INFRASTRUCTURE_ONLY, user=ALICE, tunnels=(LOGGED_ON.tunnels[0], down))

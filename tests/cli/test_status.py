@@ -56,7 +56,7 @@ Infrastructure tunnel   up since 22:09 (3 min)
   Computer              client1.corp.example.com at 2001:db8:da:1000::c1
   Account               CLIENT1$
   Reaches               2001:db8:c0:1::/64
-  ESP                   in user space (charon's libipsec)
+  ESP                   kernel-libipsec (user space): the kernel has no ESP
   Traffic               121 KiB in, 7.7 KiB out
 Names                   rules in effect, asked at 127.0.0.88
   Rule                  .corp.example.com -> 2001:db8:c0:1::10
@@ -126,7 +126,7 @@ GATEWAY_TEXT = """\
 The gateway works, with warnings
 
 IP-HTTPS                listen at https://da.example.com:443/IPHTTPS
-ESP                     in the kernel
+ESP                     kernel: it has ESP
 
 Components
   iphttps               ok       since 2023-11-12 22:13 (2 d), listening
@@ -143,11 +143,16 @@ Tunnels: 1
   tunnel          state  computer                  address               account   for     in    out
   infrastructure  up     client1.corp.example.com  2001:db8:da:1000::c1  CLIENT1$  60 min  10 B  20 B
 
+Refused lately: 2
+  at                peer                      why
+  2023-11-13 21:13  2001:db8:da:1000::66      no matching peer config
+  22:13             client9.corp.example.com  EAP-MS-CHAPv2 verification failed [ipsec-computer-account-refused]
+
 Problems: 1
 
 warning: The gateway's IP-HTTPS certificate expires soon [iphttps-cert-expiring]
   expires 2023-12-01; since 2023-11-11 22:13 (3 d)
-  Cause:      Its validity ends within 60 days. On that day every client is cut off.
+  Cause:      The end of its validity is near. On that day every client is cut off.
   Resolution: Issue a new certificate for the same name, put it in place and reload the gateway.
   Mend:       throughway pki issue --help
   Mend:       throughway gateway reload

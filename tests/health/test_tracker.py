@@ -267,6 +267,14 @@ def test_the_whole_has_the_rows_it_was_given(clock: Clock) -> None:
     assert tracker.state() is ComponentState.OK
 
 
+def test_a_problem_elsewhere_gets_a_row_and_counts(clock: Clock) -> None:
+    tracker = Tracker(clock, [Component.IPSEC])
+    tracker.ok(Component.IPSEC)
+    tracker.set(BUG)
+    assert [row.component for row in tracker.components()] == [Component.IPSEC, Component.HOST]
+    assert tracker.state() is ComponentState.ERROR
+
+
 @pytest.mark.parametrize(
     ("states", "whole"),
     [

@@ -21,7 +21,7 @@ DC_UNREACHABLE = Problem(
         "infrastructure prefixes of the policy."
     ),
     fix=("dig SRV _ldap._tcp.dc._msdcs.REALM", "ping -c 3 DC"),
-    verify=("throughway client status", "throughway gateway status domain"),
+    verify=("throughway client status",),
     depends_on=NO_INFRASTRUCTURE,
     visible_after=5.0,
 )
@@ -139,7 +139,7 @@ MANAGEMENT_SERVER_UNREACHABLE = Problem(
     cause="The server is down or its address is not within the infrastructure prefixes.",
     resolution="Start the server, or add its address to the prefixes and publish the policy.",
     fix=("throughway policy build --config /etc/throughway/gateway.toml",),
-    verify=("throughway gateway status domain",),
+    verify=("throughway client status",),
     depends_on=NO_INFRASTRUCTURE,
 )
 

@@ -56,7 +56,9 @@ def exit_codes() -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        _fail(error, USAGE)
+        for single in error.errors[:-1]:
+            _say(single)
+        _fail(error.errors[-1] if error.errors else error, USAGE)
     except CommandRefused as error:
         _fail(error, FAILED)
     except ControlError as error:
@@ -65,8 +67,12 @@ def exit_codes() -> Iterator[None]:
         _fail(error, FAILED)
 
 
-def _fail(error: ThroughwayError, code: int) -> NoReturn:
+def _say(error: ThroughwayError) -> None:
     typer.secho(f"throughway: {error}", err=True, fg="red")
+
+
+def _fail(error: ThroughwayError, code: int) -> NoReturn:
+    _say(error)
     if problem := PROBLEMS.get(getattr(error, "problem", "")):
         typer.echo(f"  Cause:      {problem.cause}", err=True)
         typer.echo(f"  Resolution: {problem.resolution}", err=True)

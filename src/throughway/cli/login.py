@@ -35,6 +35,8 @@ POLL_INTERVAL = 0.1
 """Seconds between two looks at a daemon that is connecting."""
 DEFAULT_WAIT = 30.0
 """Seconds for the tunnels; the longest of what they wait for is a black-holed KDC, 15 s."""
+PATIENCE = 6.0
+"""Seconds after which a problem from before this logon counts as one of this logon."""
 HOPELESS = (Connection.ERROR, Connection.ACTION_REQUIRED)
 ABOUT_USERS = (Component.IPSEC, Component.DOMAIN, Component.AUTHORISER)
 """Components whose problems can stop an intranet tunnel while the infrastructure tunnel is up."""
@@ -119,13 +121,14 @@ def _wait_infrastructure(socket: Path, deadline: float) -> ClientSnapshot:
 def _wait_intranet(socket: Path, principal: str, before: ClientSnapshot, deadline: float) -> None:
     """Wait until the user's tunnel is up, or for what the daemon says is in the way."""
     known = {(problem.code, problem.since) for problem in before.problems}
+    patience = time.monotonic() + PATIENCE
     for snapshot in _snapshots(socket, deadline):
         if _is_on(snapshot, principal):
             return
         new = tuple(
             problem
             for problem in snapshot.problems
-            if (problem.code, problem.since) not in known
+            if ((problem.code, problem.since) not in known or time.monotonic() > patience)
             and problem.component in ABOUT_USERS
             and problem.severity is not Severity.INFO
         )

@@ -22,6 +22,7 @@ from throughway.model.status import (
     LinkStatus,
     Location,
     NamesStatus,
+    RefusedClient,
     SessionStatus,
     TunnelState,
     TunnelStatus,
@@ -39,7 +40,6 @@ _GATEWAY_HEADLINES = {
     ComponentState.UNKNOWN: "The gateway runs; not everything has been looked at yet",
     ComponentState.DISABLED: "The gateway is disabled",
 }
-_ESP = {"libipsec": "in user space (charon's libipsec)", "kernel": "in the kernel"}
 
 Paint = Callable[[str, str], str]
 """Gives a text the colour of a state or severity."""
@@ -199,7 +199,7 @@ def _tunnel(title: str, tunnel: TunnelStatus | None, esp: str, view: View) -> It
         yield row("Reaches", ", ".join(tunnel.prefixes), 1)
     if tunnel.state is TunnelState.UP:
         if esp:
-            yield row("ESP", _ESP.get(esp, esp), 1)
+            yield row("ESP", esp, 1)
         yield row("Traffic", _traffic(tunnel.bytes_in, tunnel.bytes_out), 1)
     if tunnel.last_error:
         yield row("Last error", tunnel.last_error, 1)
@@ -242,13 +242,14 @@ def render_gateway(snapshot: GatewaySnapshot, view: View) -> str:
         view.paint(_GATEWAY_HEADLINES[snapshot.state], snapshot.state),
         "",
         row("IP-HTTPS", joined(snapshot.iphttps_state, snapshot.url, by=" at ")),
-        row("ESP", _ESP.get(snapshot.esp, snapshot.esp) or "unknown"),
+        row("ESP", snapshot.esp or "unknown"),
         "",
         "Components",
         *(_component(component, view) for component in snapshot.components),
         "",
         *_sessions(snapshot.sessions, view),
         *_tunnels(snapshot.tunnels, view),
+        *_refusals(snapshot.refusals, view),
         *render_problems(snapshot.problems, view),
     ]
     return "\n".join(lines)
@@ -309,6 +310,18 @@ def _tunnels(tunnels: tuple[TunnelStatus, ...], view: View) -> list[str]:
         for tunnel in tunnels
     ]
     return [f"Tunnels: {len(tunnels)}", *_table(header, rows), ""]
+
+
+def _refusals(refusals: tuple[RefusedClient, ...], view: View) -> list[str]:
+    """Show what the refused themselves are not told; nothing when nobody was."""
+    if not refusals:
+        return []
+    rows = [(view.at(r.at), r.peer, _why(r)) for r in refusals]
+    return [f"Refused lately: {len(refusals)}", *_table(("at", "peer", "why"), rows), ""]
+
+
+def _why(refused: RefusedClient) -> str:
+    return joined(refused.reason, f"[{refused.problem}]" if refused.problem else "", by=" ")
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -382,5 +395,6 @@ def gateway_gist(snapshot: GatewaySnapshot) -> object:
         tuple((component.component, component.state) for component in snapshot.components),
         tuple((session.id, session.addresses) for session in snapshot.sessions),
         tuple((t.name, t.state, t.remote_identity, t.account) for t in snapshot.tunnels),
+        snapshot.refusals,
         tuple((problem.code, problem.detail) for problem in snapshot.problems),
     )

@@ -230,8 +230,10 @@ class Tracker:
         )
 
     def components(self) -> tuple[ComponentStatus, ...]:
-        """Return the rows of all components of this daemon."""
-        return tuple(self.component(component) for component in self._components)
+        """Return this daemon's rows, and one for any other component that has a problem."""
+        others = {held.problem.component for held in self._lasting()} - set(self._components)
+        rows = (*self._components, *sorted(others))
+        return tuple(self.component(component) for component in rows)
 
     def state(self) -> ComponentState:
         """Return the state of the whole."""

@@ -1,0 +1,76 @@
+"""Captures of a host's traffic by tcpdump: complete from the first to the last packet."""
+
+import subprocess
+from pathlib import Path
+from types import TracebackType
+
+from throughway.lab import processes
+from throughway.lab.namespaces import Namespaces
+from throughway.model.errors import LabError
+
+STOP_TIMEOUT = 10.0
+"""Seconds tcpdump has to write its last packets."""
+
+SNAPSHOT_LENGTH = "65535"
+
+
+class Capture:
+    """A capture, running while the ``with`` block runs; read it afterwards.
+
+    ``path`` becomes a pcap file. tcpdump listens when the block is entered, and has written
+    everything when it is left.
+    """
+
+    def __init__(
+        self, namespaces: Namespaces, interface: str, path: Path, filter_: str = ""
+    ) -> None:
+        self._namespaces = namespaces
+        self._command = ["tcpdump", "--immediate-mode", "-U", "-n", "-s", SNAPSHOT_LENGTH]
+        self._command += ["-i", interface, "-w", "-", *filter_.split()]
+        self._process: processes.HostProcess | None = None
+        self.path = path
+
+    def __enter__(self) -> "Capture":
+        with self.path.open("wb") as file:
+            self._process = processes.popen(
+                self._namespaces, self._command, stdout=file, stderr=subprocess.PIPE
+            )
+        assert self._process.stderr
+        said = b""
+        # "listening on" comes when the socket is bound and the filter set.
+        while b"listening on" not in said:
+            line = self._process.stderr.readline()
+            said += line
+            if not line:
+                self._reap()
+                raise LabError(f"tcpdump did not start: {said.decode().strip()}")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._process
+        # tcpdump takes what the kernel has for it before it ends on SIGINT or SIGTERM.
+        self._process.terminate()
+        self._reap()
+
+    def lines(self, filter_: str = "") -> list[str]:
+        """Return a line for every packet that matches, as tcpdump writes it, without time."""
+        command = ["tcpdump", "-n", "-t", "-r", str(self.path), *filter_.split()]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        if answer.returncode:
+            raise LabError(f"tcpdump cannot read the capture: {answer.stderr.strip()}")
+        return answer.stdout.splitlines()
+
+    def count(self, filter_: str = "") -> int:
+        """Return how many packets match."""
+        return sum(1 for line in self.lines(filter_) if not line[:1].isspace())
+
+    def _reap(self) -> None:
+        assert self._process
+        assert self._process.stderr
+        self._process.wait(STOP_TIMEOUT)
+        self._process.stderr.close()

@@ -1,0 +1,207 @@
+"""What the deployment's administrator does: certificates, configuration, policy, joining.
+
+The commands and files are those of the documentation; the lab takes no shortcut that a real
+administrator does not have.
+"""
+
+import socket
+from dataclasses import dataclass
+
+from throughway.lab import processes
+from throughway.lab.domain import USERS, Accounts, account, computer_password
+from throughway.lab.namespaces import Namespaces
+from throughway.lab.processes import File, Service
+from throughway.lab.services import SITE_CERTIFICATE, SITE_KEY, WEB_ROOT
+from throughway.lab.topology import (
+    CRL_NAME,
+    DC_ADDRESSES,
+    DOMAIN,
+    GATEWAY_NAME,
+    INFRASTRUCTURE_ENDPOINT,
+    INFRASTRUCTURE_PREFIX,
+    INTRANET_ENDPOINT,
+    INTRANET_PREFIX,
+    IPHTTPS_PREFIX,
+    NLS_NAME,
+    REALM,
+    Host,
+    Role,
+    fqdn,
+)
+from throughway.lab.trust import Issued, LabAuthority
+from throughway.pki.authority import Profile
+
+CONFIGURATION = "/etc/throughway"
+GATEWAY_CONFIG = f"{CONFIGURATION}/gateway.toml"
+CLIENT_CONFIG = f"{CONFIGURATION}/client.toml"
+USER_PASSWORDS = "/etc/throughway-lab"
+"""What people know by heart; in files of the clients, so that scripts can log on."""
+ROOT_FILE = f"{CONFIGURATION}/root.crt"
+BUNDLE = "/var/lib/throughway/policy.bundle"
+CRL_FILE = str(WEB_ROOT / CRL_NAME / "root.crl")
+
+START_TIMEOUT = 30.0
+STOP_TIMEOUT = 15.0
+"""Seconds; a daemon says goodbye to its peers before it ends."""
+
+SYSTEM_ROOTS = "/etc/ssl/certs"
+TRUST = f"""
+set -e
+cat {ROOT_FILE} >> {SYSTEM_ROOTS}/ca-certificates.crt
+ln -sf {ROOT_FILE} {SYSTEM_ROOTS}/$(openssl x509 -in {ROOT_FILE} -noout -hash).0
+"""
+"""What update-ca-certificates would do in ten times as long."""
+
+GATEWAY_TOML = f"""\
+# The gateway of the lab; every key is explained in docs/operate/configuration.md.
+
+[iphttps]
+url = "https://{GATEWAY_NAME}:443/IPHTTPS"
+listen = ["131.107.0.2:443"]
+certificate = "{CONFIGURATION}/gateway.crt"
+key = "{CONFIGURATION}/gateway.key"
+prefix = "{IPHTTPS_PREFIX}"
+
+[ipsec]
+identity = "{GATEWAY_NAME}"
+certificate = "{CONFIGURATION}/gateway.crt"
+key = "{CONFIGURATION}/gateway.key"
+ca = "{ROOT_FILE}"
+infrastructure_endpoint = "{INFRASTRUCTURE_ENDPOINT}"
+intranet_endpoint = "{INTRANET_ENDPOINT}"
+infrastructure_prefixes = ["{INFRASTRUCTURE_PREFIX}"]
+intranet_prefixes = ["{INTRANET_PREFIX}"]
+
+[users]
+realm = "{REALM}"
+keytab = "{CONFIGURATION}/gateway.keytab"
+service = "host@{GATEWAY_NAME}"
+
+[publish]
+deployment = "{DOMAIN}"
+signing_key = "{CONFIGURATION}/policy.key"
+bundle = "{BUNDLE}"
+nls_urls = ["https://{NLS_NAME}/"]
+trust_anchors = ["{ROOT_FILE}"]
+serve = "[2001:db8:c0:1::1]:8080"
+
+[[publish.nrpt]]
+namespace = ".{DOMAIN}"
+servers = ["{DC_ADDRESSES[0]}"]
+
+[[publish.nrpt]]
+namespace = "{NLS_NAME}"
+"""
+
+COMPUTER_TOML = """\
+
+[[computers]]
+account = "{account}"
+identity = "{identity}"
+nt_hash = "{file}"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """One of our daemons, as the lab starts it."""
+
+    name: str
+    command: tuple[str, ...]
+    control_socket: str
+
+
+GATEWAY = Daemon(
+    "gateway",
+    ("throughway", "gateway", "run", "--config", GATEWAY_CONFIG),
+    "/run/throughway/gateway.sock",
+)
+CLIENT = Daemon("client", ("throughway", "client", "run"), "/run/throughway/client.sock")
+
+
+def issue_for(host: Host, authority: LabAuthority) -> Issued:
+    """Issue the certificate that a host of this role needs."""
+    if host.role is Role.GATEWAY:
+        return authority.issue(Profile.GATEWAY, GATEWAY_NAME)
+    if host.role is Role.CLIENT:
+        return authority.issue(Profile.COMPUTER, fqdn(host.name))
+    return authority.issue(Profile.SERVER, fqdn(host.name))
+
+
+def equip(namespaces: Namespaces, host: Host, authority: LabAuthority) -> None:
+    """Give a host the root to trust, its certificate, and what else its role needs."""
+    files: dict[str, File | str | bytes] = {ROOT_FILE: authority.certificate}
+    if host.role is Role.GATEWAY:
+        files |= _credential(f"{CONFIGURATION}/gateway", issue_for(host, authority))
+    if host.role is Role.CLIENT:
+        files |= _credential(f"{CONFIGURATION}/computer", issue_for(host, authority))
+        password = f"{computer_password(host.name)}\n"
+        files[f"{CONFIGURATION}/account.password"] = File(password, 0o600)
+        for user, secret in USERS.items():
+            files[f"{USER_PASSWORDS}/{user}.password"] = File(f"{secret}\n", 0o600)
+    if any(site.tls for site in host.sites):
+        issued = issue_for(host, authority)
+        files |= {SITE_CERTIFICATE: issued.certificate, SITE_KEY: File(issued.key, 0o600)}
+    if any(site.name == CRL_NAME for site in host.sites):
+        files[CRL_FILE] = authority.build_crl()
+    processes.write_files(namespaces, files)
+    processes.run(namespaces, ["sh", "-c", TRUST], check=True)
+
+
+def receive_accounts(namespaces: Namespaces, accounts: Accounts, clients: tuple[str, ...]) -> None:
+    """Put on the gateway what the domain's administrator hands over, and its configuration."""
+    files: dict[str, File | str | bytes] = {
+        f"{CONFIGURATION}/gateway.keytab": File(accounts.keytab, 0o600),
+        GATEWAY_CONFIG: build_gateway_toml(clients),
+    }
+    for client in clients:
+        nt_hash = accounts.nt_hashes[account(client)]
+        files[_hash_file(client)] = File(f"{nt_hash}\n", 0o600)
+    processes.write_files(namespaces, files)
+
+
+def build_gateway_toml(clients: tuple[str, ...]) -> str:
+    """Return the gateway's configuration."""
+    computers = (
+        COMPUTER_TOML.format(
+            account=account(client), identity=fqdn(client), file=_hash_file(client)
+        )
+        for client in clients
+    )
+    return GATEWAY_TOML + "".join(computers)
+
+
+def build_policy(gateway: Namespaces) -> None:
+    """Make the signing key and the first signed bundle, on the gateway."""
+    key = f"{CONFIGURATION}/policy.key"
+    processes.run(gateway, ["throughway", "policy", "key", key], check=True)
+    command = ["throughway", "policy", "build", "--config", GATEWAY_CONFIG]
+    processes.run(gateway, command, check=True)
+
+
+def join(gateway: Namespaces, client: Namespaces, host: str) -> None:
+    """Carry the bundle from the gateway to a client and let it join, as on a memory stick."""
+    bundle = processes.run(gateway, ["cat", BUNDLE], check=True).stdout
+    carried = f"/root/{host}.bundle"
+    processes.write_files(client, {carried: bundle})
+    command = ["throughway", "client", "join", carried]
+    processes.run(client, command, check=True)
+
+
+def wait_control(service: Service, daemon: Daemon) -> None:
+    """Wait until the daemon's control socket answers, as seen from outside the host."""
+    path = f"/proc/{service.namespaces.pid}/root{daemon.control_socket}"
+
+    def answers() -> bool:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            return probe.connect_ex(path) == 0
+
+    processes.wait_until(answers, START_TIMEOUT, f"the {daemon.name}", service)
+
+
+def _credential(stem: str, issued: Issued) -> dict[str, File | str | bytes]:
+    return {f"{stem}.crt": issued.certificate, f"{stem}.key": File(issued.key, 0o600)}
+
+
+def _hash_file(client: str) -> str:
+    return f"{CONFIGURATION}/accounts/{client}.nthash"

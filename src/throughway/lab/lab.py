@@ -1,0 +1,330 @@
+"""A lab that is up: run things in its hosts, move its clients, start and stop its daemons.
+
+with Lab.up("trial") as lab:
+    lab.start_client("client1")
+    lab.run("client1", ["curl", "http://app1.corp.example.com/"], check=True)
+    lab.move("client1", "corp")
+"""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from subprocess import DEVNULL, CompletedProcess
+from types import TracebackType
+from typing import IO, Self
+
+from throughway.lab import build, deployment, network, processes, state
+from throughway.lab.build import Progress, silent
+from throughway.lab.capture import Capture
+from throughway.lab.namespaces import Namespaces
+from throughway.lab.processes import File, HostProcess, Service
+from throughway.lab.state import DEFAULT_NAME, LabState
+from throughway.lab.topology import CRL_NAME, DIRECTACCESS, SWITCH, Host, Place, Role, Topology
+from throughway.lab.trust import LabAuthority
+from throughway.model.errors import LabError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostStatus:
+    """One host of a lab, as ``throughway lab status`` shows it."""
+
+    name: str
+    purpose: str
+    alive: bool
+    pid: int
+    place: str
+    """Of a mobile host."""
+    cable: bool
+    addresses: tuple[str, ...]
+    services: tuple[str, ...]
+    """Our daemons that run there."""
+
+
+class Lab:
+    """A handle on a lab, there or not; any number of processes may hold one at the same time."""
+
+    def __init__(self, name: str = DEFAULT_NAME, topology: Topology = DIRECTACCESS) -> None:
+        self.name = name
+        self.topology = topology
+        self.directory = state.directory(name)
+        self._state = state.load(name) or LabState(name=name)
+        self._captures = 0
+        self._changing = threading.Lock()
+
+    @classmethod
+    def open(cls, name: str = DEFAULT_NAME) -> "Lab":
+        """Return a lab that is up."""
+        lab = cls(name)
+        if not lab.exists:
+            raise LabError(f"there is no lab {name}; throughway lab up --name {name}")
+        return lab
+
+    @property
+    def exists(self) -> bool:
+        """Whether the lab is up, whole."""
+        self._refresh()
+        hosts = self._state.hosts.values()
+        return self._state.complete and all(host.alive() for host in hosts)
+
+    def up(
+        self,
+        *,
+        gateway: bool = True,
+        join: bool = True,
+        clients: bool = False,
+        replace: bool = False,
+        progress: Progress = silent,
+    ) -> Self:
+        """Build the lab and return when everything in it answers.
+
+        ``gateway``: start the gateway's daemon; ``join``: build the policy and let clients
+        join; ``clients``: start their daemons; ``replace``: take down a lab of that name
+        first. What a killed ``up`` left is always cleaned.
+        """
+        with state.locked(self.name):
+            if self.exists and not replace:
+                raise LabError(f"the lab {self.name} is up; throughway lab down --name {self.name}")
+            build.tear_down(self.name)
+            self._state = LabState(name=self.name)
+            build.build(self._state, self.topology, progress)
+            try:
+                self._deploy(gateway=gateway, join=join, clients=clients, progress=progress)
+            except BaseException:
+                build.tear_down(self.name)
+                raise
+            self._state.complete = True
+            self._save()
+        return self
+
+    def down(self) -> bool:
+        """Take the lab down, also a half-built one; nothing is left. False: there was none."""
+        with state.locked(self.name):
+            return build.tear_down(self.name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.down()
+
+    def namespaces(self, host: str) -> Namespaces:
+        """Return the namespaces of a host, or of the ``switch``."""
+        try:
+            return self._state.hosts[host]
+        except KeyError:
+            known = ", ".join(self._state.hosts)
+            raise LabError(f"there is no host {host} in this lab; there are {known}") from None
+
+    def run(
+        self,
+        host: str,
+        argv: Sequence[str],
+        *,
+        timeout: float | None = 30.0,
+        check: bool = False,
+        stdin: str | bytes | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> CompletedProcess[str]:
+        """Run a program in a host to its end."""
+        return processes.run(
+            self.namespaces(host), argv, timeout=timeout, check=check, stdin=stdin, env=env
+        )
+
+    def popen(
+        self,
+        host: str,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        stdin: int | IO[bytes] | None = DEVNULL,
+        stdout: int | IO[bytes] | None = None,
+        stderr: int | IO[bytes] | None = None,
+    ) -> HostProcess:
+        """Start a program in a host; signals go to the program itself. Wait for it."""
+        return processes.popen(
+            self.namespaces(host), argv, env=env, stdin=stdin, stdout=stdout, stderr=stderr
+        )
+
+    def start(self, host: str, name: str, argv: Sequence[str]) -> Service:
+        """Start a program that outlives us, with its output in /var/log/throughway/NAME.log."""
+        service = processes.start(self.namespaces(host), name, argv)
+        with self._changing:
+            self._refresh()
+            self._state.services[f"{host}/{name}"] = service.pid
+            self._save()
+        return service
+
+    def service(self, host: str, name: str) -> Service | None:
+        """Return the program that was started under this name, when it runs."""
+        self._refresh()
+        pid = self._state.services.get(f"{host}/{name}", 0)
+        service = Service(self.namespaces(host), pid, f"/var/log/throughway/{name}.log", name)
+        return service if pid and service.running() else None
+
+    def write(self, host: str, path: str, content: str | bytes, mode: int = 0o644) -> None:
+        """Put a file on a host."""
+        processes.write_files(self.namespaces(host), {path: File(content, mode)})
+
+    def read(self, host: str, path: str) -> str:
+        """Return a file of a host."""
+        return self.run(host, ["cat", path], check=True).stdout
+
+    def capture(self, host: str, interface: str, filter_: str = "") -> Capture:
+        """Return a capture to be used as a context manager; its file goes with the lab."""
+        self._captures += 1
+        folder = self.directory / "captures"
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{host}-{interface}-{id(self):x}-{self._captures}.pcap"
+        return Capture(self.namespaces(host), interface, path, filter_)
+
+    def move(self, host: str, place: str) -> None:
+        """Carry a client to another place while everything on it runs."""
+        whom, where = self._mobile(host), self._place(place)
+        namespaces = self.namespaces(host)
+        # The cable comes out first: what the host sends from now on reaches nobody.
+        self._batch(SWITCH, network.cable_batch(host, up=False))
+        self._batch(host, network.leave_batch())
+        self._batch(SWITCH, network.plug_batch(host, where))
+        self._batch(host, network.join_batch(whom, where))
+        resolv = network.build_resolv_conf(where.nameservers, where.search)
+        processes.run(namespaces, ["sh", "-c", network.RESOLV_CONF], stdin=resolv, check=True)
+        with self._changing:
+            self._refresh()
+            self._state.places[host] = place
+            self._state.unplugged = [name for name in self._state.unplugged if name != host]
+            self._save()
+
+    def link(self, host: str, *, up: bool) -> None:
+        """Pull a client's cable, or plug it in again where it was."""
+        self._mobile(host)
+        self._refresh()
+        if not self._place(self._state.places[host]).network:
+            raise LabError(f"{host} is offline; throughway lab move {host} home")
+        self._batch(SWITCH, network.cable_batch(host, up=up))
+        with self._changing:
+            others = [name for name in self._state.unplugged if name != host]
+            self._state.unplugged = others if up else [*others, host]
+            self._save()
+
+    def where(self, host: str) -> str:
+        """Return the place of a mobile host."""
+        self._mobile(host)
+        self._refresh()
+        return self._state.places[host]
+
+    def start_gateway(self, host: str = "edge1") -> Service:
+        """Start the gateway's daemon; it serves when this returns."""
+        return self._start_daemon(host, deployment.GATEWAY)
+
+    def start_client(self, host: str = "client1") -> Service:
+        """Start the client's daemon; its status can be asked when this returns."""
+        return self._start_daemon(host, deployment.CLIENT)
+
+    def stop_gateway(self, host: str = "edge1") -> None:
+        """Stop the gateway's daemon and wait until it has ended."""
+        self._stop(host, deployment.GATEWAY)
+
+    def stop_client(self, host: str = "client1") -> None:
+        """Stop the client's daemon and wait until it has ended."""
+        self._stop(host, deployment.CLIENT)
+
+    @property
+    def authority(self) -> LabAuthority:
+        """The lab's certification authority."""
+        return LabAuthority.open(self.directory / "pki")
+
+    def publish_crl(self, *revoked: int) -> None:
+        """Publish a new CRL that lists these serial numbers."""
+        crl = self.authority.build_crl(*revoked)
+        for host in self.topology.hosts:
+            if any(site.name == CRL_NAME for site in host.sites):
+                self.write(host.name, deployment.CRL_FILE, crl)
+
+    def status(self) -> list[HostStatus]:
+        """Return what is known of every host."""
+        self._refresh()
+        return [self._host_status(host) for host in self._state.hosts if host != SWITCH]
+
+    def _host_status(self, name: str) -> HostStatus:
+        host, namespaces = self.topology.host(name), self._state.hosts[name]
+        place = self._state.places.get(name, "")
+        fixed = tuple(a for i in host.interfaces for a in i.addresses)
+        addresses = self._place(place).addresses(host.number) if place else fixed
+        ours = (key.split("/", 1) for key in self._state.services)
+        return HostStatus(
+            name=name,
+            purpose=host.purpose,
+            alive=namespaces.alive(),
+            pid=namespaces.pid,
+            place=place,
+            cable=name not in self._state.unplugged,
+            addresses=addresses,
+            services=tuple(s for h, s in ours if h == name and self.service(h, s)),
+        )
+
+    def _deploy(self, *, gateway: bool, join: bool, clients: bool, progress: Progress) -> None:
+        gateways = self.topology.with_role(Role.GATEWAY)
+        if join or gateway:
+            with build.step(progress, "policy"):
+                deployment.build_policy(self.namespaces(gateways[0].name))
+        with build.concurrently() as tasks:
+            if gateway:
+                for host in gateways:
+                    tasks.call(progress, f"gateway on {host.name}", self.start_gateway, host.name)
+            if join:
+                spaces = self.namespaces(gateways[0].name)
+                for name in self.topology.clients:
+                    whom = self.namespaces(name)
+                    tasks.call(progress, f"{name} joins", deployment.join, spaces, whom, name)
+            tasks.call(progress, "domain controller answers", build.wait_domain, self._state)
+        if clients:
+            for name in self.topology.clients:
+                with build.step(progress, f"{name} starts"):
+                    self.start_client(name)
+
+    def _start_daemon(self, host: str, daemon: deployment.Daemon) -> Service:
+        if self.service(host, daemon.name):
+            raise LabError(f"the {daemon.name} runs already on {host}")
+        service = self.start(host, daemon.name, daemon.command)
+        deployment.wait_control(service, daemon)
+        return service
+
+    def _stop(self, host: str, daemon: deployment.Daemon) -> None:
+        if service := self.service(host, daemon.name):
+            service.stop(deployment.STOP_TIMEOUT)
+
+    def _mobile(self, name: str) -> Host:
+        self.namespaces(name)
+        mobile = [host.name for host in self.topology.hosts if host.mobile]
+        if name not in mobile:
+            raise LabError(f"{name} does not move; {', '.join(mobile)} do")
+        return self.topology.host(name)
+
+    def _place(self, name: str) -> Place:
+        try:
+            return self.topology.place(name)
+        except KeyError:
+            known = ", ".join(place.name for place in self.topology.places)
+            raise LabError(f"there is no place {name}; there are {known}") from None
+
+    def _batch(self, host: str, batch: str) -> None:
+        processes.run_batch(self.namespaces(host), batch)
+
+    def _refresh(self) -> None:
+        """Read what another process may have changed meanwhile."""
+        kept = state.load(self.name)
+        if kept and kept.hosts == self._state.hosts:
+            self._state = kept
+
+    def _save(self) -> None:
+        state.save(self._state)
+
+
+def running() -> Sequence[str]:
+    """Return the names of the labs on this machine."""
+    return state.names()

@@ -1,0 +1,387 @@
+"""The lab's world as data: networks, hosts, and the places between which clients move.
+
+A new network or host is an entry here; nothing else knows addresses. ``DIRECTACCESS`` is
+the world of the documentation: a home, the Internet, the edge and an intranet.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import ip_interface, ip_network
+
+DOMAIN = "corp.example.com"
+REALM = "CORP.EXAMPLE.COM"
+NETBIOS_DOMAIN = "CORP"
+GATEWAY_NAME = "da.example.com"
+CRL_NAME = "crl.example.com"
+NLS_NAME = f"nls.{DOMAIN}"
+INTRANET_PAGE = f"http://app1.{DOMAIN}/"
+INFRASTRUCTURE_ENDPOINT = "2002:836b:2::836b:2"
+INTRANET_ENDPOINT = "2002:836b:3::836b:3"
+IPHTTPS_PREFIX = "2001:db8:da:1000::/64"
+IPHTTPS_PREFIXES = "2001:db8:da:1000::/59"
+"""One /64 for each worker of the gateway."""
+INTRANET_PREFIX = "2001:db8:c0::/48"
+INFRASTRUCTURE_PREFIX = "2001:db8:c0:1::/64"
+DC_ADDRESSES = ("2001:db8:c0:1::10", "10.0.1.10")
+
+SWITCH = "switch"
+"""The namespace that holds the bridges; no host may bear this name."""
+LOOPBACK = "lo"
+MOBILE_INTERFACE = "eth0"
+MAX_INTERFACE_NAME = 15
+"""Characters (IFNAMSIZ - 1)."""
+
+
+class Role(StrEnum):
+    """What a host is besides its addresses; services look hosts up by it."""
+
+    DOMAIN_CONTROLLER = "domain controller"
+    GATEWAY = "gateway"
+    CLIENT = "client"
+    SERVER = "server"
+    ROUTER = "router"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """One Ethernet segment."""
+
+    name: str
+    prefixes: tuple[str, ...]
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interface:
+    """A host's port on a network; a port on ``""`` is the loopback interface."""
+
+    name: str
+    network: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A static route; ``prefix`` may be ``default``."""
+
+    prefix: str
+    via: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """A DNS server for people outside: forwards, and answers for some names itself."""
+
+    listen: str
+    upstream: str = ""
+    """Where other questions go; empty: every other name does not exist."""
+    records: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A web site of one page."""
+
+    name: str
+    listen: str
+    """Address as nginx wants it: IPv6 in brackets."""
+    page: str
+    tls: bool = False
+
+    @property
+    def port(self) -> int:
+        """The port that the site is served on."""
+        return 443 if self.tls else 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """A host of the lab; mobile ones get interface and routes from the place they are in."""
+
+    name: str
+    role: Role
+    purpose: str
+    interfaces: tuple[Interface, ...] = ()
+    routes: tuple[Route, ...] = ()
+    nameservers: tuple[str, ...] = ()
+    search: str = ""
+    forwarding: bool = False
+    masquerade: str = ""
+    """The interface behind whose IPv4 address everybody else hides; empty: no NAT."""
+    names: Names | None = None
+    sites: tuple[Site, ...] = ()
+    number: int = 0
+    """Of a mobile host: the host part of its addresses wherever it is."""
+
+    @property
+    def mobile(self) -> bool:
+        """Whether the host moves between places."""
+        return self.number > 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a mobile host can be, and what DHCP or an administrator gives it there."""
+
+    name: str
+    network: str
+    """Empty: no network at all."""
+    purpose: str
+    prefixes: tuple[str, ...] = ()
+    routes: tuple[Route, ...] = ()
+    nameservers: tuple[str, ...] = ()
+    search: str = ""
+
+    def addresses(self, number: int) -> tuple[str, ...]:
+        """Return the addresses here of the mobile host with this number."""
+        return tuple(_host_address(prefix, number) for prefix in self.prefixes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topology:
+    """A whole world."""
+
+    networks: tuple[Network, ...]
+    hosts: tuple[Host, ...]
+    places: tuple[Place, ...]
+    start: str = "home"
+    """The place where mobile hosts begin."""
+    _hosts: dict[str, Host] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hosts", {host.name: host for host in self.hosts})
+
+    def host(self, name: str) -> Host:
+        """Return the host of this name; :exc:`KeyError` when there is none."""
+        return self._hosts[name]
+
+    def place(self, name: str) -> Place:
+        """Return the place of this name; :exc:`KeyError` when there is none."""
+        return {place.name: place for place in self.places}[name]
+
+    def with_role(self, role: Role) -> tuple[Host, ...]:
+        """Return the hosts of this role."""
+        return tuple(host for host in self.hosts if host.role is role)
+
+    @property
+    def clients(self) -> tuple[str, ...]:
+        """Names of the computers that connect through the gateway."""
+        return tuple(host.name for host in self.with_role(Role.CLIENT))
+
+
+def port_name(host: str, interface: str) -> str:
+    """Return the name that a host's port has in the switch."""
+    return f"{host}.{interface}"
+
+
+def fqdn(host: str) -> str:
+    """Return the name of a host in the intranet's domain."""
+    return f"{host}.{DOMAIN}"
+
+
+def _host_address(prefix: str, number: int) -> str:
+    network = ip_network(prefix)
+    # The decimal number is read as the address is written: .101 and ::101.
+    part = number if network.version == 4 else int(str(number), 16)
+    return f"{network[part]}/{network.prefixlen}"
+
+
+def _interface(name: str, network: str, *addresses: str) -> Interface:
+    for address in addresses:
+        ip_interface(address)
+    return Interface(name=name, network=network, addresses=addresses)
+
+
+def _client(name: str, number: int) -> Host:
+    return Host(name=name, role=Role.CLIENT, purpose="a client computer", number=number)
+
+
+def _corp_routes(segment: int) -> tuple[Route, ...]:
+    return (
+        Route(prefix="default", via=f"2001:db8:c0:{segment}::fe"),
+        Route(prefix="default", via=f"10.0.{segment}.254"),
+    )
+
+
+NETWORKS = (
+    Network(name="internet", prefixes=("131.107.0.0/24",), purpose="the Internet"),
+    Network(
+        name="infra",
+        prefixes=(INFRASTRUCTURE_PREFIX, "10.0.1.0/24"),
+        purpose="intranet: infrastructure servers and the gateway's inside",
+    ),
+    Network(
+        name="apps",
+        prefixes=("2001:db8:c0:2::/64", "10.0.2.0/24"),
+        purpose="intranet: application servers",
+    ),
+    Network(
+        name="corp",
+        prefixes=("2001:db8:c0:3::/64", "10.0.3.0/24"),
+        purpose="intranet: desks, where clients are plugged in",
+    ),
+    Network(name="home", prefixes=("192.168.137.0/24",), purpose="a home behind NAT"),
+)
+
+INET1 = Host(
+    name="inet1",
+    role=Role.SERVER,
+    purpose="the Internet: public DNS, CRL, probe page",
+    interfaces=(_interface("eth0", "internet", "131.107.0.1/24"),),
+    # It forwards nowhere, so that it answers "unreachable" instead of swallowing packets.
+    forwarding=True,
+    nameservers=("131.107.0.1",),
+    names=Names(
+        listen="131.107.0.1",
+        records=(
+            (GATEWAY_NAME, "131.107.0.2"),
+            (CRL_NAME, "131.107.0.1"),
+            ("probe.example.com", "131.107.0.1"),
+            ("www.example.com", "131.107.0.1"),
+        ),
+    ),
+    sites=(
+        Site(name=CRL_NAME, listen="131.107.0.1", page="certificate revocation lists"),
+        Site(name="probe.example.com", listen="131.107.0.1", page="throughway probe"),
+        Site(name="www.example.com", listen="131.107.0.1", page="a public page"),
+    ),
+)
+
+HOMENAT = Host(
+    name="homenat",
+    role=Role.ROUTER,
+    purpose="the router of the home: NAT and DNS forwarder",
+    interfaces=(
+        _interface("wan", "internet", "131.107.0.100/24"),
+        _interface("lan", "home", "192.168.137.1/24"),
+    ),
+    routes=(Route(prefix="default", via="131.107.0.1"),),
+    nameservers=("131.107.0.1",),
+    forwarding=True,
+    masquerade="wan",
+    names=Names(listen="192.168.137.1", upstream="131.107.0.1"),
+)
+
+EDGE1 = Host(
+    name="edge1",
+    role=Role.GATEWAY,
+    purpose="the gateway, da.example.com",
+    interfaces=(
+        _interface("outside", "internet", "131.107.0.2/24", "131.107.0.3/24"),
+        _interface("inside", "infra", "2001:db8:c0:1::1/64", "10.0.1.1/24"),
+        _interface(LOOPBACK, "", f"{INFRASTRUCTURE_ENDPOINT}/128", f"{INTRANET_ENDPOINT}/128"),
+    ),
+    routes=(
+        Route(prefix="default", via="131.107.0.1"),
+        Route(prefix="10.0.0.0/16", via="10.0.1.254"),
+        Route(prefix=INTRANET_PREFIX, via="2001:db8:c0:1::fe"),
+    ),
+    nameservers=DC_ADDRESSES,
+    search=DOMAIN,
+    forwarding=True,
+)
+
+CORE1 = Host(
+    name="core1",
+    role=Role.ROUTER,
+    purpose="the intranet's router, and its way to the IPv4 Internet",
+    interfaces=(
+        _interface("outside", "internet", "131.107.0.10/24"),
+        _interface("infra", "infra", "2001:db8:c0:1::fe/64", "10.0.1.254/24"),
+        _interface("apps", "apps", "2001:db8:c0:2::fe/64", "10.0.2.254/24"),
+        _interface("corp", "corp", "2001:db8:c0:3::fe/64", "10.0.3.254/24"),
+    ),
+    routes=(
+        Route(prefix="default", via="131.107.0.1"),
+        Route(prefix=IPHTTPS_PREFIXES, via="2001:db8:c0:1::1"),
+    ),
+    nameservers=DC_ADDRESSES,
+    search=DOMAIN,
+    forwarding=True,
+    masquerade="outside",
+)
+
+DC1 = Host(
+    name="dc1",
+    role=Role.DOMAIN_CONTROLLER,
+    purpose="Samba AD domain controller: DNS, Kerberos, LDAP, a file share",
+    interfaces=(
+        _interface(
+            "eth0", "infra", *(f"{a}/{n}" for a, n in zip(DC_ADDRESSES, (64, 24), strict=True))
+        ),
+    ),
+    routes=_corp_routes(1),
+    nameservers=DC_ADDRESSES,
+    search=DOMAIN,
+)
+
+
+def _server(name: str, purpose: str, address: str, site: Site) -> Host:
+    v6 = ":" in address
+    return Host(
+        name=name,
+        role=Role.SERVER,
+        purpose=purpose,
+        interfaces=(_interface("eth0", "apps", address),),
+        routes=tuple(route for route in _corp_routes(2) if (":" in route.via) == v6),
+        nameservers=DC_ADDRESSES[:1] if v6 else DC_ADDRESSES[1:],
+        search=DOMAIN,
+        sites=(site,),
+    )
+
+
+APP1 = _server(
+    "app1",
+    "intranet web server",
+    "2001:db8:c0:2::80/64",
+    Site(name=fqdn("app1"), listen="[2001:db8:c0:2::80]", page="Welcome to the intranet: app1"),
+)
+APP4 = _server(
+    "app4",
+    "intranet web server without IPv6",
+    "10.0.2.84/24",
+    Site(name=fqdn("app4"), listen="10.0.2.84", page="Welcome to the intranet: app4 (IPv4 only)"),
+)
+NLS = _server(
+    "nls",
+    "Network Location Server",
+    "2001:db8:c0:2::81/64",
+    Site(name=NLS_NAME, listen="[2001:db8:c0:2::81]", page="inside", tls=True),
+)
+
+HOME = Place(
+    name="home",
+    network="home",
+    purpose="at home, behind NAT",
+    prefixes=("192.168.137.0/24",),
+    routes=(Route(prefix="default", via="192.168.137.1"),),
+    nameservers=("192.168.137.1",),
+    search="home.arpa",
+)
+CORP = Place(
+    name="corp",
+    network="corp",
+    purpose="plugged into the intranet",
+    prefixes=("2001:db8:c0:3::/64", "10.0.3.0/24"),
+    routes=_corp_routes(3),
+    nameservers=DC_ADDRESSES,
+    search=DOMAIN,
+)
+OFFLINE = Place(name="offline", network="", purpose="no network at all")
+
+DIRECTACCESS = Topology(
+    networks=NETWORKS,
+    hosts=(
+        INET1,
+        HOMENAT,
+        EDGE1,
+        CORE1,
+        DC1,
+        APP1,
+        APP4,
+        NLS,
+        _client("client1", 101),
+        _client("client2", 102),
+    ),
+    places=(HOME, CORP, OFFLINE),
+)

@@ -16,13 +16,25 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ParamSpec, Self, TypeVar
 
-from throughway.model.config import ClientConfig, Computer, IPsecServerConfig
+import pytest
+
+from throughway.client.ipsec import ClientIPsec
+from throughway.gateway.ipsec import GatewayIPsec
+from throughway.model.config import (
+    ClientConfig,
+    Computer,
+    IPsecServerConfig,
+    Revocation,
+    UsersConfig,
+)
+from throughway.model.errors import IPsecError
 from throughway.model.policy import Policy, TunnelPolicy
+from throughway.model.status import TunnelState, TunnelStatus
 from throughway.pki.authority import Credential, Profile, create_root, issue
 from throughway.pki.pem import build_certificate_pem, build_key_pem
 
@@ -53,6 +65,8 @@ class Host:
         self._thread = threading.Thread(target=self._live, daemon=True)
         self._thread.start()
         self.ip("link set lo up")
+        for which in ("all", "default"):
+            self.command("sysctl", "-qw", f"net.ipv6.conf.{which}.accept_dad=0")
 
     @property
     def namespace(self) -> str:
@@ -220,7 +234,8 @@ class Deployment:
 
     @classmethod
     def create(cls, directory: Path) -> "Deployment":
-        deployment = cls(directory, create_root("Test Root", datetime.now(UTC)))
+        root = create_root("Test Root", datetime.now(UTC) - timedelta(days=365))
+        deployment = cls(directory, root)
         deployment.write("ca.pem", build_certificate_pem(deployment.root.certificate))
         deployment.credential("gateway", Profile.GATEWAY, GATEWAY_IDENTITY)
         for number in (1, 2):
@@ -398,3 +413,83 @@ def shared_domain() -> DomainController:
     atexit.register(directory.cleanup)
     atexit.register(domain.close)
     return domain
+
+
+class Site:
+    """A gateway and one client at a time in the shared world, with all that they told."""
+
+    def __init__(
+        self,
+        directory: Path,
+        users: UsersConfig | None = None,
+        revocation: Revocation = Revocation.RELAXED,
+    ) -> None:
+        self.world = shared_world()
+        self.deployment = Deployment.create(directory)
+        self.failures: list[tuple[str, str, str]] = []
+        self.client_failures: list[tuple[str, str, str]] = []
+        self.daemon: list[str] = []
+        self.gateway = GatewayIPsec(
+            replace(self.deployment.server(), revocation=revocation),
+            self.deployment.computers(1, 2),
+            users,
+            directory=directory / "run-gateway",
+            on_failure=lambda *failure: self.failures.append(failure),
+        )
+        self.client: ClientIPsec | None = None
+        self.world.gateway.run(self.gateway.start())
+
+    def start_client(self, config: ClientConfig | None = None) -> ClientIPsec:
+        """Start a client's charon; no tunnel yet."""
+        self.stop_client()
+        self.client = ClientIPsec(
+            config or self.deployment.client(),
+            self.deployment.policy(),
+            on_failure=lambda *failure: self.client_failures.append(failure),
+            on_daemon=self.daemon.append,
+        )
+        self.world.client.run(self.client.start())
+        return self.client
+
+    def stop_client(self) -> None:
+        if self.client is not None:
+            self.world.client.run(self.client.stop())
+            self.client = None
+
+    def up(self, address: str = CLIENT, *, renew: bool = False) -> None:
+        assert self.client is not None
+        self.world.client.run(self.client.up_infrastructure(address, renew=renew))
+
+    def refusal(self, config: ClientConfig | None = None) -> tuple[str, str]:
+        """Let a client try that must be refused; return the problems both ends name."""
+        self.failures.clear()
+        self.start_client(config)
+        with pytest.raises(IPsecError) as caught:
+            self.up()
+        self.world.gateway.run(until(lambda: bool(self.failures)))
+        self.stop_client()
+        return self.failures[0][1], caught.value.problem
+
+    def at_gateway(self, name: str) -> list[TunnelStatus]:
+        """Return the tunnels of a name which are up as the gateway sees them now."""
+        self.world.gateway.run(self.gateway.refresh())
+        return [t for t in self.gateway.tunnels() if t.name == name and t.state is TunnelState.UP]
+
+    def at_client(self, name: str) -> TunnelStatus:
+        """Return a tunnel as the client sees it now."""
+        assert self.client is not None
+        self.world.client.run(self.client.refresh())
+        return next(t for t in self.client.tunnels() if t.name == name)
+
+    def wait_client(self, name: str, state: TunnelState, seconds: float = 15.0) -> None:
+        client = self.client
+        assert client is not None
+
+        def reached() -> bool:
+            return next(t for t in client.tunnels() if t.name == name).state is state
+
+        self.world.client.run(until(reached, seconds))
+
+    def close(self) -> None:
+        self.stop_client()
+        self.world.gateway.run(self.gateway.stop())

@@ -265,8 +265,7 @@ class ClientIPsec:
             self._principal, self._token = "", None
         if self._charon is not None and self._charon.running:
             await self._charon.terminate(ike=name)
-            with contextlib.suppress(IPsecError):  # it may never have been loaded
-                await self._charon.unload_connection(name)
+            await self._charon.unload_connection(name)
         await self.refresh()
         self._on_change()
 
@@ -353,7 +352,8 @@ class ClientIPsec:
     def _status(self, name: str) -> TunnelStatus:
         tunnel = self._tunnels[name]
         policy: TunnelPolicy = getattr(self._policy, name)
-        sa = next((sa for sa in self._sas if sa.name == name and sa.up), None)
+        sas = self._sas if self.running else ()
+        sa = next((sa for sa in sas if sa.name == name and sa.up), None)
         if sa is None:
             state = TunnelState.CONNECTING if tunnel.trying else TunnelState.DOWN
             return TunnelStatus(

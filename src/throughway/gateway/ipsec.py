@@ -11,16 +11,15 @@ import asyncio
 import ipaddress
 import re
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from throughway.gateway.refusals import Refusals
 from throughway.model.config import Computer, ESPMode, IPsecServerConfig, UsersConfig
 from throughway.model.errors import ConfigError, IPsecError
 from throughway.model.status import TunnelState, TunnelStatus
 from throughway.net import esp
-from throughway.net.causes import UNSPECIFIED, explain, meaning
 from throughway.net.charon import (
     ESP_PROPOSALS,
     GATEWAY_PLUGINS,
@@ -32,25 +31,19 @@ from throughway.net.charon import (
     split_pem,
 )
 from throughway.net.kerberos import token_acceptor
-from throughway.net.radius import Refusal, UserAuthoriser
+from throughway.net.radius import UserAuthoriser
 from throughway.net.sas import IKESA, ChildChanged, Event, IKEChanged, LineLogged
 from throughway.net.vici import Section
 
 INFRASTRUCTURE, INTRANET = "infrastructure", "intranet"
-MISMATCH = "ipsec-account-certificate-mismatch"
 
 _THREADS = 32
 """Of charon: a wrong password holds one for two seconds, an unreachable CRL for three."""
 _DPD_DELAY = "20s"
 """Silence after which a client is asked whether it lives; it is given up 6.6 s later."""
-_MAX_SUSPECTS = 1000
-"""IKE_SAs whose log lines are remembered until it is known how they ended."""
-_MAX_LINES = 20
 _SETTLE = 0.25
 """Seconds from the end of an IKE_SA until the last line about it has come: charon sends its
 log by another thread than its events."""
-_ACCOUNT = re.compile(r"EAP-MS-CHAPv2 username: '(.*)'")
-_RADIUS_REFUSED = re.compile(r"RADIUS authentication of '(.*)' failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +83,7 @@ class GatewayIPsec:
         self._on_change = on_change
         self._on_daemon = on_daemon
         self._connections = _named(computers)
-        self._suspects: OrderedDict[int, list[str]] = OrderedDict()
-        self._refusals: OrderedDict[int, Refusal] = OrderedDict()
+        self._refusals = Refusals(self._computer)
         self._sas: tuple[IKESA, ...] = ()
         self._crls: tuple[bytes, ...] = ()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -108,7 +100,7 @@ class GatewayIPsec:
                     replay_cache=directory / "replay.rcache",
                 ),
                 allowed=allowed,
-                on_refused=self._user_refused,
+                on_refused=self._refusals.user,
             )
 
     @property
@@ -194,6 +186,8 @@ class GatewayIPsec:
 
     def tunnels(self) -> tuple[TunnelStatus, ...]:
         """Return the tunnels as of the last event or :meth:`refresh`."""
+        if not self.running:
+            return ()
         now = time.time()
         return tuple(self._status(sa, now) for sa in self._sas if "-" in sa.name)
 
@@ -224,7 +218,6 @@ class GatewayIPsec:
 
     def _died(self, reason: str) -> None:
         self._sas = ()
-        self._suspects.clear()
         self._refusals.clear()
         self._on_daemon(reason)
         self._on_change()
@@ -232,71 +225,34 @@ class GatewayIPsec:
     def _event(self, event: Event) -> None:
         match event:
             case LineLogged():
-                self._line(event)
+                if self._refusals.line(event):
+                    self._ended(event.unique_id)
             case IKEChanged(up=True, sa=sa):
-                self._suspects.pop(sa.unique_id, None)
+                self._refusals.came_up(sa.unique_id)
                 self._spawn_refresh()
             case IKEChanged(up=False, sa=sa):
                 self._spawn_refresh()
                 loop = asyncio.get_running_loop()
-                loop.call_later(_SETTLE, self._ended, sa)
+                loop.call_later(_SETTLE, self._ended, sa.unique_id)
             case ChildChanged():
                 self._spawn_refresh()
 
-    def _line(self, line: LineLogged) -> None:
-        """Remember what may explain how an IKE_SA will end."""
-        if not line.unique_id:
-            return
-        text = line.text
-        if match := _ACCOUNT.search(text):
-            text = self._mismatch(line.name, match[1])
-        if not text or not (meaning(text) or text.startswith(MISMATCH)):
-            return
-        lines = self._suspects.setdefault(line.unique_id, [])
-        if len(lines) < _MAX_LINES:
-            lines.append(text)
-        while len(self._suspects) > _MAX_SUSPECTS:
-            self._suspects.popitem(last=False)
+    def _ended(self, unique_id: int) -> None:
+        if refused := self._refusals.ended(unique_id):
+            self._on_failure(refused.reason, refused.problem, refused.peer)
 
-    def _mismatch(self, connection: str, account: str) -> str:
-        """Say what is wrong with the account that a computer claims, "" when nothing is."""
-        tunnel, _, name = connection.partition("-")
-        computer = self._connections.get(name)
-        if tunnel != INFRASTRUCTURE or computer is None:
-            return ""
-        if account.upper() == computer.account.upper():
-            return ""
-        return f"{MISMATCH}: the certificate of {computer.identity} came with {account}"
-
-    def _ended(self, sa: IKESA) -> None:
-        """Tell of an IKE_SA that ended without having been up, if its log says why."""
-        lines = self._suspects.pop(sa.unique_id, None)
-        if not lines:
-            return
-        peer = f"{self._identity(sa)} ({sa.remote_address})"
-        problem, reason = _cause(lines)
-        if match := _RADIUS_REFUSED.search(reason):
-            refusal = self._refusals.pop(sa.unique_id, None)
-            if refusal is not None:
-                reason, problem = f"{match[1]}: {refusal.reason}", refusal.problem
-        self._on_failure(reason, problem, peer)
-
-    def _user_refused(self, refusal: Refusal) -> None:
-        """Keep the authoriser's reason until charon tells that the IKE_SA has failed of it."""
-        self._refusals[refusal.unique_id] = refusal
-        while len(self._refusals) > _MAX_SUSPECTS:
-            self._refusals.popitem(last=False)
+    def _computer(self, connection: str) -> Computer | None:
+        return self._connections.get(connection.partition("-")[2])
 
     def _identity(self, sa: IKESA) -> str:
         """Return what round 1 has proven; charon tells the last round's only."""
-        computer = self._connections.get(sa.name.partition("-")[2])
+        computer = self._computer(sa.name)
         return computer.identity if computer else sa.remote_identity
 
     def _account(self, sa: IKESA) -> str:
         """Return what round 2 has proven."""
-        tunnel, _, name = sa.name.partition("-")
-        computer = self._connections.get(name)
-        if tunnel == INTRANET or computer is None or not sa.up:
+        computer = self._computer(sa.name)
+        if sa.name.startswith(INTRANET) or computer is None or not sa.up:
             return sa.remote_eap_identity
         return computer.account
 
@@ -428,12 +384,3 @@ def _content(file: Path, key: str) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise ConfigError(str(file), key, f"cannot be read: {error.strerror}") from error
-
-
-def _cause(lines: list[str]) -> tuple[str, str]:
-    """Return problem and reason."""
-    for line in lines:
-        if line.startswith(MISMATCH):
-            return MISMATCH, line.removeprefix(f"{MISMATCH}: ")
-    cause = explain(lines)
-    return (UNSPECIFIED, lines[-1]) if cause is None else (cause.problem, cause.reason)

@@ -44,6 +44,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("ipsec-computer-account-refused", r"no matching peer config found"),
     ("ipsec-smart-card-required", r"non-matching authentication done"),
     ("ipsec-policy-mismatch", r"insufficient authentication rounds"),
+    ("ipsec-policy-mismatch", r"peer requested EAP, config unacceptable"),
     ("ipsec-policy-mismatch", r"NO_PROPOSAL_CHOSEN|no acceptable .* found|TS_UNACCEPT|INVALID_KE"),
     ("ipsec-policy-mismatch", r"no local address found in traffic selector"),
     ("ipsec-policy-mismatch", r"no IKE config found for"),

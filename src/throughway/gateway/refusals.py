@@ -1,0 +1,127 @@
+"""Who was refused, and why: put together from charon's log, one IKE_SA at a time.
+
+charon tells of an authentication that failed by the end of an IKE_SA which was never up, if by
+anything: an initiator who gives up first leaves nothing but lines in the log. So the lines are
+followed from the first (``is initiating``) to the last.
+"""
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from throughway.model.config import Computer
+from throughway.net.causes import UNSPECIFIED, explain, meaning
+from throughway.net.radius import Refusal
+from throughway.net.sas import LineLogged
+
+T = TypeVar("T")
+
+MISMATCH = "ipsec-account-certificate-mismatch"
+
+MAX_SUSPECTS = 1000
+"""IKE_SAs under way whose lines are remembered; a flood pushes the oldest out."""
+MAX_LINES = 20
+
+_INITIATING = re.compile(r"^(\S+) is initiating an IKE_SA$")
+_LOOKING = re.compile(r"^looking for peer configs matching .*\.\.\..*\[(.*)\]$")
+_ACCOUNT = re.compile(r"^EAP-MS-CHAPv2 username: '(.*)'$")
+_RADIUS_REFUSED = re.compile(r"RADIUS authentication of '(.*)' failed")
+_GIVEN_UP = re.compile(r"^parsed INFORMATIONAL request \d+ \[.*N\(AUTH_FAILED\)")
+_TIMED_OUT = "deleting half open IKE_SA"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One client that did not come in."""
+
+    reason: str
+    problem: str
+    peer: str
+    """Whom its certificate names, as far as it was seen, and its address."""
+
+
+@dataclass(slots=True)
+class _Suspect:
+    address: str
+    identity: str = ""
+    lines: list[str] = field(default_factory=list)
+
+
+class Refusals:
+    """Follows IKE_SAs from their first line until :meth:`came_up` or :meth:`ended`.
+
+    ``computer_of`` returns the computer that a connection of charon's is for.
+    """
+
+    def __init__(self, computer_of: Callable[[str], Computer | None]) -> None:
+        self._computer_of = computer_of
+        self._suspects: OrderedDict[int, _Suspect] = OrderedDict()
+        self._users: OrderedDict[int, Refusal] = OrderedDict()
+
+    def line(self, line: LineLogged) -> bool:
+        """Take a line of the log; True when it says that its IKE_SA ends without an event."""
+        if match := _INITIATING.search(line.text):
+            _remember(self._suspects, line.unique_id, _Suspect(match[1]))
+        suspect = self._suspects.get(line.unique_id)
+        if suspect is None:
+            return False
+        if match := _LOOKING.search(line.text):
+            suspect.identity = match[1]
+        text = line.text
+        if match := _ACCOUNT.search(line.text):
+            text = self._mismatch(line.name, match[1])
+        given_up = bool(_GIVEN_UP.search(line.text))
+        if given_up and not suspect.lines:
+            suspect.lines.append("the client refused the gateway")
+        if len(suspect.lines) < MAX_LINES and (meaning(text) or text.startswith(MISMATCH)):
+            suspect.lines.append(text)
+        return given_up or line.text.startswith(_TIMED_OUT)
+
+    def user(self, refusal: Refusal) -> None:
+        """Take the authoriser's reason; charon's own words will only be that it refused."""
+        _remember(self._users, refusal.unique_id, refusal)
+
+    def came_up(self, unique_id: int) -> None:
+        """Forget an IKE_SA: all is well with it."""
+        self._suspects.pop(unique_id, None)
+        self._users.pop(unique_id, None)
+
+    def ended(self, unique_id: int) -> Refused | None:
+        """Return why an IKE_SA ended without having been up; None when nothing says so."""
+        suspect = self._suspects.pop(unique_id, None)
+        user = self._users.pop(unique_id, None)
+        if suspect is None or not suspect.lines:
+            return None
+        problem, reason = _cause(suspect.lines)
+        if user is not None and (match := _RADIUS_REFUSED.search(reason)):
+            problem, reason = user.problem, f"{match[1]}: {user.reason}"
+        return Refused(reason, problem, f"{suspect.identity or 'unknown'} ({suspect.address})")
+
+    def clear(self) -> None:
+        """Forget everything: charon's numbers begin anew."""
+        self._suspects.clear()
+        self._users.clear()
+
+    def _mismatch(self, connection: str, account: str) -> str:
+        """Say what is wrong with the account that a computer names, "" when nothing is."""
+        computer = self._computer_of(connection)
+        if computer is None or account.upper() == computer.account.upper():
+            return ""
+        return f"{MISMATCH}: the certificate of {computer.identity} came with {account}"
+
+
+def _remember(table: OrderedDict[int, T], key: int, value: T) -> None:
+    table[key] = value
+    while len(table) > MAX_SUSPECTS:
+        table.popitem(last=False)
+
+
+def _cause(lines: list[str]) -> tuple[str, str]:
+    """Return problem and reason."""
+    for line in lines:
+        if line.startswith(MISMATCH):
+            return MISMATCH, line.removeprefix(f"{MISMATCH}: ")
+    cause = explain(lines)
+    return (UNSPECIFIED, lines[-1]) if cause is None else (cause.problem, cause.reason)

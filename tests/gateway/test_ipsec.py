@@ -1,0 +1,401 @@
+"""The gateway's end: its connections, and with a real charon on both sides who comes in."""
+
+import ipaddress
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.ipsec_world import (
+    APPLICATION,
+    CLIENT,
+    ENDPOINTS,
+    GATEWAY_IDENTITY,
+    INFRASTRUCTURE_PREFIX,
+    PASSWORDS,
+    REALM,
+    SERVER,
+    SERVICE,
+    Deployment,
+    Site,
+    shared_domain,
+    shared_world,
+    until,
+)
+from throughway.client import ipsec as client_ipsec
+from throughway.gateway.ipsec import (
+    GatewayIPsec,
+    check_selectors,
+    read_nt_hash,
+)
+from throughway.model.config import Revocation, UsersConfig
+from throughway.model.errors import ConfigError, IPsecError
+from throughway.model.status import TunnelState
+from throughway.net.kerberos import get_ticket, make_token_apart
+from throughway.net.vici import Section
+from throughway.pki.authority import Profile, Revoked, build_crl, create_root
+from throughway.pki.pem import build_crl_pem
+
+MISMATCH = "ipsec-account-certificate-mismatch"
+ALICE = f"alice@{REALM}"
+
+
+@pytest.mark.parametrize("text", ["", "0123", "x" * 32, "0" * 33, "0" * 64])
+def test_what_is_no_nt_hash_is_a_configuration_error(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "hash"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match="32 hexadecimal"):
+        read_nt_hash(file)
+
+
+def test_an_nt_hash(tmp_path: Path) -> None:
+    file = tmp_path / "hash"
+    file.write_text("00112233445566778899AABBCCDDEEFF\n")
+    assert read_nt_hash(file).hex() == "00112233445566778899aabbccddeeff"
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_nt_hash(tmp_path / "none")
+
+
+def test_user_space_esp_needs_an_address_in_every_prefix(tmp_path: Path) -> None:
+    config = Deployment.create(tmp_path).server()
+    inside = ipaddress.IPv6Address("2001:db8:c0:1::1")
+    check_selectors(config, [inside])
+    elsewhere = replace(config, intranet_prefixes=("2001:db8:c0::/48", "2001:db8:ffff::/48"))
+    with pytest.raises(ConfigError, match="no address inside 2001:db8:ffff::/48") as caught:
+        check_selectors(elsewhere, [inside])
+    assert caught.value.key == "ipsec.intranet_prefixes"
+
+
+def test_a_computer_that_is_there_twice_is_a_configuration_error(tmp_path: Path) -> None:
+    deployment = Deployment.create(tmp_path)
+    one, two = deployment.computers(1, 2)
+    for twice in (replace(two, account="client1$"), replace(two, identity=one.identity)):
+        with pytest.raises(ConfigError, match="twice"):
+            GatewayIPsec(deployment.server(), (one, twice), None, directory=tmp_path)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    site = Site(tmp_path)
+    yield site
+    site.close()
+
+
+@pytest.mark.lab
+def test_a_computer_comes_in_before_anybody_logs_on(site: Site) -> None:
+    world = site.world
+    site.start_client()
+    assert world.reach(SERVER, 0.3) == ""
+    site.up()
+    assert world.reach(SERVER) == CLIENT
+    # The infrastructure tunnel leads to the infrastructure servers only.
+    assert world.reach(APPLICATION, 0.3) == ""
+    [tunnel] = site.at_gateway("infrastructure")
+    assert (tunnel.remote_identity, tunnel.account) == ("client1.corp.example.com", "CLIENT1$")
+    assert (tunnel.local_identity, tunnel.remote_address) == (GATEWAY_IDENTITY, CLIENT)
+    assert tunnel.prefixes == (INFRASTRUCTURE_PREFIX,)
+    assert tunnel.bytes_in > 0
+    assert tunnel.bytes_out > 0
+    assert site.failures == []
+    site.stop_client()
+    world.gateway.run(until(lambda: site.gateway.tunnels() == ()))
+
+
+@pytest.mark.lab
+def test_nothing_is_left_when_it_stops(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    gateway = shared_world().gateway
+    assert ENDPOINTS[1] in gateway.command("ip", "-6", "rule")
+    site.close()
+    assert ENDPOINTS[1] not in gateway.command("ip", "-6", "rule")
+    assert "maxseg" not in gateway.command("nft", "list", "ruleset")
+    assert "ipsec0" not in gateway.command("ip", "link")
+    assert not list((tmp_path / "run-gateway").glob("*.pid"))
+
+
+@pytest.mark.lab
+def test_a_wrong_account_password_is_refused(site: Site) -> None:
+    refused = "ipsec-computer-account-refused"
+    assert site.refusal(site.deployment.client(password="client2")) == (refused, refused)
+    reason, _, peer = site.failures[0]
+    assert "EAP-MS-CHAPv2 verification failed" in reason
+    assert peer == f"client1.corp.example.com ({CLIENT})"
+
+
+@pytest.mark.lab
+def test_a_stolen_certificate_does_not_carry_another_account(site: Site) -> None:
+    """The thief knows CLIENT2$'s password, and has client1's certificate."""
+    config = site.deployment.client(account="CLIENT2$", password="client2")
+    problem, _ = site.refusal(config)
+    assert problem == MISMATCH
+    assert site.failures[0][0].endswith("client1.corp.example.com came with CLIENT2$")
+    assert site.at_gateway("infrastructure") == []
+
+
+IMPOSTOR = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+/* Every MSCHAPv2 peer says that it is CLIENT2$, whatever it was configured to be. */
+void *eap_mschapv2_create_peer(void *server, void *peer)
+{
+    void *plugin = dlopen("/usr/lib/ipsec/plugins/libstrongswan-eap-mschapv2.so", RTLD_NOW);
+    void *(*real)(void *, void *) = dlsym(plugin, "eap_mschapv2_create_peer");
+    void *(*identity)(const char *) = dlsym(RTLD_DEFAULT, "identification_create_from_string");
+    return real(server, identity("CLIENT2$"));
+}
+"""
+
+
+@pytest.mark.lab
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="the modified peer must be compiled")
+def test_a_modified_peer_cannot_say_one_account_and_prove_another(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """IDi of round 2 is CLIENT1$, as it must be, but MSCHAPv2 proves CLIENT2$."""
+    source, library = tmp_path / "impostor.c", tmp_path / "impostor.so"
+    source.write_text(IMPOSTOR)
+    subprocess.run(("gcc", "-shared", "-fPIC", "-o", library, source), check=True)
+    program = tmp_path / "charon"
+    program.write_text(f"#!/bin/sh\nexec env LD_PRELOAD={library} charon-systemd\n")
+    program.chmod(0o755)
+    honest = client_ipsec.connection_of
+
+    def impostor(*arguments: object, **keywords: object) -> Section:
+        connection = honest(*arguments, **keywords)  # type: ignore[arg-type]
+        connection["local-2"]["id"] = "CLIENT1$"
+        return connection
+
+    monkeypatch.setattr("throughway.net.charon.PROGRAM", str(program))
+    # The modified peer works: with its own certificate it comes in.
+    site.start_client(
+        site.deployment.client(certificate="client2", account="CLIENT2$", password="client2")
+    )
+    site.up()
+    assert [t.account for t in site.at_gateway("infrastructure")] == ["CLIENT2$"]
+    monkeypatch.setattr(client_ipsec, "connection_of", impostor)
+    problem, _ = site.refusal(site.deployment.client(account="CLIENT2$", password="client2"))
+    assert problem == MISMATCH
+    assert site.at_gateway("infrastructure") == []
+
+
+@pytest.mark.lab
+def test_the_account_alone_is_not_enough(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = client_ipsec.connection_of
+
+    def one_round(*arguments: object, **keywords: object) -> Section:
+        connection = honest(*arguments, **keywords)  # type: ignore[arg-type]
+        del connection["local-1"]
+        connection["local-2"]["id"] = "client1.corp.example.com"
+        return connection
+
+    monkeypatch.setattr(client_ipsec, "connection_of", one_round)
+    problem, _ = site.refusal()
+    assert problem == "ipsec-policy-mismatch"
+    assert site.at_gateway("infrastructure") == []
+
+
+@pytest.mark.lab
+def test_the_certificate_alone_is_not_enough(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = client_ipsec.connection_of
+
+    def one_round(*arguments: object, **keywords: object) -> Section:
+        connection = honest(*arguments, **keywords)  # type: ignore[arg-type]
+        del connection["local-2"]
+        return connection
+
+    monkeypatch.setattr(client_ipsec, "connection_of", one_round)
+    problem, _ = site.refusal()
+    assert problem == "ipsec-policy-mismatch"
+
+
+@pytest.mark.lab
+def test_certificates_that_prove_nothing(site: Site) -> None:
+    deployment, name = site.deployment, "client1.corp.example.com"
+    stranger = create_root("Stranger", datetime.now(UTC) - timedelta(days=1))
+    deployment.credential("stranger1", Profile.COMPUTER, name, root=stranger)
+    problem, _ = site.refusal(deployment.client(certificate="stranger1"))
+    assert problem == "ipsec-cert-wrong-chain"
+    deployment.credential("expired1", Profile.COMPUTER, name, age_days=60, days=30)
+    problem, _ = site.refusal(deployment.client(certificate="expired1"))
+    assert problem == "ipsec-cert-expired"
+
+
+@pytest.mark.lab
+def test_a_computer_that_is_not_in_the_list(site: Site) -> None:
+    one, _ = site.deployment.computers(1, 2)
+    site.start_client(
+        site.deployment.client(certificate="client2", account="CLIENT2$", password="client2")
+    )
+    site.up()
+    # It goes at once, and does not come again.
+    site.world.gateway.run(site.gateway.reload((one,)))
+    site.wait_client("infrastructure", TunnelState.DOWN)
+    site.world.gateway.run(until(lambda: bool(site.failures)))
+    assert site.failures[0][1] == "ipsec-computer-account-refused"
+    site.world.gateway.run(site.gateway.reload(site.deployment.computers(1, 2)))
+    site.wait_client("infrastructure", TunnelState.UP)
+
+
+@pytest.mark.lab
+def test_a_reload_drops_no_tunnel_and_brings_new_revocation(site: Site) -> None:
+    site.start_client()
+    site.up()
+    [before] = site.at_gateway("infrastructure")
+    computers = site.deployment.computers(1, 2)
+    now = datetime.now(UTC)
+    serial = site.deployment.credential(
+        "client2", Profile.COMPUTER, "client2.corp.example.com"
+    ).certificate.serial_number
+    crl = build_crl(
+        site.deployment.root,
+        [Revoked(serial, now)],
+        number=1,
+        now=now,
+        next_update=now + timedelta(days=1),
+    )
+    site.world.gateway.run(site.gateway.reload(computers, crls=[build_crl_pem(crl)]))
+    [after] = site.at_gateway("infrastructure")
+    assert abs(after.since - before.since) < 2
+    assert site.world.reach(SERVER) == CLIENT
+    problem, _ = site.refusal(
+        site.deployment.client(certificate="client2", account="CLIENT2$", password="client2")
+    )
+    assert problem == "ipsec-cert-revoked"
+
+
+@pytest.mark.lab
+def test_strict_revocation_refuses_without_a_list(tmp_path: Path) -> None:
+    site = Site(tmp_path, revocation=Revocation.STRICT)
+    try:
+        assert site.refusal()[0] == "ipsec-crl-unreachable"
+    finally:
+        site.close()
+
+
+@pytest.mark.lab
+def test_a_client_that_comes_again_replaces_its_old_tunnel(site: Site) -> None:
+    client = site.start_client()
+    site.up()
+    # It loses its memory: no DELETE reaches the gateway.
+    pid = client.charon_pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    site.world.client.run(until(lambda: len(site.daemon) == 3))
+    site.wait_client("infrastructure", TunnelState.UP)
+    assert len(site.at_gateway("infrastructure")) == 1
+
+
+@pytest.mark.lab
+def test_a_charon_of_the_gateway_that_was_killed_is_there_again(site: Site) -> None:
+    site.start_client()
+    site.up()
+    charon = site.gateway._charon
+    assert charon is not None
+    assert charon.pid is not None
+    os.kill(charon.pid, signal.SIGKILL)
+    site.world.gateway.run(until(lambda: not site.gateway.running))
+    assert site.gateway.tunnels() == ()
+    site.world.gateway.run(until(lambda: site.gateway.running, 1.0))
+    site.up(renew=True)
+    assert site.world.reach(SERVER) == CLIENT
+
+
+@pytest.fixture
+def user_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """With the authoriser of users, and a client whose infrastructure tunnel is up."""
+    domain = shared_domain()
+    monkeypatch.setenv("KRB5_CONFIG", str(domain.krb5_conf))
+    site = Site(tmp_path, UsersConfig(realm=REALM, keytab=domain.keytab, service=SERVICE))
+    site.start_client()
+    site.up()
+    yield site
+    site.close()
+
+
+class User:
+    """Somebody at the client, with a ticket that came through the infrastructure tunnel."""
+
+    def __init__(self, site: Site, name: str, ccache: Path) -> None:
+        self.site, self.principal, self.ccache = site, f"{name}@{REALM}", ccache
+        self.made: list[bytes] = []
+        site.world.client.call(get_ticket, self.principal, PASSWORDS[name], ccache)
+
+    async def token(self) -> bytes:
+        self.made.append(await make_token_apart(self.ccache, SERVICE, realm=REALM))
+        return self.made[-1]
+
+    def up(self, token: client_ipsec.Token | None = None) -> None:
+        client = self.site.client
+        assert client is not None
+        self.site.world.client.run(client.up_intranet(self.principal, token or self.token))
+
+    def refused(self, token: client_ipsec.Token) -> str:
+        """Try with a token that must be refused; return the gateway's reason."""
+        site, client = self.site, self.site.client
+        assert client is not None
+        site.failures.clear()
+        with pytest.raises(IPsecError) as caught:
+            self.up(token)
+        site.world.client.run(client.down("intranet"))
+        assert caught.value.problem == "ipsec-user-refused"
+        site.world.gateway.run(until(lambda: bool(site.failures)))
+        reason, problem, _ = site.failures[0]
+        assert problem == "ipsec-user-refused"
+        assert site.at_gateway("intranet") == []
+        return reason
+
+
+@pytest.mark.lab
+def test_a_user_with_a_ticket_has_the_intranet(user_site: Site, tmp_path: Path) -> None:
+    world = user_site.world
+    assert world.reach(APPLICATION, 0.3) == ""
+    User(user_site, "alice", tmp_path / "alice").up()
+    assert world.reach(APPLICATION) == CLIENT
+    assert world.reach(SERVER) == CLIENT
+    [tunnel] = user_site.at_gateway("intranet")
+    assert (tunnel.remote_identity, tunnel.account) == ("client1.corp.example.com", ALICE)
+    assert len(user_site.at_gateway("infrastructure")) == 1
+    assert user_site.failures == []
+
+
+@pytest.mark.lab
+def test_tokens_that_prove_nothing_are_refused(user_site: Site, tmp_path: Path) -> None:
+    alice = User(user_site, "alice", tmp_path / "alice")
+    bob = User(user_site, "bob", tmp_path / "bob")
+    alice.up()
+    client = user_site.client
+    assert client is not None
+    user_site.world.client.run(client.down("intranet"))
+
+    async def replayed() -> bytes:
+        return alice.made[0]
+
+    async def garbage() -> bytes:
+        return b"\x60junk" * 100
+
+    assert alice.refused(replayed) == f"{ALICE}: the token was used before"
+    assert "no Kerberos AP-REQ" in alice.refused(garbage)
+    assert bob.refused(alice.token) == f"bob@{REALM}: the ticket is {ALICE}'s"
+    # And an honest one after all that.
+    bob.up()
+    assert [t.account for t in user_site.at_gateway("intranet")] == [f"bob@{REALM}"]
+
+
+@pytest.mark.lab
+def test_the_intranet_tunnel_comes_back_with_a_fresh_token(user_site: Site, tmp_path: Path) -> None:
+    alice = User(user_site, "alice", tmp_path / "alice")
+    alice.up()
+    client = user_site.client
+    assert client is not None
+    assert client.charon_pid is not None
+    os.kill(client.charon_pid, signal.SIGKILL)
+    user_site.world.client.run(until(lambda: len(set(alice.made)) == 2))
+    user_site.wait_client("intranet", TunnelState.UP)
+    assert user_site.world.reach(APPLICATION) == CLIENT
+    assert len(user_site.at_gateway("intranet")) == 1

@@ -1,0 +1,114 @@
+"""What a person at a lab's computer would see: used by the demo and by the scenarios."""
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from throughway.lab.capture import Capture
+from throughway.lab.lab import Lab
+from throughway.model.errors import LabError
+
+PAGE = "http://app1.corp.example.com/"
+PAGE_BY_ADDRESS = "http://[2001:db8:c0:2::80]/"
+EDGE = "131.107.0.2"
+USER_PASSWORDS = "/etc/throughway-lab"
+POLL = 0.05
+"""Seconds between two looks."""
+PATIENCE = 20.0
+"""Seconds for anything to become true; ten times what it takes on a busy machine."""
+
+Status = dict[str, Any]
+
+
+class Observer:
+    """Looks at one client of a lab through the commands that its user has."""
+
+    def __init__(self, lab: Lab, host: str) -> None:
+        self.lab = lab
+        self.host = host
+
+    def status(self) -> Status:
+        """Return ``client status --json``; nothing when the daemon does not answer."""
+        command = ["throughway", "client", "status", "--json"]
+        answer = self.lab.run(self.host, command)
+        if answer.returncode not in (0, 1):
+            return {}
+        parsed: Status = json.loads(answer.stdout)
+        return parsed
+
+    def wait(
+        self, what: str, seen: Callable[[Status], object], patience: float = PATIENCE
+    ) -> Status:
+        """Return the status once it shows what it must."""
+        deadline = time.monotonic() + patience
+        status: Status = {}
+        while time.monotonic() < deadline:
+            status = self.status()
+            if status and seen(status):
+                return status
+            time.sleep(POLL)
+        raise LabError(f"{self.host}: {what} not seen in {patience:g} s: {summary(status)}")
+
+    def wait_tunnel(self, name: str, patience: float = PATIENCE) -> Status:
+        """Return a tunnel once it is up."""
+        status = self.wait(f"{name} tunnel", lambda s: tunnel(s, name), patience)
+        return tunnel(status, name)
+
+    def log_on(self, user: str) -> None:
+        """Log a user of the domain on."""
+        password = f"{USER_PASSWORDS}/{user}.password"
+        command = ["throughway", "login", user, "--password-file", password]
+        answer = self.lab.run(self.host, command, timeout=60)
+        if answer.returncode:
+            raise LabError(f"{user} cannot log on: {answer.stdout}{answer.stderr}")
+
+    def fetch(self, url: str = PAGE, patience: float = 3.0) -> str:
+        """Return a page, "" when it cannot be had."""
+        command = ["curl", "-gsS", "--max-time", f"{patience:g}", url]
+        answer = self.lab.run(self.host, command)
+        return answer.stdout if answer.returncode == 0 else ""
+
+    def wait_page(self, url: str = PAGE, patience: float = PATIENCE) -> str:
+        """Return the title of a page once it is there."""
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            if text := self.fetch(url, 2.0):
+                return title_of(text)
+        raise LabError(f"{self.host}: {url} not there in {patience:g} s: {summary(self.status())}")
+
+
+def tunnel(status: Status, name: str) -> Status:
+    """Return the tunnel of that name when it is up, else nothing."""
+    return next((t for t in status["tunnels"] if t["name"] == name and t["state"] == "up"), {})
+
+
+def problems(status: Status) -> set[str]:
+    """Return the codes of the problems that are shown."""
+    return {problem["code"] for problem in status.get("problems", ())}
+
+
+def summary(status: Status) -> str:
+    """Return the telling part of a status, for an error message."""
+    if not status:
+        return "the client daemon does not answer"
+    tunnels = ", ".join(f"{t['name']} {t['state']} {t['last_error']}" for t in status["tunnels"])
+    found = ", ".join(f"{p['code']} ({p['detail']})" for p in status["problems"])
+    return (
+        f"{status['connection']}; {status['location']} ({status['location_detail']}); "
+        f"link {status['link']['state']} {status['link']['addresses']}; {tunnels}; "
+        f"problems: {found}"
+    )
+
+
+def title_of(page: str) -> str:
+    """Return the title of an HTML page, or its first line."""
+    found = re.search(r"<title>(.*?)</title>", page, re.DOTALL)
+    return found[1].strip() if found else page.strip().splitlines()[0]
+
+
+def strangers(capture: Capture, allowed: Iterable[str]) -> list[str]:
+    """Return the captured packets that none of the pcap filters ``allowed`` admits."""
+    admitted = " or ".join(f"({one})" for one in allowed)
+    return capture.lines(f"(ip or ip6) and not ({admitted})")

@@ -1,0 +1,63 @@
+"""One lab for all scenarios: real Samba AD, strongSwan, nginx, a gateway and two clients."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from throughway.lab.lab import Lab
+from throughway.lab.observe import Observer
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the scenarios, and keep them on one worker: they share one lab."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.lab)
+            item.add_marker(pytest.mark.xdist_group("scenarios"))
+
+
+@pytest.fixture(scope="session")
+def world() -> Iterator[Lab]:
+    """Return a lab that is up, gateway running, clients joined but not started."""
+    with Lab(f"scenarios-{os.getpid()}") as lab:
+        lab.up()
+        yield lab
+
+
+@pytest.fixture
+def fresh(world: Lab) -> Iterator[Lab]:
+    """Return the lab with both clients at home and their daemons stopped; so it is left."""
+    settle(world)
+    yield world
+    settle(world)
+
+
+def settle(lab: Lab) -> None:
+    """Bring clients home, stopped; the gateway runs."""
+    for host in ("client1", "client2"):
+        if lab.service(host, "client"):
+            lab.run(host, ["throughway", "logout"])
+        lab.stop_client(host)
+        lab.move(host, "home")
+    if not lab.service("edge1", "gateway"):
+        lab.start_gateway()
+
+
+@pytest.fixture
+def client(fresh: Lab) -> Observer:
+    """Return client1, its daemon just started at home."""
+    fresh.start_client("client1")
+    return Observer(fresh, "client1")
+
+
+@pytest.fixture
+def connected(client: Observer) -> Observer:
+    """Return client1 with both tunnels up, alice logged on."""
+    client.wait_tunnel("infrastructure")
+    client.log_on("alice")
+    client.wait_page()
+    return client

@@ -1,0 +1,136 @@
+"""The whole way, and the ways it comes back: what the demo shows, and what people do to it."""
+
+import pytest
+
+from throughway.lab import demo
+from throughway.lab.lab import Lab
+from throughway.lab.observe import PAGE_BY_ADDRESS, Observer, problems, tunnel
+
+INTRANET = "net 2001:db8:c0::/48"
+BACK = 10.0
+"""Seconds in which everything must be back; usually a second or two."""
+
+
+def test_every_step_of_the_demo(fresh: Lab) -> None:
+    import contextlib
+
+    with contextlib.ExitStack() as stack:
+        shown = demo.Demo(fresh, stack)
+        observed = [step.show(shown) for step in demo.STEPS]
+    assert all(observed)
+
+
+def test_infrastructure_before_logon_reaches_only_infrastructure(client: Observer) -> None:
+    client.wait_tunnel("infrastructure")
+    assert client.lab.run("client1", ["ping", "-c1", "-W2", "2001:db8:c0:1::10"]).returncode == 0
+    assert client.fetch(PAGE_BY_ADDRESS, 2.0) == ""
+
+
+def test_a_gateway_that_restarts_is_found_again(connected: Observer) -> None:
+    connected.lab.stop_gateway()
+    connected.wait("link lost", lambda s: s["link"]["state"] != "link-up")
+    connected.lab.start_gateway()
+    connected.wait_tunnel("intranet", BACK)
+    connected.wait_page()
+
+
+def test_a_gateway_that_is_killed_leaves_nothing_that_hurts(connected: Observer) -> None:
+    service = connected.lab.service("edge1", "gateway")
+    assert service is not None
+    service.kill()
+    connected.lab.start_gateway()
+    connected.wait_tunnel("intranet", BACK)
+    connected.wait_page()
+    answer = connected.lab.run("edge1", ["throughway", "gateway", "status"])
+    assert answer.returncode == 0, answer.stdout
+
+
+def test_a_pulled_cable_and_back(connected: Observer) -> None:
+    connected.lab.link("client1", up=False)
+    connected.lab.link("client1", up=True)
+    connected.wait_page(patience=BACK)
+
+
+def test_a_client_that_is_killed_and_started_again(connected: Observer) -> None:
+    service = connected.lab.service("client1", "client")
+    assert service is not None
+    service.kill()
+    assert connected.fetch(PAGE_BY_ADDRESS, 2.0) == ""
+    connected.lab.start_client("client1")
+    connected.wait_page(patience=BACK)
+    assert connected.status()["user"] == "alice@CORP.EXAMPLE.COM"
+
+
+def test_a_client_that_ends_leaves_the_computer_as_it_was(connected: Observer) -> None:
+    lab = connected.lab
+    lab.stop_client("client1")
+    assert "nameserver 192.168.137.1" in lab.read("client1", "/etc/resolv.conf")
+    assert "throughway" not in lab.run("client1", ["nft", "list", "ruleset"]).stdout
+    assert "221" not in lab.run("client1", ["ip", "-6", "rule"]).stdout
+    assert "iphttps0" not in lab.run("client1", ["ip", "link"]).stdout
+
+
+@pytest.mark.parametrize("victim", ["charon-systemd", "client"])
+def test_nothing_leaves_in_plain_when_a_part_is_killed(connected: Observer, victim: str) -> None:
+    lab = connected.lab
+    # A default route through the home: what is not held back would leave there.
+    lab.run("client1", ["ip", "-6", "addr", "add", "2001:db8:feed::5/64", "dev", "eth0"])
+    lab.run("client1", ["ip", "-6", "route", "add", "default", "via", "2001:db8:feed::1"])
+    with lab.capture("client1", "eth0", INTRANET) as capture:
+        pid = _pid_of(lab, victim)
+        lab.run("client1", ["kill", "-9", pid], check=True)
+        for _ in range(5):
+            lab.run("client1", ["ping", "-c1", "-W1", "2001:db8:c0:2::80"])
+    assert capture.lines(INTRANET) == []
+    if victim == "charon-systemd":
+        connected.wait_page(patience=BACK)
+
+
+def _pid_of(lab: Lab, victim: str) -> str:
+    if victim == "client":
+        service = lab.service("client1", "client")
+        assert service is not None
+    pattern = "throughway.client" if victim == "client" else victim
+    return lab.run("client1", ["pgrep", "-f", pattern], check=True).stdout.split()[0]
+
+
+def test_two_clients_at_once_cannot_reach_each_other(connected: Observer) -> None:
+    lab = connected.lab
+    lab.start_client("client2")
+    other = Observer(lab, "client2")
+    other.wait_tunnel("infrastructure")
+    other.log_on("bob")
+    other.wait_page()
+    assert connected.fetch() != ""
+    address = other.status()["link"]["addresses"][0]
+    assert lab.run("client1", ["ping", "-c2", "-W1", "-I", "iphttps0", address]).returncode != 0
+
+
+def test_inside_and_home_again(connected: Observer) -> None:
+    connected.lab.move("client1", "corp")
+    inside = connected.wait("inside", lambda s: s["connection"] == "connected-locally")
+    assert not any(tunnel(inside, name) for name in ("infrastructure", "intranet"))
+    assert not inside["names"]["effective"]
+    assert connected.wait_page()
+    connected.lab.move("client1", "home")
+    connected.wait_page(patience=BACK)
+    outside = connected.status()
+    assert outside["location"] == "outside"
+    assert tunnel(outside, "intranet")
+
+
+def test_status_never_says_connected_when_it_is_not(connected: Observer) -> None:
+    connected.lab.stop_gateway()
+    status = connected.wait("not connected", lambda s: s["connection"] != "connected-remotely")
+    assert connected.fetch() == ""
+    connected.lab.start_gateway()
+    status = connected.wait("connected", lambda s: s["connection"] == "connected-remotely")
+    assert connected.fetch() != ""
+    assert problems(status) == set()
+
+
+def test_the_user_logs_off(connected: Observer) -> None:
+    assert connected.lab.run("client1", ["throughway", "logout"]).returncode == 0
+    connected.wait("intranet down", lambda s: not tunnel(s, "intranet"))
+    assert connected.fetch() == ""
+    assert tunnel(connected.status(), "infrastructure")

@@ -220,18 +220,12 @@ def test_foreign_sources_are_dropped(world: World) -> None:
                 )
                 assert await process.wait() != 0
                 assert world.drops()[reason] == 1
-            await asyncio.wait_for(_contest_is_over(world), timeout=5)
+            contests = world.server.machine.neighbours._contests
+            await wait_for(lambda: contests[parse_address(first)].settled)  # the owner was heard of
             assert world.server.sessions()[0].addresses == (first,)
             assert await world.ping(0, CORP)
 
     asyncio.run(scenario())
-
-
-async def _contest_is_over(world: World) -> None:
-    """Wait until the living owner was heard of: only the pause after it is left."""
-    neighbours = world.server.machine.neighbours
-    while not any(contest.settled for contest in neighbours._contests.values()):
-        await asyncio.sleep(0.01)
 
 
 @pytest.mark.lab
@@ -345,9 +339,7 @@ def test_bad_peers_are_cut_off_while_a_client_works(world: World) -> None:
         """Send something, and return everything that comes until the end."""
         sock = world.connect(1)
         context = world.tls()
-        reader, writer = await asyncio.open_connection(
-            sock=sock, ssl=context, server_hostname=NAME
-        )
+        reader, writer = await asyncio.open_connection(sock=sock, ssl=context, server_hostname=NAME)
         writer.write(data)
         got = await asyncio.wait_for(reader.read(), timeout=3)
         writer.close()

@@ -40,7 +40,9 @@ def one_at_a_time(
     data: bytes, owned: set[bytes] | None, client_to_client: bool
 ) -> tuple[list[bytes], list[bytes], int, bool]:
     """Return fast packets, slow packets, the bytes consumed and whether the stream is broken."""
-    fast, slow, offset = [], [], 0
+    fast: list[bytes] = []
+    slow: list[bytes] = []
+    offset = 0
     while offset < len(data):
         if data[offset] >> 4 != 6:
             return fast, slow, offset, True

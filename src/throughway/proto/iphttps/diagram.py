@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping
 from enum import Enum
+from typing import TypeVar
+
+S = TypeVar("S", bound=Enum)
+W = TypeVar("W", bound=Enum)
 
 
-def state_diagram(transitions: Mapping[tuple[Enum, Enum], Enum], initial: Enum) -> str:
+def state_diagram(transitions: Mapping[tuple[S, W], S], initial: S) -> str:
     """Return a Mermaid diagram of every transition that leads to another state."""
     lines = ["stateDiagram-v2", f"    [*] --> {_name(initial)}"]
     lines += [

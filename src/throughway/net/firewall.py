@@ -1,0 +1,245 @@
+"""Fail-closed on the client, nothing in plain on the gateway: routing rules and nftables.
+
+The client's state lives in the kernel alone, so it outlives a killed daemon or charon. It stands
+in two lines that do not depend on each other:
+
+1. a routing table in which every intranet prefix is unreachable. charon's own table comes right
+   before it (preference 220), so an address is reachable exactly while a tunnel for it is up;
+2. an nftables table that rejects what would leave for an intranet prefix by any other way, and
+   drops what claims to come from there.
+
+Both leave packets with the mark alone that IKE and the probes of location and DNS carry: these
+must find out where the client is. IPsec endpoints and the IP-HTTPS link are no intranet prefixes.
+"""
+
+import subprocess
+from dataclasses import dataclass
+from ipaddress import IPv6Network, collapse_addresses
+
+from throughway.model.errors import ThroughwayError
+from throughway.net import netlink
+from throughway.net.netlink import PROTOCOL, Route, Rule
+
+MARK = 0x42
+"""Mark of the sockets that may reach intranet addresses in plain; charon's ``fwmark = !0x42``."""
+CLOSED_TABLE = 221
+CLOSED_PREFERENCE = 221
+"""Right behind charon's table 220."""
+CLIENT_TABLE = "throughway-client"
+GATEWAY_TABLE = "throughway-gateway"
+MAXIMUM_SEGMENT = 1130
+"""Octets of TCP payload that fit with ESP in UDP into the 1280 octets of the IP-HTTPS link."""
+_NEIGHBOURS = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } ip6 hoplimit 255 accept"
+"""They never leave the link; without them a location server on the own link has no way back."""
+NFT_TIMEOUT = 10.0
+"""Seconds; nft needs milliseconds, more means that it hangs."""
+
+_CLOSED_RULE = Rule(
+    table=CLOSED_TABLE, priority=CLOSED_PREFERENCE, mark=MARK, invert=True, protocol=PROTOCOL
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientFirewall:
+    """What is closed on a client."""
+
+    prefixes: tuple[str, ...]
+    """The prefixes of all tunnels."""
+    exempt: tuple[str, ...] = ()
+    """Prefixes within them that stay reachable: endpoints and link, where a deployment has them
+    there."""
+    tunnel_interface: str = "ipsec0"
+    """Where libipsec encrypts."""
+    kernel_esp: bool = False
+    """Whether the kernel encrypts: then packets under an IPsec policy may pass."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayFirewall:
+    """The gateway's side of the IP-HTTPS link."""
+
+    interface: str = "iphttps0"
+    tunnel_interface: str = "ipsec0"
+    kernel_esp: bool = False
+
+
+def close_client(firewall: ClientFirewall) -> None:
+    """Make the prefixes unreachable but through tunnels; replaces what was closed before.
+
+    Raises :exc:`ThroughwayError` when a line cannot be drawn; the other one is drawn then.
+    """
+    try:
+        _close_routes(firewall)
+    except OSError as error:
+        _nft(render_client(firewall))
+        raise ThroughwayError(f"routes of the intranet cannot be closed: {error}") from error
+    _nft(render_client(firewall))
+
+
+def open_client() -> None:
+    """Take all of :func:`close_client` back; does nothing where nothing is."""
+    _nft(_removal(CLIENT_TABLE))
+    netlink.delete_rule(_CLOSED_RULE)
+    netlink.flush_routes(CLOSED_TABLE)
+
+
+def client_closed(firewall: ClientFirewall) -> bool:
+    """Say whether both lines stand."""
+    return (
+        _CLOSED_RULE in netlink.rules()
+        and _closed_routes(firewall) <= set(netlink.routes(CLOSED_TABLE))
+        and _has_table(CLIENT_TABLE)
+    )
+
+
+def guard_gateway(firewall: GatewayFirewall) -> None:
+    """Let only IKE, ESP and ICMPv6 in from the link; replaces what was there."""
+    _nft(render_gateway(firewall))
+
+
+def unguard_gateway() -> None:
+    """Take all of :func:`guard_gateway` back; does nothing where nothing is."""
+    _nft(_removal(GATEWAY_TABLE))
+
+
+def gateway_guarded() -> bool:
+    """Say whether the gateway's table stands."""
+    return _has_table(GATEWAY_TABLE)
+
+
+def render_client(firewall: ClientFirewall) -> str:
+    """Return the client's table for ``nft -f``, replacing an older one at one stroke."""
+    tunnel = _quoted(firewall.tunnel_interface)
+    outside_ipsec = "rt ipsec missing " if firewall.kernel_esp else ""
+    from_outside_ipsec = "meta ipsec missing " if firewall.kernel_esp else ""
+    sets = _set("intranet", firewall.prefixes)
+    exempt_out = exempt_in = ""
+    if firewall.exempt:
+        sets += _set("exempt", firewall.exempt)
+        exempt_out, exempt_in = "ip6 daddr != @exempt ", "ip6 saddr != @exempt "
+    other_way = f'oifname != {{ "lo", {tunnel} }} {outside_ipsec}'
+    return f"""{_removal(CLIENT_TABLE)}
+table inet {CLIENT_TABLE} {{
+{sets}
+  chain output {{
+    type filter hook output priority filter; policy accept;
+    meta mark {MARK:#x} accept
+    {_NEIGHBOURS}
+    ip6 daddr @intranet {exempt_out}{other_way}counter reject with icmpv6 no-route
+  }}
+  chain forward {{
+    type filter hook forward priority filter; policy accept;
+    ip6 daddr @intranet {exempt_out}{other_way}counter reject with icmpv6 no-route
+  }}
+  chain input {{
+    type filter hook input priority filter; policy accept;
+    socket mark {MARK:#x} accept
+    {_NEIGHBOURS}
+    ip6 saddr @intranet {exempt_in}iifname != {{ "lo", {tunnel} }} {from_outside_ipsec}counter drop
+  }}
+}}
+"""
+
+
+def render_gateway(firewall: GatewayFirewall) -> str:
+    """Return the gateway's table for ``nft -f``, replacing an older one at one stroke."""
+    link, tunnel = _quoted(firewall.interface), _quoted(firewall.tunnel_interface)
+    clamp = (
+        f"tcp flags syn tcp option maxseg size > {MAXIMUM_SEGMENT} "
+        f"tcp option maxseg size set {MAXIMUM_SEGMENT}"
+    )
+    decrypted = to_encrypt = ""
+    if firewall.kernel_esp:
+        decrypted, to_encrypt = "meta ipsec exists accept", f"oifname {link} rt ipsec exists accept"
+    return f"""{_removal(GATEWAY_TABLE)}
+table inet {GATEWAY_TABLE} {{
+  chain input {{
+    type filter hook input priority filter; policy accept;
+    iifname != {link} accept
+    {decrypted}
+    udp dport {{ 500, 4500 }} accept
+    meta l4proto {{ esp, ipv6-icmp }} accept
+    counter drop
+  }}
+  chain forward {{
+    type filter hook forward priority filter; policy accept;
+    iifname {{ {link}, {tunnel} }} {clamp}
+    oifname {{ {link}, {tunnel} }} {clamp}
+    iifname != {link} oifname != {link} accept
+    iifname {link} {decrypted or "counter drop"}
+    {to_encrypt}
+    counter drop
+  }}
+}}
+"""
+
+
+def _close_routes(firewall: ClientFirewall) -> None:
+    wanted = _closed_routes(firewall)
+    for route in wanted:
+        netlink.add_route(route)
+    netlink.add_rule(_CLOSED_RULE)
+    for route in netlink.routes(CLOSED_TABLE):
+        if route.protocol == PROTOCOL and route not in wanted:
+            netlink.delete_route(route)
+
+
+def _closed_routes(firewall: ClientFirewall) -> set[Route]:
+    kinds = {"unreachable": firewall.prefixes, "throw": firewall.exempt}
+    return {
+        Route(prefix=str(network), kind=kind, table=CLOSED_TABLE)
+        for kind, prefixes in kinds.items()
+        for network in _collapsed(prefixes)
+    }
+
+
+def _collapsed(prefixes: tuple[str, ...]) -> list[IPv6Network]:
+    # nft refuses a set whose intervals overlap.
+    return list(collapse_addresses(IPv6Network(prefix) for prefix in prefixes))
+
+
+def _set(name: str, prefixes: tuple[str, ...]) -> str:
+    networks = ", ".join(map(str, _collapsed(prefixes)))
+    elements = f" elements = {{ {networks} }};" if networks else ""
+    return f"  set {name} {{ type ipv6_addr; flags interval;{elements} }}\n"
+
+
+def _quoted(interface: str) -> str:
+    if not interface or not set(interface) <= _INTERFACE_CHARACTERS:
+        raise ThroughwayError(f"{interface!r} is no name of an interface")
+    return f'"{interface}"'
+
+
+_INTERFACE_CHARACTERS = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_")
+
+
+def _removal(table: str) -> str:
+    # Naming it first makes the removal succeed where there is none.
+    return f"table inet {table}\ndelete table inet {table}\n"
+
+
+def _has_table(table: str) -> bool:
+    answer = subprocess.run(
+        ["nft", "list", "table", "inet", table],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        timeout=NFT_TIMEOUT,
+        check=False,
+    )
+    return answer.returncode == 0
+
+
+def _nft(text: str) -> None:
+    try:
+        answer = subprocess.run(
+            ["nft", "-f", "-"],
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=NFT_TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ThroughwayError(f"nft: {error}") from error
+    if answer.returncode:
+        raise ThroughwayError(f"nft: {answer.stderr.strip()}")

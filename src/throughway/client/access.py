@@ -27,10 +27,9 @@ from throughway.model.errors import IPsecError, ThroughwayError, TransportError
 from throughway.model.findings import Component
 from throughway.model.policy import Policy
 from throughway.model.status import ClientSnapshot, Location, TunnelState, TunnelStatus
-from throughway.net import firewall, kerberos
-from throughway.net.charon import MARK
+from throughway.net import esp, firewall, kerberos
 from throughway.net.fetch import fetch
-from throughway.net.netlink import NetworkMonitor
+from throughway.net.netlink import NetworkMonitor, NetworkState
 from throughway.net.tls import client_context
 from throughway.proto.iphttps.client import State
 
@@ -40,6 +39,8 @@ ADDRESS_INTERVAL = 0.02
 """Seconds between looks for the address of a link that has just come up."""
 ADDRESS_TIMEOUT = 5.0
 """Seconds after which a link without an address is a problem of its own."""
+TUNNEL_INTERFACE = "ipsec0"
+"""The device of charon's kernel-libipsec."""
 IPSEC_RETRY = 2.0
 """Seconds after which charon is started again when it could not be."""
 
@@ -80,10 +81,14 @@ class Access:
         self._where = Whereabouts(
             policy.nls_urls, self._probe, self._location_changed, self._probed
         )
-        self._monitor = NetworkMonitor(self._network_changed, ignore=(config.interface, "ipsec0"))
+        self._monitor = NetworkMonitor(
+            self._network_changed, frozenset({config.interface, TUNNEL_INTERFACE})
+        )
         self._woken = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._fail_closed: tuple[str, ...] | None = None
+        self._kernel_esp = False
+        self._closed: firewall.ClientFirewall | None = None
+        self._located = False
         self._link_number = 0
         self._raised: tuple[str, int] | None = None
         """Address and link over which the infrastructure tunnel was asked for."""
@@ -94,11 +99,12 @@ class Access:
         """Hold the intranet back first, then bring everything up."""
         self._user = user
         self._tracker.define(INTERFACE=self._config.interface)
+        support = await asyncio.to_thread(esp.detect_esp, self._config.esp)
+        self._kernel_esp = support.mode is ESPMode.KERNEL
         self._close(True)
         await self._names.start()
-        await self._monitor.start()
         self._keep(self._start_ipsec())
-        self._where.start(self._monitor.connected)
+        self._keep(self._monitor.run())
         self._keep(self._reconcile_forever())
 
     async def stop(self) -> None:
@@ -177,7 +183,8 @@ class Access:
         )
 
     async def _reconcile(self, plan: Wanted) -> None:
-        self._close(plan.fail_closed)
+        if plan.fail_closed or self._closed is not None:
+            self._close(plan.fail_closed)
         if not plan.infrastructure:
             await self._release_tunnels()
         if plan.link:
@@ -197,17 +204,22 @@ class Access:
 
     def _close(self, closed: bool) -> None:
         """Hold intranet prefixes back, or let them be."""
-        prefixes = self._policy.intranet.prefixes + self._policy.infrastructure.prefixes
-        target = tuple(dict.fromkeys(prefixes)) if closed else ()
-        if target == self._fail_closed:
-            return
-        if closed:
-            firewall.close_client(target)
-            self._tracker.ok(Component.FIREWALL, "intranet prefixes only through the tunnels")
-        else:
+        if not closed:
             firewall.open_client()
+            self._closed = None
             self._tracker.disable(Component.FIREWALL, "inside: nothing is held back")
-        self._fail_closed = target
+            return
+        policy = self._policy
+        wall = firewall.ClientFirewall(
+            prefixes=policy.intranet.prefixes + policy.infrastructure.prefixes,
+            exempt=(policy.infrastructure.endpoint, policy.intranet.endpoint),
+            tunnel_interface=TUNNEL_INTERFACE,
+            kernel_esp=self._kernel_esp,
+        )
+        if wall != self._closed:
+            firewall.close_client(wall)
+            self._closed = wall
+        self._tracker.ok(Component.FIREWALL, "intranet prefixes only through the tunnels")
 
     async def _release_tunnels(self) -> None:
         if self._raised is not None:
@@ -252,10 +264,14 @@ class Access:
 
     # What the parts tell
 
-    def _network_changed(self) -> None:
-        self._log.info("network changed", connected=self._monitor.connected)
+    def _network_changed(self, state: NetworkState) -> None:
+        self._log.info("network", connected=state.connected)
         self._names.network_changed()
-        self._where.network_changed(self._monitor.connected)
+        if not self._located:
+            self._located = True
+            self._where.start(state.connected)
+            return
+        self._where.network_changed(state.connected)
         self._uplink.network_changed()
         self._wake()
 
@@ -275,7 +291,7 @@ class Access:
 
     async def _probe(self, url: str) -> None:
         context = client_context(anchors=self._policy.trust_anchors)
-        await fetch(url, tls=context, resolve=self._names.resolve_local, mark=MARK)
+        await fetch(url, tls=context, resolve=self._names.resolve_local, mark=firewall.MARK)
 
     def _link_changed(self, state: State, error: TransportError | None) -> None:
         self._log.info("IP-HTTPS", state=str(state), reason=str(error or "") or None)

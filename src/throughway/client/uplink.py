@@ -12,8 +12,8 @@ from throughway.model.config import ClientConfig
 from throughway.model.errors import TransportError
 from throughway.model.policy import Policy
 from throughway.model.status import LinkStatus
-from throughway.net.charon import MARK
 from throughway.net.dial import Dialer, Resolve
+from throughway.net.firewall import MARK
 from throughway.net.iphttps_client import IPHTTPSClient
 from throughway.net.process import write_private
 from throughway.net.tls import client_context

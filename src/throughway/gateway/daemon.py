@@ -84,6 +84,7 @@ class GatewayDaemon:
         self._open_link()
         self._raise_firewall()
         await self._start_ipsec()
+        self._raise_firewall()  # now that it is known who does ESP
         self._start_listener()
         await self._start_publisher()
         self._tracker.ok(Component.GATEWAY, f"version {__version__}")
@@ -115,7 +116,7 @@ class GatewayDaemon:
             await self._server.close()
         if self._tun is not None:
             self._tun.close()
-            firewall.remove_gateway()
+            firewall.unguard_gateway()
         await self._control.close()
         self._log.info("gateway has ended")
 
@@ -156,12 +157,12 @@ class GatewayDaemon:
         return ipsec.infrastructure_endpoint, ipsec.intranet_endpoint
 
     def _raise_firewall(self) -> None:
-        try:
-            firewall.install_gateway(self._config.iphttps.interface)
-        except ThroughwayError as error:
-            self._tracker.report(error, attempt="firewall")
-            raise
-        self._tracker.succeeded("firewall")
+        support = self._ipsec.esp
+        wall = firewall.GatewayFirewall(
+            interface=self._config.iphttps.interface,
+            kernel_esp=support is not None and support.mode is ESPMode.KERNEL,
+        )
+        firewall.guard_gateway(wall)
         self._tracker.ok(Component.FIREWALL, "only IKE, ESP and ICMPv6 enter from the link")
 
     async def _start_ipsec(self) -> None:

@@ -108,7 +108,7 @@ def test_any_flipped_bit_is_refused(bit: int) -> None:
         changed[position] ^= 1 << bit
         with pytest.raises(TrustError) as caught:
             bundle.verify(bytes(changed), PUBLIC, NOW)
-        assert caught.value.problem == "policy-signature-invalid"
+        assert caught.value.problem in {"policy-signature-invalid", "policy-malformed"}
 
 
 @given(st.integers(0, len(SIGNED) - 1), st.binary(max_size=8), st.integers(0, 8))
@@ -116,12 +116,15 @@ def test_any_splice_is_refused(position: int, inserted: bytes, dropped: int) -> 
     changed = SIGNED[:position] + inserted + SIGNED[position + dropped :]
     if changed == SIGNED:
         return
-    assert problem_of(lambda: bundle.verify(changed, PUBLIC, NOW)) == "policy-signature-invalid"
+    assert problem_of(lambda: bundle.verify(changed, PUBLIC, NOW)) in {
+        "policy-signature-invalid",
+        "policy-malformed",
+    }
 
 
 @given(st.binary(max_size=300))
 def test_garbage_is_refused(data: bytes) -> None:
-    assert problem_of(lambda: bundle.verify(data, PUBLIC, NOW)) == "policy-signature-invalid"
+    assert problem_of(lambda: bundle.verify(data, PUBLIC, NOW)) == "policy-malformed"
 
 
 json_values = st.recursive(
@@ -152,7 +155,7 @@ def test_deep_nesting_is_refused_and_crashes_nothing(opening: bytes, depth: int)
     with contextlib.suppress(ThroughwayError):
         bundle.parse_policy(deep)
         pytest.fail("was accepted")
-    assert problem_of(lambda: bundle.verify(deep, PUBLIC, NOW)) == "policy-signature-invalid"
+    assert problem_of(lambda: bundle.verify(deep, PUBLIC, NOW)) == "policy-malformed"
 
 
 def test_too_large_is_refused_unread() -> None:
@@ -197,7 +200,7 @@ def test_expiry(now: int, problem: str) -> None:
 def test_a_client_never_goes_back() -> None:
     assert bundle.verify(SIGNED, PUBLIC, NOW, at_least=7) == POLICY
     older = problem_of(lambda: bundle.verify(SIGNED, PUBLIC, NOW, at_least=8))
-    assert older == "policy-out-of-date"
+    assert older == "policy-rolled-back"
 
 
 def test_the_claimed_key_is_the_signers() -> None:

@@ -63,7 +63,7 @@ def verify(data: bytes, key: Ed25519PublicKey, now: float, at_least: int = 0) ->
     try:
         claimed, payload, signature = _parse_envelope(data)
     except WireError as error:
-        raise TrustError(str(error), problem="policy-signature-invalid") from error
+        raise TrustError(str(error), problem="policy-malformed") from error
     if _raw(claimed) != _raw(key):
         raise TrustError(
             f"the policy bundle is signed with another key ({fingerprint(claimed)}) "
@@ -87,7 +87,7 @@ def check_current(policy: Policy, now: float, at_least: int = 0) -> None:
     if policy.version < at_least:
         raise TrustError(
             f"the policy bundle has version {policy.version}; version {at_least} was here before",
-            problem="policy-out-of-date",
+            problem="policy-rolled-back",
         )
     if now >= policy.expires_at:
         days = int(now - policy.expires_at) // 86400

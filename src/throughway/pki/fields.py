@@ -1,7 +1,7 @@
 """Fields of hostile or hand-written input, checked one by one without a framework.
 
 Policy bundles and ``client.toml`` are read by this in the client daemon, whose memory is
-budgeted (pydantic alone costs a fifth of it); ``gateway.toml`` uses the same checks inside
+budgeted (pydantic would be a seventh of it); ``gateway.toml`` uses the same checks inside
 its models. A check takes text and returns it in its one normal form, or raises ValueError
 with a reason that can stand behind "key: ".
 """
@@ -192,6 +192,10 @@ class Fields:
     def has(self, key: str) -> bool:
         """Whether the key is there."""
         return key in self._values
+
+    def refused(self, key: str) -> bool:
+        """Whether an error of this key was noted."""
+        return any(error.key == f"{self._path}{key}" for error in self.errors)
 
     def text(self, key: str, check: Check = check_text, default: str | None = None) -> str:
         """Return a text that passes the check, or the default when the key is not there."""

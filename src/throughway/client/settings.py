@@ -1,0 +1,96 @@
+"""``client.toml`` to :class:`ClientConfig`, checked whole.
+
+By hand and not by pydantic, which would cost 12 of the 80 MiB that the client may have. The
+file is flat and small and is written by ``throughway client join``; whether certificate and
+key fit each other was checked there, so that X.509 stays out of the daemon too.
+"""
+
+import ipaddress
+import tomllib
+from pathlib import Path
+
+from throughway.model.config import ClientConfig, ESPMode
+from throughway.model.errors import ConfigError
+from throughway.net.files import read_file, read_secret
+from throughway.pki import fields
+from throughway.pki.fields import Fields
+
+DEFAULT_FILE = Path("/etc/throughway/client.toml")
+DEFAULTS = {field.name: field.default for field in ClientConfig.__dataclass_fields__.values()}
+
+
+def load(path: Path = DEFAULT_FILE) -> ClientConfig:
+    """Read and check the file; raises one :exc:`ConfigError` that tells every error."""
+    table = Fields(parse_toml(path), str(path))
+    config = _read(table, path)
+    for key, file, read in (
+        ("certificate", config.certificate, read_file),
+        ("key", config.key, read_secret),
+        ("password_file", config.password_file, read_secret),
+        ("policy_key", config.policy_key, read_file),
+        ("iphttps_ca", config.iphttps_ca, read_file),
+    ):
+        # A key that was refused already would only be refused again, for a worse reason.
+        if file is not None and not table.refused(key):
+            try:
+                read(file)
+            except ValueError as error:
+                table.refuse(key, str(error))
+    table.finish()
+    return config
+
+
+def parse_toml(path: Path) -> dict[str, object]:
+    """Return the file's content as TOML; :exc:`ConfigError` says where it is not."""
+    try:
+        return tomllib.loads(read_file(path).decode())
+    except UnicodeDecodeError:
+        raise ConfigError(str(path), "", "is not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(str(path), "", f"is not TOML: {error}") from None
+    except ValueError as error:
+        raise ConfigError(str(path), "", str(error).removeprefix(f"{path} ")) from None
+
+
+def _read(table: Fields, path: Path) -> ClientConfig:
+    return ClientConfig(
+        file=path,
+        certificate=_path(table, path, "certificate"),
+        key=_path(table, path, "key"),
+        account=table.text("account", fields.check_account),
+        identity=table.text("identity", fields.check_dns_name),
+        password_file=_path(table, path, "password_file"),
+        bundle=_path(table, path, "bundle"),
+        policy_key=_path(table, path, "policy_key"),
+        interface=table.text("interface", fields.check_interface, _default("interface")),
+        stub_address=table.text("stub_address", _check_loopback, _default("stub_address")),
+        esp=ESPMode(table.text("esp", _check_esp, _default("esp")) or ESPMode.AUTO),
+        iphttps_ca=_path(table, path, "iphttps_ca") if table.has("iphttps_ca") else None,
+        state_directory=_path(table, path, "state_directory"),
+        runtime_directory=_path(table, path, "runtime_directory"),
+        control_socket=_path(table, path, "control_socket"),
+    )
+
+
+def _path(table: Fields, file: Path, key: str) -> Path:
+    """Return a path; a relative one begins where the file is."""
+    default = DEFAULTS.get(key)
+    text = table.text(key, default=str(default) if isinstance(default, Path) else None)
+    return file.parent / text
+
+
+def _default(key: str) -> str:
+    return str(DEFAULTS[key])
+
+
+def _check_loopback(value: str) -> str:
+    address = fields.check_address(value)
+    if not ipaddress.ip_address(address).is_loopback:
+        raise ValueError(f"{value!r} is not a loopback address, such as {_default('stub_address')}")
+    return address
+
+
+def _check_esp(value: str) -> str:
+    if value not in list(ESPMode):
+        raise ValueError(f"{value!r} is not one of {', '.join(ESPMode)}")
+    return value

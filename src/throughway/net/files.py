@@ -1,0 +1,77 @@
+"""Files that must be read with a clear word when they cannot, and written whole or not at all."""
+
+import contextlib
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+MAX_FILE = 1024 * 1024
+"""Bytes: far more than any key, certificate chain, configuration or bundle has."""
+
+PRIVATE = 0o600
+PUBLIC = 0o644
+TOO_OPEN = 0o027
+"""Mode bits that a secret must not have: others at all, the group's writing. A group may
+read: Debian keeps TLS keys readable for the group ssl-cert."""
+
+
+def read_file(path: Path, limit: int = MAX_FILE) -> bytes:
+    """Return the content; ValueError with a reason for people when that cannot be."""
+    try:
+        with path.open("rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ValueError(f"{path} is not a file")
+            data = file.read(limit + 1)
+    except FileNotFoundError:
+        raise ValueError(f"{path} does not exist") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    if len(data) > limit:
+        raise ValueError(f"{path} is larger than {limit} bytes")
+    return data
+
+
+def read_secret(path: Path) -> bytes:
+    """Return the content of a file that only its owner, and perhaps a group, can read."""
+    data = read_file(path)
+    mode = path.stat().st_mode
+    if mode & TOO_OPEN:
+        raise ValueError(
+            f"{path} is a secret, but its mode {stat.S_IMODE(mode):04o} lets others in: "
+            f"chmod 0600 {path}"
+        )
+    return data
+
+
+def write_atomically(
+    path: Path, data: bytes, mode: int = PUBLIC, *, overwrite: bool = True
+) -> None:
+    """Write the file whole or not at all, also when the power fails in between.
+
+    Raises :exc:`FileExistsError` when it is there and must not be overwritten.
+    """
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, mode)
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        if overwrite:
+            os.replace(name, path)
+        else:
+            os.link(name, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+    _sync_directory(path.parent)
+
+
+def _sync_directory(path: Path) -> None:
+    """Make the new name last; the content was made so before."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -75,6 +75,12 @@ class _Tunnel:
         self._restart()
         await asyncio.shield(first)
 
+    async def under_way(self) -> bool:
+        """Say whether it is up; if an attempt is being made, wait for its end."""
+        if self._first is not None and not self._first.done():
+            await asyncio.shield(self._first)
+        return self.up.is_set()
+
     async def release(self) -> None:
         """Want the tunnel no more."""
         task, self._task = self._task, None
@@ -210,6 +216,10 @@ class ClientIPsec:
         for tunnel in self._tunnels.values():
             await tunnel.release()
         if self._charon is not None:
+            # Also those coming up: charon would wait for them before it ends.
+            for name in self._tunnels if self._charon.running else ():
+                with contextlib.suppress(IPsecError):
+                    await self._charon.terminate(ike=name, wait=False)
             await self._charon.stop()
         for task in tuple(self._tasks):
             task.cancel()
@@ -238,7 +248,7 @@ class ClientIPsec:
         the gateway may have forgotten it (the link was away).
         """
         tunnel = self._tunnels[INFRASTRUCTURE]
-        if tunnel.up.is_set() and local_address == self._address and not renew:
+        if local_address == self._address and not renew and await tunnel.under_way():
             return
         self._address = local_address
         intranet = self._tunnels[INTRANET]
@@ -289,6 +299,7 @@ class ClientIPsec:
         certificates = split_pem(_content(self._config.certificate, "certificate"))
         if not certificates:
             raise ConfigError(str(self._config.certificate), "certificate", "holds no certificate")
+        await charon.clear_credentials()
         for anchor in self._policy.trust_anchors:
             await charon.load_certificate(anchor.encode(), authority=True)
         for certificate in certificates[1:]:

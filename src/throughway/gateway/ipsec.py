@@ -166,7 +166,7 @@ class GatewayIPsec:
         self._crls = self._crls if crls is None else tuple(crls)
         if self._charon is None:
             return
-        await self._charon.request("clear-creds")
+        await self._charon.clear_credentials()
         await self._load_material(self._charon, material)
         for name in gone:
             for tunnel in (INFRASTRUCTURE, INTRANET):

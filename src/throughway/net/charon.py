@@ -46,6 +46,8 @@ ESP_PROPOSALS = (
 )
 """AES-256-GCM first: with user-space ESP it is also the fastest that encrypts."""
 
+TIMEOUT = "ipsec-negotiation-timeout"
+
 _READY_TIMEOUT = 10.0
 """Seconds until the vici socket must answer; half a second is usual."""
 _READY_INTERVAL = 0.01
@@ -238,9 +240,9 @@ class Charon:
         """Forget a shared secret."""
         await self.request("unload-shared", {"id": identifier})
 
-    async def flush_certificates(self) -> None:
-        """Forget cached CRLs and validated chains, so that they are judged anew."""
-        await self.request("flush-certs")
+    async def clear_credentials(self) -> None:
+        """Forget all certificates, keys and secrets, and cached CRLs too; tunnels stay."""
+        await self.request("clear-creds")
 
     async def initiate(self, child: str, *, ike: str, timeout_ms: int) -> None:
         """Bring a tunnel up; IPsecError with the cause when it does not come."""
@@ -376,8 +378,8 @@ def _explained(error: IPsecError, lines: list[str]) -> IPsecError:
         return error
     cause = explain(lines)
     if cause is None:
-        return IPsecError(str(error), problem="ipsec-negotiation-timeout")
-    return IPsecError(f"{error}: {cause.reason}", problem=cause.problem)
+        return IPsecError(f"the tunnel did not come up: {error}", problem=TIMEOUT)
+    return IPsecError(f"the tunnel did not come up: {cause.reason}", problem=cause.problem)
 
 
 def _spawn(configuration: Path, errors: Path) -> "subprocess.Popen[bytes]":

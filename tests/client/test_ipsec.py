@@ -1,0 +1,297 @@
+"""The client's end: what is asked of charon, and how a tunnel is kept up."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.ipsec_world import (
+    CLIENT,
+    ENDPOINTS,
+    GATEWAY_IDENTITY,
+    SERVER,
+    Deployment,
+    Site,
+    until,
+)
+from throughway.client import ipsec
+from throughway.client.ipsec import INFRASTRUCTURE, INTRANET, _Tunnel, connection_of
+from throughway.model.errors import ConfigError, IPsecError, TrustError
+from throughway.model.status import TunnelState
+from throughway.pki.authority import create_root
+
+ELSEWHERE = "2001:db8:f1::3"
+
+
+def test_the_infrastructure_tunnel_proves_computer_and_account(tmp_path: Path) -> None:
+    deployment = Deployment.create(tmp_path)
+    connection = connection_of(
+        deployment.client(),
+        deployment.policy(),
+        INFRASTRUCTURE,
+        address=CLIENT,
+        account="CLIENT1$",
+    )
+    assert connection["remote_addrs"] == [ENDPOINTS[0]]
+    assert connection["local_addrs"] == [CLIENT]
+    first, second, peer = (connection[k] for k in ("local-1", "local-2", "remote-1"))
+    assert (first["auth"], first["id"]) == ("pubkey", "client1.corp.example.com")
+    assert (second["auth"], second["id"]) == ("eap-mschapv2", "CLIENT1$")
+    assert (peer["auth"], peer["id"]) == ("pubkey", GATEWAY_IDENTITY)
+    # Only the deployment's own roots may vouch for the gateway.
+    assert peer["cacerts"] == [(tmp_path / "ca.pem").read_bytes()]
+
+
+def test_the_intranet_tunnel_proves_computer_and_user(tmp_path: Path) -> None:
+    deployment = Deployment.create(tmp_path)
+    connection = connection_of(
+        deployment.client(), deployment.policy(), INTRANET, address=CLIENT, account="alice@CORP"
+    )
+    assert connection["remote_addrs"] == [ENDPOINTS[1]]
+    assert connection["local-2"] == {
+        "auth": "eap-gtc",
+        "id": "client1.corp.example.com",
+        "eap_id": "alice@CORP",
+    }
+
+
+class Bench:
+    """One tunnel whose attempts go as they are told to."""
+
+    def __init__(self) -> None:
+        self.attempts = 0
+        self.results: list[Exception | None] = []
+        self.gate: asyncio.Event | None = None
+        self.failures: list[tuple[str, str, str]] = []
+        self.tunnel = _Tunnel(
+            INFRASTRUCTURE,
+            self._attempt,
+            lambda *failure: self.failures.append(failure),
+            lambda: None,
+        )
+
+    async def _attempt(self, name: str) -> None:
+        self.attempts += 1
+        if self.gate is not None:
+            await self.gate.wait()
+        result = self.results.pop(0) if self.results else None
+        if result is not None:
+            raise result
+
+
+def on_bench(scenario: Callable[[Bench], Awaitable[None]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ipsec, "FIRST_BACKOFF", 0.001)
+
+    async def run() -> None:
+        bench = Bench()
+        async with asyncio.timeout(5):
+            await scenario(bench)
+            await bench.tunnel.release()
+        assert not bench.tunnel.up.is_set()
+
+    asyncio.run(run())
+
+
+def test_a_tunnel_that_comes_up_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.tunnel.bring_up()
+        assert bench.tunnel.up.is_set()
+        assert bench.failures == []
+
+    on_bench(scenario, monkeypatch)
+
+
+def test_the_first_failure_is_told_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.results = [IPsecError("no", problem="ipsec-cert-expired"), TrustError("nor now")]
+        with pytest.raises(IPsecError, match="no"):
+            await bench.tunnel.bring_up()
+        await bench.tunnel.up.wait()
+        assert bench.attempts == 3
+        assert bench.failures == [
+            (INFRASTRUCTURE, "no", "ipsec-cert-expired"),
+            (INFRASTRUCTURE, "nor now", ""),
+        ]
+        assert bench.tunnel.last_error == ""
+
+    on_bench(scenario, monkeypatch)
+
+
+def test_a_tunnel_that_is_lost_is_brought_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.tunnel.bring_up()
+        bench.tunnel.lost()
+        assert not bench.tunnel.up.is_set()
+        await bench.tunnel.up.wait()
+        assert bench.attempts == 2
+
+    on_bench(scenario, monkeypatch)
+
+
+def test_a_new_wish_overtakes_an_attempt_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.gate = asyncio.Event()
+        first = asyncio.create_task(bench.tunnel.bring_up())
+        await until(lambda: bench.attempts == 1)
+        bench.gate = None
+        await bench.tunnel.bring_up()
+        with pytest.raises(IPsecError, match="another attempt"):
+            await first
+        assert bench.attempts == 2
+
+    on_bench(scenario, monkeypatch)
+
+
+def test_what_is_not_wanted_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.tunnel.retry()
+        await bench.tunnel.bring_up()
+        await bench.tunnel.release()
+        bench.tunnel.retry()
+        bench.tunnel.lost()
+        await asyncio.sleep(0)
+        assert bench.attempts == 1
+        assert not bench.tunnel.wanted
+
+    on_bench(scenario, monkeypatch)
+
+
+def test_a_bug_is_seen_by_who_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(bench: Bench) -> None:
+        seen: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: seen.append(context))
+        bench.results = [ZeroDivisionError("a bug")]
+        with pytest.raises(ZeroDivisionError):
+            await bench.tunnel.bring_up()
+        assert len(seen) == 1
+
+    on_bench(scenario, monkeypatch)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    site = Site(tmp_path)
+    yield site
+    site.close()
+
+
+@pytest.mark.lab
+def test_the_tunnel_is_up_within_a_second_and_says_what_it_is(site: Site) -> None:
+    client = site.start_client()
+    assert [t.state for t in client.tunnels()] == [TunnelState.DOWN, TunnelState.DOWN]
+    site.world.client.run(client.up_infrastructure(CLIENT), timeout=1.0)
+    tunnel = site.at_client(INFRASTRUCTURE)
+    assert tunnel.state is TunnelState.UP
+    assert (tunnel.local_identity, tunnel.account) == ("client1.corp.example.com", "CLIENT1$")
+    assert (tunnel.remote_identity, tunnel.remote_address) == (GATEWAY_IDENTITY, ENDPOINTS[0])
+    assert site.world.reach(SERVER) == CLIENT
+    assert site.at_client(INFRASTRUCTURE).bytes_out > 0
+    assert site.at_client(INTRANET).state is TunnelState.DOWN
+
+
+@pytest.mark.lab
+def test_charon_of_a_client_is_small(site: Site) -> None:
+    client = site.start_client()
+    site.up()
+    status = Path(f"/proc/{client.charon_pid}/status").read_text()
+    resident = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
+    assert int(resident) < 16 * 1024
+
+
+@pytest.mark.lab
+def test_a_killed_charon_is_never_called_up_and_the_tunnel_returns(site: Site) -> None:
+    client = site.start_client()
+    site.up()
+    assert client.charon_pid is not None
+    os.kill(client.charon_pid, signal.SIGKILL)
+    site.world.client.run(until(lambda: not client.running))
+    assert client.tunnels()[0].state is not TunnelState.UP
+    site.wait_client(INFRASTRUCTURE, TunnelState.UP, 1.0)
+    assert site.world.reach(SERVER) == CLIENT
+    assert [bool(reason) for reason in site.daemon] == [False, True, False]
+
+
+@pytest.mark.lab
+def test_a_new_address_is_followed(site: Site) -> None:
+    host = site.world.client
+    site.start_client()
+    site.up()
+    host.ip(f"address add {ELSEWHERE}/64 dev gw0 nodad")
+    host.ip(f"address del {CLIENT}/64 dev gw0")
+    try:
+        site.up(ELSEWHERE)
+        assert site.world.reach(SERVER) == ELSEWHERE
+        assert [t.remote_address for t in site.at_gateway(INFRASTRUCTURE)] == [ELSEWHERE]
+    finally:
+        host.ip(f"address add {CLIENT}/64 dev gw0 nodad")
+        host.ip(f"address del {ELSEWHERE}/64 dev gw0")
+
+
+@pytest.mark.lab
+def test_a_tunnel_that_is_up_stays_unless_it_is_to_be_renewed(site: Site) -> None:
+    site.start_client()
+    site.up()
+    [first] = site.gateway._sas
+    site.up()
+    assert [sa.unique_id for sa in site.gateway._sas] == [first.unique_id]
+    site.up(renew=True)
+    site.at_gateway(INFRASTRUCTURE)
+    [second] = site.gateway._sas
+    assert second.unique_id != first.unique_id
+    assert site.world.reach(SERVER) == CLIENT
+
+
+@pytest.mark.lab
+def test_a_silent_gateway_is_noticed_and_its_return_too(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ipsec, "_DPD_DELAY", "1s")
+    site.start_client()
+    site.up()
+    gateway = site.world.gateway
+    gateway.ip("link set client0 down")
+    site.wait_client(INFRASTRUCTURE, TunnelState.CONNECTING)
+    gateway.ip("link set client0 up")
+    for address in ("2001:db8:f1::1/64", *(f"{e}/128" for e in ENDPOINTS)):
+        gateway.ip(f"address replace {address} dev client0 nodad")
+    # The daemon hears of the link's return and says so.
+    site.up(renew=True)
+    assert site.world.reach(SERVER) == CLIENT
+
+
+@pytest.mark.lab
+def test_what_was_taken_down_stays_down(site: Site) -> None:
+    client = site.start_client()
+    site.up()
+    site.world.client.run(client.down(INFRASTRUCTURE))
+    assert client.tunnels()[0].state is TunnelState.DOWN
+    assert site.world.reach(SERVER, 0.3) == ""
+    site.world.gateway.run(until(lambda: site.gateway.tunnels() == ()))
+    site.up()
+    assert site.world.reach(SERVER) == CLIENT
+
+
+@pytest.mark.lab
+def test_a_gateway_of_another_authority_is_refused(site: Site) -> None:
+    client = site.start_client()
+    policy = site.deployment.policy(root=create_root("Another", datetime.now(UTC)))
+    site.world.client.run(client.update_policy(policy))
+    with pytest.raises(IPsecError) as caught:
+        site.up()
+    assert caught.value.problem == "ipsec-cert-wrong-chain"
+    assert client.tunnels()[0].state is not TunnelState.UP
+    assert "no issuer certificate found" in client.tunnels()[0].last_error
+    # With the right policy it comes up by itself.
+    site.world.client.run(client.update_policy(site.deployment.policy()))
+    site.wait_client(INFRASTRUCTURE, TunnelState.UP)
+
+
+@pytest.mark.lab
+def test_a_client_without_its_certificate_does_not_start(site: Site) -> None:
+    (site.deployment.directory / "client1.crt").unlink()
+    with pytest.raises(ConfigError, match=r"client1\.crt"):
+        site.start_client()

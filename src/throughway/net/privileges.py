@@ -1,0 +1,102 @@
+"""Give up every capability that is not needed: root that may not read other users' files.
+
+The daemons keep uid 0, since the files of the machine that they write belong to root, but of
+root's powers only the named ones; their children (charon, nft, ip) can have no more. Formats:
+capabilities(7), capset(2), prctl(2).
+"""
+
+import ctypes
+import os
+import struct
+from pathlib import Path
+
+from throughway.model.errors import ThroughwayError
+
+CAPABILITIES = {
+    "CAP_CHOWN": 0,
+    "CAP_DAC_OVERRIDE": 1,
+    "CAP_DAC_READ_SEARCH": 2,
+    "CAP_FOWNER": 3,
+    "CAP_KILL": 5,
+    "CAP_SETGID": 6,
+    "CAP_SETUID": 7,
+    "CAP_SETPCAP": 8,
+    "CAP_NET_BIND_SERVICE": 10,
+    "CAP_NET_ADMIN": 12,
+    "CAP_NET_RAW": 13,
+    "CAP_SYS_MODULE": 16,
+    "CAP_SYS_ADMIN": 21,
+}
+"""Numbers of linux/capability.h, of those that anybody here could ask for."""
+CLIENT = frozenset({"CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_NET_BIND_SERVICE"})
+"""TUN, routes, nft, socket marks; sockets of charon; port 53 of the stub and 500 of IKE."""
+GATEWAY = CLIENT
+
+_VERSION_3 = 0x20080522
+_CAPBSET_READ, _CAPBSET_DROP, _SET_NO_NEW_PRIVS, _CAP_AMBIENT = 23, 24, 38, 47
+_CLEAR_ALL = 4
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def drop(keep: frozenset[str]) -> None:
+    """Keep only the named capabilities, for good, for this thread and all it starts.
+
+    Call it before there are other threads. Raises :exc:`ThroughwayError` when one that is to be
+    kept is not there, or when the kernel refuses.
+    """
+    missing = keep - permitted()
+    if missing:
+        raise ThroughwayError(f"the daemon lacks {', '.join(sorted(missing))}")
+    mask = sum(1 << CAPABILITIES[name] for name in keep)
+    _prctl(_SET_NO_NEW_PRIVS, 1)
+    _prctl(_CAP_AMBIENT, _CLEAR_ALL)
+    for number in range(_last() + 1):
+        if not mask >> number & 1 and _prctl(_CAPBSET_READ, number):
+            _prctl(_CAPBSET_DROP, number)
+    _capset(mask)
+
+
+def permitted(pid: int | None = None) -> frozenset[str]:
+    """Return the permitted capabilities of a process, by default of this one."""
+    return _set("CapPrm", pid)
+
+
+def bounding(pid: int | None = None) -> frozenset[str]:
+    """Return the capabilities that a process and its children can ever have."""
+    return _set("CapBnd", pid)
+
+
+def _set(field: str, pid: int | None) -> frozenset[str]:
+    status = Path(f"/proc/{pid or 'thread-self'}/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith(f"{field}:"))
+    mask = int(line.split()[1], 16)
+    known = {number: name for name, number in CAPABILITIES.items()}
+    return frozenset(
+        known.get(number, f"CAP_{number}")
+        for number in range(mask.bit_length())
+        if mask >> number & 1
+    )
+
+
+def _last() -> int:
+    return int(Path("/proc/sys/kernel/cap_last_cap").read_text())
+
+
+def _prctl(option: int, argument: int) -> int:
+    answer: int = _libc.prctl(option, ctypes.c_ulong(argument), 0, 0, 0)
+    if answer < 0:
+        raise _refused("prctl")
+    return answer
+
+
+def _capset(mask: int) -> None:
+    header = struct.pack("=Ii", _VERSION_3, 0)
+    low, high = mask & 0xFFFFFFFF, mask >> 32
+    # Effective, permitted, inheritable; once for each half.
+    data = struct.pack("=6I", low, low, 0, high, high, 0)
+    if _libc.capset(header, data):
+        raise _refused("capset")
+
+
+def _refused(call: str) -> ThroughwayError:
+    return ThroughwayError(f"{call}: {os.strerror(ctypes.get_errno())}")

@@ -462,6 +462,8 @@ class Site:
 
     def refusal(self, config: ClientConfig | None = None) -> tuple[str, str]:
         """Let a client try that must be refused; return the problems both ends name."""
+        # What an earlier client tried last may still be under way to the audit.
+        self.world.gateway.run(until(lambda: not self.gateway._refusals._suspects))
         self.failures.clear()
         self.start_client(config)
         with pytest.raises(IPsecError) as caught:

@@ -17,11 +17,13 @@ from tests.ipsec_world import (
     Deployment,
     Site,
     until,
+    until_true,
 )
 from throughway.client import ipsec
 from throughway.client.ipsec import INFRASTRUCTURE, INTRANET, _Tunnel, connection_of
 from throughway.model.errors import ConfigError, IPsecError, TrustError
 from throughway.model.status import TunnelState
+from throughway.net.vici import Session
 from throughway.pki.authority import create_root
 
 ELSEWHERE = "2001:db8:f1::3"
@@ -261,6 +263,44 @@ def test_a_silent_gateway_is_noticed_and_its_return_too(
     # The daemon hears of the link's return and says so.
     site.up(renew=True)
     assert site.world.reach(SERVER) == CLIENT
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("what", ["child", "ike"])
+def test_new_keys_are_no_loss(site: Site, what: str) -> None:
+    client = site.start_client()
+    site.up()
+    charon = client._charon
+    assert charon is not None
+    keys = {"child": _child_keys, "ike": _ike_keys}[what]
+    before = site.world.gateway.run(keys(site))
+    site.world.client.run(charon.request("rekey", {what: INFRASTRUCTURE}))
+
+    async def changed() -> bool:
+        return await keys(site) not in (before, set())
+
+    site.world.gateway.run(until_true(changed))
+    assert site.world.reach(SERVER) == CLIENT
+    assert site.at_client(INFRASTRUCTURE).state is TunnelState.UP
+    assert site.client_failures == []
+    assert len(site.at_gateway(INFRASTRUCTURE)) == 1
+
+
+async def _ike_keys(site: Site) -> set[int]:
+    await site.gateway.refresh()
+    return {sa.unique_id for sa in site.gateway._sas if sa.up}
+
+
+async def _child_keys(site: Site) -> set[bytes]:
+    """Return the SPIs by which the gateway is spoken to."""
+    found: set[bytes] = set()
+    socket = site.deployment.directory / "run-gateway" / "charon.vici"
+    async with Session(socket) as session:
+        async for answer in session.stream("list-sas", "list-sa"):
+            for sa in answer.values():
+                children = sa.get("child-sas", {}).values()
+                found |= {c["spi-in"] for c in children if c["state"] == b"INSTALLED"}
+    return found
 
 
 @pytest.mark.lab

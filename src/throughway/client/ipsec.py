@@ -259,8 +259,9 @@ class ClientIPsec:
     async def up_intranet(self, principal: str, token: Token) -> None:
         """Bring the intranet tunnel up for a user, and keep it up; as the other one.
 
-        ``token`` is awaited for each attempt, once the infrastructure tunnel is up: it makes a
-        GSS-API token for the gateway's service, and raises ThroughwayError when it cannot.
+        ``token`` is awaited for each attempt, once the infrastructure tunnel is up (for which
+        this waits as long as it takes): it makes a GSS-API token for the gateway's service, and
+        raises ThroughwayError when it cannot.
         """
         same = principal == self._principal
         self._principal, self._token = principal, token

@@ -109,7 +109,14 @@ class GatewayIPsec:
         return self._charon is not None and self._charon.running
 
     async def start(self) -> None:
-        """Start everything; ConfigError or IPsecError when that cannot be."""
+        """Start everything, or nothing: ConfigError or IPsecError when that cannot be."""
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
         _read(self._config, self._connections.values())
         self.esp = await asyncio.to_thread(esp.detect_esp, self._config.esp)
         if self.esp.mode is ESPMode.LIBIPSEC:

@@ -190,9 +190,10 @@ class IPHTTPSClient:
         url = self._machine.url
         try:
             sock = await self._dial(url.host, url.port)
-        except TransportError as error:
+        except (TransportError, OSError) as error:
             self._attempt = None
-            self._machine.connection_lost(error, self._loop.time())
+            told = transport_error(error, Stage.CONNECT)
+            self._machine.connection_lost(told, self._loop.time())
             self._pump()
             return
         self._attempt = None

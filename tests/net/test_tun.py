@@ -1,0 +1,122 @@
+"""The TUN device: batches over a socket pair, configuration in a namespace."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.net.iphttps_world import CORP, ROUTER, FakeTUN, packet
+from throughway.model.errors import TransportError
+from throughway.net.tun import global_addresses, open_tun
+from throughway.proto.iphttps.stream import sort_packets
+
+
+def test_packets_are_read_until_there_are_none_or_enough() -> None:
+    tun = FakeTUN()
+    sent = [packet(CORP, ROUTER, bytes(1000 + n)) for n in range(5)]
+    for one in (*sent, b"\x45" + bytes(30)):
+        tun.kernel.send(one)
+    assert tun.read(2000) == sent[:2]
+    assert tun.read(1 << 16) == sent[2:]  # and no IPv4
+    assert tun.read(1 << 16) == []
+    tun.close()
+    tun.close()
+
+
+def test_runs_are_written_packet_by_packet() -> None:
+    tun = FakeTUN()
+    packets = [packet(CORP, ROUTER, bytes(n)) for n in range(5)]
+    data = b"".join(packets)
+    (run,) = sort_packets(data, len(data)).runs
+    assert tun.write(memoryview(data), run) == 0
+    assert [tun.kernel.recv(9999) for _ in packets] == packets
+    tun.kernel.close()
+    assert tun.write(memoryview(data), run) == len(packets)
+    tun.close()
+
+
+@pytest.mark.parametrize("name", ["", "x" * 16])
+def test_names_are_checked(name: str) -> None:
+    with pytest.raises(TransportError) as caught:
+        open_tun(name)
+    assert caught.value.windows_code == 0x34
+    assert caught.value.problem == "iphttps-interface-creation-failed"
+
+
+def test_addresses_are_those_of_the_interface() -> None:
+    assert global_addresses("no-such-interface") == ()
+    assert "::1" not in global_addresses("lo")
+
+
+def in_namespace(script: str) -> str:
+    """Run something in a network namespace of its own."""
+    answer = subprocess.run(
+        ["unshare", "-n", sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "src")},
+    )
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout
+
+
+@pytest.mark.lab
+def test_the_gateway_s_device() -> None:
+    script = """
+import subprocess
+from pathlib import Path
+from throughway.net.tun import add_address, configure_gateway, open_tun
+from throughway.wire.ipv6 import parse_address
+subprocess.run(["ip", "link", "add", "uplink", "type", "veth"], check=True)
+tun = open_tun("iphttps0")
+addresses = tuple(map(parse_address, ("2001:db8:da:1000::1", "fe80::1")))
+configure_gateway(tun, addresses)
+add_address("iphttps0", addresses[0], 64)
+conf = Path("/proc/sys/net/ipv6/conf")
+print((conf / "all/forwarding").read_text(), (conf / "uplink/accept_ra").read_text())
+print(subprocess.run(["ip", "-o", "addr", "show", "dev", "iphttps0"], text=True,
+    capture_output=True).stdout)
+"""
+    said = in_namespace(script)
+    assert said.split()[:2] == ["1", "2"]  # it forwards, and keeps listening to its own router
+    assert said.count("inet6") == 2
+    assert "2001:db8:da:1000::1/64" in said
+    assert "fe80::1/64" in said
+
+
+@pytest.mark.lab
+def test_the_client_s_address_is_stable_with_a_secret() -> None:
+    script = """
+import os
+from throughway.net.tun import configure_client, global_addresses, open_tun
+from throughway.proto.router import Link, Router
+packet = Router(Link.of("2001:db8:da:1000::/64"), now=0).advertisement()
+for secret in (bytes(16), bytes(16), bytes(range(16))):
+    tun = open_tun("iphttps0")
+    configure_client(tun, secret=secret)
+    os.write(tun.fd, packet)
+    while not global_addresses("iphttps0"):
+        pass
+    print(*global_addresses("iphttps0"))
+    tun.close()
+"""
+    first, second, other = in_namespace(script).split()
+    assert first == second != other
+    assert first.startswith("2001:db8:da:1000:")
+
+
+@pytest.mark.lab
+def test_an_interface_that_exists_is_said() -> None:
+    script = """
+from throughway.model.errors import TransportError
+from throughway.net.tun import open_tun
+one = open_tun("iphttps0")
+try:
+    open_tun("iphttps0")
+except TransportError as error:
+    print(error)
+"""
+    assert "cannot make the interface iphttps0: Device or resource busy" in in_namespace(script)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-STOP_TIMEOUT = 3.0
+STOP_TIMEOUT = 2.0
 """Seconds a process has to end in order before it is killed."""
 
 

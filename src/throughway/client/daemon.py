@@ -42,9 +42,6 @@ COMPONENTS = (
     Component.DOMAIN,
 )
 """The rows of the client's status."""
-CAPABILITIES = frozenset(
-    {"CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_NET_BIND_SERVICE", "CAP_KILL", "CAP_SYS_PTRACE"}
-)
 
 
 class ClientDaemon:
@@ -66,7 +63,7 @@ class ClientDaemon:
     async def start(self) -> None:
         """Start with the policy that is there, or wait for one that can be trusted."""
         await self._control.start()
-        privileges.drop(CAPABILITIES)
+        privileges.drop(privileges.CLIENT)
         for directory in (self._config.state_directory, self._config.runtime_directory):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._user = self._users.load()

@@ -9,7 +9,7 @@ from throughway.client.join import install_bundle, load_bundle
 from throughway.model.config import ClientConfig
 from throughway.model.errors import ConfigError, Stage, ThroughwayError, TransportError, TrustError
 from throughway.model.policy import Policy
-from throughway.net.fetch import fetch
+from throughway.net.fetch import fetch as download
 from throughway.pki.bundle import MAX_BUNDLE
 
 FETCH_INTERVAL = 3600.0
@@ -82,6 +82,11 @@ class PolicyKeeper:
         if self._fetching is None or self._fetching.done():
             self._fetching = asyncio.create_task(self._fetch(self._policy.policy_url))
 
+    async def finished(self) -> None:
+        """Wait until no fetch is under way."""
+        if self._fetching is not None:
+            await asyncio.wait({self._fetching})
+
     async def _watch(self) -> None:
         """Wait for a first policy, then for the end of the one in force."""
         while True:
@@ -91,7 +96,7 @@ class PolicyKeeper:
 
     async def _fetch(self, url: str) -> None:
         try:
-            data = await fetch(url, limit=MAX_BUNDLE)
+            data = await download(url, limit=MAX_BUNDLE)
             policy = install_bundle(data, self._config, time.time())
         except ThroughwayError as error:
             self._due = asyncio.get_running_loop().time() + RETRY_INTERVAL

@@ -18,8 +18,9 @@ from throughway.control import lifecycle
 from throughway.control.codec import JSON, to_json
 from throughway.control.server import ControlServer, Request, require_owner, unknown_command
 from throughway.gateway import settings
-from throughway.gateway.ipsec import MISMATCH, GatewayIPsec
+from throughway.gateway.ipsec import GatewayIPsec
 from throughway.gateway.publish import PolicyServer
+from throughway.gateway.refusals import MISMATCH
 from throughway.gateway.watch import expiry_problem, read_certificate
 from throughway.health import log
 from throughway.health.tracker import Change, Tracker
@@ -45,9 +46,6 @@ COMPONENTS = (
     Component.FIREWALL,
 )
 """The rows of the gateway's Operations Status."""
-CAPABILITIES = frozenset(
-    {"CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_NET_BIND_SERVICE", "CAP_KILL", "CAP_SYS_PTRACE"}
-)
 IPSEC_RETRY = 5.0
 """Seconds after which IPsec is started again when it could not be."""
 CERTIFICATE_INTERVAL = 3600.0
@@ -78,7 +76,7 @@ class GatewayDaemon:
         """Bring everything up; what can be tried again later does not end the daemon."""
         config = self._config
         await self._control.start()
-        privileges.drop(CAPABILITIES)
+        privileges.drop(privileges.GATEWAY)
         for directory in (config.state_directory, config.runtime_directory):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._open_link()

@@ -1,0 +1,164 @@
+"""The policy of a client: first, newer, refused, expired, fetched."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from throughway.client import policy as client_policy
+from throughway.client.policy import PolicyKeeper
+from throughway.model.config import ClientConfig
+from throughway.model.errors import Stage, ThroughwayError, TransportError
+from throughway.model.policy import Policy
+from throughway.pki.bundle import sign
+from throughway.pki.pem import build_public_key_pem
+from tests.pki.test_bundle import POLICY
+
+KEY = Ed25519PrivateKey.generate()
+NOW = int(time.time())
+FIRST = replace(POLICY, version=1, issued_at=NOW - 60, expires_at=NOW + 3600)
+SECOND = replace(FIRST, version=2)
+EXPIRED = replace(FIRST, issued_at=NOW - 7200, expires_at=NOW - 3600)
+
+
+class Kept:
+    """A keeper over a directory, with what it told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.config = ClientConfig(
+            file=folder / "client.toml",
+            certificate=folder / "c",
+            key=folder / "k",
+            account="CLIENT1$",
+            identity="client1.corp.example.com",
+            password_file=folder / "p",
+            bundle=folder / "policy.bundle",
+            policy_key=folder / "policy.pub",
+        )
+        self.config.policy_key.write_bytes(build_public_key_pem(KEY.public_key()))
+        self.policies: list[int] = []
+        self.troubles: list[str] = []
+        self.keeper = PolicyKeeper(self.config, self._policy, self._trouble)
+
+    async def _policy(self, policy: Policy) -> None:
+        self.policies.append(policy.version)
+
+    def _trouble(self, error: ThroughwayError | None) -> None:
+        self.troubles.append(getattr(error, "problem", "") if error else "well")
+
+    def put(self, policy: Policy, key: Ed25519PrivateKey = KEY) -> None:
+        self.config.bundle.write_bytes(sign(policy, key))
+
+
+def run(kept: Kept, scenario: Callable[[PolicyKeeper], Awaitable[None]]) -> None:
+    async def whole() -> None:
+        await kept.keeper.start()
+        try:
+            await scenario(kept.keeper)
+        finally:
+            await kept.keeper.close()
+
+    asyncio.run(whole())
+
+
+async def nothing(_keeper: PolicyKeeper) -> None:
+    return
+
+
+async def until(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Kept:
+    return Kept(tmp_path)
+
+
+def test_the_bundle_on_the_disk_is_the_first_policy(kept: Kept) -> None:
+    kept.put(FIRST)
+    run(kept, nothing)
+    assert (kept.policies, kept.troubles) == ([1], ["well"])
+
+
+@pytest.mark.parametrize(
+    ("policy", "key", "problem"),
+    [
+        (EXPIRED, KEY, "policy-expired"),
+        (FIRST, Ed25519PrivateKey.generate(), "policy-signature-invalid"),
+    ],
+)
+def test_a_bundle_that_proves_nothing_is_refused(
+    kept: Kept, policy: Policy, key: Ed25519PrivateKey, problem: str
+) -> None:
+    kept.put(policy, key)
+    run(kept, nothing)
+    assert (kept.policies, kept.troubles) == ([], [problem])
+
+
+def test_without_a_policy_it_waits_for_one(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_policy, "LOOK_INTERVAL", 0.01)
+
+    async def bundle_comes(_keeper: PolicyKeeper) -> None:
+        assert kept.troubles == ["policy-missing"]
+        kept.put(FIRST)
+        await until(lambda: kept.policies)
+
+    run(kept, bundle_comes)
+    assert kept.policies == [1]
+    assert kept.troubles[-1] == "well"
+
+
+def fetched(
+    monkeypatch: pytest.MonkeyPatch, answer: bytes | ThroughwayError
+) -> Callable[[PolicyKeeper], Awaitable[None]]:
+    """Return a scenario that fetches once."""
+    done = asyncio.Event()
+
+    async def fetch(_url: str, **_options: object) -> bytes:
+        done.set()
+        if isinstance(answer, ThroughwayError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(client_policy, "download", fetch)
+
+    async def scenario(keeper: PolicyKeeper) -> None:
+        keeper.fetch_if_due()
+        await asyncio.wait_for(done.wait(), 10)
+        await keeper.finished()
+
+    return scenario
+
+
+def test_a_newer_bundle_is_fetched_and_kept(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept.put(FIRST)
+    run(kept, fetched(monkeypatch, sign(SECOND, KEY)))
+    assert kept.policies == [1, 2]
+    again = Kept(kept.config.file.parent)
+    run(again, nothing)
+    assert again.policies == [2]
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        (sign(SECOND, Ed25519PrivateKey.generate()), "policy-signature-invalid"),
+        (sign(replace(EXPIRED, version=2), KEY), "policy-expired"),
+        (b"<html>portal</html>", "policy-signature-invalid"),
+        (TransportError(Stage.CONNECT, "refused"), "policy-unreachable"),
+    ],
+)
+def test_the_last_good_one_stays(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch, answer: bytes | ThroughwayError, problem: str
+) -> None:
+    kept.put(FIRST)
+    run(kept, fetched(monkeypatch, answer))
+    assert kept.policies == [1]
+    assert kept.troubles == ["well", problem]
+    assert kept.config.bundle.read_bytes() == sign(FIRST, KEY)

@@ -1,0 +1,126 @@
+"""The gateway daemon's judgement of what its parts tell; the whole runs in the scenarios."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from throughway.catalogue import find
+from throughway.gateway.daemon import REFUSALS_SHOWN, GatewayDaemon, run
+from throughway.gateway.refusals import MISMATCH
+from throughway.model.config import GatewayConfig, IPHTTPSServerConfig, IPsecServerConfig
+from throughway.model.errors import ConfigError
+from throughway.model.status import ComponentState, GatewaySnapshot
+
+
+def config(folder: Path) -> GatewayConfig:
+    return GatewayConfig(
+        file=folder / "gateway.toml",
+        iphttps=IPHTTPSServerConfig(
+            url="https://da.example.com:443/IPHTTPS",
+            listen=(("127.0.0.1", 0),),
+            certificate=folder / "gateway.crt",
+            key=folder / "gateway.key",
+            prefix="2001:db8:da:1000::/64",
+        ),
+        ipsec=IPsecServerConfig(
+            identity="da.example.com",
+            certificate=folder / "gateway.crt",
+            key=folder / "gateway.key",
+            ca=folder / "root.crt",
+            infrastructure_endpoint="2002:836b:2::836b:2",
+            intranet_endpoint="2002:836b:3::836b:3",
+            infrastructure_prefixes=("2001:db8:c0:1::/64",),
+            intranet_prefixes=("2001:db8:c0::/48",),
+        ),
+        state_directory=folder / "state",
+        runtime_directory=folder / "run",
+        control_socket=folder / "gateway.sock",
+    )
+
+
+def after(folder: Path, happened: Callable[[GatewayDaemon], None]) -> GatewaySnapshot:
+    """Return the snapshot of a daemon that was not started, after something happened to it."""
+
+    async def scenario() -> GatewaySnapshot:
+        daemon = GatewayDaemon(config(folder))
+        happened(daemon)
+        return await daemon.snapshot()
+
+    return asyncio.run(scenario())
+
+
+def codes(snapshot: GatewaySnapshot) -> set[str]:
+    return {problem.code for problem in snapshot.problems}
+
+
+def test_before_it_has_spoken_a_component_is_unknown(tmp_path: Path) -> None:
+    snapshot = after(tmp_path, lambda daemon: None)
+    assert snapshot.state is ComponentState.UNKNOWN
+    assert {row.state for row in snapshot.components} == {ComponentState.UNKNOWN}
+
+
+def test_a_mistyped_password_is_shown_but_is_no_problem_of_the_gateway(tmp_path: Path) -> None:
+    def refused(daemon: GatewayDaemon) -> None:
+        daemon._refused("wrong password", "ipsec-computer-account-refused", "2001:db8::1")
+
+    snapshot = after(tmp_path, refused)
+    assert codes(snapshot) == set()
+    assert [r.reason for r in snapshot.refusals] == ["wrong password"]
+
+
+def test_a_stolen_certificate_is_a_problem(tmp_path: Path) -> None:
+    def refused(daemon: GatewayDaemon) -> None:
+        daemon._refused("client1 came with CLIENT2$", MISMATCH, "2001:db8::1")
+
+    assert codes(after(tmp_path, refused)) == {MISMATCH}
+
+
+def test_refusals_are_bounded(tmp_path: Path) -> None:
+    def refused(daemon: GatewayDaemon) -> None:
+        for number in range(REFUSALS_SHOWN * 3):
+            daemon._refused("no", "", f"2001:db8::{number}")
+
+    snapshot = after(tmp_path, refused)
+    assert len(snapshot.refusals) == REFUSALS_SHOWN
+    assert snapshot.refusals[-1].peer == f"2001:db8::{REFUSALS_SHOWN * 3 - 1}"
+
+
+def test_charon_s_death_is_a_problem_until_it_is_back(tmp_path: Path) -> None:
+    down = find("ipsec-daemon-down").code
+
+    def died(daemon: GatewayDaemon) -> None:
+        daemon._charon_changed("killed by signal 9")
+
+    def back(daemon: GatewayDaemon) -> None:
+        died(daemon)
+        daemon._charon_changed("")
+
+    assert down in codes(after(tmp_path, died))
+    assert down not in codes(after(tmp_path, back))
+
+
+def test_a_bug_becomes_a_visible_problem(tmp_path: Path) -> None:
+    def failed(daemon: GatewayDaemon) -> None:
+        daemon.failed("a task", ZeroDivisionError("division by zero"))
+
+    assert "bug-in-throughway" in codes(after(tmp_path, failed))
+
+
+def test_a_refused_reload_is_a_problem(tmp_path: Path) -> None:
+    def failed(daemon: GatewayDaemon) -> None:
+        daemon.failed("reload", ConfigError("gateway.toml", "iphttps.url", "is missing"))
+
+    snapshot = after(tmp_path, failed)
+    assert codes(snapshot) == {"configuration-refused"}
+    assert "iphttps.url" in snapshot.problems[0].detail
+
+
+def test_run_without_a_configuration_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path / "absent.toml") == 2
+    printed = capsys.readouterr().err
+    assert "absent.toml" in printed
+    assert "Traceback" not in printed

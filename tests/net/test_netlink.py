@@ -105,8 +105,9 @@ async def _observe(steps: Callable[[], None], expected: Callable[[NetworkState],
         count = 1
         while not expected(await seen.get()):
             count += 1
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    for _ in range(2):
+        await monitor.close()
+    assert task.cancelled()
     return count
 
 

@@ -298,9 +298,18 @@ class NetworkMonitor:
         self.state = NetworkState(frozenset(), frozenset())
         self._on_change = on_change
         self._ignored = ignored
+        self._task: asyncio.Task[object] | None = None
+
+    async def close(self) -> None:
+        """End :meth:`run`, if it runs."""
+        task, self._task = self._task, None
+        if task is not None and not task.done():
+            task.cancel()
+            await asyncio.wait({task})
 
     async def run(self) -> None:
         """Call back with the state as it is, then at every change; ends only by cancellation."""
+        self._task = asyncio.current_task()
         with Subscription() as subscription:
             self.state = network_state(self._ignored)
             self._on_change(self.state)

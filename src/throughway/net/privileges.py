@@ -24,8 +24,13 @@ CAPABILITIES = {
     "CAP_NET_BIND_SERVICE": 10,
     "CAP_NET_ADMIN": 12,
     "CAP_NET_RAW": 13,
+    "CAP_IPC_LOCK": 14,
     "CAP_SYS_MODULE": 16,
+    "CAP_SYS_CHROOT": 18,
+    "CAP_SYS_PTRACE": 19,
     "CAP_SYS_ADMIN": 21,
+    "CAP_SYS_NICE": 23,
+    "CAP_SYS_RESOURCE": 24,
 }
 """Numbers of linux/capability.h, of those that anybody here could ask for."""
 CLIENT = frozenset({"CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_NET_BIND_SERVICE"})

@@ -6,12 +6,10 @@ key fit each other was checked there, so that X.509 stays out of the daemon too.
 """
 
 import ipaddress
-import tomllib
 from pathlib import Path
 
 from throughway.model.config import ClientConfig, ESPMode
-from throughway.model.errors import ConfigError
-from throughway.net.files import read_file, read_secret
+from throughway.net.files import read_file, read_secret, read_toml
 from throughway.pki import fields
 from throughway.pki.fields import Fields
 
@@ -21,7 +19,7 @@ DEFAULTS = {field.name: field.default for field in ClientConfig.__dataclass_fiel
 
 def load(path: Path = DEFAULT_FILE) -> ClientConfig:
     """Read and check the file; raises one :exc:`ConfigError` that tells every error."""
-    table = Fields(parse_toml(path), str(path))
+    table = Fields(read_toml(path), str(path))
     config = _read(table, path)
     for key, file, read in (
         ("certificate", config.certificate, read_file),
@@ -38,18 +36,6 @@ def load(path: Path = DEFAULT_FILE) -> ClientConfig:
                 table.refuse(key, str(error))
     table.finish()
     return config
-
-
-def parse_toml(path: Path) -> dict[str, object]:
-    """Return the file's content as TOML; :exc:`ConfigError` says where it is not."""
-    try:
-        return tomllib.loads(read_file(path).decode())
-    except UnicodeDecodeError:
-        raise ConfigError(str(path), "", "is not UTF-8 text") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(str(path), "", f"is not TOML: {error}") from None
-    except ValueError as error:
-        raise ConfigError(str(path), "", str(error).removeprefix(f"{path} ")) from None
 
 
 def _read(table: Fields, path: Path) -> ClientConfig:

@@ -4,7 +4,10 @@ import contextlib
 import os
 import stat
 import tempfile
+import tomllib
 from pathlib import Path
+
+from throughway.model.errors import ConfigError
 
 MAX_FILE = 1024 * 1024
 """Bytes: far more than any key, certificate chain, configuration or bundle has."""
@@ -42,6 +45,20 @@ def read_secret(path: Path) -> bytes:
             f"chmod 0600 {path}"
         )
     return data
+
+
+def read_toml(path: Path) -> dict[str, object]:
+    """Return the content of a TOML file; :exc:`ConfigError` says where it is none."""
+    try:
+        return tomllib.loads(read_file(path).decode())
+    except UnicodeDecodeError:
+        raise ConfigError(str(path), "", "is not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(str(path), "", f"is not TOML: {error}") from None
+    except ValueError as error:
+        raise ConfigError(str(path), "", str(error).removeprefix(f"{path} ")) from None
+    except RecursionError:
+        raise ConfigError(str(path), "", "is nested too deeply") from None
 
 
 def write_atomically(

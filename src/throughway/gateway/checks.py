@@ -1,0 +1,224 @@
+"""What values, files and certificates of ``gateway.toml`` must be to each other.
+
+Each check yields a :exc:`ConfigError` for what is wrong, with its remedy; nothing is raised,
+so that all of it is told at once.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from ipaddress import IPv6Address, IPv6Network, ip_address
+from pathlib import Path
+
+from cryptography import x509
+
+from throughway.model.config import (
+    AuthenticationMode,
+    Computer,
+    GatewayConfig,
+    IPHTTPSServerConfig,
+    IPsecServerConfig,
+    PublishConfig,
+    UsersConfig,
+)
+from throughway.model.errors import ConfigError, TrustError
+from throughway.net.files import read_file, read_secret
+from throughway.pki import judgement, pem
+from throughway.pki.fields import url_host
+from throughway.pki.judgement import Usage, Validity
+from throughway.proto.nrpt.table import Table
+
+NT_HASH = re.compile(rb"[0-9A-Fa-f]{32}\s*")
+KEYTAB_VERSIONS = (b"\x05\x01", b"\x05\x02")
+"""First bytes of a keytab (MIT krb5, file format versions 1 and 2)."""
+
+Wrong = Iterator[tuple[str, str]]
+"""Keys and what is wrong with them."""
+
+
+def check(config: GatewayConfig) -> Iterator[ConfigError]:
+    """Yield everything that is wrong with a configuration whose values are well formed."""
+    parts: list[tuple[str, Wrong]] = [
+        ("iphttps.", _iphttps(config.iphttps)),
+        ("ipsec.", _ipsec(config.ipsec)),
+        ("", _computers(config.computers)),
+    ]
+    if config.users is not None:
+        parts.append(("users.", _users(config.users)))
+    if config.publish is not None:
+        parts.append(("publish.", _publish(config.publish, config)))
+    for prefix, wrong in parts:
+        for key, why in wrong:
+            yield ConfigError(str(config.file), f"{prefix}{key}", why)
+
+
+def _iphttps(iphttps: IPHTTPSServerConfig) -> Wrong:
+    yield from _certificate(iphttps.certificate, iphttps.key, url_host(iphttps.url))
+    yield from _tls_usage(iphttps.certificate)
+    if iphttps.authentication is AuthenticationMode.CERTIFICATES:
+        if iphttps.client_ca is None:
+            yield "client_ca", 'is needed when authentication = "certificates"'
+        else:
+            yield from _anchors("client_ca", iphttps.client_ca)
+    if iphttps.max_sessions_per_source > iphttps.max_sessions:
+        yield "max_sessions_per_source", f"is more than max_sessions ({iphttps.max_sessions})"
+    if len(set(iphttps.listen)) != len(iphttps.listen):
+        yield "listen", "names an address twice"
+
+
+def _ipsec(ipsec: IPsecServerConfig) -> Wrong:
+    yield from _certificate(ipsec.certificate, ipsec.key, ipsec.identity)
+    yield from _issuer(ipsec)
+    if ipsec.infrastructure_endpoint == ipsec.intranet_endpoint:
+        yield "intranet_endpoint", "must differ from infrastructure_endpoint"
+    for key in ("infrastructure_endpoint", "intranet_endpoint"):
+        endpoint = IPv6Address(getattr(ipsec, key))
+        for prefix in (*ipsec.infrastructure_prefixes, *ipsec.intranet_prefixes):
+            if endpoint in IPv6Network(prefix):
+                yield key, f"{endpoint} lies in {prefix}, which clients reach only through it"
+
+
+def _computers(computers: tuple[Computer, ...]) -> Wrong:
+    accounts: dict[str, int] = {}
+    identities: dict[str, int] = {}
+    for index, computer in enumerate(computers):
+        for key, value, seen in (
+            ("account", computer.account.lower(), accounts),
+            ("identity", computer.identity, identities),
+        ):
+            if value in seen:
+                why = f"{getattr(computer, key)!r} is computers[{seen[value]}] already"
+                yield f"computers[{index}].{key}", why
+            seen.setdefault(value, index)
+        yield from _nt_hash(f"computers[{index}].nt_hash", computer.nt_hash)
+
+
+def _users(users: UsersConfig) -> Wrong:
+    try:
+        data = read_secret(users.keytab)
+    except ValueError as error:
+        yield "keytab", str(error)
+        return
+    if data[:2] not in KEYTAB_VERSIONS:
+        yield "keytab", f"{users.keytab} is not a keytab; export one for {users.service}"
+
+
+def _publish(publish: PublishConfig, config: GatewayConfig) -> Wrong:
+    for index, anchor in enumerate(publish.trust_anchors):
+        yield from _anchors(f"trust_anchors[{index}]", anchor)
+    ipsec = config.ipsec
+    behind = (*ipsec.infrastructure_prefixes, *ipsec.intranet_prefixes)
+    namespaces: dict[str, int] = {}
+    for index, rule in enumerate(publish.nrpt):
+        if rule.namespace in namespaces:
+            why = f"{rule.namespace!r} is nrpt[{namespaces[rule.namespace]}] already"
+            yield f"nrpt[{index}].namespace", why
+        namespaces.setdefault(rule.namespace, index)
+        for server in rule.servers:
+            if not _within(server, behind):
+                yield f"nrpt[{index}].servers", f"{server} lies behind neither tunnel's prefixes"
+    yield from _exempt(publish, url_host(config.iphttps.url))
+    if publish.serve is not None and not _within(publish.serve[0], ipsec.infrastructure_prefixes):
+        why = "must be an address among ipsec.infrastructure_prefixes: clients fetch it there"
+        yield "serve", f"{publish.serve[0]} {why}"
+
+
+def _exempt(publish: PublishConfig, gateway: str) -> Wrong:
+    """Names that must be resolved outside; else clients find neither the gateway nor themselves."""
+    table = Table(publish.nrpt)
+    for what, host in (
+        ("the gateway's public name", gateway),
+        *(("a network location server", url_host(url)) for url in publish.nls_urls),
+    ):
+        rule = table.match_name(host)
+        if rule is not None and not rule.exemption:
+            yield (
+                "nrpt",
+                f"{host}, {what}, falls under {rule.namespace!r}: add an exemption, "
+                f'[[publish.nrpt]] with namespace = "{host}" and no servers',
+            )
+
+
+def _certificate(certificate_file: Path, key_file: Path, name: str) -> Wrong:
+    """A server's certificate with its key: there, belonging together, for this name, in force."""
+    certificate = key = None
+    try:
+        certificate = pem.parse_certificate(read_file(certificate_file), str(certificate_file))
+    except (ValueError, TrustError) as error:
+        yield "certificate", str(error)
+    try:
+        key = pem.parse_key(read_secret(key_file), str(key_file))
+    except (ValueError, TrustError) as error:
+        yield "key", str(error)
+    if certificate is not None and key is not None and not pem.same_key(certificate, key):
+        yield "key", f"{key_file} does not belong to the certificate {certificate_file}"
+    if certificate is not None:
+        yield from _proves(certificate, certificate_file, name)
+
+
+def _proves(certificate: x509.Certificate, file: Path, name: str) -> Wrong:
+    if not judgement.covers(certificate, name):
+        names = ", ".join(judgement.names(certificate)) or "no name at all"
+        yield "certificate", f"{file} is for {names}, not for {name}"
+    validity = judgement.validity(certificate, datetime.now(UTC))
+    if validity is Validity.EXPIRED:
+        yield "certificate", f"{file} expired on {certificate.not_valid_after_utc:%Y-%m-%d}"
+    elif validity is Validity.NOT_YET_VALID:
+        begin = certificate.not_valid_before_utc
+        yield (
+            "certificate",
+            f"{file} is valid from {begin:%Y-%m-%d %H:%M} UTC on: set the clock?",
+        )
+
+
+def _tls_usage(file: Path) -> Wrong:
+    # Only for TLS: Windows' template for IPsec gives ikeIntermediate alone, and IKE takes it.
+    try:
+        certificate = pem.parse_certificate(read_file(file))
+    except (ValueError, TrustError):
+        return  # said where the certificate itself is checked
+    if not judgement.allows(certificate, Usage.SERVER):
+        yield "certificate", f"{file} may not be used by a TLS server (its extended key usage)"
+
+
+def _issuer(ipsec: IPsecServerConfig) -> Wrong:
+    """The gateway's own certificate must lead to the authority that clients are judged by."""
+    try:
+        anchors = pem.parse_certificates(read_file(ipsec.ca), str(ipsec.ca))
+    except (ValueError, TrustError) as error:
+        yield "ca", str(error)
+        return
+    try:
+        own, *between = pem.parse_certificates(read_file(ipsec.certificate))
+    except (ValueError, TrustError):
+        return  # said where the certificate itself is checked
+    now = datetime.now(UTC)
+    chain = judgement.chain(own, anchors, now, between)
+    if judgement.in_force(own, now) and not chain.trusted:
+        yield "ca", f"{ipsec.certificate} does not lead to {ipsec.ca}: {chain.why}"
+
+
+def _anchors(key: str, file: Path) -> Wrong:
+    try:
+        certificates = pem.parse_certificates(read_file(file), str(file))
+    except (ValueError, TrustError) as error:
+        yield key, str(error)
+        return
+    for certificate in certificates:
+        if not judgement.in_force(certificate, datetime.now(UTC)):
+            yield key, f"{file}: {judgement.name_of(certificate.subject)} has expired"
+
+
+def _nt_hash(key: str, file: Path) -> Wrong:
+    try:
+        data = read_secret(file)
+    except ValueError as error:
+        yield key, str(error)
+        return
+    if not NT_HASH.fullmatch(data):
+        yield key, f"{file} must hold the account's NT hash: 32 hexadecimal digits"
+
+
+def _within(address: str, prefixes: Iterable[str]) -> bool:
+    parsed = ip_address(address)
+    return any(parsed in IPv6Network(prefix) for prefix in prefixes)

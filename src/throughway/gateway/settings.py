@@ -1,0 +1,252 @@
+"""``gateway.toml`` to :class:`GatewayConfig`, checked whole: every error at once.
+
+The tables mirror ``model/config.py``; what a single value must be is said here, what values,
+files and certificates must be to each other in :mod:`throughway.gateway.checks`.
+"""
+
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import fields as dataclass_fields
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+)
+
+from throughway.gateway import checks
+from throughway.model import config as model
+from throughway.model.config import AuthenticationMode, ESPMode, GatewayConfig, Revocation
+from throughway.model.errors import ConfigError
+from throughway.model.policy import NRPTRule
+from throughway.net.files import read_toml
+from throughway.pki import fields
+
+DEFAULT_FILE = Path("/etc/throughway/gateway.toml")
+
+
+def _defaults(kind: type) -> dict[str, Any]:
+    """Return the defaults that the model gives, so that they are written once."""
+    return {field.name: field.default for field in dataclass_fields(kind)}
+
+
+IPHTTPS = _defaults(model.IPHTTPSServerConfig)
+IPSEC = _defaults(model.IPsecServerConfig)
+PUBLISH = _defaults(model.PublishConfig)
+GATEWAY = _defaults(GatewayConfig)
+
+MAX_SESSIONS = 65536
+"""Each session is a TCP connection: there are no more ports on one address."""
+
+
+def _resolve(value: Path, info: ValidationInfo) -> Path:
+    """A relative path begins where the configuration file is."""
+    if not str(value) or value == Path():
+        raise ValueError("must name a file")
+    return Path(info.context or ".") / value
+
+
+def _socket_address(value: object) -> tuple[str, int]:
+    """``address:port``, an IPv6 address in brackets (RFC 3986, 3.2.2)."""
+    wanted = 'must be "address:port", such as "192.0.2.1:443" or "[2001:db8::1]:443"'
+    if not isinstance(value, str):
+        raise ValueError(wanted)
+    host, _, port = value.rpartition(":")
+    try:
+        if host.startswith("[") and host.endswith("]"):
+            address: str = str(ipaddress.IPv6Address(host[1:-1].replace("%", "/")))
+        else:
+            address = str(ipaddress.IPv4Address(host))
+    except ValueError:
+        raise ValueError(f"{wanted}, is {value!r}") from None
+    if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
+        raise ValueError(f"{port!r} is not a port from 1 to 65535")
+    return address, int(port)
+
+
+def _checked(check: fields.Check) -> AfterValidator:
+    return AfterValidator(check)
+
+
+Text = Annotated[str, _checked(fields.check_text)]
+Sessions = Annotated[int, Field(ge=1, le=MAX_SESSIONS)]
+Addresses = Annotated[int, Field(ge=1, le=256)]
+Interface = Annotated[str, _checked(fields.check_interface)]
+DNSName = Annotated[str, _checked(fields.check_dns_name)]
+HTTPSURL = Annotated[str, _checked(fields.check_https_url)]
+IPv6Address = Annotated[str, _checked(fields.check_ipv6_address)]
+IPv6Prefix = Annotated[str, _checked(fields.check_ipv6_prefix)]
+Prefixes = Annotated[tuple[IPv6Prefix, ...], Field(min_length=1, max_length=fields.MAX_ITEMS)]
+File = Annotated[Path, AfterValidator(_resolve)]
+SocketAddress = Annotated[tuple[str, int], BeforeValidator(_socket_address)]
+
+
+class Table(BaseModel):
+    """A table of the file; a key that it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class IPHTTPSTable(Table):
+    """``[iphttps]``."""
+
+    url: HTTPSURL
+    listen: Annotated[tuple[SocketAddress, ...], Field(min_length=1, max_length=16)]
+    certificate: File
+    key: File
+    prefix: Annotated[str, _checked(fields.check_link_prefix)]
+    authentication: AuthenticationMode = IPHTTPS["authentication"]
+    client_ca: File | None = None
+    interface: Interface = IPHTTPS["interface"]
+    max_sessions: Sessions = IPHTTPS["max_sessions"]
+    max_sessions_per_source: Sessions = IPHTTPS["max_sessions_per_source"]
+    max_addresses_per_session: Addresses = IPHTTPS["max_addresses_per_session"]
+    head_timeout: Annotated[float, Field(gt=0, le=120)] = IPHTTPS["head_timeout"]
+    client_to_client: bool = IPHTTPS["client_to_client"]
+
+
+class IPsecTable(Table):
+    """``[ipsec]``."""
+
+    identity: DNSName
+    certificate: File
+    key: File
+    ca: File
+    infrastructure_endpoint: IPv6Address
+    intranet_endpoint: IPv6Address
+    infrastructure_prefixes: Prefixes
+    intranet_prefixes: Prefixes
+    revocation: Revocation = IPSEC["revocation"]
+    esp: ESPMode = IPSEC["esp"]
+
+
+class ComputerTable(Table):
+    """``[[computers]]``."""
+
+    account: Annotated[str, _checked(fields.check_account)]
+    identity: DNSName
+    nt_hash: File
+
+
+class UsersTable(Table):
+    """``[users]``."""
+
+    realm: Annotated[str, _checked(fields.check_realm)]
+    keytab: File
+    service: Annotated[str, _checked(fields.check_service)]
+
+
+class NRPTTable(Table):
+    """``[[publish.nrpt]]``."""
+
+    namespace: Annotated[str, _checked(fields.check_namespace)]
+    servers: Annotated[tuple[IPv6Address, ...], Field(max_length=8)] = ()
+
+
+class PublishTable(Table):
+    """``[publish]``."""
+
+    deployment: Text
+    signing_key: File
+    bundle: File
+    nrpt: Annotated[tuple[NRPTTable, ...], Field(min_length=1, max_length=fields.MAX_ITEMS)]
+    nls_urls: Annotated[tuple[HTTPSURL, ...], Field(min_length=1, max_length=8)]
+    trust_anchors: Annotated[tuple[File, ...], Field(min_length=1, max_length=8)]
+    valid_days: Annotated[int, Field(ge=1, le=3650)] = PUBLISH["valid_days"]
+    serve: SocketAddress | None = None
+
+
+class GatewayFile(Table):
+    """The whole file."""
+
+    iphttps: IPHTTPSTable
+    ipsec: IPsecTable
+    computers: tuple[ComputerTable, ...] = ()
+    users: UsersTable | None = None
+    publish: PublishTable | None = None
+    state_directory: File = GATEWAY["state_directory"]
+    runtime_directory: File = GATEWAY["runtime_directory"]
+    control_socket: File = GATEWAY["control_socket"]
+
+
+TABLES: dict[str, type[Table]] = {
+    "": GatewayFile,
+    "iphttps": IPHTTPSTable,
+    "ipsec": IPsecTable,
+    "computers": ComputerTable,
+    "users": UsersTable,
+    "publish": PublishTable,
+    "publish.nrpt": NRPTTable,
+}
+"""Every table by its name in the file."""
+
+
+def load(path: Path = DEFAULT_FILE) -> GatewayConfig:
+    """Read and check the file; raises one :exc:`ConfigError` that tells every error."""
+    try:
+        file = GatewayFile.model_validate(read_toml(path), context=str(path.parent))
+    except ValidationError as error:
+        raise fields.combined(str(path), _told(error, path)) from None
+    config = _config(file, path)
+    if errors := list(checks.check(config)):
+        raise fields.combined(str(path), errors)
+    return config
+
+
+def _config(file: GatewayFile, path: Path) -> GatewayConfig:
+    return GatewayConfig(
+        file=path,
+        iphttps=model.IPHTTPSServerConfig(**dict(file.iphttps)),
+        ipsec=model.IPsecServerConfig(**dict(file.ipsec)),
+        computers=tuple(model.Computer(**dict(computer)) for computer in file.computers),
+        users=model.UsersConfig(**dict(file.users)) if file.users else None,
+        publish=_publish(file.publish) if file.publish else None,
+        state_directory=file.state_directory,
+        runtime_directory=file.runtime_directory,
+        control_socket=file.control_socket,
+    )
+
+
+def _publish(table: PublishTable) -> model.PublishConfig:
+    values = dict(table) | {"nrpt": tuple(NRPTRule(**dict(rule)) for rule in table.nrpt)}
+    return model.PublishConfig(**values)
+
+
+def _told(error: ValidationError, path: Path) -> Iterator[ConfigError]:
+    """Say each of pydantic's errors in the words of the file."""
+    for detail in error.errors(include_url=False):
+        location = detail["loc"]
+        yield ConfigError(str(path), key_of(location), _reason(cast("dict[str, Any]", detail)))
+
+
+def _reason(detail: dict[str, Any]) -> str:
+    match detail["type"]:
+        case "missing":
+            return "is missing"
+        case "extra_forbidden":
+            *outer, name = detail["loc"]
+            return f"unknown key{fields.did_you_mean(str(name), known_keys(tuple(outer)))}"
+        case "value_error":
+            return str(detail["ctx"]["error"])
+        case _:
+            return f"{detail['msg']}, is {detail['input']!r}"
+
+
+def key_of(location: tuple[int | str, ...]) -> str:
+    """Write a place as the documentation does: ``publish.nrpt[0].servers``."""
+    key = ""
+    for part in location:
+        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else part
+    return key
+
+
+def known_keys(location: tuple[int | str, ...]) -> tuple[str, ...]:
+    """Return the keys of the table at a place."""
+    name = ".".join(part for part in location if isinstance(part, str))
+    return tuple(TABLES[name].model_fields) if name in TABLES else ()

@@ -1,0 +1,164 @@
+"""What values, files and certificates must be to each other."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.pki_world import NOW, OTHER_ROOT, ROOT, write, write_credential, write_gateway
+from throughway.gateway import settings
+from throughway.model.errors import ConfigError
+from throughway.pki import pem
+from throughway.pki.authority import Credential, Profile, create_root, issue
+
+OLD = NOW - timedelta(days=100)
+OLD_ROOT = create_root("Old Root", OLD, days=10)
+
+
+def errors_of(path: Path) -> dict[str, str]:
+    with pytest.raises(ConfigError) as caught:
+        settings.load(path)
+    return {one.key: one.why for one in caught.value.errors or (caught.value,)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "why"),
+    [
+        (
+            [("2002:836b:3::836b:3", "2002:836b:2::836b:2")],
+            "ipsec.intranet_endpoint",
+            "must differ",
+        ),
+        ([("2002:836b:3::836b:3", "2001:db8:c0::3")], "ipsec.intranet_endpoint", "lies in"),
+        ([("https://da.", "https://db.")], "iphttps.certificate", "not for db.example.com"),
+        (
+            [('identity = "da.', 'identity = "db.')],
+            "ipsec.certificate",
+            "not for db.example.com",
+        ),
+        (
+            [("[ipsec]", 'authentication = "certificates"\n[ipsec]')],
+            "iphttps.client_ca",
+            "is needed",
+        ),
+        (
+            [("[ipsec]", "max_sessions = 5\n[ipsec]")],
+            "iphttps.max_sessions_per_source",
+            "more than max_sessions (5)",
+        ),
+        ([('"[::1]:8443"', '"131.107.0.2:443"')], "iphttps.listen", "twice"),
+        (
+            [('namespace = "nls.corp', 'namespace = "other.corp')],
+            "publish.nrpt",
+            "nls.corp.example.com",
+        ),
+        (
+            [('namespace = ".corp.example.com"', 'namespace = ".example.com"')],
+            "publish.nrpt",
+            "the gateway's public name",
+        ),
+        (
+            [('namespace = "nls.corp', 'namespace = ".corp')],
+            "publish.nrpt[1].namespace",
+            "nrpt[0] already",
+        ),
+        (
+            [('servers = ["2001:db8:c0:1::10"]', 'servers = ["2001:db8:ff::10"]')],
+            "publish.nrpt[0].servers",
+            "neither tunnel",
+        ),
+        (
+            [("[2001:db8:c0:1::1]:8080", "[2001:db8:c0:2::1]:8080")],
+            "publish.serve",
+            "infrastructure_prefixes",
+        ),
+        ([("[2001:db8:c0:1::1]:8080", "10.0.0.1:8080")], "publish.serve", "infrastructure"),
+    ],
+)
+def test_values_that_contradict_each_other(
+    tmp_path: Path, changes: list[tuple[str, str]], key: str, why: str
+) -> None:
+    assert why in errors_of(write_gateway(tmp_path, changes))[key]
+
+
+def test_accounts_and_identities_are_unique(tmp_path: Path) -> None:
+    path = write_gateway(tmp_path)
+    twice = path.read_text() + (
+        '[[computers]]\naccount = "client1$"\nidentity = "client1.corp.example.com"\n'
+        'nt_hash = "client1.nthash"\n'
+    )
+    errors = errors_of(write(path, twice))
+    assert "'client1$' is computers[0] already" in errors["computers[1].account"]
+    assert "computers[0] already" in errors["computers[1].identity"]
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("gateway.crt", "iphttps.certificate"),
+        ("gateway.key", "ipsec.key"),
+        ("root.crt", "ipsec.ca"),
+        ("root.crt", "publish.trust_anchors[0]"),
+        ("gateway.keytab", "users.keytab"),
+        ("client1.nthash", "computers[0].nt_hash"),
+    ],
+)
+def test_missing_and_damaged_files_are_named(tmp_path: Path, name: str, key: str) -> None:
+    path = write_gateway(tmp_path)
+    (tmp_path / name).write_bytes(b"garbage")
+    assert name in errors_of(path)[key]
+    (tmp_path / name).unlink()
+    assert "does not exist" in errors_of(path)[key]
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("gateway.key", "iphttps.key"),
+        ("gateway.keytab", "users.keytab"),
+        ("client1.nthash", "computers[0].nt_hash"),
+    ],
+)
+def test_secrets_must_be_secret(tmp_path: Path, name: str, key: str) -> None:
+    path = write_gateway(tmp_path)
+    (tmp_path / name).chmod(0o604)
+    assert "chmod 0600" in errors_of(path)[key]
+    (tmp_path / name).chmod(0o640)
+    settings.load(path)
+
+
+def other_key(folder: Path) -> None:
+    write(folder / "gateway.key", pem.build_key_pem(ROOT.key), 0o600)
+
+
+def gateway(root: Credential, profile: Profile = Profile.GATEWAY) -> Callable[[Path], None]:
+    def replace(folder: Path) -> None:
+        at = OLD if root is OLD_ROOT else NOW
+        made = issue(root, profile, ["da.example.com"], now=at)
+        write_credential(folder, "gateway", made)
+
+    return replace
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "why"),
+    [
+        (other_key, "ipsec.key", "does not belong to the certificate"),
+        (gateway(OTHER_ROOT), "ipsec.ca", "does not lead to"),
+        (gateway(OLD_ROOT), "iphttps.certificate", "expired on"),
+        (gateway(ROOT, Profile.COMPUTER), "iphttps.certificate", "may not be used"),
+    ],
+)
+def test_certificates_must_fit(
+    tmp_path: Path, change: Callable[[Path], None], key: str, why: str
+) -> None:
+    path = write_gateway(tmp_path)
+    change(tmp_path)
+    assert why in errors_of(path)[key]
+
+
+def test_an_expired_trust_anchor_is_told(tmp_path: Path) -> None:
+    path = write_gateway(tmp_path, [('trust_anchors = ["root.crt"]', 'trust_anchors = ["o.crt"]')])
+    write(tmp_path / "o.crt", pem.build_certificate_pem(OLD_ROOT.certificate))
+    assert "Old Root has expired" in errors_of(path)["publish.trust_anchors[0]"]

@@ -123,7 +123,6 @@ class GatewayIPsec:
             check_selectors(self._config, esp.local_addresses())
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         await asyncio.to_thread(esp.keep_outer_addresses, self._endpoints)
-        await asyncio.to_thread(esp.clamp_segments, self.esp.mode)
         radius = None
         if self._authoriser is not None:
             address, port = await self._authoriser.start()
@@ -151,7 +150,6 @@ class GatewayIPsec:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._sas = ()
         await asyncio.to_thread(esp.release_outer_addresses, self._endpoints)
-        await asyncio.to_thread(esp.release_segments)
 
     async def reload(
         self, computers: tuple[Computer, ...], *, crls: Iterable[bytes] | None = None

@@ -1,6 +1,6 @@
 """What the kernel must do for ESP: whether it can encrypt, and what a gateway needs around it.
 
-Everything goes through ``ip`` and ``nft``: it is done once at start, never on the packet path.
+Everything goes through ``ip``: it is done once at start, never on the packet path.
 """
 
 import contextlib
@@ -17,10 +17,6 @@ from throughway.model.errors import IPsecError
 OUTER_ADDRESS_PREFERENCE = 219
 """Of the rules of :func:`keep_outer_addresses`: just before charon's own table, which has 220."""
 
-MAXIMUM_SEGMENT_SIZE = 1130
-"""Bytes of TCP payload whose ESP packet still fits into one packet of a link with MTU 1280."""
-
-CLAMP_TABLE = "throughway_mss"
 _COMMAND_TIMEOUT = 10.0
 """Seconds; ip and nft answer within milliseconds or not at all."""
 _KEY = "0x" + "00" * 20
@@ -69,39 +65,6 @@ def release_outer_addresses(addresses: Iterable[str]) -> None:
         _run("ip", "-6", "rule", "del", *_rule(address), "pref", str(OUTER_ADDRESS_PREFERENCE))
 
 
-def clamp_segments(mode: ESPMode, size: int = MAXIMUM_SEGMENT_SIZE) -> None:
-    """Lower the MSS of TCP through the tunnels, both ways, so that ESP is not fragmented."""
-    clamp = f"tcp flags syn / syn,rst tcp option maxseg size > {size} tcp option maxseg size set"
-    into, out_of = 'oifname "ipsec*"', 'iifname "ipsec*"'
-    if mode is ESPMode.KERNEL:
-        into, out_of = "rt ipsec exists", "meta ipsec exists"
-    error = _run(
-        "nft",
-        "-f",
-        "-",
-        text=f"""table inet {CLAMP_TABLE}
-delete table inet {CLAMP_TABLE}
-table inet {CLAMP_TABLE} {{
-    chain prerouting {{
-        type filter hook prerouting priority mangle; policy accept;
-        {out_of} {clamp} {size}
-    }}
-    chain postrouting {{
-        type filter hook postrouting priority mangle; policy accept;
-        {into} {clamp} {size}
-    }}
-}}
-""",
-    )
-    if error:
-        raise IPsecError(f"nft refused the MSS clamp: {error}")
-
-
-def release_segments() -> None:
-    """Undo :func:`clamp_segments`; what is not there is no error."""
-    _run("nft", "delete", "table", "inet", CLAMP_TABLE)
-
-
 def local_addresses() -> tuple[ipaddress.IPv6Address, ...]:
     """Return the IPv6 addresses of this network namespace that are not link-local."""
     try:
@@ -126,13 +89,12 @@ def _kernel_refusal() -> str:
     return error
 
 
-def _run(*command: str, text: str = "") -> str:
+def _run(*command: str) -> str:
     """Run a command and return what is wrong, "" when nothing is."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         try:
             answer = subprocess.run(
                 command,
-                input=text,
                 capture_output=True,
                 text=True,
                 timeout=_COMMAND_TIMEOUT,

@@ -51,13 +51,11 @@ class Lab:
         self._captures = 0
         self._changing = threading.Lock()
 
-    @classmethod
-    def open(cls, name: str = DEFAULT_NAME) -> "Lab":
-        """Return a lab that is up."""
-        lab = cls(name)
-        if not lab.exists:
-            raise LabError(f"there is no lab {name}; throughway lab up --name {name}")
-        return lab
+    def require(self) -> Self:
+        """Return this lab when it is up; :exc:`LabError` when not."""
+        if not self.exists:
+            raise LabError(f"the lab {self.name} is not up; throughway lab up --name {self.name}")
+        return self
 
     @property
     def exists(self) -> bool:
@@ -323,8 +321,3 @@ class Lab:
 
     def _save(self) -> None:
         state.save(self._state)
-
-
-def running() -> Sequence[str]:
-    """Return the names of the labs on this machine."""
-    return state.names()

@@ -58,6 +58,16 @@ def load(name: str, root: Path | None = None) -> LabState | None:
         return None
 
 
+def host_of(name: str, host: str) -> Namespaces:
+    """Return the namespaces of one host of a lab that is there."""
+    kept = load(name)
+    if kept is None or not kept.hosts:
+        raise LabError(f"there is no lab {name}; throughway lab up --name {name}")
+    if host not in kept.hosts:
+        raise LabError(f"there is no host {host} in this lab; there are {', '.join(kept.hosts)}")
+    return kept.hosts[host]
+
+
 def remove(name: str, root: Path | None = None) -> None:
     """Remove all files of the lab, and the common directory with the last one."""
     shutil.rmtree(directory(name, root), ignore_errors=True)

@@ -1,0 +1,193 @@
+"""``throughway lab``: a whole DirectAccess world on this machine, and commands in its hosts."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from throughway.cli.asking import exit_codes
+from throughway.lab import foreground
+from throughway.lab.state import DEFAULT_NAME, host_of, names
+from throughway.lab.topology import DIRECTACCESS, INTRANET_PAGE, SWITCH
+from throughway.model.errors import LabError
+
+if TYPE_CHECKING:
+    from throughway.lab.build import Progress
+    from throughway.lab.lab import HostStatus, Lab
+
+NOT_WELL = 1
+COULD_NOT_TELL = 3
+NOT_STARTED = 125
+"""Exit code of ``exec`` when the command itself was not reached; all others are the command's."""
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="A whole network on this machine: intranet, gateway, homes, clients. Needs root.",
+)
+
+
+def _hosts(incomplete: str) -> list[str]:
+    known = [host.name for host in DIRECTACCESS.hosts] + [SWITCH]
+    return [name for name in known if name.startswith(incomplete)]
+
+
+def _mobile(incomplete: str) -> list[str]:
+    known = [host.name for host in DIRECTACCESS.hosts if host.mobile]
+    return [name for name in known if name.startswith(incomplete)]
+
+
+def _places(incomplete: str) -> list[str]:
+    return [p.name for p in DIRECTACCESS.places if p.name.startswith(incomplete)]
+
+
+def _labs(incomplete: str) -> list[str]:
+    return [name for name in names() if name.startswith(incomplete)]
+
+
+Name = Annotated[
+    str,
+    typer.Option(
+        "--name",
+        "-n",
+        envvar="THROUGHWAY_LAB",
+        help="Which lab; several can be up side by side.",
+        autocompletion=_labs,
+    ),
+]
+HostName = Annotated[str, typer.Argument(help="Such as client1.", autocompletion=_hosts)]
+Mobile = Annotated[str, typer.Argument(help="client1 or client2.", autocompletion=_mobile)]
+PlaceName = Annotated[str, typer.Argument(help="home, corp, …", autocompletion=_places)]
+
+
+@app.command()
+def up(
+    name: Name = DEFAULT_NAME,
+    gateway: Annotated[bool, typer.Option(help="Start the gateway's daemon.")] = True,
+    join: Annotated[bool, typer.Option(help="Build the policy and let the clients join.")] = True,
+    start_clients: Annotated[
+        bool, typer.Option("--start-clients", help="Start the clients' daemons too.")
+    ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Take down a lab of this name first.")
+    ] = False,
+) -> None:
+    """Build the lab: real services on eleven hosts, in seconds. Ends when everything answers."""
+    begun = time.monotonic()
+    lab = _lab(name)
+    with exit_codes(), _progress(f"Building the lab {name}") as progress:
+        lab.up(
+            gateway=gateway, join=join, clients=start_clients, replace=replace, progress=progress
+        )
+    console = Console()
+    console.print(f"The lab {name} is up after {time.monotonic() - begun:.1f} s. Try:")
+    option = "" if name == DEFAULT_NAME else f" --name {name}"
+    console.print(f"  throughway lab move{option} client1 corp", highlight=False)
+    console.print(f"  throughway lab exec{option} client1 -- curl {INTRANET_PAGE}", highlight=False)
+
+
+@app.command("exec", context_settings={"allow_interspersed_args": False})
+def execute(
+    host: HostName,
+    command: Annotated[list[str] | None, typer.Argument(help="Empty: a shell.")] = None,
+    name: Name = DEFAULT_NAME,
+) -> None:
+    """Run a command in a host, as root of it: throughway lab exec client1 -- ip address."""
+    # With interspersed arguments off, the separator before the command is handed on to us.
+    words = command[1:] if command and command[0] == "--" else command
+    try:
+        code = foreground.execute(host_of(name, host), words or ["bash"])
+    except LabError as error:
+        typer.secho(f"throughway: {error}", err=True, fg="red")
+        raise typer.Exit(NOT_STARTED) from error
+    raise typer.Exit(code)
+
+
+@app.command()
+def move(host: Mobile, place: PlaceName, name: Name = DEFAULT_NAME) -> None:
+    """Carry a client to another network while everything on it runs."""
+    with exit_codes():
+        lab = _lab(name).require()
+        lab.move(host, place)
+        typer.echo(f"{host} is now {lab.topology.place(place).purpose}.")
+
+
+@app.command()
+def link(
+    host: Mobile,
+    state: Annotated[str, typer.Argument(help="up or down.")],
+    name: Name = DEFAULT_NAME,
+) -> None:
+    """Pull a client's network cable (down), or plug it in again (up)."""
+    if state not in {"up", "down"}:
+        raise typer.BadParameter("must be up or down", param_hint="STATE")
+    with exit_codes():
+        _lab(name).require().link(host, up=state == "up")
+
+
+@app.command()
+def status(
+    name: Name = DEFAULT_NAME,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show the hosts of a lab. Exit 0: all there; 1: some are gone; 3: there is no such lab."""
+    lab = _lab(name)
+    hosts = lab.status()
+    if as_json:
+        content = {"name": name, "up": lab.exists, "hosts": [asdict(host) for host in hosts]}
+        typer.echo(json.dumps(content, indent=2))
+    elif hosts:
+        Console().print(_table(name, hosts))
+    if not hosts:
+        others = ", ".join(names())
+        typer.echo(
+            f"There is no lab {name}." + (f" There are: {others}." if others else ""), err=True
+        )
+        raise typer.Exit(COULD_NOT_TELL)
+    if not lab.exists:
+        typer.echo(f"The lab is not whole: throughway lab up --name {name}", err=True)
+        raise typer.Exit(NOT_WELL)
+
+
+@app.command()
+def down(name: Name = DEFAULT_NAME) -> None:
+    """Take a lab down, also a half-built one. Nothing of it is left."""
+    with exit_codes():
+        was = _lab(name).down()
+    typer.echo(f"The lab {name} is down." if was else f"There was no lab {name}.")
+
+
+def _lab(name: str) -> "Lab":
+    # Only here: `exec` is used all the time and needs neither certificates nor DNS.
+    from throughway.lab.lab import Lab
+
+    return Lab(name)
+
+
+@contextmanager
+def _progress(title: str) -> "Iterator[Progress]":
+    """Show each step as it is done, and that something is going on meanwhile."""
+    console = Console()
+    with console.status(title):
+        yield lambda line: console.print(f"  {line}", highlight=False)
+
+
+def _table(name: str, hosts: "list[HostStatus]") -> Table:
+    table = Table(title=f"lab {name}", title_justify="left", box=None, pad_edge=False)
+    for column in ("host", "what it is", "where", "addresses", "daemons"):
+        table.add_column(column)
+    for host in hosts:
+        place = host.place if host.cable else f"{host.place}, cable pulled"
+        table.add_row(
+            host.name if host.alive else f"[red]{host.name} (gone)[/red]",
+            host.purpose,
+            place,
+            "\n".join(host.addresses),
+            ", ".join(host.services),
+        )
+    return table

@@ -69,7 +69,9 @@ class Access:
         self._on_infrastructure = on_infrastructure
         self._on_bug = on_bug
         self._user: User | None = None
-        self._names = Names(config, policy)
+        self._names = Names(
+            config, policy, on_servers=self._dns_changed, on_network=self._resolver_changed
+        )
         self._uplink = Uplink(config, policy, self._names.resolve_local, self._link_changed)
         self._ipsec = ClientIPsec(
             config,
@@ -192,15 +194,19 @@ class Access:
         elif self._uplink.started:
             await self._uplink.stop()
             self._tracker.disable(Component.IPHTTPS, "inside: not needed")
-        self._names.set_situation(
-            effective=plan.names, intranet=self._tunnel(INFRASTRUCTURE).state, link=plan.link
-        )
+        self._names.set_situation(effective=plan.names, intranet=self._way_to_names())
         if plan.infrastructure and self._ipsec.running:
             self._raise_infrastructure()
         if plan.intranet and self._ipsec.running:
             assert self._user is not None
             self._raise_intranet(self._user)
         self._settle_tunnels()
+
+    def _way_to_names(self) -> TunnelState:
+        """Say whether intranet names can be asked now, soon, or not at all."""
+        state = self._tunnel(INFRASTRUCTURE).state
+        coming = self._uplink.up or not self._uplink.status().last_error
+        return TunnelState.CONNECTING if state is TunnelState.DOWN and coming else state
 
     def _close(self, closed: bool) -> None:
         """Hold intranet prefixes back, or let them be."""
@@ -274,6 +280,20 @@ class Access:
         self._where.network_changed(state.connected)
         self._uplink.network_changed()
         self._wake()
+
+    def _resolver_changed(self) -> None:
+        """DHCP has brought other DNS servers: the network is another one, or finds more now."""
+        self._log.info("local DNS servers", servers=", ".join(self._names.status().upstreams))
+        self._where.network_changed(self._monitor.state.connected)
+        self._uplink.network_changed()
+
+    def _dns_changed(self, answering: bool, servers: tuple[str, ...]) -> None:
+        problem = find("nrpt-dns-server-unreachable")
+        if answering:
+            self._tracker.clear(problem)
+            self._tracker.ok(Component.DOMAIN, f"{', '.join(servers)} answers")
+        else:
+            self._tracker.set(problem, ", ".join(servers))
 
     def _location_changed(self, location: Location, reason: str) -> None:
         self._log.info("location", location=str(location), reason=reason)

@@ -1,0 +1,115 @@
+"""Names on a client: the stub resolver, the rules of the policy, and /etc/resolv.conf."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from throughway.model.config import ClientConfig
+from throughway.model.errors import ThroughwayError
+from throughway.model.policy import Policy
+from throughway.model.status import NamesStatus, TunnelState
+from throughway.net.firewall import MARK
+from throughway.net.resolvconf import ResolvConf, Settings, intranet_domains
+from throughway.net.resolver import PORT, Resolver, StubListener, resolve
+from throughway.proto.nrpt import Situation, Table
+
+
+class Names:
+    """Serves names to the machine from :meth:`start` to :meth:`close`.
+
+    ``on_servers(answering, servers)`` is told when the intranet's DNS servers begin or cease to
+    answer, ``on_network()`` when the local DNS servers are others: the network is another one.
+    """
+
+    def __init__(
+        self,
+        config: ClientConfig,
+        policy: Policy,
+        *,
+        on_servers: Callable[[bool, tuple[str, ...]], None],
+        on_network: Callable[[], None],
+    ) -> None:
+        self._config = config
+        self._policy = policy
+        self._on_network = on_network
+        self._resolver = Resolver(on_intranet_servers=on_servers)
+        self._listener = StubListener(self._resolver, config.stub_address)
+        self._file = ResolvConf(config.state_directory, config.stub_address)
+        self._watcher: asyncio.Task[None] | None = None
+        self._local: tuple[str, ...] = ()
+        self._effective = True
+        self._intranet = TunnelState.DOWN
+
+    async def start(self) -> None:
+        """Serve, then take the machine's resolver settings over."""
+        self._apply()
+        try:
+            await self._listener.start()
+        except OSError as error:
+            raise ThroughwayError(
+                f"the stub resolver cannot listen on {self._config.stub_address} port {PORT}: "
+                f"{error.strerror}; choose another stub_address in {self._config.file}"
+            ) from error
+        self._take(self._file.take(intranet_domains(self._policy.nrpt)))
+        self._watcher = asyncio.create_task(self._file.watch(self._changed), name="resolv.conf")
+
+    async def close(self) -> None:
+        """Give the settings back, then stop serving."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watcher
+        self._file.restore()
+        await self._listener.close()
+        await self._resolver.close()
+
+    def set_situation(self, *, effective: bool, intranet: TunnelState) -> None:
+        """Say whether the rules count, and how the tunnel to their servers is."""
+        if (effective, intranet) != (self._effective, self._intranet):
+            self._effective, self._intranet = effective, intranet
+            self._apply()
+
+    def update_policy(self, policy: Policy) -> None:
+        """Take the rules of a newer policy."""
+        self._policy = policy
+        self._take(self._file.take(intranet_domains(policy.nrpt)))
+
+    def network_changed(self) -> None:
+        """Look whether the network has brought other servers; at once, not at the next look."""
+        if settings := self._file.check():
+            self._take(settings)
+
+    async def resolve_local(self, host: str) -> tuple[str, ...]:
+        """Return the addresses of a name by the local DNS; TransportError when there are none."""
+        return await resolve(host, servers=self._local, mark=MARK)
+
+    def status(self) -> NamesStatus:
+        """Return the rules and whether they hold."""
+        rules = (
+            f"{rule.namespace} → {', '.join(rule.servers) or 'local DNS (exempt)'}"
+            for rule in self._policy.nrpt
+        )
+        return NamesStatus(
+            effective=self._effective and self._file.effective(),
+            stub=self._config.stub_address,
+            rules=tuple(rules),
+            upstreams=self._local,
+        )
+
+    def _changed(self, settings: Settings) -> None:
+        self._take(settings)
+        self._on_network()
+
+    def _take(self, settings: Settings) -> None:
+        self._local = settings.servers
+        self._apply()
+
+    def _apply(self) -> None:
+        self._resolver.set_situation(
+            Situation(
+                table=Table(self._policy.nrpt),
+                effective=self._effective,
+                local_servers=self._local,
+                intranet=self._intranet,
+            )
+        )

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from throughway.model.errors import Stage, TransportError, WireError
 from throughway.proto.nrpt import Situation, Stub, Transport
@@ -44,6 +44,8 @@ IDLE_TIME = 10.0
 """Seconds a TCP connection may say nothing, or read nothing."""
 GRACE = 0.1
 """Seconds the other family has once one has an answer: some networks drop AAAA queries."""
+RESOLVE_TIME = 5.0
+"""Seconds for a name that the daemon needs itself, UDP and TCP together."""
 _LARGEST = 65535
 
 _NOT_FOUND, _TRY_AGAIN, _NO_DATA = 0x2AF9, 0x2AFA, 0x2AFC
@@ -78,7 +80,7 @@ class Resolver:
         self._timer: asyncio.TimerHandle | None = None
         self._sockets: dict[int, socket.socket] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._pumping = False
+        self._pumping = self._closed = False
 
     @property
     def situation(self) -> Situation:
@@ -118,6 +120,7 @@ class Resolver:
         finally:
             for task in asking:
                 task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
         if found := [address for answer in answers for address in answer.addresses]:
             return tuple(found)
         raise _why_none(name, [answer.rcode for answer in answers])
@@ -126,9 +129,11 @@ class Resolver:
         """Stop asking; nobody gets an answer any more."""
         if self._timer:
             self._timer.cancel()
+        self._closed = True
+        tasks = list(self._tasks.values())
         for attempt in [*self._sockets, *self._tasks]:
             self._end_attempt(attempt)
-        self._pumping = True
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _addresses(self, labels: tuple[bytes, ...], kind: int) -> "_Addresses":
         query = build_query(secrets.randbelow(0x10000), labels, kind)
@@ -150,7 +155,7 @@ class Resolver:
 
     def _pump(self) -> None:
         """Do what the machine asks for; run after every input."""
-        if self._pumping:
+        if self._pumping or self._closed:
             return
         self._pumping = True
         try:
@@ -161,7 +166,7 @@ class Resolver:
                     case AttemptEnded(attempt):
                         self._end_attempt(attempt)
                     case AnswerReady(client, data):
-                        client.answer(data)  # type: ignore[attr-defined]
+                        cast("Client", client).answer(data)
                     case IntranetServersChanged(answering, servers):
                         if self._on_intranet_servers:
                             self._on_intranet_servers(answering, servers)
@@ -185,6 +190,8 @@ class Resolver:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, self._mark)
             if attempt.transport is Transport.TCP:
                 task = self._loop.create_task(self._ask_by_tcp(sock, attempt))
+                # Not in the task: one that is cancelled at once never runs.
+                task.add_done_callback(lambda _: sock.close())
                 self._tasks[attempt.attempt] = task
                 return
             # Connected: the kernel picks a random port and drops what others send to it.
@@ -217,15 +224,14 @@ class Resolver:
         self._pump()
 
     async def _ask_by_tcp(self, sock: socket.socket, attempt: AttemptStarted) -> None:
-        with sock:
-            try:
-                await self._loop.sock_connect(sock, (attempt.server, self._port))
-                length = len(attempt.data).to_bytes(2, "big")
-                await self._loop.sock_sendall(sock, length + attempt.data)
-                size = int.from_bytes(await self._read_exactly(sock, 2), "big")
-                data = await self._read_exactly(sock, size)
-            except OSError:
-                data = b""
+        try:
+            await self._loop.sock_connect(sock, (attempt.server, self._port))
+            length = len(attempt.data).to_bytes(2, "big")
+            await self._loop.sock_sendall(sock, length + attempt.data)
+            size = int.from_bytes(await self._read_exactly(sock, 2), "big")
+            data = await self._read_exactly(sock, size)
+        except OSError:
+            data = b""
         now = self._loop.time()
         self._tasks.pop(attempt.attempt, None)
         self._stub.receive_answer(attempt.attempt, data, attempt.server, now)
@@ -302,7 +308,7 @@ async def resolve(
 ) -> tuple[str, ...]:
     """Return the addresses of a name by the hosts file or the given DNS servers, no rules applied.
 
-    Raises :exc:`TransportError`, after 5 seconds at the latest.
+    Raises :exc:`TransportError`, after :data:`RESOLVE_TIME` at the latest.
     """
     with suppress(ValueError):
         return (str(ip_address(name)),)
@@ -311,7 +317,10 @@ async def resolve(
     resolver = Resolver(port=port, mark=mark)
     try:
         resolver.set_situation(replace(resolver.situation, local_servers=servers))
-        return await resolver.lookup(name)
+        async with asyncio.timeout(RESOLVE_TIME):
+            return await resolver.lookup(name)
+    except TimeoutError as error:
+        raise _why_none(name, []) from error
     finally:
         await resolver.close()
 

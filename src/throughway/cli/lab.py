@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +17,8 @@ from throughway.lab.topology import DIRECTACCESS, INTRANET_PAGE, SWITCH
 from throughway.model.errors import LabError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from throughway.lab.build import Progress
     from throughway.lab.lab import HostStatus, Lab
 

@@ -1,0 +1,106 @@
+"""``throughway client``: run the client daemon, look at it, join, mend after a crash."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from throughway.cli import join
+from throughway.cli.asking import (
+    CLIENT_SOCKET,
+    AsJSON,
+    ClientSocket,
+    Show,
+    Watch,
+    exit_codes,
+)
+from throughway.cli.status import client_exit_code, client_gist, render_client
+from throughway.client import settings
+from throughway.control.client import ask
+from throughway.control.codec import CommandRefused
+from throughway.model.errors import ConfigError, ControlError
+from throughway.model.status import ClientSnapshot
+from throughway.net import firewall, resolvconf
+
+DEFAULT_CONFIG = Path("/etc/throughway/client.toml")
+DEFAULT_STATE = Path("/var/lib/throughway/client")
+SHOW = Show(ClientSnapshot, render_client, client_gist, client_exit_code)
+
+app = typer.Typer(no_args_is_help=True, help="This computer as a client: run it, look at it.")
+
+Config = Annotated[Path, typer.Option("--config", "-c", help="The client's configuration (TOML).")]
+
+
+@app.command()
+def run(config: Config = DEFAULT_CONFIG) -> None:
+    """Run the client daemon in the foreground until SIGTERM."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # The daemon stays for ever and should be small: the command line's libraries stay behind.
+    daemon = [sys.executable, "-m", "throughway.client", "--config", str(config)]
+    os.execv(sys.executable, daemon)
+
+
+@app.command()
+def status(
+    socket: ClientSocket = CLIENT_SOCKET, as_json: AsJSON = False, watch: Watch = False
+) -> None:
+    """Say whether this computer is connected, and if not, why and what to do.
+
+    Exit 0: connected, no problems; 1: problems, or not connected; 3: the daemon cannot be asked.
+    """
+    with exit_codes():
+        look = SHOW.watch if watch else SHOW.once
+        raise typer.Exit(look(socket, as_json=as_json))
+
+
+@app.command()
+def refresh(socket: ClientSocket = CLIENT_SOCKET) -> None:
+    """Find out anew where this computer is, try again at once, fetch the newest policy."""
+    with exit_codes():
+        ask(socket, "refresh")
+    typer.echo("The client looks and tries again now.")
+
+
+@app.command()
+def reset(config: Config = DEFAULT_CONFIG, socket: ClientSocket = CLIENT_SOCKET) -> None:
+    """Undo what a killed daemon has left: its resolv.conf, and the rules that keep the intranet
+    closed. Not needed when the daemon is started again: it takes both over.
+    """
+    with exit_codes():
+        if os.geteuid() != 0:
+            raise CommandRefused("not-permitted", "reset: only root may do this")
+        if _runs(socket):
+            raise CommandRefused(
+                "running", "the client daemon runs; stop it first: systemctl stop throughway-client"
+            )
+        try:
+            restored = resolvconf.restore(_state_directory(config))
+        finally:
+            firewall.open_client()
+    typer.echo("resolv.conf: restored" if restored else "resolv.conf: there was nothing to restore")
+    typer.echo("intranet prefixes: no longer held back")
+
+
+def _runs(socket: Path) -> bool:
+    try:
+        ask(socket, "status")
+    except CommandRefused:
+        return True
+    except ControlError:
+        return False
+    return True
+
+
+def _state_directory(config: Path) -> Path:
+    """Return where the daemon kept what it changed; a broken configuration must not matter."""
+    try:
+        return settings.load(config).state_directory
+    except ConfigError as error:
+        typer.echo(f"{error.file} cannot be used; taking {DEFAULT_STATE}", err=True)
+        return DEFAULT_STATE
+
+
+join.register(app)

@@ -1,0 +1,169 @@
+"""The commands about this computer as a client."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tests.cli.daemons import FakeDaemon
+from tests.cli.snapshots import BLOCKED, LOGGED_ON
+from throughway.cli.client import DEFAULT_STATE, app
+from throughway.client import settings
+from throughway.control.codec import Command, CommandRefused, from_json
+from throughway.model.status import ClientSnapshot
+from throughway.net import firewall, resolvconf
+
+UNITS = Path(__file__).parent.parent.parent / "packaging" / "systemd"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "client.sock"
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def test_status_for_people(path: Path) -> None:
+    with FakeDaemon(status=lambda _: BLOCKED).serving(path):
+        result = call("status", "--socket", str(path))
+    assert result.exit_code == 1
+    assert result.output.startswith("Not connected: No answer from the gateway's port\n")
+
+
+def test_status_for_programs(path: Path) -> None:
+    with FakeDaemon(status=lambda _: LOGGED_ON).serving(path):
+        result = call("status", "--json", "--socket", str(path))
+    assert result.exit_code == 0
+    assert from_json(ClientSnapshot, json.loads(result.output)) == LOGGED_ON
+
+
+def test_status_without_a_daemon(path: Path) -> None:
+    result = call("status", "--socket", str(path))
+    assert result.exit_code == 3
+    assert "systemctl start throughway-client" in result.stderr
+    assert result.stdout == ""
+
+
+def test_the_socket_can_be_named_by_the_environment(path: Path) -> None:
+    with FakeDaemon(status=lambda _: LOGGED_ON).serving(path):
+        environment = {"THROUGHWAY_CLIENT_SOCKET": str(path)}
+        assert CliRunner().invoke(app, ["status"], env=environment).exit_code == 0
+
+
+def test_refresh(path: Path) -> None:
+    fake = FakeDaemon(refresh=lambda _: None)
+    with fake.serving(path):
+        result = call("refresh", "--socket", str(path))
+    assert result.exit_code == 0
+    assert fake.commands == [Command("refresh")]
+
+
+def test_a_refresh_that_is_refused(path: Path) -> None:
+    def refuse(_: Command) -> object:
+        raise CommandRefused("not-permitted", "refresh: only root may do this")
+
+    with FakeDaemon(refresh=refuse).serving(path):
+        result = call("refresh", "--socket", str(path))
+    assert result.exit_code == 1
+    assert "only root" in result.stderr
+
+
+def test_the_daemon_leaves_the_command_line_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    executed: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr(os, "execv", lambda *call: executed.append(call))
+    assert call("run", "--config", "/etc/other.toml").exit_code == 0
+    python = sys.executable
+    daemon = [python, "-m", "throughway.client", "--config", "/etc/other.toml"]
+    assert executed == [(python, daemon)]
+
+
+# After a crash
+
+
+@pytest.fixture
+def undone(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What would be undone on a real machine."""
+    undone: list[object] = []
+
+    def restore(state: Path) -> bool:
+        undone.append(state)
+        return state != DEFAULT_STATE
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(resolvconf, "restore", restore)
+    monkeypatch.setattr(firewall, "open_client", lambda: undone.append("rules"))
+    return undone
+
+
+def test_reset_undoes_what_was_left(
+    path: Path, undone: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "load", lambda _: SimpleNamespace(state_directory=Path("/s")))
+    result = call("reset", "--socket", str(path))
+    assert result.exit_code == 0
+    assert undone == [Path("/s"), "rules"]
+    assert result.stdout.splitlines() == [
+        "resolv.conf: restored",
+        "intranet prefixes: no longer held back",
+    ]
+
+
+def test_reset_needs_no_configuration(path: Path, undone: list[object], tmp_path: Path) -> None:
+    config = str(tmp_path / "client.toml")
+    result = call("reset", "--socket", str(path), "--config", config)
+    assert result.exit_code == 0
+    assert undone == [DEFAULT_STATE, "rules"]
+    assert f"{config} cannot be used" in result.stderr
+    assert "there was nothing to restore" in result.stdout
+
+
+def test_reset_opens_the_intranet_though_resolv_conf_cannot_be_restored(
+    path: Path, undone: list[object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied", "/etc/resolv.conf")
+
+    monkeypatch.setattr(resolvconf, "restore", refuse)
+    result = call("reset", "--socket", str(path), "--config", str(tmp_path / "client.toml"))
+    assert result.exit_code == 1
+    assert undone == ["rules"]
+    assert "/etc/resolv.conf: Permission denied" in result.stderr
+
+
+def test_reset_does_not_open_the_intranet_under_a_running_daemon(
+    path: Path, undone: list[object]
+) -> None:
+    with FakeDaemon(status=lambda _: LOGGED_ON).serving(path):
+        result = call("reset", "--socket", str(path))
+    assert result.exit_code == 1
+    assert "stop it first" in result.stderr
+    assert undone == []
+
+
+def test_reset_is_for_root(
+    path: Path, undone: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert call("reset", "--socket", str(path)).exit_code == 1
+    assert undone == []
+
+
+def test_the_commands_of_join_are_here() -> None:
+    names = {command.name or command.callback.__name__ for command in app.registered_commands}  # type: ignore[union-attr]
+    assert {"run", "status", "refresh", "reset", "join", "leave"} <= names
+
+
+@pytest.mark.parametrize("unit", ["throughway-client", "throughway-gateway"])
+def test_units_start_what_there_is(unit: str) -> None:
+    text = (UNITS / f"{unit}.service").read_text()
+    role = unit.removeprefix("throughway-")
+    start = f"ExecStart=/usr/bin/throughway {role} run --config /etc/throughway/{role}.toml\n"
+    assert start in text
+    for hardening in ("NoNewPrivileges=yes", "CapabilityBoundingSet=", "ProtectSystem="):
+        assert hardening in text

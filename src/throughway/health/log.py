@@ -39,8 +39,10 @@ def bound(
     _logger: object, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
     """Cut values to length, keep each event on one line, and let no secret through."""
-    for key, value in event.items():
-        if key in _SECRETS:
+    for key, value in list(event.items()):
+        if value is None:
+            del event[key]
+        elif key in _SECRETS:
             event[key] = "(not logged)"
         elif not isinstance(value, int | float | bool | None):
             text = "".join(c if c.isprintable() else " " for c in str(value))

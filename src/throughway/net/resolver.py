@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol, cast, cast
 
 from throughway.model.errors import Stage, TransportError, WireError
 from throughway.proto.nrpt import Situation, Stub, Transport
@@ -378,8 +378,8 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._resolver = resolver
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        # Not by isinstance: asyncio's own transport is no DatagramTransport before Python 3.12.
+        self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         self._resolver.receive(data, _Sender(self._transport, addr), Transport.UDP)

@@ -96,6 +96,8 @@ class Access:
         """Address and link over which the infrastructure tunnel was asked for."""
         self._raised_for = ""
         """The user for whom the intranet tunnel was asked for."""
+        self._told: dict[str, TunnelState] = {}
+        """The states of the tunnels that the log has."""
 
     async def start(self, user: User | None) -> None:
         """Hold the intranet back first, then bring everything up."""
@@ -105,6 +107,7 @@ class Access:
         self._kernel_esp = support.mode is ESPMode.KERNEL
         self._close(True)
         await self._names.start()
+        self._tracker.ok(Component.NAMES, f"the stub serves on {self._config.stub_address}")
         self._keep(self._start_ipsec())
         self._keep(self._monitor.run())
         self._keep(self._reconcile_forever())
@@ -354,9 +357,14 @@ class Access:
         self._wake()
 
     def _settle_tunnels(self) -> None:
-        """Take back what was said against tunnels that are up now."""
+        """Tell what the tunnels are; take back what was said against those that are up."""
         for name in (INFRASTRUCTURE, INTRANET):
-            if self._tunnel(name).state is TunnelState.UP:
+            tunnel = self._tunnel(name)
+            if tunnel.state is not self._told.get(name, TunnelState.DOWN):
+                self._told[name] = tunnel.state
+                account = tunnel.account or None
+                self._log.info("tunnel", tunnel=name, state=str(tunnel.state), account=account)
+            if tunnel.state is TunnelState.UP:
                 self._tracker.succeeded(f"tunnel-{name}")
         if self._tunnel(INFRASTRUCTURE).state is TunnelState.UP:
             self._tracker.ok(Component.IPSEC, self._esp())

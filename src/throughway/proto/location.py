@@ -26,10 +26,10 @@ FAILURES_TO_LEAVE = 2
 server must not throw everybody out."""
 MAXIMUM_RESTARTS = 3
 """Rounds that changes of network may cut short before one is carried to its end."""
-FLAP_LIMIT = 6
+FLAP_LIMIT = 20
 """Changes of location within :data:`FLAP_WINDOW` after which probes are delayed."""
 FLAP_WINDOW = 60.0
-FLAP_DELAY = 5.0
+FLAP_DELAY = 3.0
 """Seconds a restless network has to settle before it is probed."""
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.net.namespace import in_namespace, run
+from tests.net.namespace import Peer, in_namespace, peer, run
 from throughway.model.errors import ThroughwayError
 from throughway.net import netlink
 from throughway.net.firewall import (
@@ -46,66 +46,14 @@ table inet seen {
 """
 
 
-class Peer:
-    """A network namespace of its own, reached by one wire; it plays whoever is out there."""
-
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
-        self._process = process
-
-    def run(self, *command: str, text: str | None = None) -> str:
-        return run("nsenter", "-t", str(self._process.pid), "-n", *command, text=text)
-
-    def python(self, code: str) -> "subprocess.Popen[str]":
-        """Run Python there; it says "ready" before the test goes on."""
-        child = subprocess.Popen(
-            ["nsenter", "-t", str(self._process.pid), "-n", sys.executable, "-c", code],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
-        return child
-
-    def seen(self) -> int:
-        (counter,) = (
-            item["counter"]
-            for item in json.loads(self.run("nft", "-j", "list", "counters"))["nftables"]
-            if "counter" in item
-        )
-        return int(counter["packets"])
-
-
-@contextlib.contextmanager
-def peer(link: str, own: str, theirs: tuple[str, ...]) -> Iterator[Peer]:
-    """Connect this namespace by ``link`` to another one that has the addresses ``theirs``."""
-    process = subprocess.Popen(["unshare", "-n", "sh", "-c", "echo; exec sleep 600"], stdout=-1)
-    try:
-        assert process.stdout is not None
-        process.stdout.readline()
-        run(
-            "ip",
-            "link",
-            "add",
-            link,
-            "type",
-            "veth",
-            "peer",
-            "name",
-            "w",
-            "netns",
-            str(process.pid),
-        )
-        run("ip", "link", "set", link, "up")
-        run("ip", "address", "add", own, "dev", link, "nodad")
-        other = Peer(process)
-        other.run("ip", "link", "set", "lo", "up")
-        other.run("ip", "link", "set", "w", "up")
-        for address in theirs:
-            other.run("ip", "address", "add", address, "dev", "w", "nodad")
-        yield other
-    finally:
-        process.kill()
-        process.communicate()
+def seen(router: Peer) -> int:
+    """Return how many packets to the intranet have reached the router in plain."""
+    (counter,) = (
+        item["counter"]
+        for item in json.loads(router.run("nft", "-j", "list", "counters"))["nftables"]
+        if "counter" in item
+    )
+    return int(counter["packets"])
 
 
 @contextlib.contextmanager
@@ -138,7 +86,7 @@ def knock(address: str = SERVER, mark: int = 0) -> str:
 def _nothing_leaks() -> None:
     with hotel() as router:
         assert knock() == "refused"
-        leaked = router.seen()
+        leaked = seen(router)
         assert leaked >= 2, "the counter must be able to see a leak"
 
         for _ in range(2):
@@ -147,7 +95,7 @@ def _nothing_leaks() -> None:
         assert knock() == "No route to host"
         assert knock("2001:db8:77::1") == "refused"
         assert knock(ENDPOINT) == "refused"
-        assert router.seen() == leaked
+        assert seen(router) == leaked
 
         # Each line alone holds, too.
         run("ip", "-6", "rule", "del", "pref", "221")
@@ -158,11 +106,11 @@ def _nothing_leaks() -> None:
         run("nft", "delete", "table", "inet", "throughway-client")
         assert not client_closed(CLOSED)
         assert knock() == "No route to host"
-        assert router.seen() == leaked
+        assert seen(router) == leaked
 
         close_client(CLOSED)
         assert knock(mark=MARK) == "refused"
-        assert router.seen() > leaked
+        assert seen(router) > leaked
         for _ in range(2):
             open_client()
         assert knock() == "refused"
@@ -198,7 +146,7 @@ def _killed() -> None:
         killed = subprocess.run([sys.executable, "-c", code], check=False)
         assert killed.returncode == -signal.SIGKILL
         assert knock() == "No route to host"
-        assert router.seen() == 0
+        assert seen(router) == 0
 
 
 @pytest.mark.lab
@@ -216,7 +164,7 @@ def _tunnel() -> None:
         # charon dies, its interface and routes with it.
         run("ip", "link", "del", "ipsec0")
         assert knock() == "No route to host"
-        assert router.seen() == 0
+        assert seen(router) == 0
 
 
 @pytest.mark.lab

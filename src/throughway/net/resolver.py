@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Protocol, cast, cast
+from typing import Protocol, cast
 
 from throughway.model.errors import Stage, TransportError, WireError
 from throughway.proto.nrpt import Situation, Stub, Transport

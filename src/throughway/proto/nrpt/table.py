@@ -22,6 +22,12 @@ class Table:
             table = self._suffixes if suffix else self._names
             table.setdefault(labels_of(rule.namespace), rule)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Table) and self.rules == other.rules
+
+    def __hash__(self) -> int:
+        return hash(self.rules)
+
     def match(self, labels: Labels) -> NRPTRule | None:
         """Return the rule for a name given in labels of lower case."""
         if exact := self._names.get(labels):

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from throughway.cli import demo
 from throughway.cli.asking import exit_codes
 from throughway.lab import foreground
 from throughway.lab.state import DEFAULT_NAME, host_of, names
@@ -161,6 +162,9 @@ def down(name: Name = DEFAULT_NAME) -> None:
     with exit_codes():
         was = _lab(name).down()
     typer.echo(f"The lab {name} is down." if was else f"There was no lab {name}.")
+
+
+demo.register(app)
 
 
 def _lab(name: str) -> "Lab":

@@ -5,6 +5,8 @@ Lean, since the daemon imports it; what ``throughway client join`` does besides 
 :exc:`TrustError` whose ``problem`` is the catalogue's code.
 """
 
+from pathlib import Path
+
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from throughway.model.config import ClientConfig
@@ -17,7 +19,7 @@ from throughway.pki.pem import parse_public_key
 
 def load_bundle(config: ClientConfig, now: float) -> Policy:
     """Return the policy in force; raises :exc:`TrustError` when there is none that holds."""
-    return _verify(_read(config), pinned_key(config), now)
+    return _verify(_read(config), pinned_key(config.policy_key), now)
 
 
 def install_bundle(data: bytes, config: ClientConfig, now: float) -> Policy:
@@ -25,7 +27,7 @@ def install_bundle(data: bytes, config: ClientConfig, now: float) -> Policy:
 
     On any error the last good one stays. The same bundle again changes nothing.
     """
-    key = pinned_key(config)
+    key = pinned_key(config.policy_key)
     current = _current(config, key)
     if current is not None and current[0] == data:
         return _verify(data, key, now)
@@ -41,10 +43,10 @@ def install_bundle(data: bytes, config: ClientConfig, now: float) -> Policy:
     return policy
 
 
-def pinned_key(config: ClientConfig) -> Ed25519PublicKey:
+def pinned_key(file: Path) -> Ed25519PublicKey:
     """Return the key that was pinned when this client joined."""
     try:
-        return parse_public_key(read_file(config.policy_key), str(config.policy_key))
+        return parse_public_key(read_file(file), str(file))
     except (ValueError, TrustError) as error:
         raise TrustError(f"no pinned policy key: {error}", problem="policy-missing") from error
 

@@ -30,6 +30,9 @@ MAX_BUNDLE = 256 * 1024
 MAX_ANCHOR = 16 * 1024
 """Characters of one PEM certificate."""
 
+MAX_TIME = 253_402_300_799
+"""The last second of the year 9999: later ones have no date."""
+
 CONTEXT = b"throughway policy bundle\0"
 SOURCE = "policy bundle"
 KEY_LENGTH = 32
@@ -158,6 +161,8 @@ def _read_policy(top: Fields) -> Policy:
     )
     if policy.expires_at <= policy.issued_at:
         top.refuse("expires_at", "must be after issued_at")
+    if policy.expires_at > MAX_TIME:
+        top.refuse("expires_at", "is beyond the year 9999")
     if bool(policy.kerberos_realm) != bool(policy.kerberos_service):
         top.refuse("kerberos_service", "needs kerberos_realm, and the other way round")
     top.finish(infrastructure, intranet, *rules)

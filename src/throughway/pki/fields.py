@@ -242,10 +242,10 @@ class Fields:
             return Fields({}, self._file, f"{self._path}{key}.")
         return Fields(value, self._file, f"{self._path}{key}.")
 
-    def tables(self, key: str) -> "list[Fields]":
+    def tables(self, key: str, maximum: int = MAX_ITEMS) -> "list[Fields]":
         """Return a list of tables inside this one."""
         result = []
-        for index, item in enumerate(self._items(key, 0)):
+        for index, item in enumerate(self._items(key, 0, maximum)):
             if isinstance(item, Mapping):
                 result.append(Fields(item, self._file, f"{self._path}{key}[{index}]."))
             else:
@@ -274,15 +274,15 @@ class Fields:
             self.refuse(key, "is missing")
         return default
 
-    def _items(self, key: str, minimum: int) -> list[object]:
+    def _items(self, key: str, minimum: int, maximum: int = MAX_ITEMS) -> list[object]:
         value = self._take(key, None)
         if value is None:
             return []
         if not isinstance(value, list):
             self.refuse(key, f"must be a list, is {_kind(value)}")
             return []
-        if not minimum <= len(value) <= MAX_ITEMS:
-            self.refuse(key, f"must have {minimum} to {MAX_ITEMS} items, has {len(value)}")
+        if not minimum <= len(value) <= maximum:
+            self.refuse(key, f"must have {minimum} to {maximum} items, has {len(value)}")
             return []
         return value
 

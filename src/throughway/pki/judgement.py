@@ -104,7 +104,7 @@ def describe(certificate: x509.Certificate, now: datetime) -> CertificateFact:
     return CertificateFact(
         subject=name_of(certificate.subject),
         issuer=name_of(certificate.issuer),
-        serial=f"{certificate.serial_number:02X}",
+        serial=serial_of(certificate),
         names=names(certificate),
         usages=tuple(usage for usage in Usage if allows(certificate, usage)),
         not_before=certificate.not_valid_before_utc,
@@ -212,6 +212,12 @@ def revocation(
         why = f"the CRL was due to be replaced on {next_update:%Y-%m-%d %H:%M} UTC"
         return RevocationFact(state=RevocationState.STALE, why=why)
     return RevocationFact(state=RevocationState.GOOD)
+
+
+def serial_of(certificate: x509.Certificate) -> str:
+    """Return the serial number in whole bytes, hexadecimal, as openssl prints it."""
+    digits = f"{certificate.serial_number:X}"
+    return digits.zfill(len(digits) + len(digits) % 2)
 
 
 def name_of(name: x509.Name) -> str:

@@ -1,0 +1,39 @@
+"""Captures."""
+
+import pytest
+
+from throughway.lab.lab import Lab
+from throughway.model.errors import LabError
+
+pytestmark = pytest.mark.lab
+
+
+def test_first_and_last_packet_are_in_it(lab: Lab) -> None:
+    with lab.capture("homenat", "wan", "icmp") as capture:
+        lab.run("client1", ["ping", "-c", "3", "-i", "0.01", "131.107.0.2"], check=True)
+    assert capture.count("icmp[icmptype] == icmp-echo") == 3
+    assert capture.count("icmp[icmptype] == icmp-echoreply") == 3
+    assert "131.107.0.100 > 131.107.0.2: ICMP echo request" in capture.lines()[0]
+
+
+def test_only_what_matches(lab: Lab) -> None:
+    with lab.capture("homenat", "wan", "udp port 53") as capture:
+        lab.run("client1", ["ping", "-c", "1", "131.107.0.2"], check=True)
+    assert capture.count() == 0
+
+
+def test_a_filter_that_is_none(lab: Lab) -> None:
+    with pytest.raises(LabError, match="did not start"), lab.capture("homenat", "wan", "colour"):
+        pass
+
+
+def test_an_interface_that_is_not_there(lab: Lab) -> None:
+    with pytest.raises(LabError, match="eth9"), lab.capture("homenat", "eth9"):
+        pass
+
+
+def test_the_file_is_read_with_a_filter_only_if_valid(lab: Lab) -> None:
+    with lab.capture("homenat", "wan") as capture:
+        pass
+    with pytest.raises(LabError, match="cannot read"):
+        capture.lines("colour")

@@ -13,7 +13,9 @@ from throughway.model.errors import ConfigError, IPsecError
 class Recorder:
     """A daemon that notes what is done to it and signals itself."""
 
-    def __init__(self, *signals: int, start: Exception | None = None, reload_error: bool = False):
+    def __init__(
+        self, *signals: int, start: Exception | None = None, reload_error: bool = False
+    ) -> None:
         self.seen: list[str] = []
         self._signals = signals
         self._start = start

@@ -4,6 +4,7 @@ The commands and files are those of the documentation; the lab takes no shortcut
 administrator does not have.
 """
 
+import json
 import socket
 from dataclasses import dataclass
 
@@ -184,7 +185,10 @@ def join(gateway: Namespaces, client: Namespaces, host: str) -> None:
     bundle = processes.run(gateway, ["cat", BUNDLE], check=True).stdout
     carried = f"/root/{host}.bundle"
     processes.write_files(client, {carried: bundle})
-    command = ["throughway", "client", "join", carried]
+    # The administrator reads the fingerprint where the key is, not from the bundle.
+    show = ["throughway", "policy", "show", BUNDLE, "--json"]
+    fingerprint = json.loads(processes.run(gateway, show, check=True).stdout)["signer"]
+    command = ["throughway", "client", "join", carried, "--trust", fingerprint]
     processes.run(client, command, check=True)
 
 

@@ -6,9 +6,12 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from throughway import catalogue
 from throughway.catalogue import MODULES, PROBLEMS, find
+from throughway.cli.main import app
 from throughway.model.findings import Component, Problem
 
 SOURCE = Path(catalogue.__file__).parent.parent
@@ -21,7 +24,7 @@ PROGRAMS = {
 PLACEHOLDERS = {
     *("HOST", "PORT", "URL", "PROXY", "INTERFACE", "ENDPOINT", "CERTIFICATE", "KEY", "CRL_URL"),
     *("CRL_FILE", "NLS_URL", "POLICY_URL", "DNS", "DC", "REALM", "USER", "SERVICE", "KEYTAB"),
-    "GATEWAY_ACCOUNT",
+    *("GATEWAY_ACCOUNT", "COMPUTER"),
 }
 WORDS = {"SRV", "ALL"}
 """Words in capitals that are meant as they stand."""
@@ -81,6 +84,18 @@ def test_a_command_can_be_typed(command: str) -> None:
     assert program in PROGRAMS
     assert not re.search(r"[<>|;&`$]", command)
     assert set(re.findall(r"\b[A-Z][A-Z_]+\b", command)) <= PLACEHOLDERS | WORDS
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if c.startswith("throughway ")])
+def test_our_own_commands_exist_with_these_options(command: str) -> None:
+    group = get_command(app)
+    words = shlex.split(command)[1:]
+    while isinstance(group, TyperGroup):
+        context = group.make_context("throughway", list(words), resilient_parsing=True)
+        name, found, words = group.resolve_command(context, words)
+        assert found is not None
+        group = found
+    assert group.make_context(str(name), words).command is group
 
 
 def test_every_problem_that_the_code_names_is_in_the_catalogue() -> None:

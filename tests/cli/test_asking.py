@@ -55,22 +55,6 @@ def test_errors_become_exit_codes(
     )
 
 
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        (PermissionError(13, "Permission denied", "/etc/resolv.conf"), "/etc/resolv.conf: Perm"),
-        (OSError(1, "Operation not permitted"), "Operation not permitted"),
-    ],
-)
-def test_the_systems_errors_are_said_without_a_traceback(
-    error: OSError, words: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(typer.Exit) as exit_, exit_codes():
-        raise error
-    assert exit_.value.exit_code == 1
-    assert capsys.readouterr().err.startswith(f"throughway: {words}")
-
-
 def test_every_error_of_a_configuration_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     several = tuple(ConfigError("gateway.toml", key, "is missing") for key in ("a", "b", "c"))
     with pytest.raises(typer.Exit) as exit_, exit_codes():

@@ -154,7 +154,7 @@ warning: The gateway's IP-HTTPS certificate expires soon [iphttps-cert-expiring]
   expires 2023-12-01; since 2023-11-11 22:13 (3 d)
   Cause:      The end of its validity is near. On that day every client is cut off.
   Resolution: Issue a new certificate for the same name, put it in place and reload the gateway.
-  Mend:       throughway pki issue --help
+  Mend:       throughway pki issue gateway da.example.com --output /etc/throughway/gateway --force
   Mend:       throughway gateway reload
   Prove:      openssl x509 -in CERTIFICATE -noout -enddate
   Prove:      throughway gateway status

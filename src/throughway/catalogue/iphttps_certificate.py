@@ -4,6 +4,7 @@ from throughway.catalogue.host import CLOCK_SKEW
 from throughway.catalogue.iphttps import TLS_INSPECTED, WRONG_SERVER
 from throughway.model.findings import Component, Problem, Severity
 
+ISSUE = "throughway pki issue gateway HOST --output /etc/throughway/gateway --force"
 SHOW = "openssl s_client -connect HOST:PORT -servername HOST -showcerts"
 WRONG_PEER = (WRONG_SERVER, TLS_INSPECTED)
 """Then the certificate is not even the gateway's."""
@@ -15,7 +16,7 @@ EXPIRED = Problem(
     component=Component.IPHTTPS,
     cause="The end of the certificate's validity is past, by the clock of this machine.",
     resolution="Issue a new certificate for the same name, put it in place and reload the gateway.",
-    fix=("throughway pki issue --help", "throughway gateway reload"),
+    fix=(ISSUE, "throughway gateway reload"),
     verify=(SHOW, "throughway gateway status"),
     depends_on=(CLOCK_SKEW, *WRONG_PEER),
 )
@@ -42,7 +43,7 @@ NAME_MISMATCH = Problem(
         "the wrong certificate is bound, the public name was changed, or another server answers."
     ),
     resolution="Bind a certificate that has the URL's host among its alternative names.",
-    fix=("throughway pki issue --help", "throughway gateway reload"),
+    fix=(ISSUE, "throughway gateway reload"),
     verify=(SHOW, "throughway client status"),
     depends_on=WRONG_PEER,
 )
@@ -88,7 +89,7 @@ REVOKED = Problem(
     component=Component.IPHTTPS,
     cause="Its authority lists the certificate in the revocation list: the key may be stolen.",
     resolution="Issue a certificate with a new key and find out why the old one was revoked.",
-    fix=("throughway pki issue --help", "throughway gateway reload"),
+    fix=(ISSUE, "throughway gateway reload"),
     verify=(SHOW, "throughway client status"),
     depends_on=WRONG_PEER,
 )
@@ -103,7 +104,7 @@ NO_CRL_DISTRIBUTION_POINT = Problem(
         "such a certificate (0x80092012)."
     ),
     resolution="Issue the certificate with a distribution point that is reachable from outside.",
-    fix=("throughway pki issue --help",),
+    fix=(ISSUE, "throughway gateway reload"),
     verify=(SHOW,),
     depends_on=WRONG_PEER,
 )
@@ -131,7 +132,7 @@ CRL_EXPIRED = Problem(
     component=Component.IPHTTPS,
     cause="The authority has not published a new list (or delta list) before the old one ended.",
     resolution="Publish a new list at the distribution point, and let it be renewed by itself.",
-    fix=("throughway pki crl --help",),
+    fix=("throughway pki crl --output CRL_FILE",),
     verify=("curl --remote-name CRL_URL", "openssl crl -in CRL_FILE -noout -nextupdate"),
     depends_on=(CLOCK_SKEW, *WRONG_PEER),
 )
@@ -196,7 +197,7 @@ EXPIRING = Problem(
     component=Component.CERTIFICATES,
     cause="The end of its validity is near. On that day every client is cut off.",
     resolution="Issue a new certificate for the same name, put it in place and reload the gateway.",
-    fix=("throughway pki issue --help", "throughway gateway reload"),
+    fix=(ISSUE, "throughway gateway reload"),
     verify=("openssl x509 -in CERTIFICATE -noout -enddate", "throughway gateway status"),
     depends_on=(EXPIRED,),
 )

@@ -137,7 +137,7 @@ ACCOUNT_CERTIFICATE_MISMATCH = Problem(
         "The tunnel was taken down. If nobody renamed a computer, revoke the certificate and "
         "reset the account's password."
     ),
-    fix=("throughway pki revoke --help",),
+    fix=("throughway pki revoke COMPUTER --reason key-compromise",),
     verify=(GATEWAY_LOG, "throughway gateway status ipsec"),
 )
 

@@ -3,6 +3,9 @@
 from throughway.catalogue.host import CLOCK_SKEW
 from throughway.model.findings import Component, Problem, Severity
 
+ISSUE = "throughway pki issue computer COMPUTER"
+INSTALL = "throughway client join policy.bundle --certificate COMPUTER.crt --key COMPUTER.key"
+RESTART = "systemctl restart throughway-client"
 SHOW = "openssl x509 -in CERTIFICATE -noout -subject -issuer -dates -ext extendedKeyUsage"
 
 NO_MACHINE_CERT = Problem(
@@ -12,7 +15,7 @@ NO_MACHINE_CERT = Problem(
     component=Component.IPSEC,
     cause="The configured certificate file is missing, unreadable or no certificate (13806).",
     resolution="Issue a computer certificate with client authentication usage and configure it.",
-    fix=("throughway pki issue --help",),
+    fix=(ISSUE, INSTALL, RESTART),
     verify=(SHOW, "throughway client status"),
 )
 
@@ -35,7 +38,7 @@ CERT_EXPIRED = Problem(
     component=Component.IPSEC,
     cause="The end of the certificate's validity is past (13801).",
     resolution="Issue a new computer certificate. It can be done while connected in another way.",
-    fix=("throughway pki issue --help", "throughway client refresh"),
+    fix=(ISSUE, INSTALL, RESTART),
     verify=(SHOW, "throughway client status"),
     depends_on=(CLOCK_SKEW,),
 )
@@ -47,7 +50,7 @@ CERT_MISSING_CLIENT_AUTH = Problem(
     component=Component.IPSEC,
     cause="Its extended key usage does not hold clientAuth (1.3.6.1.5.5.7.3.2).",
     resolution="Issue the computer certificate again with that usage.",
-    fix=("throughway pki issue --help",),
+    fix=(ISSUE, INSTALL, RESTART),
     verify=(SHOW, "throughway client status"),
 )
 
@@ -72,7 +75,7 @@ CERT_REVOKED = Problem(
     component=Component.IPSEC,
     cause="The revocation list names the certificate: this computer was shut out on purpose.",
     resolution="Ask the administrator why. If it was in error, issue a new certificate.",
-    fix=("throughway pki issue --help",),
+    fix=(ISSUE, INSTALL, RESTART),
     verify=("openssl crl -in CRL_FILE -noout -text", "throughway client status"),
 )
 
@@ -100,7 +103,7 @@ CRL_EXPIRED = Problem(
     component=Component.IPSEC,
     cause="Its next update is past; with strict checking every computer is refused.",
     resolution="Publish a new list and let it be renewed by itself.",
-    fix=("throughway pki crl --help", "throughway gateway reload"),
+    fix=("throughway pki crl --output CRL_FILE", "throughway gateway reload"),
     verify=("openssl crl -in CRL_FILE -noout -nextupdate", "throughway gateway status ipsec"),
     depends_on=(CLOCK_SKEW,),
 )
@@ -112,7 +115,7 @@ CERT_EXPIRING = Problem(
     component=Component.CERTIFICATES,
     cause="The end of its validity is near. From that day on the tunnels stay down.",
     resolution="Issue a new certificate for the same name and put it in place.",
-    fix=("throughway pki issue --help",),
+    fix=(ISSUE, INSTALL, RESTART),
     verify=("openssl x509 -in CERTIFICATE -noout -enddate",),
     depends_on=(CERT_EXPIRED,),
 )

@@ -65,8 +65,6 @@ def exit_codes() -> Iterator[None]:
         _fail(error, COULD_NOT_TELL)
     except ThroughwayError as error:
         _fail(error, FAILED)
-    except OSError as error:
-        _fail(ThroughwayError(f"{error.filename or ''}: {error.strerror}".lstrip(": ")), FAILED)
 
 
 def _say(error: ThroughwayError) -> None:

@@ -99,6 +99,9 @@ def build(kept: LabState, topology: Topology, progress: Progress) -> None:
         with concurrently() as tasks:
             for host in topology.with_role(Role.DOMAIN_CONTROLLER):
                 tasks.call(progress, "domain", _make_domain, kept, host, topology, authority)
+            for host in topology.with_role(Role.GATEWAY):
+                spaces = kept.hosts[host.name]
+                tasks.call(progress, "policy key", deployment.make_policy_key, spaces)
             for host in topology.hosts:
                 if host.sites or host.names or host.masquerade:
                     name = f"services of {host.name}"

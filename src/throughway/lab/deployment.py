@@ -4,7 +4,6 @@ The commands and files are those of the documentation; the lab takes no shortcut
 administrator does not have.
 """
 
-import json
 import socket
 from dataclasses import dataclass
 
@@ -30,11 +29,13 @@ from throughway.lab.topology import (
     fqdn,
 )
 from throughway.lab.trust import Issued, LabAuthority
+from throughway.pki import bundle, pem
 from throughway.pki.authority import Profile
 
 CONFIGURATION = "/etc/throughway"
 GATEWAY_CONFIG = f"{CONFIGURATION}/gateway.toml"
-CLIENT_CONFIG = f"{CONFIGURATION}/client.toml"
+POLICY_KEY = f"{CONFIGURATION}/policy.key"
+POLICY_PUBLIC_KEY = f"{CONFIGURATION}/policy.pub"
 USER_PASSWORDS = "/etc/throughway-lab"
 """What people know by heart; in files of the clients, so that scripts can log on."""
 ROOT_FILE = f"{CONFIGURATION}/root.crt"
@@ -80,7 +81,7 @@ service = "host@{GATEWAY_NAME}"
 
 [publish]
 deployment = "{DOMAIN}"
-signing_key = "{CONFIGURATION}/policy.key"
+signing_key = "{POLICY_KEY}"
 bundle = "{BUNDLE}"
 nls_urls = ["https://{NLS_NAME}/"]
 trust_anchors = ["{ROOT_FILE}"]
@@ -101,6 +102,15 @@ account = "{account}"
 identity = "{identity}"
 nt_hash = "{file}"
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the administrator carries to a client, in the hand and in the head."""
+
+    bundle: bytes
+    fingerprint: str
+    """Of the key that signed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,23 +182,25 @@ def build_gateway_toml(clients: tuple[str, ...]) -> str:
     return GATEWAY_TOML + "".join(computers)
 
 
-def build_policy(gateway: Namespaces) -> None:
-    """Make the signing key and the first signed bundle, on the gateway."""
-    key = f"{CONFIGURATION}/policy.key"
-    processes.run(gateway, ["throughway", "policy", "key", key], check=True)
+def make_policy_key(gateway: Namespaces) -> None:
+    """Make the key that signs the policy; its public half lies beside it."""
+    processes.run(gateway, ["throughway", "policy", "key", POLICY_KEY], check=True)
+
+
+def build_policy(gateway: Namespaces) -> Policy:
+    """Build the signed bundle, on the gateway."""
     command = ["throughway", "policy", "build", "--config", GATEWAY_CONFIG]
     processes.run(gateway, command, check=True)
+    # What `policy key` has shown the administrator.
+    public = pem.parse_public_key(processes.read_file(gateway, POLICY_PUBLIC_KEY))
+    return Policy(processes.read_file(gateway, BUNDLE), bundle.fingerprint(public))
 
 
-def join(gateway: Namespaces, client: Namespaces, host: str) -> None:
-    """Carry the bundle from the gateway to a client and let it join, as on a memory stick."""
-    bundle = processes.run(gateway, ["cat", BUNDLE], check=True).stdout
-    carried = f"/root/{host}.bundle"
-    processes.write_files(client, {carried: bundle})
-    # The administrator reads the fingerprint where the key is, not from the bundle.
-    show = ["throughway", "policy", "show", BUNDLE, "--json"]
-    fingerprint = json.loads(processes.run(gateway, show, check=True).stdout)["signer"]
-    command = ["throughway", "client", "join", carried, "--trust", fingerprint]
+def join(client: Namespaces, policy: Policy) -> None:
+    """Carry the bundle to a client and let it join, as from a memory stick."""
+    carried = "/tmp/policy.bundle"
+    processes.write_files(client, {carried: policy.bundle})
+    command = ["throughway", "client", "join", carried, "--trust", policy.fingerprint]
     processes.run(client, command, check=True)
 
 

@@ -24,7 +24,6 @@ from throughway.lab.topology import (
     Topology,
     fqdn,
 )
-from throughway.model.errors import LabError
 
 SERVICE = "samba"
 LOG = "/var/log/samba/samba.log"
@@ -106,8 +105,7 @@ def provision(namespaces: Namespaces, topology: Topology, files: dict[str, File]
     )
     # Samba's own messages may come first.
     hashes = json.loads(filled.stdout[filled.stdout.index("{") :])
-    keytab = processes.run(namespaces, ["base64", KEYTAB], check=True).stdout
-    return Accounts(hashes, _decode(keytab))
+    return Accounts(hashes, processes.read_file(namespaces, KEYTAB))
 
 
 def wanted(topology: Topology) -> dict[str, object]:
@@ -180,12 +178,3 @@ def _answers(name: str) -> bool:
     except (OSError, dns.exception.DNSException):
         return False
     return any(fqdn("dc1") in str(record) for record in answer.answer)
-
-
-def _decode(text: str) -> bytes:
-    import base64
-
-    try:
-        return base64.b64decode(text)
-    except ValueError as error:
-        raise LabError("the keytab could not be read from the domain controller") from error

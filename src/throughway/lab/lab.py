@@ -170,7 +170,7 @@ class Lab:
 
     def read(self, host: str, path: str) -> str:
         """Return a file of a host."""
-        return self.run(host, ["cat", path], check=True).stdout
+        return processes.read_file(self.namespaces(host), path).decode(errors="replace")
 
     def capture(self, host: str, interface: str, filter_: str = "") -> Capture:
         """Return a capture to be used as a context manager; its file goes with the lab."""
@@ -266,20 +266,19 @@ class Lab:
         )
 
     def _deploy(self, *, gateway: bool, join: bool, clients: bool, progress: Progress) -> None:
-        gateways = self.topology.with_role(Role.GATEWAY)
-        if join or gateway:
-            with build.step(progress, "policy"):
-                deployment.build_policy(self.namespaces(gateways[0].name))
+        gateways = [host.name for host in self.topology.with_role(Role.GATEWAY)]
         with build.concurrently() as tasks:
+            tasks.call(progress, "domain controller answers", build.wait_domain, self._state)
+            if join or gateway:
+                with build.step(progress, "policy"):
+                    policy = deployment.build_policy(self.namespaces(gateways[0]))
             if gateway:
-                for host in gateways:
-                    tasks.call(progress, f"gateway on {host.name}", self.start_gateway, host.name)
+                for name in gateways:
+                    tasks.call(progress, f"gateway on {name}", self.start_gateway, name)
             if join:
-                spaces = self.namespaces(gateways[0].name)
                 for name in self.topology.clients:
                     whom = self.namespaces(name)
-                    tasks.call(progress, f"{name} joins", deployment.join, spaces, whom, name)
-            tasks.call(progress, "domain controller answers", build.wait_domain, self._state)
+                    tasks.call(progress, f"{name} joins", deployment.join, whom, policy)
         if clients:
             for name in self.topology.clients:
                 with build.step(progress, f"{name} starts"):

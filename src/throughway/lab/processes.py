@@ -144,6 +144,15 @@ def write_files(namespaces: Namespaces, files: Mapping[str, File | str | bytes])
     run(namespaces, [*command, "--same-permissions"], stdin=archive.getvalue(), check=True)
 
 
+def read_file(namespaces: Namespaces, path: str) -> bytes:
+    """Return a file of a host."""
+    command = enter_command(namespaces, ["cat", path])
+    answer = subprocess.run(command, capture_output=True, env=environment(), check=False)
+    if answer.returncode:
+        raise LabError(answer.stderr.decode(errors="replace").strip())
+    return answer.stdout
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """A program that runs in a host until it is stopped."""

@@ -28,7 +28,11 @@ DEFAULT_CONFIG = Path("/etc/throughway/client.toml")
 DEFAULT_STATE = Path("/var/lib/throughway/client")
 SHOW = Show(ClientSnapshot, render_client, client_gist, client_exit_code)
 
-app = typer.Typer(no_args_is_help=True, help="This computer as a client: run it, look at it.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="This computer as a client: run it, look at it.",
+)
 
 Config = Annotated[Path, typer.Option("--config", "-c", help="The client's configuration (TOML).")]
 

@@ -25,7 +25,9 @@ from throughway.model.status import GatewaySnapshot
 
 DEFAULT_CONFIG = Path("/etc/throughway/gateway.toml")
 
-app = typer.Typer(no_args_is_help=True, help="The gateway: run it, look at it.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="The gateway: run it, look at it."
+)
 
 Config = Annotated[Path, typer.Option("--config", "-c", help="The gateway's configuration (TOML).")]
 ComponentName = Annotated[

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from throughway.model.errors import TrustError
-from throughway.pki import pem
+from throughway.pki import bundle, pem
 from throughway.pki.authority import KeyType, build_crl, create_root
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -23,7 +23,7 @@ PARSERS: list[Callable[[bytes], object]] = [
     pem.parse_crl,
     pem.parse_key,
     pem.parse_signing_key,
-    pem.parse_public_key,
+    bundle.parse_public_key,
 ]
 
 
@@ -41,7 +41,7 @@ def test_keys_round_trip() -> None:
     assert not pem.same_key(ROOT.certificate, OTHER.key)
     again = pem.parse_signing_key(pem.build_key_pem(SIGNING))
     public = pem.build_public_key_pem(again.public_key())
-    assert pem.build_public_key_pem(pem.parse_public_key(public)) == public
+    assert pem.build_public_key_pem(bundle.parse_public_key(public)) == public
 
 
 def test_crls_are_read_as_pem_and_der() -> None:
@@ -59,7 +59,7 @@ def test_the_wrong_kind_of_key_is_named() -> None:
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     with pytest.raises(TrustError, match="not an Ed25519 public key"):
-        pem.parse_public_key(spki)
+        bundle.parse_public_key(spki)
 
 
 def test_an_encrypted_key_is_refused_with_the_remedy() -> None:

@@ -14,7 +14,6 @@ from throughway.model.errors import ConfigError, TrustError
 from throughway.model.policy import Policy
 from throughway.net.files import read_file, write_atomically
 from throughway.pki import bundle
-from throughway.pki.pem import parse_public_key
 
 
 def load_bundle(config: ClientConfig, now: float) -> Policy:
@@ -46,7 +45,7 @@ def install_bundle(data: bytes, config: ClientConfig, now: float) -> Policy:
 def pinned_key(file: Path) -> Ed25519PublicKey:
     """Return the key that was pinned when this client joined."""
     try:
-        return parse_public_key(read_file(file), str(file))
+        return bundle.parse_public_key(read_file(file), str(file))
     except (ValueError, TrustError) as error:
         raise TrustError(f"no pinned policy key: {error}", problem="policy-missing") from error
 

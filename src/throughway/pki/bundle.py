@@ -15,7 +15,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -104,6 +104,17 @@ def check_current(policy: Policy, now: float, at_least: int = 0) -> None:
 def claimed_key(data: bytes) -> Ed25519PublicKey:
     """Return the key which the bundle names as its signer; by itself that proves nothing."""
     return _parse_envelope(data)[0]
+
+
+def parse_public_key(data: bytes, what: str = "public key") -> Ed25519PublicKey:
+    """Return the Ed25519 public key in the PEM; ``what`` names it in the error's text."""
+    try:
+        key = serialization.load_pem_public_key(data)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise TrustError(f"{what}: no public key in PEM form") from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise TrustError(f"{what}: not an Ed25519 public key")
+    return key
 
 
 def fingerprint(key: Ed25519PublicKey) -> str:

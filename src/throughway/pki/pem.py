@@ -1,7 +1,8 @@
 """PEM in and out: certificates, CRLs and keys, with errors a person can act on.
 
 Files are not touched here: callers read and write the bytes. ``what`` names the input
-in the error's text.
+in the error's text. The one key that the client daemon reads has its parser in
+:mod:`throughway.pki.bundle`, so that X.509 stays out of the daemon's memory.
 """
 
 from cryptography import x509
@@ -83,17 +84,6 @@ def parse_signing_key(data: bytes, what: str = "signing key") -> Ed25519PrivateK
     key = _load_private_key(data, what)
     if not isinstance(key, Ed25519PrivateKey):
         raise TrustError(f"{what}: not an Ed25519 key; make one with `throughway policy key`")
-    return key
-
-
-def parse_public_key(data: bytes, what: str = "public key") -> Ed25519PublicKey:
-    """Return the Ed25519 public key in the PEM."""
-    try:
-        key = serialization.load_pem_public_key(data)
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise TrustError(f"{what}: no public key in PEM form") from error
-    if not isinstance(key, Ed25519PublicKey):
-        raise TrustError(f"{what}: not an Ed25519 public key")
     return key
 
 

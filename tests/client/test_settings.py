@@ -1,0 +1,132 @@
+"""client.toml: what is good comes back whole, what is wrong is told with key and remedy."""
+
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from tests.pki_world import COMPUTER, SIGNING_KEY, write, write_credential
+from throughway.client import settings
+from throughway.model.config import ClientConfig, ESPMode
+from throughway.model.errors import ConfigError
+from throughway.pki import pem
+
+TOML = """\
+certificate = "computer.crt"
+key = "computer.key"
+account = "CLIENT1$"
+identity = "client1.corp.example.com"
+password_file = "account.password"
+policy_key = "policy.pub"
+"""
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Path:
+    write_credential(tmp_path, "computer", COMPUTER)
+    write(tmp_path / "account.password", "secret\n", 0o600)
+    write(tmp_path / "policy.pub", pem.build_public_key_pem(SIGNING_KEY.public_key()))
+    return write(tmp_path / "client.toml", TOML)
+
+
+def errors_of(path: Path) -> dict[str, str]:
+    with pytest.raises(ConfigError) as caught:
+        settings.load(path)
+    assert str(path) in str(caught.value)
+    return {one.key: one.why for one in caught.value.errors or (caught.value,)}
+
+
+def test_a_good_file_comes_back_whole(client: Path) -> None:
+    config = settings.load(client)
+    assert config == ClientConfig(
+        file=client,
+        certificate=client.parent / "computer.crt",
+        key=client.parent / "computer.key",
+        account="CLIENT1$",
+        identity="client1.corp.example.com",
+        password_file=client.parent / "account.password",
+        policy_key=client.parent / "policy.pub",
+    )
+
+
+def test_every_key_can_be_set(client: Path) -> None:
+    write(client.parent / "ca.crt", "x")
+    extra = {
+        "bundle": "b",
+        "interface": "da0",
+        "stub_address": "127.0.0.99",
+        "esp": "libipsec",
+        "iphttps_ca": "ca.crt",
+        "state_directory": "/s",
+        "runtime_directory": "/r",
+        "control_socket": "/c",
+    }
+    lines = "".join(f'{key} = "{value}"\n' for key, value in extra.items())
+    config = settings.load(write(client, TOML + lines))
+    assert config.esp is ESPMode.LIBIPSEC
+    assert config.iphttps_ca == client.parent / "ca.crt"
+    assert config.control_socket == Path("/c")
+    set_here = {line.partition(" ")[0] for line in (TOML + lines).splitlines()}
+    assert set_here == {field.name for field in fields(ClientConfig)} - {"file"}
+
+
+def test_every_error_is_told_at_once(client: Path) -> None:
+    errors = errors_of(
+        write(
+            client,
+            'certificat = "x"\nkey = 7\naccount = "CLIENT1"\nidentity = "a b"\n'
+            'password_file = "none"\nesp = "fast"\nstub_address = "192.0.2.1"\n'
+            'interface = "much-too-long-a-name"\npolicy_key = "policy.pub"\n',
+        )
+    )
+    assert errors["certificate"] == "is missing"
+    assert "did you mean 'certificate'?" in errors["certificat"]
+    assert errors["key"] == "must be text, is a number"
+    assert "CLIENT1$" in errors["account"]
+    assert "DNS name" in errors["identity"]
+    assert "does not exist" in errors["password_file"]
+    assert "auto, kernel, libipsec" in errors["esp"]
+    assert "loopback" in errors["stub_address"]
+    assert "interface name" in errors["interface"]
+    assert len(errors) == 9
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [("computer.key", "key"), ("account.password", "password_file")]
+)
+def test_secrets_must_be_secret(client: Path, name: str, key: str) -> None:
+    (client.parent / name).chmod(0o644)
+    assert "chmod 0600" in errors_of(client)[key]
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("computer.crt", "certificate"),
+        ("computer.key", "key"),
+        ("account.password", "password_file"),
+        ("policy.pub", "policy_key"),
+    ],
+)
+def test_missing_files_are_named(client: Path, name: str, key: str) -> None:
+    (client.parent / name).unlink()
+    assert list(errors_of(client)) == [key]
+
+
+def test_no_file_is_said(tmp_path: Path) -> None:
+    assert errors_of(tmp_path / "client.toml")[""] == "does not exist"
+
+
+def test_the_daemon_stays_lean() -> None:
+    """What the client daemon imports from here must not pull in the heavy libraries."""
+    code = (
+        "import sys, throughway.client.settings, throughway.client.join\n"
+        "heavy = {'pydantic', 'typer', 'rich', 'cryptography.x509', 'h11'} & sys.modules.keys()\n"
+        "sys.exit(', '.join(sorted(heavy)))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert answer.stderr == ""

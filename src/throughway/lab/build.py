@@ -106,6 +106,7 @@ def build(kept: LabState, topology: Topology, progress: Progress) -> None:
                 if host.sites or host.names or host.masquerade:
                     name = f"services of {host.name}"
                     tasks.call(progress, name, services.start_all, host, kept.hosts[host.name])
+        state.save(kept)
     except BaseException:
         tear_down(kept.name)
         raise

@@ -29,7 +29,7 @@ from throughway.lab.topology import (
     fqdn,
 )
 from throughway.lab.trust import Issued, LabAuthority
-from throughway.pki import bundle, pem
+from throughway.pki import bundle
 from throughway.pki.authority import Profile
 
 CONFIGURATION = "/etc/throughway"
@@ -192,7 +192,7 @@ def build_policy(gateway: Namespaces) -> Policy:
     command = ["throughway", "policy", "build", "--config", GATEWAY_CONFIG]
     processes.run(gateway, command, check=True)
     # What `policy key` has shown the administrator.
-    public = pem.parse_public_key(processes.read_file(gateway, POLICY_PUBLIC_KEY))
+    public = bundle.parse_public_key(processes.read_file(gateway, POLICY_PUBLIC_KEY))
     return Policy(processes.read_file(gateway, BUNDLE), bundle.fingerprint(public))
 
 

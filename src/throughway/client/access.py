@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from throughway import __version__
 from throughway.catalogue import find
@@ -102,7 +103,7 @@ class Access:
     async def start(self, user: User | None) -> None:
         """Hold the intranet back first, then bring everything up."""
         self._user = user
-        self._tracker.define(INTERFACE=self._config.interface)
+        self._define_words()
         support = await asyncio.to_thread(esp.detect_esp, self._config.esp)
         self._kernel_esp = support.mode is ESPMode.KERNEL
         self._close(True)
@@ -111,6 +112,23 @@ class Access:
         self._keep(self._start_ipsec())
         self._keep(self._monitor.run())
         self._keep(self._reconcile_forever())
+
+    def _define_words(self) -> None:
+        """Put this deployment's names into the commands that the catalogue tells people."""
+        policy, url = self._policy, urlsplit(self._policy.iphttps_url)
+        servers = [server for rule in policy.nrpt for server in rule.servers]
+        self._tracker.define(
+            INTERFACE=self._config.interface,
+            HOST=url.hostname or "",
+            PORT=str(url.port or 443),
+            ENDPOINT=policy.infrastructure.endpoint,
+            REALM=policy.kerberos_realm,
+            POLICY_URL=policy.policy_url,
+            NLS_URL=policy.nls_urls[0] if policy.nls_urls else "NLS_URL",
+            DNS=servers[0] if servers else "DNS",
+            CERTIFICATE=str(self._config.certificate),
+            COMPUTER=self._config.identity,
+        )
 
     async def stop(self) -> None:
         """Take everything down and leave the computer as it was found."""
@@ -127,6 +145,7 @@ class Access:
     async def update_policy(self, policy: Policy) -> None:
         """Take a newer policy: everything that it changes follows."""
         self._policy = policy
+        self._define_words()
         self._names.update_policy(policy)
         self._where.set_urls(policy.nls_urls)
         await self._uplink.update_policy(policy)

@@ -143,6 +143,9 @@ class ClientDaemon:
         raise unknown_command(request)
 
     async def _log_on(self, request: Request) -> None:
+        if self._user is not None:
+            # Nobody may take the place of another person behind their back, nor inherit it.
+            require_owner(request, (self._user.uid,))
         principal = request.command.text("principal")
         try:
             ccache = base64.b64decode(request.command.text("ccache"), validate=True)

@@ -1,6 +1,6 @@
 """Problems: what the catalogue holds once and everything else prints."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -46,7 +46,7 @@ class Problem:
     """Exact commands that mend it, in order."""
     verify: tuple[str, ...] = ()
     """Exact commands that prove it mended."""
-    depends_on: tuple["Problem", ...] = ()
+    depends_on: tuple["Problem", ...] = field(default=(), repr=False)
     """When one of these is found too, this one is only its consequence."""
     visible_after: float = 0.0
     """Seconds a live condition must last before it is shown."""

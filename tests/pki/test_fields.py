@@ -141,6 +141,20 @@ def test_defaults_and_optional_texts() -> None:
     top.finish()
 
 
+def test_null_is_there_and_of_the_wrong_kind() -> None:
+    names = ("text", "optional", "default", "integer", "texts", "table", "tables")
+    top = Fields(dict.fromkeys(names), "f")
+    top.text("text", fields.check_text)
+    top.optional_text("optional", fields.check_realm)
+    top.text("default", fields.check_text, "x")
+    top.integer("integer")
+    top.texts("texts", fields.check_text)
+    top.table("table")
+    top.tables("tables")
+    assert [error.key for error in top.errors] == list(names)
+    assert all("is nothing" in error.why for error in top.errors)
+
+
 def test_one_error_stays_itself_and_many_are_cut() -> None:
     one = ConfigError("f", "k", "w")
     assert fields.combined("f", [one]) is one

@@ -66,7 +66,7 @@ def verify(data: bytes, key: Ed25519PublicKey, now: float, at_least: int = 0) ->
     try:
         claimed, payload, signature = _parse_envelope(data)
     except WireError as error:
-        raise TrustError(str(error), problem="policy-malformed") from error
+        raise TrustError(str(error), problem="policy-signature-invalid") from error
     if _raw(claimed) != _raw(key):
         raise TrustError(
             f"the policy bundle is signed with another key ({fingerprint(claimed)}) "
@@ -227,6 +227,9 @@ def _parse_envelope(data: bytes) -> tuple[Ed25519PublicKey, bytes, bytes]:
     except ConfigError as error:
         raise WireError(f"not a policy bundle: {error.why}") from error
     version = values.get("format")
+    if type(version) is int and version > POLICY_FORMAT:
+        why = f"the policy bundle has format {version}; this throughway reads {POLICY_FORMAT}"
+        raise TrustError(f"{why}: update it", problem="policy-malformed")
     if type(version) is not int or version != POLICY_FORMAT:
         raise WireError(f"not a policy bundle of format {POLICY_FORMAT}")
     if values.keys() != {"format", "key", "payload", "signature"} or _canonical(values) != data:

@@ -34,6 +34,9 @@ MAX_INTEGER = 2**53
 MAX_ERRORS = 50
 """Errors that are shown at once: more helps nobody."""
 
+ABSENT = object()
+"""What a key has that is not there; JSON's null is there, and of the wrong kind."""
+
 LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
 PRINTABLE = re.compile(r"[\x21-\x7e]+")
 ACCOUNT = re.compile(r"[A-Za-z0-9._-]{1,63}\$")
@@ -199,10 +202,8 @@ class Fields:
 
     def text(self, key: str, check: Check = check_text, default: str | None = None) -> str:
         """Return a text that passes the check, or the default when the key is not there."""
-        value = self._take(key, default)
-        if value is default:
-            return default or ""
-        return self._checked(key, value, check)
+        value = self._take(key, required=default is None)
+        return (default or "") if value is ABSENT else self._checked(key, value, check)
 
     def optional_text(self, key: str, check: Check) -> str:
         """Return a text which may also be empty."""
@@ -210,13 +211,15 @@ class Fields:
 
     def integer(self, key: str, minimum: int = 0, default: int | None = None) -> int:
         """Return a whole number."""
-        value = self._take(key, default)
-        if isinstance(value, int) and not isinstance(value, bool):
-            if minimum <= value <= MAX_INTEGER:
-                return value
-            self.refuse(key, f"must be from {minimum} to {MAX_INTEGER}, is {value}")
-        elif value is not None:
+        value = self._take(key, required=default is None)
+        if value is ABSENT:
+            return minimum if default is None else default
+        if not isinstance(value, int) or isinstance(value, bool):
             self.refuse(key, f"must be a whole number, is {_kind(value)}")
+        elif minimum <= value <= MAX_INTEGER:
+            return value
+        else:
+            self.refuse(key, f"must be from {minimum} to {MAX_INTEGER}, is {value}")
         return minimum
 
     def texts(
@@ -235,9 +238,9 @@ class Fields:
 
     def table(self, key: str) -> "Fields":
         """Return a table inside this one."""
-        value = self._take(key, None)
+        value = self._take(key, required=True)
         if not isinstance(value, Mapping):
-            if value is not None:
+            if value is not ABSENT:
                 self.refuse(key, f"must be a table, is {_kind(value)}")
             return Fields({}, self._file, f"{self._path}{key}.")
         return Fields(value, self._file, f"{self._path}{key}.")
@@ -266,17 +269,17 @@ class Fields:
         for table in inner:
             self.errors += table.errors
 
-    def _take(self, key: str, default: object) -> object:
+    def _take(self, key: str, *, required: bool) -> object:
         self._asked.append(key)
         if key in self._values:
             return self._values[key]
-        if default is None:
+        if required:
             self.refuse(key, "is missing")
-        return default
+        return ABSENT
 
     def _items(self, key: str, minimum: int, maximum: int = MAX_ITEMS) -> list[object]:
-        value = self._take(key, None)
-        if value is None:
+        value = self._take(key, required=True)
+        if value is ABSENT:
             return []
         if not isinstance(value, list):
             self.refuse(key, f"must be a list, is {_kind(value)}")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from throughway.lab import state
+from throughway.lab.deployment import GATEWAY_CONFIG
 from throughway.lab.lab import Lab
 from throughway.lab.namespaces import Namespaces, find_hosts, start_time
 from throughway.lab.topology import DIRECTACCESS, INTRANET_PAGE
@@ -336,3 +337,24 @@ def test_a_failing_service_is_reported_and_nothing_is_left(
         Lab(name).up(gateway=False, join=False)
     assert list(find_hosts(name)) == []
     assert not state.directory(name).exists()
+
+
+@pytest.mark.lab
+def test_with_gateway_and_clients(lab: Lab) -> None:
+    lines: list[str] = []
+    with Lab(f"{lab.name}-g").up(clients=True, progress=lines.append) as whole:
+        assert any(line.startswith("gateway on edge1 (") for line in lines)
+        services = {host.name: host.services for host in whole.status()}
+        assert services["edge1"] == ("gateway",)
+        assert services["client1"] == services["client2"] == ("client",)
+        assert services["dc1"] == ("samba",)
+        assert whole.where("client1") == "home"
+        status = whole.run("client1", ["throughway", "client", "status", "--json"])
+        assert status.returncode in (0, 1)
+        with pytest.raises(LabError, match="the gateway runs already on edge1"):
+            whole.start_gateway()
+        whole.stop_gateway()
+        assert whole.service("edge1", "gateway") is None
+        whole.write("edge1", GATEWAY_CONFIG, "[iphttps]\n")
+        with pytest.raises(LabError, match=r"iphttps\.url: is missing"):
+            whole.start_gateway()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from throughway.lab import namespaces
+from throughway.lab import namespaces, processes, state
 from throughway.lab.lab import Lab
 from throughway.lab.namespaces import Namespaces
 from throughway.model.errors import LabError
@@ -73,7 +73,7 @@ def test_a_host_is_a_machine_of_its_own(lab: Lab) -> None:
 
 
 @pytest.mark.lab
-@pytest.mark.parametrize("folder", ["/etc", "/var/lib", "/var/log", "/run", "/tmp"])
+@pytest.mark.parametrize("folder", ["/etc", "/var/lib", "/var/log", "/run", "/tmp", "/root"])
 def test_what_a_host_writes_stays_in_it(lab: Lab, folder: str) -> None:
     path = f"{folder}/throughway-lab-test"
     lab.run("client1", ["touch", path], check=True)
@@ -92,3 +92,34 @@ def test_what_this_machine_has_of_ours_is_not_in_the_lab(lab: Lab) -> None:
 def test_our_program_runs_in_a_host(lab: Lab) -> None:
     answer = lab.run("client1", ["python", "-c", "import throughway; print(throughway.__file__)"])
     assert answer.stdout.strip() == str(Path(namespaces.__file__).parents[1] / "__init__.py")
+
+
+@pytest.mark.lab
+def test_programs_in_hidden_directories_stay_visible(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "program").write_text("here")
+    (tmp_path / "other").write_text("not here")
+    monkeypatch.setattr(namespaces, "program_directories", lambda: [str(tmp_path / "project")])
+    name = f"v{os.getpid()}"
+    try:
+        spaces = namespaces.Holder(name, "solo", state.directory(name) / "solo").wait()
+        program = processes.run(spaces, ["cat", str(tmp_path / "project" / "program")])
+        assert program.stdout == "here"
+        assert processes.run(spaces, ["test", "-e", str(tmp_path / "other")]).returncode == 1
+    finally:
+        namespaces.kill_hosts(name)
+        state.remove(name)
+    assert not spaces.alive()
+
+
+@pytest.mark.lab
+def test_a_host_that_cannot_be_made_says_why(tmp_path: Path) -> None:
+    name = f"w{os.getpid()}"
+    staging = tmp_path / "staging"
+    holder = namespaces.Holder(name, "solo", staging)
+    staging.rmdir()
+    with pytest.raises(LabError, match=r"solo: cannot be made: .*staging"):
+        holder.wait()
+    assert list(namespaces.find_hosts(name)) == []

@@ -22,7 +22,7 @@ def test_missing_packages_are_named_with_the_command(monkeypatch: pytest.MonkeyP
 
 def test_without_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(LabError, match="sudo throughway lab up"):
+    with pytest.raises(LabError, match="needs root"):
         requirements.check()
 
 

@@ -74,3 +74,15 @@ def test_a_lab_is_built_by_one_at_a_time(tmp_path: Path) -> None:
 def test_host_of_unknown_lab() -> None:
     with pytest.raises(LabError, match="throughway lab up --name nosuchlab"):
         state.host_of("nosuchlab", "client1")
+
+
+def test_labs_are_for_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(LabError, match="needs root"):
+        state.load("trial", tmp_path)
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(LabError, match="needs root"), state.locked("trial", tmp_path):
+        pass

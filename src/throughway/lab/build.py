@@ -16,7 +16,6 @@ from throughway.lab import (
     namespaces,
     network,
     processes,
-    requirements,
     services,
     state,
 )
@@ -87,7 +86,6 @@ def concurrently() -> Iterator[Tasks]:
 
 def build(kept: LabState, topology: Topology, progress: Progress) -> None:
     """Build the world up to the gateway's and clients' files; on failure nothing is left."""
-    requirements.check()
     try:
         with step(progress, "hosts"):
             _make_hosts(kept, topology)

@@ -13,7 +13,7 @@ from subprocess import DEVNULL, CompletedProcess
 from types import TracebackType
 from typing import IO, Self
 
-from throughway.lab import build, deployment, network, processes, state
+from throughway.lab import build, deployment, network, processes, requirements, state
 from throughway.lab.build import Progress, silent
 from throughway.lab.capture import Capture
 from throughway.lab.namespaces import Namespaces
@@ -79,6 +79,7 @@ class Lab:
         join; ``clients``: start their daemons; ``replace``: take down a lab of that name
         first. What a killed ``up`` left is always cleaned.
         """
+        requirements.check()
         with state.locked(self.name):
             if self.exists and not replace:
                 raise LabError(f"the lab {self.name} is up; throughway lab down --name {self.name}")

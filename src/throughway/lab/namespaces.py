@@ -1,9 +1,9 @@
 """Hosts as sets of namespaces, each held by a PID 1 of its own.
 
 A host is network, mount, UTS, IPC and PID namespace. Its ``/etc`` and ``/var`` are overlays,
-its ``/run`` and ``/tmp`` its own, all in memory: programs run in it with their default paths,
-and whatever they write vanishes with PID 1, as do they themselves. Nothing of it shows
-outside but that process, so nothing can be left behind.
+its ``/root``, ``/run`` and ``/tmp`` its own, all in memory: programs run in it with their
+default paths, and whatever they write vanishes with PID 1, as do they themselves. Nothing of
+it shows outside but that process, so nothing can be left behind.
 """
 
 import os
@@ -34,12 +34,13 @@ set -e
 lab=$1 host=$2 root=$3; shift 3
 echo "$host" > /proc/sys/kernel/hostname
 mount -t tmpfs -o mode=755 throughway-lab "$root"
-mkdir -p "$root/tmp" "$root/run/lock" "$root/log" "$root/state"
+mkdir -p "$root/root" "$root/tmp" "$root/run/lock"
+chmod 700 "$root/root"
 chmod 1777 "$root/tmp" "$root/run/lock"
 # The programs themselves must stay visible when they lie in a directory that is hidden here.
 for keep in "$@"; do
   case $keep in
-    /tmp/*|/run/*) aside=$root$keep;;
+    /root/*|/tmp/*|/run/*) aside=$root$keep;;
     /etc/*|/var/*) aside=$root/keep$keep;;
     *) continue;;
   esac
@@ -62,6 +63,7 @@ mkdir -p /var/log/throughway /var/log/samba /var/log/nginx /var/lib/samba/privat
 for keep in "$@"; do
   case $keep in /etc/*|/var/*) mkdir -p "$keep"; mount --rbind "$root/keep$keep" "$keep";; esac
 done
+mount --rbind "$root/root" /root
 mount --rbind "$root/tmp" /tmp
 # Its /sys/class/net shows this namespace; a container may forbid it, nothing depends on it.
 mount -t sysfs sysfs /sys 2>/dev/null || true
@@ -188,8 +190,10 @@ def environment() -> dict[str, str]:
 
 def program_directories() -> list[str]:
     """Return the directories that our own programs run from."""
-    package = Path(__file__).parents[2]
-    found = {Path(sys.prefix), Path(sys.base_prefix), package.resolve()}
+    source = Path(__file__).resolve().parents[2]
+    # In a checkout the tests beside the source are run in hosts too.
+    checkout = source.parent if (source.parent / "pyproject.toml").exists() else source
+    found = {Path(sys.prefix), Path(sys.base_prefix), checkout}
     return sorted(str(path.resolve()) for path in found)
 
 

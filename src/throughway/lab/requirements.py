@@ -4,6 +4,7 @@ import os
 import shutil
 
 from throughway.lab.namespaces import SYSTEM_PATH
+from throughway.lab.state import NEEDS_ROOT
 from throughway.model.errors import LabError
 
 PROGRAMS = {
@@ -35,7 +36,7 @@ FILES = {
 def check() -> None:
     """Raise :exc:`LabError` with the remedy when a lab cannot be built here."""
     if os.geteuid() != 0:
-        raise LabError("a lab needs root, for its namespaces: sudo throughway lab up")
+        raise LabError(NEEDS_ROOT)
     absent = missing_packages()
     if absent:
         names = " ".join(absent)

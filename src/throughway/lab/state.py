@@ -14,6 +14,7 @@ from throughway.model.errors import LabError
 
 DIRECTORY = Path("/run/throughway-lab")
 DEFAULT_NAME = "lab"
+NEEDS_ROOT = "a lab needs root, for its namespaces; try sudo"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
@@ -54,6 +55,8 @@ def load(name: str, root: Path | None = None) -> LabState | None:
         raw = json.loads((directory(name, root) / "state.json").read_text())
         hosts = {host: Namespaces(**value) for host, value in raw.pop("hosts").items()}
         return LabState(hosts=hosts, **raw)
+    except PermissionError:
+        raise LabError(NEEDS_ROOT) from None
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
@@ -88,8 +91,12 @@ def names(root: Path | None = None) -> list[str]:
 def locked(name: str, root: Path | None = None) -> Iterator[None]:
     """Hold the lab against a second ``up`` or ``down``; the kernel frees it when we are killed."""
     folder = directory(name, root).parent
-    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with (folder / f"{name}.lock").open("w") as file:
+    try:
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        lock = (folder / f"{name}.lock").open("w")
+    except PermissionError:
+        raise LabError(NEEDS_ROOT) from None
+    with lock as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

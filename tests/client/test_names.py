@@ -59,6 +59,15 @@ def serving(scenario: Callable[[World, Names], Awaitable[None]]) -> None:
     in_namespace(lambda: asyncio.run(World().serve(scenario)))
 
 
+def machine_s() -> str:
+    """Return the machine's settings."""
+    return RESOLV_CONF.read_text()
+
+
+def write_as_dhcp(text: str) -> None:
+    RESOLV_CONF.write_text(text)
+
+
 async def ask(name: str) -> str:
     """Return what the C library finds, or why not."""
     loop = asyncio.get_running_loop()
@@ -70,14 +79,14 @@ async def ask(name: str) -> str:
 
 
 async def _takes_over(world: World, names: Names) -> None:
-    assert f"nameserver {world.config.stub_address}" in RESOLV_CONF.read_text()
+    assert f"nameserver {world.config.stub_address}" in machine_s()
     status = names.status()
     assert status.effective
     assert status.upstreams == ("127.0.1.1",)
     assert ".corp.example.com → 2001:db8:c0:1::10" in status.rules
     assert any("exempt" in rule for rule in status.rules)
     await names.close()
-    assert RESOLV_CONF.read_text() == ORIGINAL
+    assert machine_s() == ORIGINAL
 
 
 @pytest.mark.lab
@@ -86,7 +95,7 @@ def test_it_takes_the_settings_over_and_gives_them_back() -> None:
 
 
 async def _dhcp_writes(world: World, names: Names) -> None:
-    RESOLV_CONF.write_text("nameserver 127.0.1.2\n")
+    write_as_dhcp("nameserver 127.0.1.2\n")
     names.network_changed()
     assert names.status().upstreams == ("127.0.1.2",)
     assert names.status().effective
@@ -113,7 +122,7 @@ def test_rules_follow_situation_and_policy() -> None:
 
 
 async def _second_stub(world: World, _names: Names) -> None:
-    second = Names(world.config, POLICY, on_servers=lambda _on, _who: None, on_network=list)
+    second = Names(world.config, POLICY, on_servers=lambda _on, _who: None, on_network=lambda: None)
     with pytest.raises(ThroughwayError, match="stub_address"):
         await second.start()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tests.pki.test_bundle import POLICY
 from throughway.client import policy as client_policy
 from throughway.client.policy import PolicyKeeper
 from throughway.model.config import ClientConfig
@@ -16,7 +17,6 @@ from throughway.model.errors import Stage, ThroughwayError, TransportError
 from throughway.model.policy import Policy
 from throughway.pki.bundle import sign
 from throughway.pki.pem import build_public_key_pem
-from tests.pki.test_bundle import POLICY
 
 KEY = Ed25519PrivateKey.generate()
 NOW = int(time.time())
@@ -71,7 +71,7 @@ async def nothing(_keeper: PolicyKeeper) -> None:
 
 async def until(true: Callable[[], object]) -> None:
     async with asyncio.timeout(10):
-        while not true():
+        while not true():  # noqa: ASYNC110 - what is waited for knows no event
             await asyncio.sleep(0.01)
 
 
@@ -150,7 +150,7 @@ def test_a_newer_bundle_is_fetched_and_kept(kept: Kept, monkeypatch: pytest.Monk
     [
         (sign(SECOND, Ed25519PrivateKey.generate()), "policy-signature-invalid"),
         (sign(replace(EXPIRED, version=2), KEY), "policy-expired"),
-        (b"<html>portal</html>", "policy-signature-invalid"),
+        (b"<html>portal</html>", "policy-malformed"),
         (TransportError(Stage.CONNECT, "refused"), "policy-unreachable"),
     ],
 )

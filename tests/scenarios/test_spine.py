@@ -4,22 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from throughway.lab import demo
 from throughway.lab.lab import Lab
 from throughway.lab.observe import PAGE_BY_ADDRESS, Observer, problems, tunnel
 
 INTRANET = "net 2001:db8:c0::/48"
 BACK = 10.0
 """Seconds in which everything must be back; usually a second or two."""
-
-
-def test_every_step_of_the_demo(fresh: Lab) -> None:
-    import contextlib
-
-    with contextlib.ExitStack() as stack:
-        shown = demo.Demo(fresh, stack)
-        observed = [step.show(shown) for step in demo.STEPS]
-    assert all(observed)
 
 
 def test_infrastructure_before_logon_reaches_only_infrastructure(client: Observer) -> None:

@@ -1,0 +1,110 @@
+"""What the client makes of what its parts tell; the parts themselves run in the scenarios."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.client.test_uplink import config
+from tests.pki.test_bundle import POLICY
+from throughway.client.access import Access
+from throughway.health.tracker import Tracker
+from throughway.model.errors import Stage, TransportError
+from throughway.model.status import ClientSnapshot, Connection, Location, TunnelState
+from throughway.proto.iphttps.client import State
+
+NLS = POLICY.nls_urls[0]
+
+
+def after(folder: Path, happened: Callable[[Access], None]) -> ClientSnapshot:
+    """Return the snapshot of an access that was not started, after something happened."""
+
+    async def scenario() -> ClientSnapshot:
+        bugs: list[str] = []
+        access = Access(
+            config(folder),
+            POLICY,
+            # A minute between two looks: what must last before it is shown has lasted.
+            Tracker(itertools.count(1_800_000_000.0, 60.0).__next__),
+            ccache=folder / "user.ccache",
+            on_bug=lambda what, error: bugs.append(f"{what}: {error!r}"),
+        )
+        happened(access)
+        snapshot = await access.snapshot()
+        assert bugs == []
+        return snapshot
+
+    return asyncio.run(scenario())
+
+
+def codes(snapshot: ClientSnapshot) -> set[str]:
+    return {problem.code for problem in snapshot.problems}
+
+
+def test_before_anything_is_known_it_is_not_connected(tmp_path: Path) -> None:
+    snapshot = after(tmp_path, lambda access: None)
+    assert snapshot.connection is Connection.CONNECTING
+    assert snapshot.location is Location.UNKNOWN
+    assert {tunnel.state for tunnel in snapshot.tunnels} == {TunnelState.DOWN}
+    assert snapshot.policy_version == POLICY.version
+
+
+def test_why_the_link_is_down_is_a_problem_until_it_is_up(tmp_path: Path) -> None:
+    error = TransportError(
+        Stage.TLS, "other root", windows_code=0x800B0109, problem="iphttps-cert-untrusted-root"
+    )
+
+    def failed(access: Access) -> None:
+        access._link_changed(State.LINK_DOWN, error)
+
+    def mended(access: Access) -> None:
+        failed(access)
+        access._link_changed(State.LINK_UP, None)
+
+    assert codes(after(tmp_path, failed)) == {"iphttps-cert-untrusted-root"}
+    assert codes(after(tmp_path, mended)) == set()
+
+
+def test_a_location_server_with_a_bad_certificate_is_a_problem(tmp_path: Path) -> None:
+    bad = TransportError(Stage.TLS, "expired", problem="iphttps-cert-expired")
+    absent = TransportError(Stage.RESOLVE, "no such name", problem="iphttps-name-unresolvable")
+    assert "nls-certificate-invalid" in codes(after(tmp_path, lambda a: a._probed(NLS, bad)))
+    assert codes(after(tmp_path, lambda a: a._probed(NLS, absent))) == set()
+
+
+def test_a_tunnel_that_fails_says_why(tmp_path: Path) -> None:
+    def refused(access: Access) -> None:
+        access._tunnel_failed("infrastructure", "refused", "ipsec-computer-account-refused")
+
+    def unexplained(access: Access) -> None:
+        access._tunnel_failed("infrastructure", "no answer", "")
+
+    assert codes(after(tmp_path, refused)) == {"ipsec-computer-account-refused"}
+    assert codes(after(tmp_path, unexplained)) == {"ipsec-infrastructure-tunnel-down"}
+
+
+def test_silent_dns_servers_are_a_problem_until_they_answer(tmp_path: Path) -> None:
+    def silent(access: Access) -> None:
+        access._dns_changed(False, ("2001:db8:c0:1::10",))
+
+    def answering(access: Access) -> None:
+        silent(access)
+        access._dns_changed(True, ("2001:db8:c0:1::10",))
+
+    assert codes(after(tmp_path, silent)) == {"nrpt-dns-server-unreachable"}
+    assert codes(after(tmp_path, answering)) == set()
+
+
+def test_names_are_held_while_the_way_is_coming(tmp_path: Path) -> None:
+    async def scenario() -> TunnelState:
+        access = Access(
+            config(tmp_path),
+            POLICY,
+            Tracker(time.time),
+            ccache=tmp_path / "user.ccache",
+            on_bug=lambda what, error: None,
+        )
+        return access._way_to_names()
+
+    assert asyncio.run(scenario()) is TunnelState.CONNECTING

@@ -1,0 +1,105 @@
+"""What the client daemon answers, and to whom; the whole runs in the scenarios."""
+
+import asyncio
+import base64
+from pathlib import Path
+
+import pytest
+
+from tests.client.test_uplink import config
+from throughway.client.daemon import ClientDaemon, run
+from throughway.client.user import User
+from throughway.control.codec import Command, CommandRefused, from_json
+from throughway.control.server import Peer, Request
+from throughway.model.errors import ThroughwayError
+from throughway.model.status import ClientSnapshot, Connection
+from throughway.net import kerberos
+
+ALICE, BOB = "alice@CORP.EXAMPLE.COM", "bob@CORP.EXAMPLE.COM"
+
+
+def request(name: str, uid: int = 0, **arguments: str) -> Request:
+    return Request(Command(name, dict(arguments)), Peer(pid=1, uid=uid, gid=uid))
+
+
+def login(principal: str, uid: int) -> Request:
+    cache = base64.b64encode(f"cache of {principal}".encode()).decode()
+    return request("login", uid, principal=principal, ccache=cache)
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ClientDaemon:
+    def holder(ccache: Path) -> str:
+        return ccache.read_text().removeprefix("cache of ")
+
+    monkeypatch.setattr(kerberos, "ticket_principal", holder)
+    settings = config(tmp_path)
+    settings.runtime_directory.mkdir()
+    return ClientDaemon(settings)
+
+
+def ask(daemon: ClientDaemon, *requests: Request) -> object:
+    async def asked() -> object:
+        answer: object = None
+        for one in requests:
+            answer = await daemon._command(one)
+        return answer
+
+    return asyncio.run(asked())
+
+
+def test_without_a_policy_it_is_not_connected(daemon: ClientDaemon) -> None:
+    snapshot = from_json(ClientSnapshot, ask(daemon, request("status", uid=1000)))  # type: ignore[arg-type]
+    assert snapshot.connection is Connection.ERROR
+    assert snapshot.tunnels == ()
+
+
+def test_a_user_logs_on_and_off(daemon: ClientDaemon) -> None:
+    ask(daemon, login(ALICE, 1000))
+    assert daemon._users.load() == User(principal=ALICE, uid=1000)
+    ask(daemon, request("logout", 1000))
+    assert daemon._users.load() is None
+
+
+def test_nobody_takes_another_s_place_but_root(daemon: ClientDaemon) -> None:
+    with pytest.raises(CommandRefused):
+        ask(daemon, login(ALICE, 1000), login(BOB, 1001))
+    assert daemon._users.load() == User(principal=ALICE, uid=1000)
+    with pytest.raises(CommandRefused):
+        ask(daemon, request("logout", 1001))
+    ask(daemon, login(BOB, 0))
+    assert daemon._users.load() == User(principal=BOB, uid=0)
+
+
+def test_a_ticket_of_somebody_else_is_refused(daemon: ClientDaemon) -> None:
+    cache = base64.b64encode(f"cache of {BOB}".encode()).decode()
+    with pytest.raises(ThroughwayError, match="bob"):
+        ask(daemon, request("login", 1000, principal=ALICE, ccache=cache))
+    assert daemon._users.load() is None
+
+
+@pytest.mark.parametrize("cache", ["not base64!", ""])
+def test_garbage_for_a_ticket_is_refused(daemon: ClientDaemon, cache: str) -> None:
+    with pytest.raises(ThroughwayError):
+        ask(daemon, request("login", 1000, principal=ALICE, ccache=cache))
+    assert daemon._users.load() is None
+
+
+def test_unknown_commands_are_refused(daemon: ClientDaemon) -> None:
+    with pytest.raises(CommandRefused):
+        ask(daemon, request("format-disk"))
+
+
+def test_a_bug_is_shown_as_one(daemon: ClientDaemon) -> None:
+    daemon.failed("a task", ZeroDivisionError())
+    snapshot = from_json(ClientSnapshot, ask(daemon, request("status")))  # type: ignore[arg-type]
+    assert [p.code for p in snapshot.problems] == ["bug-in-throughway"]
+
+
+def test_run_without_a_configuration_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path / "absent.toml") == 2
+    printed = capsys.readouterr().err
+    assert "absent.toml" in printed
+    assert "Traceback" not in printed

@@ -1,0 +1,57 @@
+"""The uplink before there is a device; with one it runs in the scenarios."""
+
+import asyncio
+from pathlib import Path
+
+from tests.pki.test_bundle import POLICY
+from throughway.client.uplink import SECRET_BYTES, Uplink
+from throughway.model.config import ClientConfig
+
+
+def config(folder: Path) -> ClientConfig:
+    return ClientConfig(
+        file=folder / "client.toml",
+        certificate=folder / "computer.crt",
+        key=folder / "computer.key",
+        account="CLIENT1$",
+        identity="client1.corp.example.com",
+        password_file=folder / "account.password",
+        bundle=folder / "policy.bundle",
+        policy_key=folder / "policy.pub",
+        state_directory=folder / "state",
+        runtime_directory=folder / "run",
+        control_socket=folder / "client.sock",
+    )
+
+
+async def nowhere(_host: str) -> tuple[str, ...]:
+    return ()
+
+
+def uplink(folder: Path) -> Uplink:
+    return Uplink(config(folder), POLICY, nowhere, lambda _state, _error: None)
+
+
+def test_before_it_is_started_there_is_nothing(tmp_path: Path) -> None:
+    link = uplink(tmp_path)
+    assert not link.started
+    assert not link.up
+    assert link.address == ""
+    assert link.status().state == "disabled"
+    assert link.status().url == POLICY.iphttps_url
+    asyncio.run(link.stop())
+
+
+def test_a_secret_is_made_once_and_kept_to_itself(tmp_path: Path) -> None:
+    link = uplink(tmp_path)
+    first = link._kept_secret("address.secret", tmp_path / "state")
+    assert len(first) == SECRET_BYTES
+    assert uplink(tmp_path)._kept_secret("address.secret", tmp_path / "state") == first
+    assert (tmp_path / "state/address.secret").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_damaged_secret_is_made_anew(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state/session.key").write_text("not hexadecimal")
+    secret = uplink(tmp_path)._kept_secret("session.key", tmp_path / "state")
+    assert len(secret) == SECRET_BYTES

@@ -138,8 +138,9 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Show the hosts of a lab. Exit 0: all there; 1: some are gone; 3: there is no such lab."""
-    lab = _lab(name)
-    hosts = lab.status()
+    with exit_codes():
+        lab = _lab(name)
+        hosts = lab.status()
     if as_json:
         content = {"name": name, "up": lab.exists, "hosts": [asdict(host) for host in hosts]}
         typer.echo(json.dumps(content, indent=2))

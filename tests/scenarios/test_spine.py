@@ -120,6 +120,19 @@ def test_two_clients_at_once_cannot_reach_each_other(connected: Observer) -> Non
     assert lab.run("client1", ["ping", "-c2", "-W1", "-I", "iphttps0", address]).returncode != 0
 
 
+def test_bulk_and_fragments_arrive_whole(connected: Observer) -> None:
+    lab = connected.lab
+    page = "/var/www/app1.corp.example.com/bulk"
+    lab.run("app1", ["sh", "-c", f"head -c 20000000 /dev/urandom > {page}"], check=True)
+    there = lab.run("app1", ["sha256sum", page], check=True).stdout.split()[0]
+    fetch = "curl -gsS --max-time 60 http://app1.corp.example.com/bulk | sha256sum"
+    here = lab.run("client1", ["sh", "-c", fetch], timeout=90).stdout.split()[0]
+    assert here == there
+    # Larger than any MTU on the way: fragments inside ESP, and ESP in fragments.
+    ping = ["ping", "-c3", "-i0.2", "-W3", "-s8000", "app1.corp.example.com"]
+    assert lab.run("client1", ping).returncode == 0
+
+
 def test_inside_and_home_again(connected: Observer) -> None:
     connected.lab.move("client1", "corp")
     inside = connected.wait("inside", lambda s: s["connection"] == "connected-locally")

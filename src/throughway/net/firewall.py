@@ -151,13 +151,20 @@ def render_gateway(firewall: GatewayFirewall) -> str:
     decrypted = to_encrypt = ""
     if firewall.kernel_esp:
         decrypted, to_encrypt = "meta ipsec exists accept", f"oifname {link} rt ipsec exists accept"
+    # Full-size ESP over the link comes as fragments, of which only the first shows its port.
+    # Asking for the state of connections makes the kernel put them together first; the link's
+    # packets are not tracked for that.
     return f"""{_removal(GATEWAY_TABLE)}
 table inet {GATEWAY_TABLE} {{
+  chain untracked {{
+    type filter hook prerouting priority raw; policy accept;
+    iifname {link} notrack
+  }}
   chain input {{
     type filter hook input priority filter; policy accept;
     iifname != {link} accept
     {decrypted}
-    udp dport {{ 500, 4500 }} accept
+    ct state untracked udp dport {{ 500, 4500 }} accept
     meta l4proto {{ esp, ipv6-icmp }} accept
     counter drop
   }}

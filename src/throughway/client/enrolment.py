@@ -141,9 +141,8 @@ def join(
         _write(place.password, f"{computer.password}\n".encode(), PRIVATE)
         _write(place.config, text)
     except OSError as error:
-        raise ConfigError(
-            str(error.filename or place.directory), "", str(error.strerror)
-        ) from error
+        where = str(error.filename or place.directory)
+        raise ConfigError(where, "", f"cannot be written: {error.strerror}") from error
     return Joined(policy=policy, identity=identity, account=config.account)
 
 

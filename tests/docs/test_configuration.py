@@ -1,0 +1,82 @@
+"""The page of all keys is true: every key, its default, and examples that load."""
+
+import re
+from dataclasses import MISSING, fields
+from pathlib import Path
+
+import pytest
+
+from tests.pki_world import GATEWAY_TOML, write, write_gateway
+from throughway.gateway import settings
+from throughway.model.config import ClientConfig
+
+DOCS = Path(__file__).parent.parent.parent / "docs" / "operate"
+PAGE = (DOCS / "configuration.md").read_text()
+ROW = re.compile(r"^\| `(\w+)` \| (.+?) \| .+ \|$", re.MULTILINE)
+HEADINGS = {
+    "": "### The file itself",
+    "iphttps": "### [iphttps]",
+    "ipsec": "### [ipsec]",
+    "computers": "### [[computers]]",
+    "users": "### [users]",
+    "publish": "### [publish]",
+    "publish.nrpt": "### [[publish.nrpt]]",
+}
+
+
+def section(heading: str) -> str:
+    """Return the text under a heading, up to the next one."""
+    text = PAGE.split(f"{heading}\n", 1)[1]
+    return re.split(r"^#", text, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def rows(heading: str) -> dict[str, str]:
+    return dict(ROW.findall(section(heading)))
+
+
+def written(default: object) -> str:
+    """Write a default as the page does."""
+    if default in (None, ()):
+        return "none"
+    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
+
+
+def test_every_table_has_its_section() -> None:
+    assert settings.TABLES.keys() == HEADINGS.keys()
+
+
+@pytest.mark.parametrize("table", settings.TABLES)
+def test_keys_and_defaults_of_the_gateway(table: str) -> None:
+    expected = {
+        name: "required" if field.is_required() else written(field.default)
+        for name, field in settings.TABLES[table].model_fields.items()
+        if table or name not in HEADINGS
+    }
+    assert rows(HEADINGS[table]) == expected
+
+
+def test_keys_and_defaults_of_the_client() -> None:
+    expected = {
+        field.name: "required" if field.default is MISSING else written(field.default)
+        for field in fields(ClientConfig)
+        if field.name != "file"
+    }
+    assert rows("## client.toml") == expected
+
+
+def example(heading: str) -> str:
+    return re.search(r"```toml\n(.*?)```", section(heading), re.DOTALL)[1]  # type: ignore[index]
+
+
+def test_the_gateways_example_loads(tmp_path: Path) -> None:
+    path = write_gateway(tmp_path)
+    (tmp_path / "accounts").mkdir()
+    (tmp_path / "client1.nthash").rename(tmp_path / "accounts" / "client1.nthash")
+    config = settings.load(write(path, example("## gateway.toml")))
+    assert config.iphttps.url in GATEWAY_TOML
+
+
+def test_the_clients_example_is_what_join_writes() -> None:
+    keys = re.findall(r"^(\w+) = ", example("## client.toml"), re.MULTILINE)
+    required = [f.name for f in fields(ClientConfig) if f.default is MISSING and f.name != "file"]
+    assert keys == required

@@ -2,6 +2,7 @@
 #
 #   make demo    install what is missing, bring up the lab, carry a client home and back, clean up
 #   make test    install what is missing, run every test
+#   make measure how fast it connects, what it weighs: writes docs/performance.md
 #   make lint    ruff, mypy strict, import contracts
 #   make help    this list
 
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 
-.PHONY: help install system demo test unit lint format lock clean
+.PHONY: help install system demo test unit measure lint format lock clean
 
 help:
 	@sed -n 's/^#   //p' $(MAKEFILE_LIST)
@@ -36,6 +37,12 @@ test: install
 
 unit: install
 	@$(BIN)/pytest -q -n auto -m "not lab"
+
+ROUNDS ?= 10
+
+# Ten rounds take four minutes. Exit 1 when a target is missed.
+measure: install
+	@$(BIN)/python -m bench.connect --rounds $(ROUNDS)
 
 lint: install
 	$(BIN)/ruff check src tests

@@ -353,7 +353,8 @@ def render_problem(problem: Condition, view: View) -> Iterator[str]:
     """Yield the lines of one problem."""
     severity = view.paint(problem.severity, problem.severity)
     yield f"{severity}: {problem.title} [{problem.code}]"
-    yield "  " + joined(printable(problem.detail), view.since(problem.since), by="; ")
+    for line in joined(problem.detail, view.since(problem.since), by="; ").splitlines():
+        yield "  " + printable(line)
     yield from _paragraph("Cause", problem.cause)
     yield from _paragraph("Resolution", problem.resolution)
     for title, commands in (("Mend", problem.fix), ("Prove", problem.verify)):

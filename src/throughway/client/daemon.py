@@ -53,6 +53,8 @@ class ClientDaemon:
         self._tracker = Tracker(time.time, COMPONENTS)
         self._tracker.subscribe(self._changed)
         self._control = ControlServer(config.control_socket, self._command)
+        self._alone = False
+        """Whether no other client runs here: else what is in the kernel is that one's."""
         self._users = UserStore(config.runtime_directory)
         self._user: User | None = None
         self._keeper = PolicyKeeper(config, self._new_policy, self._policy_trouble)
@@ -63,6 +65,7 @@ class ClientDaemon:
     async def start(self) -> None:
         """Start with the policy that is there, or wait for one that can be trusted."""
         await self._control.start()
+        self._alone = True
         privileges.drop(privileges.CLIENT)
         for directory in (self._config.state_directory, self._config.runtime_directory):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -77,6 +80,8 @@ class ClientDaemon:
 
     async def stop(self) -> None:
         """Take everything down and leave the computer as it was found."""
+        if not self._alone:
+            return
         await self._keeper.close()
         access, self._access = self._access, None
         if access is not None:

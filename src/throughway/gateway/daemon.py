@@ -5,6 +5,7 @@ replaced whole at the next start (nftables), so a kill -9 leaves nothing behind 
 """
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Coroutine
@@ -25,13 +26,14 @@ from throughway.gateway.watch import expiry_problem, read_certificate
 from throughway.health import log
 from throughway.health.tracker import Change, Tracker
 from throughway.model.config import ESPMode, GatewayConfig
-from throughway.model.errors import IPsecError, ThroughwayError
+from throughway.model.errors import ConfigError, IPsecError, ThroughwayError
 from throughway.model.findings import Component
 from throughway.model.status import ComponentState, GatewaySnapshot, RefusedClient, SessionStatus
 from throughway.net import firewall, privileges
 from throughway.net.esp import local_addresses
 from throughway.net.iphttps_server import IPHTTPSServer, tls_context
 from throughway.net.tun import TUN, add_address, configure_gateway, open_tun
+from throughway.proto.iphttps.http import parse_url
 from throughway.proto.iphttps.server import State
 from throughway.proto.router import Link
 from throughway.wire.ipv6 import parse_address
@@ -63,11 +65,14 @@ class GatewayDaemon:
         self._tracker = Tracker(time.time, COMPONENTS)
         self._tracker.subscribe(self._changed)
         self._control = ControlServer(config.control_socket, self._command)
+        self._alone = False
+        """Whether no other gateway runs here: else what is in the kernel is that one's."""
         self._tun: TUN | None = None
         self._server: IPHTTPSServer | None = None
         self._publisher: PolicyServer | None = None
         self._ipsec = self._make_ipsec(config)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._dates_changed = asyncio.Event()
         self._refusals: deque[RefusedClient] = deque(maxlen=REFUSALS_SHOWN)
 
     # The daemon's life
@@ -76,6 +81,7 @@ class GatewayDaemon:
         """Bring everything up; what can be tried again later does not end the daemon."""
         config = self._config
         await self._control.start()
+        self._alone = True
         privileges.drop(privileges.GATEWAY)
         for directory in (config.state_directory, config.runtime_directory):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -86,6 +92,7 @@ class GatewayDaemon:
         self._start_listener()
         await self._start_publisher()
         self._tracker.ok(Component.GATEWAY, f"version {__version__}")
+        self._define()
         self._keep(self._watch_certificates())
         self._log.info("gateway serves", url=config.iphttps.url, esp=self._esp())
 
@@ -99,12 +106,15 @@ class GatewayDaemon:
         self._config = config
         await self._start_publisher()
         self._raise_firewall()
-        self._look_at_certificates()
+        self._dates_changed.set()
+        self._define()
         self._tracker.clear(find("configuration-refused"))
         self._log.info("configuration reloaded", needs_restart=", ".join(fixed) or None)
 
     async def stop(self) -> None:
         """End every session in order; the kernel is left as it was found."""
+        if not self._alone:
+            return
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -149,6 +159,17 @@ class GatewayDaemon:
         for endpoint in self._endpoints():
             if endpoint not in present:
                 add_address(self._tun.name, parse_address(endpoint), 128)
+
+    def _define(self) -> None:
+        """Tell the tracker what the catalogue's commands are about."""
+        config = self._config.iphttps
+        url = parse_url(config.url)
+        self._tracker.define(
+            HOST=url.host,
+            PORT=str(url.port),
+            INTERFACE=config.interface,
+            CERTIFICATE=str(config.certificate),
+        )
 
     def _endpoints(self) -> tuple[str, str]:
         ipsec = self._config.ipsec
@@ -218,14 +239,23 @@ class GatewayDaemon:
 
     async def _watch_certificates(self) -> None:
         while True:
-            self._look_at_certificates()
-            await asyncio.sleep(CERTIFICATE_INTERVAL)
+            pause = CERTIFICATE_INTERVAL
+            self._dates_changed.clear()
+            try:
+                left = self._look_at_certificates().total_seconds()
+            except ConfigError as error:
+                self._tracker.set(find("iphttps-no-usable-cert"), str(error))
+            else:
+                pause = min(pause, left + 1) if left > 0 else pause
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._dates_changed.wait(), pause)
 
-    def _look_at_certificates(self) -> None:
-        """Warn of certificates that expire soon, or have."""
+    def _look_at_certificates(self) -> timedelta:
+        """Warn of certificates that expire soon, or have; return the time until the next does."""
         now = datetime.now(UTC)
         nearest = now + timedelta(days=36500)
         self._tracker.forget(Component.CERTIFICATES)
+        self._tracker.clear(find("iphttps-no-usable-cert"))
         files = {
             "iphttps": self._config.iphttps.certificate,
             "ipsec": self._config.ipsec.certificate,
@@ -235,9 +265,15 @@ class GatewayDaemon:
             code = expiry_problem(certificate, use, now)
             ends = certificate.not_valid_after_utc
             nearest = min(nearest, ends)
-            if code:
-                self._tracker.set(find(code), f"{file}: valid until {ends:%Y-%m-%d}", key=use)
-        self._tracker.ok(Component.CERTIFICATES, f"valid until {nearest:%Y-%m-%d}")
+            for word in ("expired", "expiring"):
+                problem = find(f"{use}-cert-{word}")
+                if problem.code == code:
+                    self._tracker.set(problem, f"{file}: valid until {ends:%Y-%m-%d %H:%M} UTC")
+                else:
+                    self._tracker.clear(problem)
+        word = "valid until" if nearest > now else "not all in force: one ended on"
+        self._tracker.ok(Component.CERTIFICATES, f"{word} {nearest:%Y-%m-%d}")
+        return nearest - now
 
     # What the parts tell
 
@@ -291,9 +327,16 @@ class GatewayDaemon:
                 return to_json(await self.snapshot())
             case "reload":
                 require_owner(request)
-                await self.reload()
+                await self._reload_for(request)
                 return None
         raise unknown_command(request)
+
+    async def _reload_for(self, request: Request) -> None:
+        try:
+            await self.reload()
+        except ThroughwayError as error:
+            self.failed(f"uid {request.peer.uid} asked for a configuration with errors", error)
+            raise
 
     async def snapshot(self) -> GatewaySnapshot:
         """Return the whole gateway."""

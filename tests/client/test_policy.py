@@ -150,7 +150,7 @@ def test_a_newer_bundle_is_fetched_and_kept(kept: Kept, monkeypatch: pytest.Monk
     [
         (sign(SECOND, Ed25519PrivateKey.generate()), "policy-signature-invalid"),
         (sign(replace(EXPIRED, version=2), KEY), "policy-expired"),
-        (b"<html>portal</html>", "policy-malformed"),
+        (b"<html>portal</html>", "policy-signature-invalid"),
         (TransportError(Stage.CONNECT, "refused"), "policy-unreachable"),
     ],
 )

@@ -42,6 +42,9 @@ def settle(lab: Lab) -> None:
         if lab.service(host, "client"):
             lab.run(host, ["throughway", "logout"])
         lab.stop_client(host)
+        # What a killed daemon leaves closed stays closed until somebody says otherwise.
+        lab.run(host, ["throughway", "client", "reset"], check=True)
+        lab.run(host, ["rm", "-rf", "/run/throughway/client"])
         lab.move(host, "home")
     if not lab.service("edge1", "gateway"):
         lab.start_gateway()

@@ -92,7 +92,9 @@ def test_nothing_leaves_in_plain_when_a_part_is_killed(connected: Observer, vict
 
 def test_nothing_leaves_in_plain_before_the_tunnel_is_there(fresh: Lab) -> None:
     fresh.stop_gateway()
-    assert leaked(fresh, lambda: fresh.start_client("client1")) == []
+    fresh.start_client("client1")
+    Observer(fresh, "client1").wait("outside", lambda s: s["location"] == "outside")
+    assert leaked(fresh, lambda: None) == []
 
 
 def test_without_a_client_it_would_leave_in_plain(fresh: Lab) -> None:

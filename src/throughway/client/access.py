@@ -104,9 +104,11 @@ class Access:
         """Hold the intranet back first, then bring everything up."""
         self._user = user
         self._define_words()
-        support = await asyncio.to_thread(esp.detect_esp, self._config.esp)
-        self._kernel_esp = support.mode is ESPMode.KERNEL
         self._close(True)
+        support = await asyncio.to_thread(esp.detect_esp, self._config.esp)
+        if support.mode is ESPMode.KERNEL:
+            self._kernel_esp = True
+            self._close(True)
         await self._names.start()
         self._tracker.ok(Component.NAMES, f"the stub serves on {self._config.stub_address}")
         self._keep(self._start_ipsec())

@@ -9,8 +9,11 @@ import getpass
 import os
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
+from concurrent import futures
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +23,7 @@ from throughway.cli.asking import CLIENT_SOCKET, FAILED, ClientSocket, exit_code
 from throughway.cli.status import View, render_problems
 from throughway.control.client import ask
 from throughway.health.connection import headline, next_step, tunnel_state
-from throughway.model.errors import ConfigError, TrustError
+from throughway.model.errors import ConfigError, Stage, TransportError, TrustError
 from throughway.model.findings import Component, Severity
 from throughway.model.status import (
     ClientSnapshot,
@@ -38,6 +41,12 @@ DEFAULT_WAIT = 30.0
 PATIENCE = 6.0
 """Seconds after which a problem from before this logon counts as one of this logon."""
 HOPELESS = (Connection.ERROR, Connection.ACTION_REQUIRED)
+SILENCE = 5.0
+"""Seconds for a domain controller to answer before the daemon is asked what is wrong with it."""
+LONGEST_SILENCE = 20.0
+"""Seconds; libkrb5 gives a black-holed KDC up after 15, if it needs no DNS for it."""
+ABOUT_DOMAIN = (Component.DOMAIN, Component.NAMES)
+"""Components whose problems keep a ticket from being had."""
 ABOUT_USERS = (Component.IPSEC, Component.DOMAIN, Component.AUTHORISER)
 """Components whose problems can stop an intranet tunnel while the infrastructure tunnel is up."""
 
@@ -52,7 +61,7 @@ PasswordFile = Annotated[
 Existing = Annotated[
     bool, typer.Option("--existing", help="Use the ticket that this session has already (kinit).")
 ]
-Wait = Annotated[float, typer.Option(help="Seconds to wait for the tunnels.")]
+Wait = Annotated[float, typer.Option(help="Seconds to wait for the tunnels and the domain.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -83,7 +92,10 @@ def login(
         with tempfile.TemporaryDirectory(prefix="throughway-login-") as folder:
             ccache = existing_ccache() if existing else Path(folder) / "ccache"
             if not existing:
-                kerberos.get_ticket(principal, _password(principal, password_file), ccache)
+                password = _password(principal, password_file)
+                _get_ticket(
+                    socket, principal, password, ccache, patience=min(wait, LONGEST_SILENCE)
+                )
                 typer.echo("  ticket: the domain accepted the password")
             content = base64.b64encode(ccache.read_bytes()).decode()
         started = time.monotonic()
@@ -116,6 +128,38 @@ def _wait_infrastructure(socket: Path, deadline: float) -> ClientSnapshot:
             typer.echo(f"Waiting: {said}")
     typer.echo(f"{headline(snapshot)}. Logging on needs the infrastructure tunnel.\n", err=True)
     raise _stopped(snapshot.problems)
+
+
+def _get_ticket(
+    socket: Path, principal: str, password: str, ccache: Path, *, patience: float
+) -> None:
+    """Get the ticket, with an eye on the daemon: libkrb5 asks silent DNS servers for a minute."""
+    asked: Future[None] = Future()
+
+    def ask_domain() -> None:
+        try:
+            kerberos.get_ticket(principal, password, ccache)
+        except BaseException as error:  # whatever it is, it is the asker's
+            asked.set_exception(error)
+        else:
+            asked.set_result(None)
+
+    began = time.monotonic()
+    # Not one of an executor: the program must be able to end before libkrb5 does.
+    threading.Thread(target=ask_domain, daemon=True).start()
+    while not futures.wait((asked,), POLL_INTERVAL).done:
+        silence = time.monotonic() - began
+        if silence > SILENCE:
+            problems = snapshot_of(socket, ClientSnapshot).problems
+            if stuck := tuple(p for p in problems if p.component in ABOUT_DOMAIN):
+                raise _stopped(stuck)
+        if silence > patience:
+            raise TransportError(
+                Stage.CONNECT,
+                f"{principal}: no domain controller answers",
+                problem="kerberos-unreachable",
+            )
+    asked.result()
 
 
 def _wait_intranet(socket: Path, principal: str, before: ClientSnapshot, deadline: float) -> None:

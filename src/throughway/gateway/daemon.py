@@ -109,6 +109,8 @@ class GatewayDaemon:
         self._dates_changed.set()
         self._define()
         self._tracker.clear(find("configuration-refused"))
+        # A person has been here; if it goes on, it is told again with the next attempt.
+        self._tracker.clear(find(MISMATCH))
         self._log.info("configuration reloaded", needs_restart=", ".join(fixed) or None)
 
     async def stop(self) -> None:

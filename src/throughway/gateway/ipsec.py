@@ -255,9 +255,11 @@ class GatewayIPsec:
         return computer.identity if computer else sa.remote_identity
 
     def _account(self, sa: IKESA) -> str:
-        """Return what round 2 has proven."""
+        """Return what round 2 has proven; nothing before it has."""
         computer = self._computer(sa.name)
-        if sa.name.startswith(INTRANET) or computer is None or not sa.up:
+        if not sa.up:
+            return ""
+        if sa.name.startswith(INTRANET) or computer is None:
             return sa.remote_eap_identity
         return computer.account
 

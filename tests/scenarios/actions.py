@@ -1,0 +1,160 @@
+"""What people and mishaps do to the lab's hosts, and how it is undone: for the scenarios."""
+
+import contextlib
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from throughway.lab import processes
+from throughway.lab.deployment import (
+    BUNDLE,
+    CONFIGURATION,
+    GATEWAY_CONFIG,
+    POLICY_KEY,
+    POLICY_PUBLIC_KEY,
+)
+from throughway.lab.lab import Lab
+from throughway.lab.observe import PATIENCE, POLL, Status
+from throughway.lab.topology import GATEWAY_NAME
+from throughway.lab.trust import CRL_URL
+from throughway.model.errors import LabError
+from throughway.model.policy import Policy
+from throughway.pki import authority, bundle, pem
+from throughway.pki.authority import Credential, Profile
+
+CLIENT_BUNDLE = "/var/lib/throughway/client/policy.bundle"
+OTHER = f"{CONFIGURATION}/other"
+"""Stem of a certificate for IP-HTTPS alone, as a public authority would issue one."""
+
+
+def read(lab: Lab, host: str, path: str) -> bytes:
+    """Return a file of a host."""
+    return processes.read_file(lab.namespaces(host), path)
+
+
+@contextlib.contextmanager
+def kept(lab: Lab, host: str, *paths: str) -> Iterator[None]:
+    """Put files back as they were, or away when they were not there."""
+    copy = 'for f; do rm -f "$f.kept"; [ ! -e "$f" ] || cp -a "$f" "$f.kept"; done'
+    back = 'for f; do if [ -e "$f.kept" ]; then mv -f "$f.kept" "$f"; else rm -f "$f"; fi; done'
+    lab.run(host, ["sh", "-c", copy, "sh", *paths], check=True)
+    try:
+        yield
+    finally:
+        lab.run(host, ["sh", "-c", back, "sh", *paths], check=True)
+
+
+# The gateway
+
+
+def gateway_status(lab: Lab, host: str = "edge1") -> Status:
+    """Return ``gateway status --json``; nothing when the daemon does not answer."""
+    answer = lab.run(host, ["throughway", "gateway", "status", "--json"])
+    if not answer.stdout.startswith("{"):
+        return {}
+    parsed: Status = json.loads(answer.stdout)
+    return parsed
+
+
+def wait_gateway(
+    lab: Lab, what: str, seen: Callable[[Status], object], patience: float = PATIENCE
+) -> Status:
+    """Return the gateway's status once it shows what it must."""
+    deadline = time.monotonic() + patience
+    status: Status = {}
+    while time.monotonic() < deadline:
+        status = gateway_status(lab)
+        if status and seen(status):
+            return status
+        time.sleep(POLL)
+    told = {key: status.get(key) for key in ("state", "problems", "refusals")}
+    raise LabError(f"gateway: {what} not seen in {patience:g} s: {told}")
+
+
+def hang_up(lab: Lab) -> None:
+    """Send SIGHUP to the gateway, as ``systemctl reload`` does."""
+    service = lab.service("edge1", "gateway")
+    assert service is not None
+    service.send_signal(1)
+
+
+def log_of(lab: Lab, host: str, name: str) -> str:
+    """Return the log of one of our daemons."""
+    return lab.read(host, f"/var/log/throughway/{name}.log")
+
+
+def edited(lab: Lab, *changes: tuple[str, str], table: str = "") -> str:
+    """Return the gateway's configuration with words replaced, in one table or everywhere."""
+    text = lab.read("edge1", GATEWAY_CONFIG)
+    begin = text.index(f"[{table}]") if table else 0
+    end = text.find("\n[", begin) if table else len(text)
+    part = text[begin:end]
+    for old, new in changes:
+        assert old in part, f"{old} is not in the configuration"
+        part = part.replace(old, new)
+    return text[:begin] + part + text[end:]
+
+
+# Certificates
+
+
+def root_of(lab: Lab) -> Credential:
+    """Return the root of the lab, with its key."""
+    directory = lab.directory / "pki"
+    certificate = pem.parse_certificate((directory / "root.crt").read_bytes())
+    key = pem.parse_key((directory / "root.key").read_bytes())
+    return authority.open_authority(key, certificate)
+
+
+def foreign_root() -> Credential:
+    """Return a root of somebody else."""
+    return authority.create_root("Another Root", datetime.now(UTC))
+
+
+def put_certificate(
+    lab: Lab, stem: str, root: Credential, name: str = GATEWAY_NAME, ends: datetime | None = None
+) -> None:
+    """Put a gateway's certificate and key on the gateway, as STEM.crt and STEM.key."""
+    made = authority.issue(
+        root, Profile.GATEWAY, [name], now=datetime.now(UTC), days=1, crl_url=CRL_URL
+    )
+    certificate = made.certificate if ends is None else _ending(made, root, ends)
+    lab.write("edge1", f"{stem}.crt", pem.build_certificate_pem(certificate))
+    lab.write("edge1", f"{stem}.key", pem.build_key_pem(made.key), 0o600)
+
+
+def _ending(made: Credential, root: Credential, ends: datetime) -> x509.Certificate:
+    """Return the same certificate with another end; authorities issue for whole days only."""
+    same = made.certificate
+    builder = x509.CertificateBuilder(
+        issuer_name=same.issuer,
+        subject_name=same.subject,
+        public_key=same.public_key(),
+        serial_number=same.serial_number,
+        not_valid_before=same.not_valid_before_utc,
+        not_valid_after=ends,
+    )
+    for extension in same.extensions:
+        builder = builder.add_extension(extension.value, extension.critical)
+    return builder.sign(root.key, hashes.SHA256())
+
+
+# Policies
+
+
+def policy_of(lab: Lab) -> Policy:
+    """Return the policy that the gateway publishes."""
+    public = bundle.parse_public_key(read(lab, "edge1", POLICY_PUBLIC_KEY))
+    return bundle.verify(read(lab, "edge1", BUNDLE), public, now=0)
+
+
+def sign(lab: Lab, **changes: Any) -> bytes:
+    """Return the policy with changes, signed by the deployment."""
+    key = pem.parse_signing_key(read(lab, "edge1", POLICY_KEY))
+    return bundle.sign(dataclasses.replace(policy_of(lab), **changes), key)

@@ -275,7 +275,8 @@ class ClientIPsec:
         if name == INTRANET:
             self._principal, self._token = "", None
         if self._charon is not None and self._charon.running:
-            await self._charon.terminate(ike=name)
+            # Told once; a gateway that cannot be reached would hold up everything for seconds.
+            await self._charon.terminate(ike=name, wait=False)
             await self._charon.unload_connection(name)
         await self.refresh()
         self._on_change()

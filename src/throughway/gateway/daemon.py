@@ -309,6 +309,10 @@ class GatewayDaemon:
             self._log.error("charon ended", reason=reason)
             self._tracker.set(down, reason, attempt="ipsec")
             return
+        if self._tracker.holds(down) and self._server is not None:
+            # Clients would believe in their tunnels for ten seconds more; over a new link they
+            # ask for them anew.
+            self._server.drop_all("charon was started again and knows no tunnels")
         self._tracker.succeeded("ipsec")
         self._tracker.clear(down)
         self._tracker.ok(Component.IPSEC, self._esp())

@@ -151,6 +151,11 @@ class IPHTTPSServer:
         self.pump()
         return changed
 
+    def drop_all(self, reason: str) -> None:
+        """Drop all clients; those of ours come back at once, over a new link."""
+        self.machine.drop_all(reason)
+        self.pump()
+
     async def close(self) -> None:
         """Take no more clients, end all sessions, and wait until they were told."""
         self._stop_listening()

@@ -172,6 +172,10 @@ class Server:
             self._slow_path.authentication = mode
             self._close_all("the authentication mode was changed")
 
+    def drop_all(self, reason: str) -> None:
+        """Drop all clients; they may come back at once."""
+        self._close_all(reason)
+
     def configure(self, limits: Limits) -> None:
         """Take other limits; sessions which are open stay."""
         self.limits = limits

@@ -52,6 +52,8 @@ IPSEC_RETRY = 5.0
 """Seconds after which IPsec is started again when it could not be."""
 CERTIFICATE_INTERVAL = 3600.0
 """Seconds between two looks at the certificates' dates."""
+LIMIT_SHOWN = 60.0
+"""Seconds for which a limit that was reached is told."""
 REFUSALS_SHOWN = 20
 """Refused clients that the status remembers."""
 
@@ -73,6 +75,7 @@ class GatewayDaemon:
         self._ipsec = self._make_ipsec(config)
         self._tasks: set[asyncio.Task[None]] = set()
         self._dates_changed = asyncio.Event()
+        self._limit_timer: asyncio.TimerHandle | None = None
         self._refusals: deque[RefusedClient] = deque(maxlen=REFUSALS_SHOWN)
 
     # The daemon's life
@@ -111,6 +114,7 @@ class GatewayDaemon:
         self._tracker.clear(find("configuration-refused"))
         # A person has been here; if it goes on, it is told again with the next attempt.
         self._tracker.clear(find(MISMATCH))
+        self._tracker.clear(find("connection-limit-reached"))
         self._log.info("configuration reloaded", needs_restart=", ".join(fixed) or None)
 
     async def stop(self) -> None:
@@ -215,6 +219,7 @@ class GatewayDaemon:
             routes=[f"{endpoint}/128" for endpoint in self._endpoints()],
             on_opened=self._opened,
             on_closed=self._closed,
+            on_limit=self._limit_reached,
         )
         self._server.start()
         listening = ", ".join(f"{address} port {port}" for address, port in config.listen)
@@ -291,6 +296,16 @@ class GatewayDaemon:
             bytes_in=session.bytes_in,
             bytes_out=session.bytes_out,
         )
+
+    def _limit_reached(self, source: str) -> None:
+        """Say so once, until nobody has come to the limit for a while; floods fill no log."""
+        problem = find("connection-limit-reached")
+        if not self._tracker.holds(problem):
+            self._tracker.set(problem, f"the last one came from {source}")
+        if self._limit_timer is not None:
+            self._limit_timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._limit_timer = loop.call_later(LIMIT_SHOWN, self._tracker.clear, problem)
 
     def _refused(self, reason: str, problem: str, peer: str) -> None:
         """A client was refused: the client hears only "authentication failed", this is why."""

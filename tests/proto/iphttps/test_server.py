@@ -160,18 +160,35 @@ def test_slow_heads_are_cut_off() -> None:
     assert table.server.timer_at() == MAX_ADVERTISEMENT_INTERVAL
 
 
-def test_limits_count_half_open_connections() -> None:
+def test_limits_hold_for_open_sessions() -> None:
     table = Table(limits=Limits(max_sessions=3, max_sessions_per_source=2))
-    first = table.connect("a")
-    assert first is not None
+    first = table.open(address="a")
     table.open(address="a")
     assert table.connect("a") is None
-    third = table.connect("b")
-    assert third is not None
+    table.open(address="b")
     assert table.connect("c") is None
     assert table.server.refusals == {Refusal.SOURCE_LIMIT: 1, Refusal.SESSION_LIMIT: 1}
     table.server.connection_lost(first, "closed")
     assert table.connect("a") is not None
+
+
+def test_at_a_limit_those_who_say_nothing_make_room() -> None:
+    table = Table(limits=Limits(max_sessions=4, max_sessions_per_source=2))
+    other = table.connect("b")
+    silent = table.connect("a")
+    table.open(address="a")
+    table.events()
+    client = table.connect("a")
+    assert client is not None
+    (closed,) = table.events()
+    assert isinstance(closed, SessionClosed)
+    assert closed.session is silent
+    assert table.connect("c") is not None
+    assert table.connect("d") is not None, "of all sources, when there are too many in all"
+    (closed,) = table.events()
+    assert isinstance(closed, SessionClosed)
+    assert closed.session is other
+    assert table.server.refusals == {Refusal.SOURCE_LIMIT: 1, Refusal.SESSION_LIMIT: 1}
 
 
 def test_a_flood_without_requests_pushes_itself_out() -> None:

@@ -26,8 +26,8 @@ from throughway.proto.iphttps.slowpath import PacketForClient, PacketForHost, Sl
 from throughway.proto.router import Router
 
 MAX_HALF_OPEN = 512
-"""Connections without a request yet; the oldest goes when there is one more, so that a flood of
-them never keeps out a client which speaks at once."""
+"""Connections without a request yet; here as at the other limits the oldest goes when there is
+one more, so that a flood of them never keeps out a client which speaks at once."""
 
 
 class State(StrEnum):
@@ -182,15 +182,19 @@ class Server:
         self.neighbours.max_addresses = limits.max_addresses_per_session
         self._slow_path.client_to_client = limits.client_to_client
 
+    def at_limit(self, source: str) -> bool:
+        """Whether one more connection from there would be one too many."""
+        return self._refusal(source) not in (None, Refusal.NOT_LISTENING)
+
     def accept(self, address: str, port: int, source: str, now: float) -> Session | None:
-        """Enter a new connection, half-open; None: it is one too many and must be closed."""
+        """Enter a new connection, half-open; None: it is one too many and must be closed.
+
+        At a limit the oldest connection without a request makes room for the new one.
+        """
         refusal = self._refusal(source)
-        if refusal is not None:
+        if refusal is not None and not self._make_room(refusal, source):
             self.refusals[refusal] += 1
             return None
-        if len(self._half_open) >= MAX_HALF_OPEN:
-            oldest = next(iter(self._half_open.values()))
-            self._close(oldest, "too many connections without a request", Refusal.HALF_OPEN_LIMIT)
         self._number += 1
         peer = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
         session = Session(self._number, peer, source, RequestReader(self.url), now=now)
@@ -267,7 +271,21 @@ class Server:
             return Refusal.SESSION_LIMIT
         if 0 < self.limits.max_sessions_per_source <= self._sources[source]:
             return Refusal.SOURCE_LIMIT
-        return None
+        return Refusal.HALF_OPEN_LIMIT if len(self._half_open) >= MAX_HALF_OPEN else None
+
+    def _make_room(self, refusal: Refusal, source: str) -> bool:
+        """Close the oldest half-open connection, of the source itself where that is at its limit.
+
+        Else whoever shares a client's NAT could keep it out by connecting and saying nothing.
+        """
+        if refusal is Refusal.NOT_LISTENING:
+            return False
+        own = refusal is Refusal.SOURCE_LIMIT
+        for session in self._half_open.values():
+            if not own or session.source == source:
+                self._close(session, "too many connections without a request", refusal)
+                return True
+        return False
 
     def _admit(self, session: Session, request: Request) -> None:
         """Open the session (3.2.5.1); one with the same key makes way."""

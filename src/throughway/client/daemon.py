@@ -74,9 +74,11 @@ class ClientDaemon:
         self._log.info("client runs", policy=self._keeper.version or None)
 
     async def reload(self) -> None:
-        """SIGHUP: take a newer bundle from the disk and look at everything again."""
+        """Take a newer bundle from the disk, look at everything again, and try at once."""
         await self._keeper.look()
-        self._refresh()
+        if self._access is not None:
+            self._access.refresh()
+        self._keeper.fetch_now()
 
     async def stop(self) -> None:
         """Take everything down and leave the computer as it was found."""
@@ -143,7 +145,7 @@ class ClientDaemon:
                 return None
             case "refresh":
                 require_owner(request, () if self._user is None else (self._user.uid,))
-                self._refresh()
+                await self.reload()
                 return None
         raise unknown_command(request)
 
@@ -174,11 +176,6 @@ class ClientDaemon:
             await self._access.set_user(None)
         if user is not None:
             self._log.info("user logged off", user=user.principal)
-
-    def _refresh(self) -> None:
-        if self._access is not None:
-            self._access.refresh()
-        self._keeper.fetch_now()
 
     async def _snapshot(self) -> ClientSnapshot:
         if self._access is not None:

@@ -233,6 +233,12 @@ class GatewayDaemon:
         if publish.serve is not None:
             self._publisher = PolicyServer(publish.bundle, publish.serve)
             await self._publisher.start()
+        self._look_at_bundle()
+
+    def _look_at_bundle(self) -> None:
+        publish = self._config.publish
+        if publish is None:
+            return
         if publish.bundle.exists():
             self._tracker.clear(find("policy-not-built"))
             self._tracker.ok(Component.POLICY, f"{publish.bundle}")
@@ -301,7 +307,7 @@ class GatewayDaemon:
         """Say so once, until nobody has come to the limit for a while; floods fill no log."""
         problem = find("connection-limit-reached")
         if not self._tracker.holds(problem):
-            self._tracker.set(problem, f"the last one came from {source}")
+            self._tracker.set(problem, f"{source} wanted one more")
         if self._limit_timer is not None:
             self._limit_timer.cancel()
         loop = asyncio.get_running_loop()
@@ -362,6 +368,7 @@ class GatewayDaemon:
     async def snapshot(self) -> GatewaySnapshot:
         """Return the whole gateway."""
         await self._ipsec.refresh()
+        self._look_at_bundle()
         server = self._server
         return GatewaySnapshot(
             version=__version__,

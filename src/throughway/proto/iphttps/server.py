@@ -21,7 +21,7 @@ from throughway.proto.iphttps.http import (
     build_response,
 )
 from throughway.proto.iphttps.neighbours import Neighbours
-from throughway.proto.iphttps.session import Session, SessionInput, SessionState
+from throughway.proto.iphttps.session import Drop, Session, SessionInput, SessionState
 from throughway.proto.iphttps.slowpath import PacketForClient, PacketForHost, SlowPath
 from throughway.proto.router import Router
 
@@ -191,10 +191,10 @@ class Server:
 
         At a limit the oldest connection without a request makes room for the new one.
         """
-        refusal = self._refusal(source)
-        if refusal is not None and not self._make_room(refusal, source):
-            self.refusals[refusal] += 1
-            return None
+        while (refusal := self._refusal(source)) is not None:
+            if not self._make_room(refusal, source):
+                self.refusals[refusal] += 1
+                return None
         self._number += 1
         peer = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
         session = Session(self._number, peer, source, RequestReader(self.url), now=now)
@@ -220,8 +220,12 @@ class Server:
 
     def receive_slow(self, session: Session, packet: bytes, now: float) -> None:
         """Take a packet which does not pass in bulk."""
-        if session.state is SessionState.OPEN:
+        if session.state is not SessionState.OPEN:
+            return
+        if session.slow.take(now):
             self._slow_path.receive(session, packet, self.sessions.values(), now)
+        else:
+            session.drops[Drop.TOO_OFTEN] += 1
 
     def receive_garbage(self, session: Session, error: RemoteProtocolError) -> None:
         """Take note that a stream is out of step: the session ends (3.2.5.2.2)."""

@@ -12,6 +12,7 @@ from throughway.client.access import Access
 from throughway.health.tracker import Tracker
 from throughway.model.errors import Stage, TransportError
 from throughway.model.status import ClientSnapshot, Connection, Location, TunnelState
+from throughway.net.netlink import NetworkState
 from throughway.proto.iphttps.client import State
 
 NLS = POLICY.nls_urls[0]
@@ -64,6 +65,23 @@ def test_why_the_link_is_down_is_a_problem_until_it_is_up(tmp_path: Path) -> Non
 
     assert codes(after(tmp_path, failed)) == {"iphttps-cert-untrusted-root"}
     assert codes(after(tmp_path, mended)) == set()
+
+
+def test_without_a_network_nobody_else_is_blamed(tmp_path: Path) -> None:
+    """A name that cannot be resolved when the cable is out is no fault of the public DNS."""
+    error = TransportError(Stage.RESOLVE, "no server", problem="iphttps-name-unresolvable")
+
+    def unplugged(access: Access) -> None:
+        access._located = True
+        access._link_changed(State.LINK_DOWN, error)
+
+    def plugged(access: Access) -> None:
+        access._located = True
+        access._monitor.state = NetworkState(frozenset({("eth0", "192.0.2.1")}), frozenset())
+        access._link_changed(State.LINK_DOWN, error)
+
+    assert codes(after(tmp_path, unplugged)) == {"internet-down"}
+    assert codes(after(tmp_path, plugged)) == {"iphttps-name-unresolvable"}
 
 
 def test_a_location_server_with_a_bad_certificate_is_a_problem(tmp_path: Path) -> None:

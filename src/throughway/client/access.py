@@ -340,7 +340,7 @@ class Access:
     def _link_changed(self, state: State, error: TransportError | None) -> None:
         self._log.info("IP-HTTPS", state=str(state), reason=str(error or "") or None)
         if error is not None:
-            self._tracker.report(error, attempt="link")
+            self._tracker.report(self._or_no_network(error), attempt="link")
         if state is State.LINK_UP:
             self._tracker.succeeded("link")
             self._tracker.ok(Component.IPHTTPS, f"up to {self._policy.iphttps_url}")
@@ -348,6 +348,12 @@ class Access:
             self._link_number += 1
             self._keep(self._wait_address(self._link_number))
         self._wake()
+
+    def _or_no_network(self, error: TransportError) -> TransportError:
+        """Without a network nothing beyond it is to blame: no name, no gateway, no firewall."""
+        if not self._located or self._monitor.state.connected:
+            return error
+        return TransportError(error.stage, "there is no network", problem="internet-down")
 
     async def _wait_address(self, number: int) -> None:
         """Wake when the kernel has formed the address; the TUN device has no DAD to wait for."""

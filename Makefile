@@ -2,8 +2,9 @@
 #
 #   make demo    install what is missing, bring up the lab, carry a client home and back, clean up
 #   make test    install what is missing, run every test
-#   make measure how fast it connects, what it weighs: writes docs/performance.md
+#   make unit    install what is missing, run the tests that need no root
 #   make lint    ruff, mypy strict, import contracts
+#   make measure how fast it connects, what it weighs: writes docs/performance.md
 #   make help    this list
 
 SHELL := /bin/bash

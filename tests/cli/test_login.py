@@ -129,6 +129,15 @@ def test_a_password_file_that_is_none(path: Path, tmp_path: Path, content: bytes
     assert str(file) in result.stderr
 
 
+def test_a_password_file_that_is_a_directory(path: Path, tmp_path: Path) -> None:
+    with daemon(INFRASTRUCTURE_ONLY).serving(path):
+        result = CliRunner().invoke(
+            app, ["login", "alice", "--socket", str(path), "--password-file", str(tmp_path)]
+        )
+    assert result.exit_code == 2
+    assert result.stderr == f"throughway: {tmp_path}: cannot be read: Is a directory\n"
+
+
 def test_without_a_terminal_no_password_is_asked(path: Path) -> None:
     with daemon(INFRASTRUCTURE_ONLY).serving(path):
         result = CliRunner().invoke(app, ["login", "alice", "--socket", str(path)])

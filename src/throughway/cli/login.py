@@ -20,6 +20,7 @@ from typing import Annotated
 import typer
 
 from throughway.cli.asking import CLIENT_SOCKET, FAILED, ClientSocket, exit_codes, snapshot_of
+from throughway.cli.output import examples
 from throughway.cli.status import View, render_problems
 from throughway.control.client import ask
 from throughway.health.connection import headline, next_step, tunnel_state
@@ -66,8 +67,14 @@ Wait = Annotated[float, typer.Option(help="Seconds to wait for the tunnels and t
 
 def register(app: typer.Typer) -> None:
     """Give the commands to the root of the command line."""
-    app.command()(login)
-    app.command()(logout)
+    app.command(
+        epilog=examples(
+            "throughway login alice",
+            "throughway login alice@CORP.EXAMPLE.COM --password-file alice.password",
+            "kinit alice; throughway login --existing",
+        )
+    )(login)
+    app.command(epilog=examples("throughway logout"))(logout)
 
 
 def login(
@@ -237,8 +244,10 @@ def _password(principal: str, file: Path | None) -> str:
         return getpass.getpass(f"Password of {principal}: ")
     try:
         text = sys.stdin.readline() if str(file) == "-" else file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(str(file), "", str(error)) from error
+    except OSError as error:
+        raise ConfigError(str(file), "", f"cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(str(file), "", "is not text") from error
     password = text.partition("\n")[0].removesuffix("\r")
     if not password:
         raise ConfigError(str(file), "", "the password is empty")

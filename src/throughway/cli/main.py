@@ -66,6 +66,7 @@ app = typer.Typer(
     cls=LazyGroup,
     name="throughway",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["--help", "-h"]},
     pretty_exceptions_enable=False,
     epilog=examples(
         "throughway lab demo",

@@ -33,7 +33,11 @@ KeyKind = Annotated[
     KeyType, typer.Option("--key-type", help="RSA where Windows clients want NULL cipher suites.")
 ]
 
-app = typer.Typer(no_args_is_help=True, help="A certification authority for those who have none.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="A certification authority for those who have none.",
+)
 
 
 @app.command(

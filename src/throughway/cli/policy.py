@@ -20,7 +20,9 @@ DEFAULT_KEY = Path("/etc/throughway/policy.key")
 FINDINGS = 1
 
 app = typer.Typer(
-    no_args_is_help=True, help="What clients are told: build, sign and read the policy bundle."
+    no_args_is_help=True,
+    add_completion=False,
+    help="What clients are told: build, sign and read the policy bundle.",
 )
 
 

@@ -132,8 +132,12 @@ def set_up(name: str) -> None:
     """Set the interface up."""
     with _control() as control:
         request = struct.pack("16sh22x", name.encode(), 0)
-        flags = struct.unpack_from("h", fcntl.ioctl(control, _SIOCGIFFLAGS, request), 16)[0]
-        fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh22x", name.encode(), flags | _IFF_UP))
+        try:
+            flags = struct.unpack_from("h", fcntl.ioctl(control, _SIOCGIFFLAGS, request), 16)[0]
+            request = struct.pack("16sh22x", name.encode(), flags | _IFF_UP)
+            fcntl.ioctl(control, _SIOCSIFFLAGS, request)
+        except OSError as error:
+            raise _creation_failed(f"cannot set {name} up: {error.strerror}") from error
 
 
 def set_mtu(name: str, mtu: int) -> None:

@@ -1,5 +1,6 @@
 """The gateway's end: its connections, and with a real charon on both sides who comes in."""
 
+import asyncio
 import ipaddress
 import os
 import shutil
@@ -38,6 +39,7 @@ from throughway.model.config import Revocation, UsersConfig
 from throughway.model.errors import ConfigError, IPsecError
 from throughway.model.status import TunnelState
 from throughway.net.kerberos import get_ticket, make_token_apart
+from throughway.net.sas import ChildChanged, parse_sa
 from throughway.net.vici import Section
 from throughway.pki.authority import Profile, Revoked, build_crl, create_root
 from throughway.pki.pem import build_crl_pem
@@ -52,6 +54,28 @@ def test_what_is_no_nt_hash_is_a_configuration_error(tmp_path: Path, text: str) 
     file.write_text(text)
     with pytest.raises(ConfigError, match="32 hexadecimal"):
         read_nt_hash(file)
+
+
+def test_a_thousand_events_are_one_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[None] = []
+
+    async def refresh(_self: GatewayIPsec) -> None:
+        asked.append(None)
+
+    monkeypatch.setattr(GatewayIPsec, "refresh", refresh)
+
+    async def scenario() -> None:
+        told = asyncio.Event()
+        server = Deployment.create(tmp_path).server()
+        ipsec = GatewayIPsec(server, (), None, directory=tmp_path, on_change=told.set)
+        for _ in range(1000):
+            ipsec._event(ChildChanged(up=True, sa=parse_sa("infrastructure-client1", {})))
+        await asyncio.wait_for(told.wait(), 5)
+
+    asyncio.run(scenario())
+    assert len(asked) == 1
 
 
 def test_an_nt_hash(tmp_path: Path) -> None:

@@ -45,6 +45,9 @@ _SETTLE = 0.25
 """Seconds from the end of an IKE_SA until the last line about it has come: charon sends its
 log by another thread than its events."""
 
+_REFRESH_PAUSE = 0.1
+"""Seconds in which events about tunnels gather: a thousand clients may come back in one moment."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Material:
@@ -87,6 +90,9 @@ class GatewayIPsec:
         self._sas: tuple[IKESA, ...] = ()
         self._crls: tuple[bytes, ...] = ()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._stale = False
+        """Whether something has happened since charon was asked for its tunnels."""
+        self._refresher: asyncio.Task[None] | None = None
         self._charon: Charon | None = None
         self.esp: esp.ESPSupport | None = None
         self._authoriser = None
@@ -282,13 +288,19 @@ class GatewayIPsec:
         )
 
     def _spawn_refresh(self) -> None:
-        task = asyncio.create_task(self._refresh_and_tell())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        """Refresh soon: once for many events, since each time all tunnels are gone through."""
+        self._stale = True
+        if self._refresher is None or self._refresher.done():
+            self._refresher = asyncio.create_task(self._refresh_and_tell())
+            self._tasks.add(self._refresher)
+            self._refresher.add_done_callback(self._tasks.discard)
 
     async def _refresh_and_tell(self) -> None:
-        await self.refresh()
-        self._on_change()
+        while self._stale:
+            self._stale = False
+            await self.refresh()
+            self._on_change()
+            await asyncio.sleep(_REFRESH_PAUSE)
 
 
 def connection_of(

@@ -235,9 +235,16 @@ def test_the_infrastructure_tunnel_is_waited_for(path: Path) -> None:
     ]
 
 
+def test_a_client_that_is_about_to_try_again_is_waited_for(path: Path) -> None:
+    with daemon(BLOCKED, INFRASTRUCTURE_ONLY, LOGGED_ON).serving(path):
+        result = login(path, "alice")
+    assert result.exit_code == 0, result.output
+
+
 def test_without_infrastructure_it_is_said_why(
-    path: Path, tickets: list[tuple[str, str, Path]]
+    path: Path, tickets: list[tuple[str, str, Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(login_module, "GRACE", 0.1)
     with daemon(BLOCKED).serving(path):
         result = login(path, "alice")
     assert result.exit_code == 1

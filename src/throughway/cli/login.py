@@ -41,7 +41,8 @@ DEFAULT_WAIT = 30.0
 """Seconds for the tunnels; the longest of what they wait for is a black-holed KDC, 15 s."""
 PATIENCE = 6.0
 """Seconds after which a problem from before this logon counts as one of this logon."""
-HOPELESS = (Connection.ERROR, Connection.ACTION_REQUIRED)
+GRACE = 3.0
+"""Seconds in which a client that has an error may be about to try again, with success."""
 SILENCE = 5.0
 """Seconds for a domain controller to answer before the daemon is asked what is wrong with it."""
 LONGEST_SILENCE = 20.0
@@ -123,12 +124,15 @@ def logout(socket: ClientSocket = CLIENT_SOCKET) -> None:
 def _wait_infrastructure(socket: Path, deadline: float) -> ClientSnapshot:
     """Wait until the ticket can be had: inside, or the infrastructure tunnel is up."""
     said = ""
+    patience = time.monotonic() + GRACE
     for snapshot in _snapshots(socket, deadline):
         if snapshot.location is Location.INSIDE:
             return snapshot
         if tunnel_state(snapshot, "infrastructure") is TunnelState.UP and snapshot.names.effective:
             return snapshot
-        if snapshot.connection in HOPELESS:
+        if snapshot.connection is Connection.ACTION_REQUIRED:
+            break
+        if snapshot.connection is Connection.ERROR and time.monotonic() > patience:
             break
         if next_step(snapshot) != said:
             said = next_step(snapshot)

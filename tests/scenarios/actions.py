@@ -3,10 +3,10 @@
 import contextlib
 import dataclasses
 import json
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -20,7 +20,7 @@ from throughway.lab.deployment import (
     POLICY_PUBLIC_KEY,
 )
 from throughway.lab.lab import Lab
-from throughway.lab.observe import PATIENCE, POLL, Status
+from throughway.lab.observe import PATIENCE, POLL, USER_PASSWORDS, Observer, Status, summary
 from throughway.lab.topology import GATEWAY_NAME
 from throughway.lab.trust import CRL_URL
 from throughway.model.errors import LabError
@@ -48,6 +48,35 @@ def kept(lab: Lab, host: str, *paths: str) -> Iterator[None]:
         yield
     finally:
         lab.run(host, ["sh", "-c", back, "sh", *paths], check=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """What a ``status`` command has shown."""
+
+    code: int
+    text: str
+
+
+def shown(lab: Lab, host: str, daemon: str = "client") -> Shown:
+    """Return what a person is shown."""
+    answer = lab.run(host, ["throughway", daemon, "status"])
+    assert answer.stderr == ""
+    return Shown(answer.returncode, answer.stdout)
+
+
+def page_stays(client: Observer) -> None:
+    """See that a client which is connected still is, without having waited for it."""
+    assert "Welcome to the intranet" in client.fetch(), summary(client.status())
+
+
+def login(
+    client: Observer, user: str, password: str = "", wait: float = 30.0
+) -> subprocess.CompletedProcess[str]:
+    """Log on by hand, with the user's own password or another one."""
+    secret = password or client.lab.read(client.host, f"{USER_PASSWORDS}/{user}.password")
+    command = ["throughway", "login", user, "--password-file", "-", "--wait", f"{wait:g}"]
+    return client.lab.run(client.host, command, stdin=f"{secret.strip()}\n", timeout=60)
 
 
 # The gateway
@@ -84,9 +113,35 @@ def hang_up(lab: Lab) -> None:
     service.send_signal(1)
 
 
+@contextlib.contextmanager
+def reconfigured(lab: Lab, text: str) -> Iterator[None]:
+    """Let the gateway run with another configuration for a while."""
+    try:
+        with kept(lab, "edge1", GATEWAY_CONFIG):
+            lab.write("edge1", GATEWAY_CONFIG, text)
+            reload(lab)
+            yield
+    finally:
+        reload(lab)
+
+
+def reload(lab: Lab) -> None:
+    """Tell the gateway to read its configuration anew; it must be a good one."""
+    lab.run("edge1", ["throughway", "gateway", "reload"], check=True)
+
+
+def refusal(lab: Lab, word: str) -> Status:
+    """Return the latest refused client of which the gateway's status has this word to say."""
+
+    def told(status: Status) -> list[Status]:
+        return [one for one in status["refusals"] if word in " ".join(map(str, one.values()))]
+
+    return told(wait_gateway(lab, word, told))[-1]
+
+
 def log_of(lab: Lab, host: str, name: str) -> str:
-    """Return the log of one of our daemons."""
-    return lab.read(host, f"/var/log/throughway/{name}.log")
+    """Return the log of one of our daemons, "" when it has never run."""
+    return lab.run(host, ["cat", f"/var/log/throughway/{name}.log"]).stdout
 
 
 def edited(lab: Lab, *changes: tuple[str, str], table: str = "") -> str:
@@ -154,7 +209,7 @@ def policy_of(lab: Lab) -> Policy:
     return bundle.verify(read(lab, "edge1", BUNDLE), public, now=0)
 
 
-def sign(lab: Lab, **changes: Any) -> bytes:
+def sign(lab: Lab, **changes: object) -> bytes:
     """Return the policy with changes, signed by the deployment."""
     key = pem.parse_signing_key(read(lab, "edge1", POLICY_KEY))
-    return bundle.sign(dataclasses.replace(policy_of(lab), **changes), key)
+    return bundle.sign(dataclasses.replace(policy_of(lab), **changes), key)  # type: ignore[arg-type]

@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.client.test_uplink import config
 from tests.pki.test_bundle import POLICY
 from throughway.client.access import Access
 from throughway.health.tracker import Tracker
-from throughway.model.errors import Stage, TransportError
+from throughway.model.errors import ConfigError, Stage, TransportError
 from throughway.model.status import ClientSnapshot, Connection, Location, TunnelState
 from throughway.net.netlink import NetworkState
 from throughway.proto.iphttps.client import State
@@ -82,6 +84,33 @@ def test_without_a_network_nobody_else_is_blamed(tmp_path: Path) -> None:
 
     assert codes(after(tmp_path, unplugged)) == {"internet-down"}
     assert codes(after(tmp_path, plugged)) == {"iphttps-name-unresolvable"}
+
+
+def test_a_certificate_that_is_none_is_no_bug(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise ConfigError("", "key", "computer.crt and computer.key are no certificate")
+
+    async def scenario() -> ClientSnapshot:
+        tracker, told = Tracker(time.time), asyncio.Event()
+        tracker.subscribe(lambda _: told.set())
+        access = Access(
+            config(tmp_path),
+            POLICY,
+            tracker,
+            ccache=tmp_path / "user.ccache",
+            on_bug=lambda what, error: None,
+        )
+        reconciling = asyncio.ensure_future(access._reconcile_forever())
+        await told.wait()
+        reconciling.cancel()
+        return await access.snapshot()
+
+    monkeypatch.setattr(Access, "_reconcile", refuse)
+    snapshot = asyncio.run(asyncio.wait_for(scenario(), 10))
+    assert codes(snapshot) == {"iphttps-no-usable-cert"}
+    assert snapshot.problems[0].detail.startswith("key: computer.crt")
 
 
 def test_a_location_server_with_a_bad_certificate_is_a_problem(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from throughway.health import log
 from throughway.health.connection import connection_of
 from throughway.health.tracker import Tracker
 from throughway.model.config import ClientConfig, ESPMode
-from throughway.model.errors import IPsecError, ThroughwayError, TransportError
+from throughway.model.errors import ConfigError, IPsecError, ThroughwayError, TransportError
 from throughway.model.findings import Component
 from throughway.model.policy import Policy
 from throughway.model.status import ClientSnapshot, Location, TunnelState, TunnelStatus
@@ -191,6 +191,10 @@ class Access:
             self._woken.clear()
             try:
                 await self._reconcile(wanted(self._observe()))
+            except ConfigError as error:
+                # The policy was checked; what is left is the certificate with its key.
+                unusable = find("iphttps-no-usable-cert")
+                self._tracker.set(unusable, str(error), attempt="reconcile")
             except ThroughwayError as error:
                 self._tracker.report(error, attempt="reconcile")
                 self._log.warning("a step failed", reason=str(error))

@@ -237,6 +237,8 @@ def _reason(detail: dict[str, Any]) -> str:
             return f"unknown key{fields.did_you_mean(str(name), known_keys(tuple(outer)))}"
         case "value_error":
             return str(detail["ctx"]["error"])
+        case "tuple_type":
+            return f"must be a list: [...], is {detail['input']!r}"
         case _:
             return f"{detail['msg']}, is {detail['input']!r}"
 

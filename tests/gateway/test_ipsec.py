@@ -56,6 +56,22 @@ def test_what_is_no_nt_hash_is_a_configuration_error(tmp_path: Path, text: str) 
         read_nt_hash(file)
 
 
+def test_a_reload_takes_stricter_revocation_and_says_what_it_does_not_take(tmp_path: Path) -> None:
+    server = Deployment.create(tmp_path).server()
+    wanted = replace(
+        server, revocation=Revocation.STRICT, infrastructure_endpoint="2001:db8:dead::1"
+    )
+
+    async def scenario() -> GatewayIPsec:
+        ipsec = GatewayIPsec(server, (), None, directory=tmp_path)
+        changed = await ipsec.reload((), config=wanted)
+        assert changed == ("ipsec.infrastructure_endpoint",)
+        return ipsec
+
+    ipsec = asyncio.run(scenario())
+    assert ipsec._config == replace(server, revocation=Revocation.STRICT)
+
+
 def test_a_thousand_events_are_one_question(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

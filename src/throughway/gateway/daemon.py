@@ -32,7 +32,15 @@ from throughway.model.status import ComponentState, GatewaySnapshot, RefusedClie
 from throughway.net import firewall, privileges
 from throughway.net.esp import local_addresses
 from throughway.net.iphttps_server import IPHTTPSServer, tls_context
-from throughway.net.tun import TUN, add_address, configure_gateway, open_tun
+from throughway.net.process import write_private
+from throughway.net.tun import (
+    TUN,
+    add_address,
+    configure_gateway,
+    disable_forwarding,
+    forwards,
+    open_tun,
+)
 from throughway.proto.iphttps.http import parse_url
 from throughway.proto.iphttps.server import State
 from throughway.proto.router import Link
@@ -50,12 +58,17 @@ COMPONENTS = (
 """The rows of the gateway's Operations Status."""
 IPSEC_RETRY = 5.0
 """Seconds after which IPsec is started again when it could not be."""
+FIREWALL_INTERVAL = 5.0
+"""Seconds between two looks whether the firewall stands."""
 CERTIFICATE_INTERVAL = 3600.0
 """Seconds between two looks at the certificates' dates."""
 LIMIT_SHOWN = 60.0
 """Seconds for which a limit that was reached is told."""
 REFUSALS_SHOWN = 20
 """Refused clients that the status remembers."""
+
+FIXED = ("users", "state_directory", "runtime_directory", "control_socket")
+"""Tables and settings that are read only when the gateway starts, beside those of the parts."""
 
 
 class GatewayDaemon:
@@ -69,6 +82,8 @@ class GatewayDaemon:
         self._control = ControlServer(config.control_socket, self._command)
         self._alone = False
         """Whether no other gateway runs here: else what is in the kernel is that one's."""
+        self._routes_others = True
+        self._guarded = False
         self._tun: TUN | None = None
         self._server: IPHTTPSServer | None = None
         self._publisher: PolicyServer | None = None
@@ -88,8 +103,9 @@ class GatewayDaemon:
         privileges.drop(privileges.GATEWAY)
         for directory in (config.state_directory, config.runtime_directory):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._routes_others = self._was_router()
+        self._raise_firewall()  # before anything is forwarded
         self._open_link()
-        self._raise_firewall()
         await self._start_ipsec()
         self._raise_firewall()  # now that it is known who does ESP
         self._start_listener()
@@ -97,14 +113,16 @@ class GatewayDaemon:
         self._tracker.ok(Component.GATEWAY, f"version {__version__}")
         self._define()
         self._keep(self._watch_certificates())
+        self._keep(self._watch_firewall())
         self._log.info("gateway serves", url=config.iphttps.url, esp=self._esp())
 
     async def reload(self) -> None:
         """Read the configuration anew; sessions and tunnels stay where they can."""
         config = settings.load(self._config.file)
         tls = tls_context(config.iphttps, str(config.file))
-        await self._ipsec.reload(config.computers)
-        fixed = self._server.reload(config.iphttps, tls) if self._server is not None else ()
+        fixed = await self._ipsec.reload(config.computers, config=config.ipsec)
+        fixed += self._server.reload(config.iphttps, tls) if self._server is not None else ()
+        fixed += tuple(k for k in FIXED if getattr(config, k) != getattr(self._config, k))
         await self._stop_publisher()
         self._config = config
         await self._start_publisher()
@@ -124,14 +142,14 @@ class GatewayDaemon:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._stop_publisher()
-        await self._ipsec.stop()
-        if self._server is not None:
-            await self._server.close()
-        if self._tun is not None:
-            self._tun.close()
-            firewall.unguard_gateway()
-        await self._control.close()
+        # From the last to the first; what one part fails at must not keep the others from it.
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self._control.close)
+            stack.callback(self._leave_kernel)
+            if self._server is not None:
+                stack.push_async_callback(self._server.close)
+            stack.push_async_callback(self._ipsec.stop)
+            stack.push_async_callback(self._stop_publisher)
         self._log.info("gateway has ended")
 
     def failed(self, what: str, error: BaseException | None) -> None:
@@ -154,6 +172,26 @@ class GatewayDaemon:
             on_failure=self._refused,
             on_daemon=self._charon_changed,
         )
+
+    @property
+    def _marker(self) -> Path:
+        """The file that says, until the next boot, that it was us who made a router."""
+        return self._config.runtime_directory / "forwarding"
+
+    def _was_router(self) -> bool:
+        """Say whether the machine forwards of its own; what a killed daemon began is ours."""
+        if not forwards():
+            write_private(self._marker, "")
+        return not self._marker.exists()
+
+    def _leave_kernel(self) -> None:
+        if self._tun is not None:
+            self._tun.close()
+            if not self._routes_others:
+                disable_forwarding()
+                self._marker.unlink(missing_ok=True)
+        if self._guarded:
+            firewall.unguard_gateway()
 
     def _open_link(self) -> None:
         """Make the link's device; endpoints that the machine does not have live on it."""
@@ -186,9 +224,24 @@ class GatewayDaemon:
         wall = firewall.GatewayFirewall(
             interface=self._config.iphttps.interface,
             kernel_esp=support is not None and support.mode is ESPMode.KERNEL,
+            routes_others=self._routes_others,
         )
+        self._guarded = True
         firewall.guard_gateway(wall)
         self._tracker.ok(Component.FIREWALL, "only IKE, ESP and ICMPv6 enter from the link")
+
+    async def _watch_firewall(self) -> None:
+        """Raise it again when another program has wiped it: `nft flush ruleset`."""
+        while True:
+            await asyncio.sleep(FIREWALL_INTERVAL)
+            try:
+                if not await asyncio.to_thread(firewall.gateway_guarded):
+                    self._log.warning("another program has removed our firewall rules: made again")
+                    self._raise_firewall()
+            except ThroughwayError as error:
+                self._tracker.report(error, attempt="firewall")
+            else:
+                self._tracker.succeeded("firewall")
 
     async def _start_ipsec(self) -> None:
         try:

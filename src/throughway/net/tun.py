@@ -113,13 +113,23 @@ def configure_gateway(tun: TUN, addresses: tuple[bytes, ...]) -> None:
         add_address(tun.name, address, 64)
 
 
+def forwards() -> bool:
+    """Whether the machine is a router for IPv6."""
+    return (_CONF / "all/forwarding").read_text().strip() == "1"
+
+
+def disable_forwarding() -> None:
+    """Make the machine a host again."""
+    _set("all", "forwarding", "0")
+
+
 def enable_forwarding() -> None:
     """Make the machine a router, and let it keep what it learned as a host.
 
     A kernel that forwards ignores Router Advertisements unless accept_ra is 2: without that the
     gateway would lose its own default route.
     """
-    if (_CONF / "all/forwarding").read_text().strip() == "1":
+    if forwards():
         return
     for interface in _CONF.iterdir():
         with contextlib.suppress(OSError):  # it may vanish as we look

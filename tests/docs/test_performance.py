@@ -19,8 +19,10 @@ def test_the_page_is_made_from_the_results(results: Results) -> None:
 
 def test_ten_rounds_with_every_figure(results: Results) -> None:
     assert len(results.rounds) >= 10
-    for one in results.rounds:
+    assert len(results.distant) >= 5
+    for one in (*results.rounds, *results.distant):
         assert one.seconds.keys() == FIGURES.keys()
+    for one in results.rounds:
         assert {"throughway.client", "charon-systemd"} <= one.memory.keys()
 
 

@@ -177,6 +177,7 @@ class Access:
         self._names.network_changed()
         self._where.refresh()
         self._uplink.network_changed()
+        self._ipsec.hurry()
         self._wake()
 
     async def _start_ipsec(self) -> None:
@@ -445,8 +446,12 @@ class Access:
         """Tell what the tunnels are; take back what was said against those that are up."""
         for name in (INFRASTRUCTURE, INTRANET):
             tunnel = self._tunnel(name)
-            if tunnel.state is not self._told.get(name, TunnelState.DOWN):
+            told = self._told.get(name, TunnelState.DOWN)
+            if tunnel.state is not told:
                 self._told[name] = tunnel.state
+                if told is TunnelState.UP and name == INFRASTRUCTURE:
+                    # The link may be dead too and would find out later: ask for a sign of life.
+                    self._uplink.network_changed()
                 account = tunnel.account or None
                 self._log.info("tunnel", tunnel=name, state=str(tunnel.state), account=account)
             if tunnel.state is TunnelState.UP:

@@ -96,6 +96,11 @@ class _Tunnel:
         if self.wanted:
             self._restart()
 
+    def hurry(self) -> None:
+        """If the next attempt is being waited for, make it now."""
+        if self.wanted and not self.trying and not self.up.is_set():
+            self._restart()
+
     def lost(self) -> None:
         """It is not up any more."""
         self.up.clear()
@@ -268,6 +273,11 @@ class ClientIPsec:
         tunnel = self._tunnels[INTRANET]
         if not (same and tunnel.up.is_set()):
             await tunnel.bring_up()
+
+    def hurry(self) -> None:
+        """Make the next attempts now: whatever was wrong may have been mended."""
+        for tunnel in self._tunnels.values():
+            tunnel.hurry()
 
     async def down(self, name: str) -> None:
         """Take a tunnel down, telling the gateway; no more attempts."""

@@ -66,6 +66,15 @@ def test_help_lists_every_command_and_shows_examples() -> None:
         assert name in answer.stdout
 
 
+def test_a_full_disk_is_said_without_a_traceback() -> None:
+    with Path("/dev/full").open("w") as full:
+        answer = subprocess.run(
+            [*PROGRAM, "version"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert answer.returncode == 2
+    assert answer.stderr == "throughway: No space left on device\n"
+
+
 def test_short_help_is_help() -> None:
     assert run("client", "status", "-h").stdout == run("client", "status", "--help").stdout != ""
 

@@ -46,8 +46,8 @@ measure: install
 	@$(BIN)/python -m bench.connect --rounds $(ROUNDS)
 
 lint: install
-	$(BIN)/ruff check src tests
-	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests bench
+	$(BIN)/ruff format --check src tests bench
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -37,6 +37,7 @@ test: install
 	@packaging/run-tests
 
 unit: install
+	@echo "The tests marked lab (namespaces, TUN, real services) are left out; as root: make test"
 	@$(BIN)/pytest -q -n auto -m "not lab"
 
 ROUNDS ?= 10

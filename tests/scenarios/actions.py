@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from throughway.lab import processes
 from throughway.lab.deployment import (
@@ -144,7 +145,7 @@ def log_of(lab: Lab, host: str, name: str) -> str:
     return lab.run(host, ["cat", f"/var/log/throughway/{name}.log"]).stdout
 
 
-def edited(lab: Lab, *changes: tuple[str, str], table: str = "") -> str:
+def edited(lab: Lab, *changes: tuple[str, str], table: str = "", count: int = -1) -> str:
     """Return the gateway's configuration with words replaced, in one table or everywhere."""
     text = lab.read("edge1", GATEWAY_CONFIG)
     begin = text.index(f"[{table}]") if table else 0
@@ -152,7 +153,7 @@ def edited(lab: Lab, *changes: tuple[str, str], table: str = "") -> str:
     part = text[begin:end]
     for old, new in changes:
         assert old in part, f"{old} is not in the configuration"
-        part = part.replace(old, new)
+        part = part.replace(old, new, count)
     return text[:begin] + part + text[end:]
 
 
@@ -209,7 +210,8 @@ def policy_of(lab: Lab) -> Policy:
     return bundle.verify(read(lab, "edge1", BUNDLE), public, now=0)
 
 
-def sign(lab: Lab, **changes: object) -> bytes:
-    """Return the policy with changes, signed by the deployment."""
-    key = pem.parse_signing_key(read(lab, "edge1", POLICY_KEY))
-    return bundle.sign(dataclasses.replace(policy_of(lab), **changes), key)  # type: ignore[arg-type]
+def sign(lab: Lab, key: Ed25519PrivateKey | None = None, **changes: object) -> bytes:
+    """Return the policy with changes, signed by the deployment or with another key."""
+    own = pem.parse_signing_key(read(lab, "edge1", POLICY_KEY))
+    policy = dataclasses.replace(policy_of(lab), **changes)  # type: ignore[arg-type]
+    return bundle.sign(policy, key or own)

@@ -79,8 +79,9 @@ def test_a_policy_that_does_not_hold_brings_nothing_up(bundles: Lab, make: Make,
     refused = login(client, "alice")
     assert refused.returncode == 1
     assert f"[{code}]" in refused.stderr
-    # A good one is put there: it is seen, without a restart.
-    lab.write("client1", CARRIED, sign(lab, version=policy_of(lab).version + 1))
+    # A new one is built and carried there: it is seen, without a restart.
+    lab.run("edge1", BUILD, check=True)
+    lab.write("client1", CARRIED, read(lab, "edge1", BUNDLE))
     lab.run("client1", ["throughway", "client", "join", CARRIED], check=True)
     client.wait_tunnel("infrastructure", patience=10.0)
     client.wait("well", lambda s: not s["problems"])

@@ -166,8 +166,16 @@ def test_one_user_cannot_take_all_connections(tmp_path: Path) -> None:
 
 def test_the_total_is_limited_but_for_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "MAX_CONNECTIONS", 0)
-    (reply,) = replies(tmp_path, b'{"command": "status"}\n')
-    assert reply["ok"] == (os.getuid() == 0)
+
+    async def main() -> JSON:
+        async with served(tmp_path / "client.sock"):
+            return await asyncio.to_thread(ask, tmp_path / "client.sock", "status")
+
+    if os.getuid() == 0:
+        assert asyncio.run(main())
+    else:
+        with pytest.raises(CommandRefused, match="too many are asking"):
+            asyncio.run(main())
 
 
 def test_an_asker_who_hangs_up_harms_nobody(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The asker's end of the control socket: one question, one answer, or why there is none."""
 
+import contextlib
 import socket
 import time
 from pathlib import Path
@@ -25,7 +26,9 @@ def ask(
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(deadline)
             connection.connect(str(socket_path))
-            connection.sendall(request)
+            # A daemon that is too busy says so before it has read anything.
+            with contextlib.suppress(BrokenPipeError):
+                connection.sendall(request)
             return decode_reply(_read_line(connection, ends_at))
     except (FileNotFoundError, ConnectionRefusedError) as error:
         raise ControlError(not_running(socket_path)) from error

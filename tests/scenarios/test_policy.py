@@ -76,7 +76,7 @@ def test_a_policy_that_does_not_hold_brings_nothing_up(bundles: Lab, make: Make,
     assert "iphttps0" not in lab.run("client1", ["ip", "link"]).stdout
     assert lab.run("client1", ["pgrep", "charon"]).stdout == ""
     assert "nameserver 192.168.137.1" in lab.read("client1", "/etc/resolv.conf")
-    refused = login(client, "alice")
+    refused = login(client, "alice", wait=0.3)
     assert refused.returncode == 1
     assert f"[{code}]" in refused.stderr
     # A new one is built and carried there: it is seen, without a restart.

@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 NAME = "da.example.com"
@@ -76,10 +76,12 @@ def gateway(folder: str) -> None:
 
 def client(folder: str) -> None:
     """Hold the link until told to end."""
+    from throughway.model.errors import TransportError
     from throughway.net.iphttps_client import IPHTTPSClient
     from throughway.net.link import tune
     from throughway.net.tls import client_context
     from throughway.net.tun import add_address, configure_client, open_tun
+    from throughway.proto.iphttps.client import State
     from throughway.wire.ipv6 import parse_address
 
     async def dial(_host: str, port: int) -> socket.socket:
@@ -87,15 +89,21 @@ def client(folder: str) -> None:
         tune(sock)
         return sock
 
+    tls = client_context(anchors=[Path(folder, "cert.pem").read_text()], system=False)
+
     async def link() -> None:
         tun = open_tun("iphttps0")
         configure_client(tun)
         add_address("iphttps0", parse_address(INNER["client"]), 64)
-        tls = client_context(anchors=[Path(folder, "cert.pem").read_text()], system=False)
-        ours = IPHTTPSClient(f"https://{NAME}/IPHTTPS", tun, dial=dial, tls=tls)
+        up = asyncio.Event()
+
+        def note(state: State, _error: TransportError | None) -> None:
+            if state is State.LINK_UP:
+                up.set()
+
+        ours = IPHTTPSClient(f"https://{NAME}/IPHTTPS", tun, dial=dial, tls=tls, on_state=note)
         ours.start()
-        while ours.status().state != "link-up":
-            await asyncio.sleep(0.01)
+        await up.wait()
         print(ours.status().pump, flush=True)
         await _told_to_end()
         await ours.close()
@@ -181,7 +189,7 @@ def _listen(address: str) -> socket.socket:
     return listener
 
 
-def _rate(once, seconds: float) -> float:  # type: ignore[no-untyped-def]
+def _rate(once: Callable[[], int], seconds: float) -> float:
     begin = time.monotonic() + WARM_UP
     while time.monotonic() < begin:
         once()
@@ -235,7 +243,7 @@ def said(part: "subprocess.Popen[str]") -> str:
     assert part.stdout is not None
     line = part.stdout.readline().strip()
     if not line:
-        raise SystemExit(f"a part ended early: {part.args}")
+        raise SystemExit(f"a part ended early: {part.args!r}")
     return line
 
 
@@ -355,7 +363,7 @@ def main() -> None:
     RESULT.write_text(json.dumps(record, indent=2) + "\n")
 
 
-PARTS = {
+PARTS: dict[str, Callable[..., None]] = {
     "gateway": gateway,
     "client": client,
     "receive": receive,

@@ -231,7 +231,7 @@ class IPHTTPSClient:
         """Begin with the stream; its first bytes are the last ones of the buffer."""
         self._remainder = len(remainder)
         if self._loop.time() - self._down_since > STALE_AFTER:
-            while len(self._tun.read()) > 1:
+            while self._tun.read():
                 pass
         self._read_tun()
 
@@ -250,7 +250,7 @@ class IPHTTPSClient:
             self._pause_tun()
             return
         try:
-            end = self._tun.read()[-1]
+            end = self._tun.read()
         except OSError as error:  # the device was deleted under us
             words = f"the interface {self._tun.name} is gone: {error.strerror}"
             problem = "iphttps-interface-creation-failed"

@@ -2,7 +2,6 @@
 
 import asyncio
 import ipaddress
-import itertools
 import socket
 import ssl
 import time
@@ -251,18 +250,18 @@ class IPHTTPSServer:
     def _on_tun_readable(self) -> None:
         """Give the packets of the host to the sessions that own their destinations."""
         owners, links = self.machine.neighbours.sessions, self._links
-        batch, offsets = self._tun.batch, self._tun.read()
+        buffer, batch, walk = self._tun.buffer, self._tun.batch, self._tun.pump.walk
+        start, end = 0, self._tun.read()
         pieces: dict[int, list[memoryview]] = {}
-        for start, end in itertools.pairwise(offsets):
+        while (after := walk(buffer, start, end)) > start:
             destination = bytes(batch[start + DESTINATION_OFFSET : start + HEADER_LENGTH])
             owner = owners.get(destination)
             if owner is None:  # multicast too: advertisements are not the kernel's to send
                 reason = Drop.MULTICAST if destination[0] == 0xFF else Drop.NOBODY
-                self.dropped[reason] += _count(batch[start:end])
-            elif owner.number in pieces:
-                pieces[owner.number].append(batch[start:end])
+                self.dropped[reason] += sum(1 for _ in cut_packets(batch, start, after))
             else:
-                pieces[owner.number] = [batch[start:end]]
+                pieces.setdefault(owner.number, []).append(batch[start:after])
+            start = after
         for number, own in pieces.items():
             if number in links:  # a session may end as another is served
                 links[number].send(own)
@@ -344,7 +343,8 @@ class _SessionLink:
         """Send packets to the client; too many are dropped and counted."""
         dropped = self.connection.send(pieces)
         if dropped:
-            self._session.drops[Drop.QUEUE_FULL] += sum(map(_count, pieces[-dropped:]))
+            rest = [p for piece in pieces[-dropped:] for p in cut_packets(piece, 0, len(piece))]
+            self._session.drops[Drop.QUEUE_FULL] += self.connection.send(rest)
 
     def finish(self) -> None:
         """Send what is due, a refusal perhaps, and close."""
@@ -365,10 +365,6 @@ class _SessionLink:
             bytes_out=self.connection.bytes_out,
             dropped=self._session.drops.total(),
         )
-
-
-def _count(packets: bytes | memoryview) -> int:
-    return sum(1 for _ in cut_packets(packets, 0, len(packets)))
 
 
 def _listen(address: str, port: int) -> socket.socket:

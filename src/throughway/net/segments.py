@@ -42,29 +42,21 @@ def segment(source: Buffer, length: int, target: bytearray | memoryview, offset:
     Returns the new end of the target; it is ``offset`` when this is no IPv6 packet, or there is
     no room.
     """
-    if length < VNET.size + HEADER_LENGTH or source[VNET.size] >> 4 != VERSION:
+    size = length - VNET.size
+    if (
+        size < HEADER_LENGTH
+        or source[VNET.size] >> 4 != VERSION
+        or size != HEADER_LENGTH + (source[VNET.size + 4] << 8 | source[VNET.size + 5])
+    ):
         return offset
     packet = memoryview(source)[VNET.size : length]
-    size, room = len(packet), len(target) - offset
-    if size != HEADER_LENGTH + (packet[4] << 8 | packet[5]):
+    if source[0] & NEEDS_CSUM:
+        return _complete(packet, VNET.unpack_from(source), target, offset)
+    after = offset + size
+    if source[1] & ~GSO_ECN or after > len(target):
         return offset
-    flags, kind, _, step, upper, field = VNET.unpack_from(source)
-    kind &= ~GSO_ECN
-    if not flags & NEEDS_CSUM:
-        if kind != GSO_NONE or size > room:
-            return offset
-        target[offset : offset + size] = packet
-        return offset + size
-    if upper < HEADER_LENGTH or upper + field + 2 > size:
-        return offset
-    if kind != GSO_NONE:
-        return _cut(packet, (kind, step, upper, field), target, offset)
-    if size > room:
-        return offset
-    target[offset : offset + size] = packet
-    # The field holds the sum of the pseudo-header.
-    _finish(target, offset + upper + field, _sum(packet[upper:]), udp=field == _UDP_CHECKSUM)
-    return offset + size
+    target[offset:after] = packet
+    return after
 
 
 def coalesce(fd: int, buffer: Buffer, start: int, end: int, udp: bool, /) -> int:
@@ -84,6 +76,24 @@ def coalesce(fd: int, buffer: Buffer, start: int, end: int, udp: bool, /) -> int
             refused += len(offsets) - 1
         start = offsets[-1]
     return refused
+
+
+def _complete(
+    packet: memoryview, vnet: tuple[int, ...], target: bytearray | memoryview, offset: int
+) -> int:
+    """Cut a super-packet, or write the checksum which the kernel left out."""
+    _, kind, _, step, upper, field = vnet
+    if upper < HEADER_LENGTH or upper + field + 2 > len(packet):
+        return offset
+    if kind & ~GSO_ECN != GSO_NONE:
+        return _cut(packet, (kind & ~GSO_ECN, step, upper, field), target, offset)
+    after = offset + len(packet)
+    if after > len(target):
+        return offset
+    target[offset:after] = packet
+    # The field holds the sum of the pseudo-header.
+    _finish(target, offset + upper + field, _sum(packet[upper:]), udp=field == _UDP_CHECKSUM)
+    return after
 
 
 def _cut(
@@ -154,34 +164,56 @@ def _mergeable(view: memoryview, start: int, end: int, *, udp: bool) -> list[int
         return []
     offsets = [start, after]
     head = _head_length(view[start:after], udp=udp)
-    step, tcp = after - start - head, view[start + 6] == TCP
-    if not head or (tcp and view[start + HEADER_LENGTH + _FLAGS] & _PSH):
-        return offsets
+    if head and not (view[start + 6] == TCP and view[start + HEADER_LENGTH + _FLAGS] & _PSH):
+        _extend(offsets, view, end, head)
+    return offsets
+
+
+def _extend(offsets: list[int], view: memoryview, end: int, head: int) -> None:
+    """Add the ends of the packets that may be one with the first.
+
+    A packet is looked at as one number: what the headers must have in common is a mask, and its
+    checksum is right when, modulo 65535, it is as much as what lies before the addresses.
+    """
+    start, at = offsets
+    tcp, size = view[start + 6] == TCP, at - start
+    step, total, verified, last = size - head, size, False, 0
     mask = _equal(head, tcp=tcp)
     first = int.from_bytes(view[start : start + head]) & mask
-    sequence = int.from_bytes(view[start + 44 : start + 48])
-    total, verified, last = after - start, False, False
-    while not last and len(offsets) <= MOST and end - after > head:
-        at = after
-        after = at + HEADER_LENGTH + (view[at + 4] << 8 | view[at + 5])
-        payload = after - at - head
+    # All words before the addresses, but the length and the protocol, which checksums are of too.
+    right = (_sum(view[start : start + 4]) + view[start + 7] + view[start + 6] * 0xFF) % 0xFFFF
+    sequence, to_sequence, to_flags = int.from_bytes(view[start + 44 : start + 48]), 0, 0
+    if tcp:
+        to_sequence, to_flags = 8 * (head - 48), 8 * (head - 54)
+    # Division is dear: numbers are folded twice before it, at whole words.
+    half, quarter = size // 4 * 16, size // 8 * 16
+    low_half, low_quarter = (1 << half) - 1, (1 << quarter) - 1
+    while not last and len(offsets) <= MOST and end - at > head:
+        payload = HEADER_LENGTH - head + (view[at + 4] << 8 | view[at + 5])
+        after = at + head + payload
         total += payload
-        sequence = sequence + offsets[-1] - offsets[-2] - head & 0xFFFFFFFF
         if after > end or not 0 < payload <= step or total > LARGEST:
-            break
-        if int.from_bytes(view[at : at + head]) & mask != first:
-            break
+            return
+        number = int.from_bytes(view[at:after])
+        header = number >> 8 * payload
+        if header & mask != first:
+            return
         if tcp:
-            if int.from_bytes(view[at + 44 : at + 48]) != sequence:
-                break
-            last = view[at + HEADER_LENGTH + _FLAGS] & _PSH != 0
-        elif not _whole_datagram(view[at:after]):
-            break
-        if not (verified or _verify(view[start : offsets[1]])) or not _verify(view[at:after]):
-            break
+            sequence = sequence + step & 0xFFFFFFFF
+            last = header >> to_flags & _PSH
+            if header >> to_sequence & 0xFFFFFFFF != sequence:
+                return
+        elif header >> 16 & 0xFFFF != payload + _UDP_HEADER or not header & 0xFFFF:
+            return
+        number <<= 8 * (payload % 2)
+        number = (number >> half) + (number & low_half)
+        if ((number >> quarter) + (number & low_quarter)) % 0xFFFF != right:
+            return
+        if not (verified or _verify(view[start : offsets[1]])):
+            return
         verified, last = True, last or payload < step
         offsets.append(after)
-    return offsets
+        at = after
 
 
 def _head_length(packet: memoryview, *, udp: bool) -> int:

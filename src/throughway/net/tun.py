@@ -56,32 +56,21 @@ class TUN:
         self.pump = pump or choose()
         self.udp = udp
         """Whether the kernel takes super-packets of UDP."""
-        self.batch = memoryview(bytearray(BATCH_SIZE + EXPANSION))
-        """What was read last."""
+        self.buffer = bytearray(BATCH_SIZE + EXPANSION)
+        self.batch = memoryview(self.buffer)
+        """What was read last, packets back to back."""
         self._raw = memoryview(bytearray(VNET.size + MAX_PACKET))
 
-    def read(self) -> list[int]:
-        """Read what waits into ``batch``, until there is no more or it is enough.
-
-        Returns offsets: packets between neighbouring ones have the same addresses.
-        """
-        offsets, end, taken = [0], 0, 0
-        fd, raw, batch, segment, into = (
-            self.fd,
-            self._raw,
-            self.batch,
-            self.pump.segment,
-            [self._raw],
-        )
+    def read(self) -> int:
+        """Read what waits into ``batch``, as much as is good for it; return where it ends."""
+        end, taken, into = 0, 0, [self._raw]
+        fd, raw, batch, segment = self.fd, self._raw, self.batch, self.pump.segment
         with contextlib.suppress(BlockingIOError):
             while taken < BATCH_SIZE:
                 size = os.readv(fd, into)
                 taken += size or BATCH_SIZE
-                after = segment(raw, size, batch, end)
-                if after > end:
-                    offsets.append(after)
-                    end = after
-        return offsets
+                end = segment(raw, size, batch, end)
+        return end
 
     def write(self, view: memoryview, start: int, end: int) -> int:
         """Write the packets of ``view[start:end]``; return how many the kernel refused."""

@@ -2,8 +2,9 @@
 #
 #   make demo    install what is missing, bring up the lab, carry a client home and back, clean up
 #   make test    install what is missing, run every test
-#   make measure how fast it connects, what it weighs: writes docs/performance.md
+#   make unit    install what is missing, run the tests that need no root
 #   make lint    ruff, mypy strict, import contracts
+#   make measure how fast it connects, what it weighs: writes docs/performance.md
 #   make help    this list
 
 SHELL := /bin/bash
@@ -36,17 +37,18 @@ test: install
 	@packaging/run-tests
 
 unit: install
+	@echo "The tests marked lab (namespaces, TUN, real services) are left out; as root: make test"
 	@$(BIN)/pytest -q -n auto -m "not lab"
 
 ROUNDS ?= 10
 
-# Ten rounds take four minutes. Exit 1 when a target is missed.
+# Ten rounds, and five with a distant gateway, take five minutes. Exit 1 when a target is missed.
 measure: install
 	@$(BIN)/python -m bench.connect --rounds $(ROUNDS)
 
 lint: install
-	$(BIN)/ruff check src tests
-	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests bench
+	$(BIN)/ruff format --check src tests bench
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

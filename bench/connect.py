@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from bench import imports, probe, report
+from bench import delay, imports, probe, report
 from bench.report import Machine, Memory, Phases, Results, Round
 from throughway import __version__
 from throughway.lab.lab import Lab
@@ -32,7 +32,19 @@ APP, TITLE = "app1.corp.example.com", "<title>app1.corp.example.com</title>"
 LOG = "/var/log/throughway/client.log"
 STEADY = 1.0
 """Seconds with nothing done to the client before each measurement."""
-PROBE = Path(probe.__file__)
+PROBE, DELAY = Path(probe.__file__), Path(delay.__file__)
+ROUTER, EDGE, RELAY_PORT = "homenat", "131.107.0.2", 4443
+REDIRECT = f"""
+table ip measure {{
+  chain prerouting {{
+    type nat hook prerouting priority dstnat; policy accept;
+    iifname "lan" ip daddr {EDGE} tcp dport 443 dnat to 192.168.137.1:{RELAY_PORT}
+  }}
+}}
+"""
+"""On the home router: connections to the gateway go through the relay."""
+
+CURLS = 5
 
 MARKS = (
     ("location known", r"event=location .*location=(outside|inside)"),
@@ -218,35 +230,59 @@ def _machine() -> Machine:
     )
 
 
+@contextmanager
+def _distance(lab: Lab, round_trip: float) -> Iterator[None]:
+    """Put the gateway further away from the home."""
+    command = [sys.executable, str(DELAY), str(RELAY_PORT), EDGE, "443", str(round_trip)]
+    lab.run(ROUTER, ["nft", "-f", "-"], stdin=REDIRECT, check=True)
+    relay = lab.popen(ROUTER, command, stdout=subprocess.PIPE)
+    with relay:
+        assert relay.stdout is not None
+        relay.stdout.readline()
+        try:
+            yield
+        finally:
+            relay.terminate()
+            lab.run(ROUTER, ["nft", "delete", "table", "ip", "measure"], check=True)
+
+
+def _round(bench: Bench, *, weigh: bool) -> Round:
+    """Take every figure once, from a stopped client to a stopped client."""
+    watches = {"connect": bench.connect()}
+    memory = bench.memory() if weigh else {}
+    watches["link-loss"] = bench.link_loss()
+    watches["gateway-restart"] = bench.gateway_restart()
+    watches["carry-home"] = bench.carry()
+    bench.client.wait_page()
+    bench.lab.stop_client(CLIENT)
+    return Round(
+        seconds={key: watch.seconds for key, watch in watches.items()},
+        phases={key: watch.phases for key, watch in watches.items()},
+        memory=memory,
+    )
+
+
 def run(rounds: int, say: Callable[[str], None]) -> Results:
     """Measure over a lab that is brought up and taken down."""
-    name = f"measure-{os.getpid()}"
-    taken: list[Round] = []
-    curls: list[tuple[float, float]] = []
-    with Lab(name) as lab:
+    with Lab(f"measure-{os.getpid()}") as lab:
         say("bringing up the lab")
         lab.up()
         bench = Bench(lab)
         bench.prepare()
-        esp = ""
+        near, far = [], []
         for number in range(1, rounds + 1):
-            watches = {"connect": bench.connect()}
-            esp = bench.client.status()["esp"]
-            curls.append(bench.curl())
-            memory = bench.memory()
-            watches["link-loss"] = bench.link_loss()
-            watches["gateway-restart"] = bench.gateway_restart()
-            watches["carry-home"] = bench.carry()
-            bench.client.wait_page()
-            lab.stop_client(CLIENT)
-            taken.append(
-                Round(
-                    seconds={key: watch.seconds for key, watch in watches.items()},
-                    phases={key: watch.phases for key, watch in watches.items()},
-                    memory=memory,
-                )
-            )
-            say(f"round {number:>2}/{rounds}: {report.line(taken[-1])}")
+            near.append(_round(bench, weigh=True))
+            say(f"round {number:>2}/{rounds}: {report.line(near[-1])}")
+        with _distance(lab, report.ROUND_TRIP):
+            for number in range(1, rounds // 2 + 1):
+                far.append(_round(bench, weigh=False))
+                say(f"distant {number:>2}/{rounds // 2}: {report.line(far[-1])}")
+        lab.start_client(CLIENT)
+        bench.client.wait_page()
+        esp = bench.client.status()["esp"]
+        curl = tuple(
+            median(times) for times in zip(*(bench.curl() for _ in range(CURLS)), strict=True)
+        )
     say("weighing imports")
     return Results(
         taken=f"{datetime.now(UTC):%Y-%m-%d}",
@@ -254,8 +290,9 @@ def run(rounds: int, say: Callable[[str], None]) -> Results:
         machine=_machine(),
         esp=esp,
         step=probe.STEP,
-        curl=tuple(median(values) for values in zip(*curls, strict=True)),
-        rounds=taken,
+        curl=curl,
+        rounds=near,
+        distant=far,
         imports=imports.measure(),
     )
 

@@ -107,6 +107,24 @@ def test_revoking_writes_the_crl(directory: Path) -> None:
     assert number(directory) == before + 1
 
 
+def test_an_authority_is_not_overwritten_by_the_way(directory: Path) -> None:
+    before = (directory / "ca.key").read_bytes()
+    with pytest.raises(ConfigError, match="worth nothing"):
+        create(directory)
+    assert (directory / "ca.key").read_bytes() == before
+    create(directory, force=True)
+    assert (directory / "ca.key").read_bytes() != before
+
+
+@pytest.mark.parametrize("url", ["ftp://crl.example.com/root.crl", "garbage"])
+def test_what_is_no_url_is_refused_before_anything_is_written(tmp_path: Path, url: str) -> None:
+    """Else the index would be written so that it could not be read again."""
+    new = tmp_path / "new"
+    with pytest.raises(ConfigError, match="--crl-url"):
+        authority.create(new, "Root", NOW, days=1, key_type=KeyType.P256, crl_url=url, force=False)
+    assert not new.exists()
+
+
 def test_an_ambiguous_name_is_not_guessed(directory: Path) -> None:
     serials = [issue(directory, "a.example", force=True).entry.serial for _ in range(2)]
     with pytest.raises(ConfigError, match="several") as caught:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -48,6 +49,22 @@ def test_status_without_a_daemon(path: Path) -> None:
     assert result.exit_code == 3
     assert "systemctl start throughway-client" in result.stderr
     assert result.stdout == ""
+
+
+def test_watching_ends_when_the_reader_is_gone(path: Path) -> None:
+    """``| head -1``: nothing more may ever be written, so nothing would ever fail."""
+    command = [sys.executable, "-m", "throughway.cli.main", "client", "status", "--watch"]
+    with (
+        FakeDaemon(status=lambda _: LOGGED_ON).serving(path),
+        subprocess.Popen([*command, "--socket", str(path)], stdout=subprocess.PIPE) as watching,
+    ):
+        assert watching.stdout is not None
+        assert watching.stdout.readline().startswith(b"Connected")
+        watching.stdout.close()
+        try:
+            assert watching.wait(10) == 0
+        finally:
+            watching.kill()
 
 
 def test_the_socket_can_be_named_by_the_environment(path: Path) -> None:

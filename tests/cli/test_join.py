@@ -130,7 +130,7 @@ def test_what_is_missing_names_its_option(
 def test_garbage_is_no_bundle(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
     write(client.folder / "policy.bundle", "garbage")
     assert client.join(*client.credentials) == 1
-    assert "not a policy bundle" in capsys.readouterr().err
+    assert f"{client.folder / 'policy.bundle'}: not a policy bundle" in capsys.readouterr().err
 
 
 def test_json_for_programs(client: Client, capsys: pytest.CaptureFixture[str]) -> None:

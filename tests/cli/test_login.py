@@ -3,6 +3,8 @@
 import base64
 import os
 import stat
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from tests.cli.snapshots import (
     condition,
     judged,
 )
+from throughway.cli import login as login_module
 from throughway.cli.login import existing_ccache, register
 from throughway.control.codec import Command, CommandRefused
 from throughway.model.errors import Stage, TransportError, TrustError
@@ -126,6 +129,15 @@ def test_a_password_file_that_is_none(path: Path, tmp_path: Path, content: bytes
     assert str(file) in result.stderr
 
 
+def test_a_password_file_that_is_a_directory(path: Path, tmp_path: Path) -> None:
+    with daemon(INFRASTRUCTURE_ONLY).serving(path):
+        result = CliRunner().invoke(
+            app, ["login", "alice", "--socket", str(path), "--password-file", str(tmp_path)]
+        )
+    assert result.exit_code == 2
+    assert result.stderr == f"throughway: {tmp_path}: cannot be read: Is a directory\n"
+
+
 def test_without_a_terminal_no_password_is_asked(path: Path) -> None:
     with daemon(INFRASTRUCTURE_ONLY).serving(path):
         result = CliRunner().invoke(app, ["login", "alice", "--socket", str(path)])
@@ -154,6 +166,36 @@ def test_a_domain_that_does_not_answer_is_explained(
         result = login(path, "alice")
     assert result.exit_code == 1
     assert "Port 88 of the domain controllers" in result.stderr
+
+
+@pytest.fixture
+def silent_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No domain controller says anything, until the test is over."""
+    over = threading.Event()
+    monkeypatch.setattr(kerberos, "get_ticket", lambda *_: over.wait())
+    yield
+    over.set()
+
+
+@pytest.mark.usefixtures("silent_domain")
+def test_a_silent_domain_is_not_waited_for_without_end(path: Path) -> None:
+    with daemon(INFRASTRUCTURE_ONLY).serving(path):
+        result = login(path, "alice", wait="0.2")
+    assert result.exit_code == 1
+    assert "no domain controller answers" in result.stderr
+    assert "Port 88 of the domain controllers" in result.stderr
+
+
+@pytest.mark.usefixtures("silent_domain")
+def test_what_the_daemon_knows_of_a_silent_domain_is_shown(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login_module, "SILENCE", 0.1)
+    deaf = replace(INFRASTRUCTURE_ONLY, problems=(condition("nrpt-dns-server-unreachable"),))
+    with daemon(INFRASTRUCTURE_ONLY, deaf).serving(path):
+        result = login(path, "alice")
+    assert result.exit_code == 1
+    assert "[nrpt-dns-server-unreachable]" in result.stderr
 
 
 def test_inside_there_is_nothing_to_log_on_to(path: Path) -> None:
@@ -193,9 +235,16 @@ def test_the_infrastructure_tunnel_is_waited_for(path: Path) -> None:
     ]
 
 
+def test_a_client_that_is_about_to_try_again_is_waited_for(path: Path) -> None:
+    with daemon(BLOCKED, INFRASTRUCTURE_ONLY, LOGGED_ON).serving(path):
+        result = login(path, "alice")
+    assert result.exit_code == 0, result.output
+
+
 def test_without_infrastructure_it_is_said_why(
-    path: Path, tickets: list[tuple[str, str, Path]]
+    path: Path, tickets: list[tuple[str, str, Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(login_module, "GRACE", 0.1)
     with daemon(BLOCKED).serving(path):
         result = login(path, "alice")
     assert result.exit_code == 1

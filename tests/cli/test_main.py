@@ -66,6 +66,19 @@ def test_help_lists_every_command_and_shows_examples() -> None:
         assert name in answer.stdout
 
 
+def test_a_full_disk_is_said_without_a_traceback() -> None:
+    with Path("/dev/full").open("w") as full:
+        answer = subprocess.run(
+            [*PROGRAM, "version"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert answer.returncode == 2
+    assert answer.stderr == "throughway: No space left on device\n"
+
+
+def test_short_help_is_help() -> None:
+    assert run("client", "status", "-h").stdout == run("client", "status", "--help").stdout != ""
+
+
 def test_help_and_version_import_no_command() -> None:
     code = (
         "import sys, throughway.cli.main as m\n"
@@ -80,18 +93,28 @@ def test_help_and_version_import_no_command() -> None:
     assert answer.stdout.splitlines()[-1] == "[]"
 
 
-def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:  # noqa: ANN401
+def test_every_commands_help_has_words_and_examples() -> None:
+    """Nobody should have to try a command to find out how it is called."""
+    for name in root.COMMANDS:
+        for path, command in leaves(root.load(name), (name,)):
+            assert command.help, path
+            assert f"throughway {' '.join(path)}" in command.epilog, path
+
+
+def leaves(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:  # noqa: ANN401
     if isinstance(command, TyperGroup):
+        # What only shells need is said once, by the root.
+        assert not any("completion" in parameter.name for parameter in command.params), path
         for name, inner in command.commands.items():
-            yield from commands(inner, (*path, name))
+            yield from leaves(inner, (*path, name))
     else:
-        yield path
+        yield path, command
 
 
 def every_command() -> set[tuple[str, ...]]:
     found: set[tuple[str, ...]] = {("version",)}
     for name in root.COMMANDS:
-        found |= set(commands(root.load(name), (name,)))
+        found |= {path for path, _ in leaves(root.load(name), (name,))}
     return found
 
 

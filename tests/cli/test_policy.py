@@ -91,7 +91,7 @@ def test_show_tells_what_has_expired(
     ("arguments", "code", "words"),
     [
         (("show", "none.bundle"), 2, "does not exist"),
-        (("show", "gateway.toml"), 1, "not a policy bundle"),
+        (("show", "gateway.toml"), 1, "gateway.toml: not a policy bundle"),
         (("show", "policy.bundle", "--key", "gateway.toml"), 1, "no public key"),
         (("build", "--config", "none.toml"), 2, "does not exist"),
         (("build", "--config", "root.crt"), 2, "not TOML"),

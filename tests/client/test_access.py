@@ -3,15 +3,22 @@
 import asyncio
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from tests.client.test_uplink import config
 from tests.pki.test_bundle import POLICY
-from throughway.client.access import Access
+from throughway.client import access as module
+from throughway.client.access import LOOK_INTERVAL, Access
+from throughway.client.plan import Observed, Wanted, wanted
 from throughway.health.tracker import Tracker
-from throughway.model.errors import Stage, TransportError
+from throughway.model.errors import ConfigError, Stage, TransportError
 from throughway.model.status import ClientSnapshot, Connection, Location, TunnelState
+from throughway.net import firewall
+from throughway.net.netlink import NetworkState
 from throughway.proto.iphttps.client import State
 
 NLS = POLICY.nls_urls[0]
@@ -66,6 +73,50 @@ def test_why_the_link_is_down_is_a_problem_until_it_is_up(tmp_path: Path) -> Non
     assert codes(after(tmp_path, mended)) == set()
 
 
+def test_without_a_network_nobody_else_is_blamed(tmp_path: Path) -> None:
+    """A name that cannot be resolved when the cable is out is no fault of the public DNS."""
+    error = TransportError(Stage.RESOLVE, "no server", problem="iphttps-name-unresolvable")
+
+    def unplugged(access: Access) -> None:
+        access._located = True
+        access._link_changed(State.LINK_DOWN, error)
+
+    def plugged(access: Access) -> None:
+        access._located = True
+        access._monitor.state = NetworkState(frozenset({("eth0", "192.0.2.1")}), frozenset())
+        access._link_changed(State.LINK_DOWN, error)
+
+    assert codes(after(tmp_path, unplugged)) == {"internet-down"}
+    assert codes(after(tmp_path, plugged)) == {"iphttps-name-unresolvable"}
+
+
+def test_a_certificate_that_is_none_is_no_bug(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise ConfigError("", "key", "computer.crt and computer.key are no certificate")
+
+    async def scenario() -> ClientSnapshot:
+        tracker, told = Tracker(time.time), asyncio.Event()
+        tracker.subscribe(lambda _: told.set())
+        access = Access(
+            config(tmp_path),
+            POLICY,
+            tracker,
+            ccache=tmp_path / "user.ccache",
+            on_bug=lambda what, error: None,
+        )
+        reconciling = asyncio.ensure_future(access._reconcile_forever())
+        await told.wait()
+        reconciling.cancel()
+        return await access.snapshot()
+
+    monkeypatch.setattr(Access, "_reconcile", refuse)
+    snapshot = asyncio.run(asyncio.wait_for(scenario(), 10))
+    assert codes(snapshot) == {"iphttps-no-usable-cert"}
+    assert snapshot.problems[0].detail.startswith("key: computer.crt")
+
+
 def test_a_location_server_with_a_bad_certificate_is_a_problem(tmp_path: Path) -> None:
     bad = TransportError(Stage.TLS, "expired", problem="iphttps-cert-expired")
     absent = TransportError(Stage.RESOLVE, "no such name", problem="iphttps-name-unresolvable")
@@ -108,3 +159,157 @@ def test_names_are_held_while_the_way_is_coming(tmp_path: Path) -> None:
         return access._way_to_names()
 
     assert asyncio.run(scenario()) is TunnelState.CONNECTING
+
+
+OUTSIDE = wanted(Observed(location=Location.OUTSIDE))
+
+
+class Walls:
+    """Stands for the kernel: remembers in which order what was closed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.closed: list[tuple[str, ...]] = []
+        self.stands = True
+        monkeypatch.setattr(
+            firewall, "close_client", lambda wall: self.closed.append(wall.prefixes)
+        )
+        monkeypatch.setattr(firewall, "client_closed", lambda wall: self.stands)
+
+
+@pytest.fixture
+def walls(monkeypatch: pytest.MonkeyPatch) -> Walls:
+    return Walls(monkeypatch)
+
+
+def live(
+    folder: Path, scenario: Callable[[Access], Awaitable[None]], bugs: list[str] | None = None
+) -> None:
+    async def whole() -> None:
+        access = Access(
+            config(folder),
+            POLICY,
+            Tracker(time.time),
+            ccache=folder / "user.ccache",
+            on_bug=lambda what, error: (bugs if bugs is not None else []).append(what),
+        )
+        await scenario(access)
+
+    asyncio.run(asyncio.wait_for(whole(), 10))
+
+
+def test_names_stay_in_when_the_link_cannot_be_made(tmp_path: Path, walls: Walls) -> None:
+    def no_device() -> None:
+        raise TransportError(Stage.LINK, "no device")
+
+    async def scenario(access: Access) -> None:
+        access._names.set_situation(effective=False, intranet=TunnelState.DOWN)  # inside, so far
+        access._uplink.start = no_device  # type: ignore[method-assign]
+        with pytest.raises(TransportError):
+            await access._reconcile(OUTSIDE)
+        assert access._names._effective
+        assert walls.closed
+
+    live(tmp_path, scenario)
+
+
+def test_who_may_have_left_is_held_back_at_once(tmp_path: Path, walls: Walls) -> None:
+    async def scenario(access: Access) -> None:
+        access._names.set_situation(effective=False, intranet=TunnelState.DOWN)
+        access._location_changed(Location.INSIDE, "nls")
+        assert not walls.closed
+        access._location_changed(Location.UNKNOWN, "moved")
+        assert len(walls.closed) == 1
+        assert access._names._effective
+
+    live(tmp_path, scenario)
+
+
+def test_rules_that_cannot_be_made_are_a_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_wall: firewall.ClientFirewall) -> None:
+        raise firewall.FirewallError("nft: no such kernel")
+
+    monkeypatch.setattr(firewall, "close_client", refuse)
+    snapshot = after(tmp_path, lambda a: a._location_changed(Location.OUTSIDE, "no nls"))
+    assert "firewall-rules-missing" in codes(snapshot)
+
+
+def test_new_prefixes_are_closed_before_their_names_are_known(tmp_path: Path, walls: Walls) -> None:
+    more = "2001:db8:ffff::/48"
+    intranet = replace(POLICY.intranet, prefixes=(*POLICY.intranet.prefixes, more))
+
+    async def scenario(access: Access) -> None:
+        access._close(True)
+        closed: list[bool] = []
+        access._names.update_policy = lambda policy: closed.append(  # type: ignore[method-assign]
+            more in walls.closed[-1]
+        )
+        await access.update_policy(replace(POLICY, version=99, intranet=intranet))
+        assert closed == [True]
+
+    live(tmp_path, scenario)
+
+
+def test_rules_that_another_program_removed_are_made_again(tmp_path: Path, walls: Walls) -> None:
+    async def scenario(access: Access) -> None:
+        access._close(True)
+        await access._redraw()
+        access._drawn_at -= LOOK_INTERVAL
+        await access._redraw()
+        assert len(walls.closed) == 1
+        walls.stands = False
+        await access._redraw()
+        assert len(walls.closed) == 1, "not looked at with every change"
+        access._drawn_at -= LOOK_INTERVAL
+        await access._redraw()
+        assert len(walls.closed) == 2
+
+    live(tmp_path, scenario)
+
+
+def test_after_a_bug_the_next_change_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds: list[None] = []
+    bugs: list[str] = []
+    again = asyncio.Event()
+
+    async def broken(_access: Access, _plan: Wanted) -> None:
+        rounds.append(None)
+        if len(rounds) == 1:
+            raise KeyError("bug")
+        again.set()
+
+    async def scenario(access: Access) -> None:
+        reconciling = asyncio.ensure_future(access._reconcile_forever())
+        while not bugs:  # noqa: ASYNC110 - a list knows no event
+            await asyncio.sleep(0)
+        access._wake()
+        await again.wait()
+        reconciling.cancel()
+
+    monkeypatch.setattr(Access, "_reconcile", broken)
+    live(tmp_path, scenario, bugs)
+    assert bugs == ["a step of the client"]
+
+
+def test_who_was_asleep_may_wake_up_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.chain([5.0, 5.0, 5.0], itertools.repeat(65.0))
+    monkeypatch.setattr(module, "_asleep", clock.__next__)
+    monkeypatch.setattr(module, "SLEEP_INTERVAL", 0.01)
+    woke = asyncio.Event()
+
+    async def scenario(access: Access) -> None:
+        access._located = True
+        access._network_changed = lambda state: woke.set()  # type: ignore[method-assign]
+        watching = asyncio.ensure_future(access._watch_sleep())
+        await woke.wait()
+        woke.clear()
+        await asyncio.sleep(0.05)
+        assert not woke.is_set(), "once for each sleep"
+        watching.cancel()
+
+    live(tmp_path, scenario)

@@ -85,6 +85,57 @@ def test_garbage_for_a_ticket_is_refused(daemon: ClientDaemon, cache: str) -> No
     assert daemon._users.load() is None
 
 
+def test_a_refused_ticket_takes_nobody_s_place(daemon: ClientDaemon) -> None:
+    ask(daemon, login(ALICE, 1000))
+    cache = base64.b64encode(f"cache of {BOB}".encode()).decode()
+    with pytest.raises(ThroughwayError, match="bob"):
+        ask(daemon, request("login", 1000, principal=ALICE, ccache=cache))
+    assert daemon._users.load() == User(principal=ALICE, uid=1000)
+    assert daemon._users.ccache.read_text() == f"cache of {ALICE}"
+    assert {file.name for file in daemon._users.ccache.parent.iterdir()} == {
+        "user.ccache",
+        "user.json",
+    }
+
+
+def test_of_two_who_log_on_at_once_the_first_stays(daemon: ClientDaemon) -> None:
+    async def both() -> list[object]:
+        asking = (daemon._command(login(ALICE, 1000)), daemon._command(login(BOB, 1001)))
+        return list(await asyncio.gather(*asking, return_exceptions=True))
+
+    first, second = asyncio.run(both())
+    assert first is None
+    assert isinstance(second, CommandRefused)
+    assert daemon._users.load() == User(principal=ALICE, uid=1000)
+    assert daemon._users.ccache.read_text() == f"cache of {ALICE}"
+
+
+def test_what_one_part_fails_at_does_not_keep_the_others_from_ending(
+    daemon: ClientDaemon,
+) -> None:
+    ended: list[str] = []
+
+    class Part:
+        def __init__(self, name: str) -> None:
+            self._name = name
+
+        async def stop(self) -> None:
+            ended.append(self._name)
+            raise OSError(f"{self._name} is broken")
+
+        close = stop
+
+    async def scenario() -> None:
+        daemon._alone = True
+        daemon._keeper, daemon._access = Part("policy"), Part("access")  # type: ignore[assignment]
+        daemon._control = Part("control")  # type: ignore[assignment]
+        await daemon.stop()
+
+    with pytest.raises(OSError, match="is broken"):
+        asyncio.run(scenario())
+    assert ended == ["policy", "access", "control"]
+
+
 def test_unknown_commands_are_refused(daemon: ClientDaemon) -> None:
     with pytest.raises(CommandRefused):
         ask(daemon, request("format-disk"))

@@ -173,6 +173,23 @@ def test_leaving_removes_all_and_can_be_repeated(policy: Policy, place: Place) -
     assert enrolment.leave(place) == ()
 
 
+def test_leaving_what_was_never_joined_removes_nothing(place: Place) -> None:
+    """A certificate and key that an administrator has put there are not ours."""
+    place.directory.mkdir(parents=True, exist_ok=True)
+    place.key.write_text("the only copy")
+    assert enrolment.leave(place) == ()
+    assert place.key.read_text() == "the only copy"
+
+
+@pytest.mark.parametrize("done", range(6))
+def test_leaving_that_was_cut_off_is_finished(policy: Policy, place: Place, done: int) -> None:
+    join(policy, place)
+    for path in place.files[:done]:
+        path.unlink()
+    enrolment.leave(place)
+    assert snapshot(place) == {}
+
+
 def test_a_place_that_cannot_be_written_is_told(policy: Policy, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(ConfigError, match="cannot be written"):

@@ -1,6 +1,7 @@
 """The policy of a client: first, newer, refused, expired, fetched."""
 
 import asyncio
+import errno
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -162,3 +163,36 @@ def test_the_last_good_one_stays(
     assert kept.policies == [1]
     assert kept.troubles == ["well", problem]
     assert kept.config.bundle.read_bytes() == sign(FIRST, KEY)
+
+
+def test_a_full_disk_ends_nothing(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_arguments: object) -> Policy:
+        raise OSError(errno.ENOSPC, "No space left on device", "/var/lib/policy.bundle")
+
+    kept.put(FIRST)
+    monkeypatch.setattr(client_policy, "install_bundle", full)
+    run(kept, fetched(monkeypatch, b""))  # and it can be closed
+    assert kept.policies == [1]
+    assert len(kept.troubles) == 2
+
+
+def test_a_policy_that_could_not_be_put_in_force_is_tried_again(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_policy, "LOOK_INTERVAL", 0.01)
+    taken: list[int] = []
+
+    async def fail_once(policy: Policy) -> None:
+        taken.append(policy.version)
+        if len(taken) == 1:
+            raise ThroughwayError("port 53 is taken")
+
+    monkeypatch.setattr(kept.keeper, "_on_policy", fail_once)
+
+    async def bundle_comes(keeper: PolicyKeeper) -> None:
+        kept.put(FIRST)
+        await until(lambda: keeper.version)
+
+    run(kept, bundle_comes)
+    assert taken == [1, 1]
+    assert kept.troubles[-1] == "well"

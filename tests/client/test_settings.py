@@ -116,7 +116,8 @@ def test_missing_files_are_named(client: Path, name: str, key: str) -> None:
 
 
 def test_no_file_is_said(tmp_path: Path) -> None:
-    assert errors_of(tmp_path / "client.toml")[""] == "does not exist"
+    said = errors_of(tmp_path / "client.toml")[""]
+    assert said == "does not exist; `throughway client join` writes it"
 
 
 def test_the_daemon_stays_lean() -> None:

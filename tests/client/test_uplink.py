@@ -1,11 +1,17 @@
 """The uplink before there is a device; with one it runs in the scenarios."""
 
 import asyncio
+import os
 from pathlib import Path
 
+import pytest
+
 from tests.pki.test_bundle import POLICY
+from throughway.client import uplink as module
 from throughway.client.uplink import SECRET_BYTES, Uplink
 from throughway.model.config import ClientConfig
+from throughway.model.errors import Stage, TransportError
+from throughway.net.tun import TUN
 
 
 def config(folder: Path) -> ClientConfig:
@@ -55,3 +61,23 @@ def test_a_damaged_secret_is_made_anew(tmp_path: Path) -> None:
     (tmp_path / "state/session.key").write_text("not hexadecimal")
     secret = uplink(tmp_path)._kept_secret("session.key", tmp_path / "state")
     assert len(secret) == SECRET_BYTES
+
+
+def test_a_device_that_cannot_be_configured_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, write = os.pipe()
+    os.close(write)
+    device = TUN(read, "iphttps0")
+
+    def refuse(_tun: TUN, *, secret: bytes | None = None) -> None:
+        raise TransportError(Stage.LINK, "no IPv6 here")
+
+    monkeypatch.setattr(module, "client_context", lambda **_options: None)
+    monkeypatch.setattr(module, "open_tun", lambda _name: device)
+    monkeypatch.setattr(module, "configure_client", refuse)
+    link = uplink(tmp_path)
+    with pytest.raises(TransportError, match="no IPv6"):
+        link.start()
+    assert device.fd == -1
+    assert not link.started

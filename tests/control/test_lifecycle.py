@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 
 import pytest
@@ -14,12 +15,17 @@ class Recorder:
     """A daemon that notes what is done to it and signals itself."""
 
     def __init__(
-        self, *signals: int, start: Exception | None = None, reload_error: bool = False
+        self,
+        *signals: int,
+        start: Exception | None = None,
+        reload_error: bool = False,
+        reload_bug: bool = False,
     ) -> None:
         self.seen: list[str] = []
         self._signals = signals
         self._start = start
         self._reload_error = reload_error
+        self._reload_bug = reload_bug
 
     async def start(self) -> None:
         self.seen.append("start")
@@ -30,6 +36,8 @@ class Recorder:
     async def reload(self) -> None:
         self.seen.append("reload")
         self._next()
+        if self._reload_bug:
+            raise OSError("disk on fire")
         if self._reload_error:
             raise ConfigError("gateway.toml", "iphttps.url", "is missing")
 
@@ -82,3 +90,22 @@ def test_every_error_of_a_configuration_is_told() -> None:
     errors = (ConfigError("a", "x", "1"), ConfigError("a", "y", "2"))
     daemon = Recorder(start=ConfigError("a", "", "2 errors", errors))
     assert run(daemon) == (lifecycle.EXIT_CONFIGURATION, ["a: x: 1", "a: y: 2"])
+
+
+def test_after_a_reload_that_failed_the_next_one_is_heard() -> None:
+    daemon = Recorder(signal.SIGHUP, signal.SIGHUP, signal.SIGTERM, reload_bug=True)
+    assert run(daemon) == (lifecycle.EXIT_WELL, [])
+    failed = "failed: the configuration could not be reloaded: disk on fire"
+    assert daemon.seen == ["start", "reload", failed, "reload", failed, "stop"]
+
+
+def test_a_shell_s_limit_of_descriptors_is_raised() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if before[1] <= 1024:
+        pytest.skip("the hard limit is as low")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, before[1]))
+    try:
+        run(Recorder(signal.SIGTERM))
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 1024
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

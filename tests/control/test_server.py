@@ -197,9 +197,11 @@ def test_require_owner() -> None:
 
     require_owner(request(0))
     require_owner(request(1000), owners={1000})
-    with pytest.raises(CommandRefused, match="only root") as refusal:
+    with pytest.raises(CommandRefused, match="and the user who is logged on") as refusal:
         require_owner(request(1001), owners={1000})
     assert refusal.value.code == "not-permitted"
+    with pytest.raises(CommandRefused, match="login: only root may do this"):
+        require_owner(request(1001))
 
 
 # The socket's file

@@ -158,6 +158,11 @@ def test_certificates_must_fit(
     assert why in errors_of(path)[key]
 
 
+def test_the_authority_must_be_one(tmp_path: Path) -> None:
+    path = write_gateway(tmp_path, [('ca = "root.crt"', 'ca = "gateway.crt"')])
+    assert "da.example.com is no authority's certificate" in errors_of(path)["ipsec.ca"]
+
+
 def test_an_expired_trust_anchor_is_told(tmp_path: Path) -> None:
     path = write_gateway(tmp_path, [('trust_anchors = ["root.crt"]', 'trust_anchors = ["o.crt"]')])
     write(tmp_path / "o.crt", pem.build_certificate_pem(OLD_ROOT.certificate))

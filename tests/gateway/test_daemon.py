@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 
 from throughway.catalogue import find
+from throughway.gateway import daemon as module
 from throughway.gateway.daemon import REFUSALS_SHOWN, GatewayDaemon, run
 from throughway.gateway.refusals import MISMATCH
 from throughway.model.config import GatewayConfig, IPHTTPSServerConfig, IPsecServerConfig
 from throughway.model.errors import ConfigError
 from throughway.model.status import ComponentState, GatewaySnapshot
+from throughway.net import firewall
+from throughway.net.tun import TUN
 
 
 def config(folder: Path) -> GatewayConfig:
@@ -124,3 +127,67 @@ def test_run_without_a_configuration_says_so(
     printed = capsys.readouterr().err
     assert "absent.toml" in printed
     assert "Traceback" not in printed
+
+
+class Router:
+    """Stands for the kernel's switch of forwarding."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, on: bool) -> None:
+        self.on = on
+        monkeypatch.setattr(module, "forwards", lambda: self.on)
+        monkeypatch.setattr(module, "disable_forwarding", self._off)
+        monkeypatch.setattr(firewall, "unguard_gateway", lambda: None)
+
+    def _off(self) -> None:
+        self.on = False
+
+
+def test_a_router_that_we_made_is_one_for_tunnels_only_and_none_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    router = Router(monkeypatch, on=False)
+    (tmp_path / "run").mkdir()
+
+    async def scenario() -> None:
+        killed = GatewayDaemon(config(tmp_path))
+        assert not killed._was_router()
+        router.on = True
+        again = GatewayDaemon(config(tmp_path))
+        again._routes_others = again._was_router()
+        assert not again._routes_others, "it is still we who made it one"
+        again._tun = TUN(-1, "iphttps0")
+        again._leave_kernel()
+        assert not router.on
+        assert not again._marker.exists()
+
+    asyncio.run(scenario())
+
+
+def test_a_router_stays_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    router = Router(monkeypatch, on=True)
+
+    async def scenario() -> None:
+        daemon = GatewayDaemon(config(tmp_path))
+        daemon._routes_others = daemon._was_router()
+        assert daemon._routes_others
+        daemon._tun = TUN(-1, "iphttps0")
+        daemon._leave_kernel()
+        assert router.on
+
+    asyncio.run(scenario())
+
+
+def test_a_firewall_that_another_program_removed_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raised = asyncio.Event()
+    monkeypatch.setattr(module, "FIREWALL_INTERVAL", 0.001)
+    monkeypatch.setattr(firewall, "gateway_guarded", lambda: False)
+    monkeypatch.setattr(firewall, "guard_gateway", lambda _wall: raised.set())
+
+    async def scenario() -> None:
+        watching = asyncio.ensure_future(GatewayDaemon(config(tmp_path))._watch_firewall())
+        await asyncio.wait_for(raised.wait(), 10)
+        watching.cancel()
+
+    asyncio.run(scenario())

@@ -118,6 +118,12 @@ def test_what_is_no_toml_is_said(tmp_path: Path, content: bytes, why: str) -> No
     assert re.search(why, errors[""])
 
 
+def test_a_value_in_the_place_of_a_list_is_said_in_words_of_toml(tmp_path: Path) -> None:
+    path = write_gateway(tmp_path, [('["131.107.0.2:443", "[::1]:8443"]', "443")])
+    errors = errors_of(path)
+    assert errors["iphttps.listen"] == "must be a list: [...], is 443"
+
+
 def test_a_missing_file_and_a_directory_are_said(tmp_path: Path) -> None:
-    assert errors_of(tmp_path / "gateway.toml")[""] == "does not exist"
+    assert errors_of(tmp_path / "gateway.toml")[""].startswith("does not exist; ")
     assert errors_of(tmp_path)[""]

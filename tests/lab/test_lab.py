@@ -305,7 +305,8 @@ def test_a_killed_up_is_cleaned_by_the_next(lab: Lab, moment: Callable[[str], bo
         builder.send_signal(signal.SIGKILL)
     left = Lab(name)
     old = inhabitants(left)
-    assert old
+    # A host that is half made dies by itself when nobody reads what it says any more.
+    assert old or moment is some_hosts
     assert not left.exists
     with left.up(gateway=False, join=False) as built:
         assert built.exists

@@ -1,6 +1,7 @@
 """Hosts as namespaces."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -123,3 +124,38 @@ def test_a_host_that_cannot_be_made_says_why(tmp_path: Path) -> None:
     with pytest.raises(LabError, match=r"solo: cannot be made: .*staging"):
         holder.wait()
     assert list(namespaces.find_hosts(name)) == []
+
+
+CHROOT = """
+set -e
+mount -t tmpfs none "$1"
+mkdir "$1/around" "$1/within" "$1/root"
+cp -a /etc/. "$1/around"
+cp -a /etc/. "$1/within"
+mount --bind "$1/around" /etc
+mount --rbind / "$1/root"
+mount --bind "$1/within" "$1/root/etc"
+chroot "$1/root" "$2" -c "$3" "$4"
+test ! -e /etc/written-in-a-host
+"""
+WRITE = """
+import subprocess, sys
+from throughway.lab import namespaces, state
+name = sys.argv[1]
+try:
+    host = namespaces.Holder(name, "solo", state.directory(name) / "solo").wait()
+    touch = namespaces.enter_command(host, ["touch", "/etc/written-in-a-host"])
+    subprocess.run(touch, env=namespaces.environment(), check=True)
+finally:
+    namespaces.kill_hosts(name)
+    state.remove(name)
+"""
+
+
+@pytest.mark.lab
+def test_in_a_chroot_nothing_is_written_to_the_machine_around_it(tmp_path: Path) -> None:
+    """The root of a mount namespace is not that of a chroot in it."""
+    apart = ["unshare", "--mount", "--propagation", "private", "bash", "-c", CHROOT, "chroot"]
+    words = [*apart, str(tmp_path), sys.executable, WRITE, f"c{os.getpid()}"]
+    answer = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr

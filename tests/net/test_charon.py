@@ -1,10 +1,12 @@
 """charon as a child: its settings file, and a real one started, killed and found again."""
 
+import asyncio
 import os
 import re
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ from throughway.net.charon import (
     settings_text,
     split_pem,
 )
+from throughway.net.sas import Event, LineLogged
 
 
 def settings(directory: Path, **changes: object) -> CharonSettings:
@@ -63,6 +66,48 @@ def test_pem_blocks_are_told_apart() -> None:
     assert split_pem(b"text\n" + one + key + one) == (one, one)
     assert split_pem(one + key, "PRIVATE KEY") == (key,)
     assert split_pem(b"nothing") == ()
+
+
+class Events:
+    """A session that brings one event, then another one."""
+
+    async def __aenter__(self) -> "Events":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return
+
+    async def events(self) -> AsyncIterator[tuple[str, dict[str, bytes]]]:
+        for text in (b"one", b"two"):
+            yield "log", {"msg": text}
+        raise IPsecError("charon went away")
+
+
+def test_a_listener_s_mistake_does_not_make_deaf(tmp_path: Path) -> None:
+    heard: list[str] = []
+    told: list[str] = []
+
+    def listen(event: Event) -> None:
+        assert isinstance(event, LineLogged)
+        heard.append(event.text)
+        raise KeyError(event.text)
+
+    async def ready(_charon: Charon) -> None:
+        return
+
+    deaf = subprocess.Popen(["sleep", "60"])
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: told.append(repr(context["exception"])))
+        charon = Charon(settings(tmp_path), on_ready=ready, on_event=listen)
+        charon._process = deaf
+        await charon._listen(Events())  # type: ignore[arg-type]
+        assert await asyncio.to_thread(deaf.wait) == -signal.SIGTERM, "it would tell nothing more"
+
+    asyncio.run(scenario())
+    assert heard == ["one", "two"]
+    assert told == ["KeyError('one')", "KeyError('two')"]
 
 
 class Kept:

@@ -17,7 +17,6 @@ def names(folder: Path) -> list[str]:
 def test_reading_says_what_is_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "big").write_bytes(b"x" * 11)
     os.mkfifo(tmp_path / "pipe")
-    reader = os.open(tmp_path / "pipe", os.O_RDWR)  # else opening would wait for a writer
     assert files.read_file(tmp_path / "big", 11) == b"x" * 11
     with pytest.raises(ValueError, match="does not exist"):
         files.read_file(tmp_path / "none")
@@ -27,7 +26,6 @@ def test_reading_says_what_is_in_the_way(tmp_path: Path) -> None:
         files.read_file(tmp_path)
     with pytest.raises(ValueError, match="not a file"):
         files.read_file(tmp_path / "pipe")
-    os.close(reader)
 
 
 @pytest.mark.parametrize(
@@ -110,5 +108,6 @@ def test_toml_errors_name_the_file(tmp_path: Path, content: bytes, why: str) -> 
     with pytest.raises(ConfigError, match=why) as caught:
         files.read_toml(path)
     assert caught.value.file == str(path)
-    path.write_bytes(b'a = "b"')
-    assert files.read_toml(path) == {"a": "b"}
+    for mark in (b"", b"\xef\xbb\xbf"):  # some editors begin every file with a byte order mark
+        path.write_bytes(mark + b'a = "b"')
+        assert files.read_toml(path) == {"a": "b"}

@@ -269,6 +269,15 @@ def _gateway() -> None:
         assert connect(server, f"{tunnel}5", 80) == "connected"
         assert int(listener.communicate()[0]) <= MAXIMUM_SEGMENT
 
+        with peer("outside0", "2001:db8:bad::1/64", ("2001:db8:bad::5/64",)) as outside:
+            outside.run("ip", "-6", "route", "add", "default", "via", "2001:db8:bad::1")
+            assert connect(outside, f"{inside}80", 9) == "ConnectionRefusedError"
+            guard_gateway(GatewayFirewall(routes_others=False))
+            assert connect(outside, f"{inside}80", 9, timeout=0.5) == "TimeoutError"
+            assert connect(outside, f"{tunnel}5", 9) == "ConnectionRefusedError"
+            assert connect(decrypted, f"{inside}80", 9) == "ConnectionRefusedError"
+            assert connect(server, f"{tunnel}5", 9) == "ConnectionRefusedError"
+
         for _ in range(2):
             unguard_gateway()
         assert connect(client, f"{inside}80", 9) == "ConnectionRefusedError"

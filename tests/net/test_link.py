@@ -11,7 +11,14 @@ import pytest
 from tests.net.iphttps_world import NAME, Authority, wait_for
 from throughway.model.errors import Stage, TransportError
 from throughway.net import link as module
-from throughway.net.link import QUEUE_LIMIT, Buffers, Connection, tune
+from throughway.net.link import (
+    ANSWERS_LIMIT,
+    QUEUE_LIMIT,
+    RECEIVE_SIZE,
+    Buffers,
+    Connection,
+    tune,
+)
 from throughway.net.tls import client_context, server_context
 
 
@@ -235,3 +242,40 @@ def test_sockets_are_tuned() -> None:
         ):
             assert sock.getsockopt(socket.IPPROTO_TCP, option) == value
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+
+
+class Chatty:
+    """TLS which has something to say of its own whenever it reads, as after a KeyUpdate."""
+
+    def __init__(self, tls: ssl.SSLObject, outgoing: ssl.MemoryBIO) -> None:
+        self._tls = tls
+        self._outgoing = outgoing
+
+    def read(self, length: int, buffer: memoryview) -> bytes:
+        self._outgoing.write(bytes(1000))
+        return self._tls.read(length, buffer)
+
+    def write(self, data: bytes) -> int:
+        return self._tls.write(data)
+
+
+def test_what_tls_says_by_itself_is_bounded(contexts: Contexts) -> None:
+    if contexts == (None, None):
+        pytest.skip("about TLS")
+
+    async def scenario(pair: Pair) -> None:
+        await pair.open()
+        far = pair.far
+        assert far.tls is not None
+        far.tls = Chatty(far.tls, far._outgoing)  # type: ignore[assignment]
+        asyncio.get_running_loop().remove_reader(pair.near._socket)
+        far.send([bytes(RECEIVE_SIZE)])
+        assert far.busy
+        while pair.far_ear.error is None:
+            assert pair.near.bytes_out < 100 * ANSWERS_LIMIT // 1000, "it grows and grows"
+            pair.near.send([b"0123456789"])
+            await wait_for(lambda: far.closed or far.bytes_in == pair.near.bytes_out)
+        assert pair.far_ear.error.windows_code == 0x2746
+        assert far.closed
+
+    run(contexts, scenario)

@@ -250,6 +250,26 @@ def test_watching_takes_over_again(
     assert taken.effective()
 
 
+def test_a_full_disk_does_not_end_the_watch(
+    path: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = ResolvConf(state, STUB, path)
+    taken.take()
+    path.write_text(HOTEL)
+
+    def full(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(resolvconf, "_write", full)
+        assert taken.check() is None
+        assert not taken.effective()
+    settings = taken.check()
+    assert settings is not None
+    assert settings.servers == ("192.168.138.1",)
+    assert taken.effective()
+
+
 def test_killed_at_any_moment_it_can_be_restored(path: Path, state: Path) -> None:
     """Kill before each system call that changes a file; what was there must come back."""
     code = (

@@ -15,10 +15,13 @@ NETWORK_ADAPTER_DOWN = Problem(
 
 CONNECTION_LIMIT_REACHED = Problem(
     code="connection-limit-reached",
-    title="The gateway takes no more sessions",
+    title="The gateway is at its limit of connections",
     severity=Severity.WARNING,
     component=Component.GATEWAY,
-    cause="As many sessions are open, in all or from one address, as the configuration allows.",
+    cause=(
+        "As many connections are open, in all or from one address, as the configuration allows. "
+        "Those that have asked for nothing yet make room; when there are none, nobody gets in."
+    ),
     resolution=(
         "If they are all real clients, raise the limit; many from one address that never "
         "authenticate are an attack or a broken client."

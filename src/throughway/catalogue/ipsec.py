@@ -134,10 +134,13 @@ ACCOUNT_CERTIFICATE_MISMATCH = Problem(
         "copied or stolen certificate looks like this; so does a computer that was renamed."
     ),
     resolution=(
-        "The tunnel was taken down. If nobody renamed a computer, revoke the certificate and "
-        "reset the account's password."
+        "The tunnel was refused. If nobody renamed a computer, revoke the certificate and reset "
+        "the account's password. This is told until the gateway is reloaded."
     ),
-    fix=("throughway pki revoke COMPUTER --reason key-compromise",),
+    fix=(
+        "throughway pki revoke COMPUTER --reason key-compromise",
+        "throughway gateway reload",
+    ),
     verify=(GATEWAY_LOG, "throughway gateway status ipsec"),
 )
 

@@ -1,6 +1,7 @@
 """Asking a daemon and showing its answer: what the commands of client and gateway share."""
 
 import json
+import select
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -116,7 +117,7 @@ class Show(Generic[T]):
         terminal = sys.stdout.isatty() and not as_json
         last, code = None, COULD_NOT_TELL
         try:
-            while True:
+            while not _reader_is_gone():
                 code, gist, text = self._look(socket, as_json=as_json)
                 if terminal:
                     typer.echo(_CLEAR + text)
@@ -125,7 +126,8 @@ class Show(Generic[T]):
                 last = gist
                 time.sleep(WATCH_INTERVAL)
         except KeyboardInterrupt:
-            return code
+            pass
+        return code
 
     def _look(self, socket: Path, *, as_json: bool) -> tuple[int, object, str]:
         """Return exit code, gist and text of this moment."""
@@ -139,6 +141,17 @@ class Show(Generic[T]):
 
     def _text(self, snapshot: T) -> str:
         return self.render(snapshot, View(now=time.time(), paint=paint))
+
+
+def _reader_is_gone() -> bool:
+    """Whether nobody reads our output any more (``| head``): nothing may change for hours."""
+    try:
+        output = sys.stdout.fileno()
+    except (OSError, ValueError):  # no file, as in tests
+        return False
+    poll = select.poll()
+    poll.register(output, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def paint(text: str, state: str) -> str:

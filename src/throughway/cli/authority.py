@@ -15,7 +15,7 @@ from cryptography import x509
 
 from throughway.model.errors import ConfigError, TrustError
 from throughway.net.files import PRIVATE, read_file, read_secret, write_atomically
-from throughway.pki import authority, pem
+from throughway.pki import authority, fields, pem
 from throughway.pki.authority import Credential, KeyType, Profile
 from throughway.pki.index import Entry, Index, build_index, parse_index
 
@@ -60,10 +60,17 @@ def create(
     force: bool,
 ) -> Credential:
     """Make a new authority with an empty CRL."""
+    _check_crl_url(crl_url)
     root = authority.create_root(name, now, days, key_type)
     _make_directory(directory)
     with locked(directory):
-        _refuse_existing((directory / KEY, directory / CERTIFICATE), force=force)
+        if any((directory / name).exists() for name in (KEY, CERTIFICATE)) and not force:
+            raise ConfigError(
+                str(directory),
+                "",
+                "holds an authority already; take another --directory, or --force a new one in "
+                "its place: then everything that the old one has issued is worth nothing",
+            )
         write_new(directory / KEY, pem.build_key_pem(root.key), PRIVATE, force=force)
         write_new(directory / CERTIFICATE, pem.build_certificate_pem(root.certificate), force=force)
         _save(directory, Index(crl_url=crl_url))
@@ -197,6 +204,15 @@ def _read(path: Path, read: Callable[[Path], bytes] = read_file) -> bytes:
 
 def _write(path: Path, data: bytes, mode: int = 0o644) -> None:
     write_new(path, data, mode, force=True)
+
+
+def _check_crl_url(url: str) -> None:
+    """Refuse what would make the index unreadable and the certificates wrong for ever."""
+    try:
+        if url:
+            fields.check_web_url(url)
+    except ValueError as error:
+        raise ConfigError("--crl-url", "", str(error)) from None
 
 
 def _make_directory(directory: Path) -> None:

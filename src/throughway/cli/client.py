@@ -16,6 +16,7 @@ from throughway.cli.asking import (
     Watch,
     exit_codes,
 )
+from throughway.cli.output import examples
 from throughway.cli.status import client_exit_code, client_gist, render_client
 from throughway.client import settings
 from throughway.control.client import ask
@@ -31,13 +32,15 @@ SHOW = Show(ClientSnapshot, render_client, client_gist, client_exit_code)
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="This computer as a client: run it, look at it.",
+    help="This computer as a client: join, run it, look at it.",
 )
 
 Config = Annotated[Path, typer.Option("--config", "-c", help="The client's configuration (TOML).")]
 
 
-@app.command()
+@app.command(
+    epilog=examples("throughway client run", "throughway client run --config /root/client.toml")
+)
 def run(config: Config = DEFAULT_CONFIG) -> None:
     """Run the client daemon in the foreground until SIGTERM."""
     sys.stdout.flush()
@@ -47,7 +50,13 @@ def run(config: Config = DEFAULT_CONFIG) -> None:
     os.execv(sys.executable, daemon)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "throughway client status",
+        "throughway client status --json | jq -r .connection",
+        "throughway client status --watch",
+    )
+)
 def status(
     socket: ClientSocket = CLIENT_SOCKET, as_json: AsJSON = False, watch: Watch = False
 ) -> None:
@@ -60,7 +69,7 @@ def status(
         raise typer.Exit(look(socket, as_json=as_json))
 
 
-@app.command()
+@app.command(epilog=examples("throughway client refresh"))
 def refresh(socket: ClientSocket = CLIENT_SOCKET) -> None:
     """Find out anew where this computer is, try again at once, fetch the newest policy."""
     with exit_codes():
@@ -68,10 +77,11 @@ def refresh(socket: ClientSocket = CLIENT_SOCKET) -> None:
     typer.echo("The client looks and tries again now.")
 
 
-@app.command()
+@app.command(epilog=examples("throughway client reset"))
 def reset(config: Config = DEFAULT_CONFIG, socket: ClientSocket = CLIENT_SOCKET) -> None:
-    """Undo what a killed daemon has left: its resolv.conf, and the rules that keep the intranet
-    closed. Not needed when the daemon is started again: it takes both over.
+    """Undo what a killed daemon has left: its resolv.conf, the rules that close the intranet.
+
+    Not needed when the daemon is started again: it takes both over.
     """
     with exit_codes():
         if os.geteuid() != 0:

@@ -6,13 +6,16 @@ from typing import Annotated
 import typer
 
 from throughway.cli.asking import exit_codes
+from throughway.cli.output import examples
 
 NAME = "demo"
 
 
 def register(app: typer.Typer) -> None:
     """Give the command to ``throughway lab``."""
-    app.command()(demo)
+    app.command(epilog=examples("throughway lab demo", "throughway lab demo --name trial --keep"))(
+        demo
+    )
 
 
 def demo(

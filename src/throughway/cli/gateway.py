@@ -13,6 +13,7 @@ from throughway.cli.asking import (
     Watch,
     exit_codes,
 )
+from throughway.cli.output import examples
 from throughway.cli.status import (
     component_of,
     gateway_exit_code,
@@ -26,16 +27,16 @@ from throughway.model.status import GatewaySnapshot
 DEFAULT_CONFIG = Path("/etc/throughway/gateway.toml")
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="The gateway: run it, look at it."
+    no_args_is_help=True,
+    add_completion=False,
+    help="The gateway: run it, look at it, check its configuration.",
 )
 
 Config = Annotated[Path, typer.Option("--config", "-c", help="The gateway's configuration (TOML).")]
-ComponentName = Annotated[
-    str | None, typer.Argument(metavar="[COMPONENT]", help="Only this row, such as ipsec.")
-]
+ComponentName = Annotated[str | None, typer.Argument(help="Only this row, such as ipsec.")]
 
 
-@app.command()
+@app.command(epilog=examples("throughway gateway run --config /etc/throughway/gateway.toml"))
 def run(config: Config = DEFAULT_CONFIG) -> None:
     """Run the gateway daemon in the foreground until SIGTERM; SIGHUP reloads."""
     from throughway.gateway import daemon
@@ -44,9 +45,11 @@ def run(config: Config = DEFAULT_CONFIG) -> None:
         raise typer.Exit(daemon.run(config) or 0)
 
 
-@app.command()
+@app.command(
+    epilog=examples("throughway gateway check", "throughway gateway check --config /root/new.toml")
+)
 def check(config: Config = DEFAULT_CONFIG) -> None:
-    """Read a configuration as ``run`` would, and say everything that is wrong with it."""
+    """Read a configuration as `run` would, and say everything that is wrong with it."""
     from throughway.gateway import settings
 
     with exit_codes():
@@ -54,7 +57,14 @@ def check(config: Config = DEFAULT_CONFIG) -> None:
     typer.echo(f"{config}: no errors")
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "throughway gateway status",
+        "throughway gateway status ipsec",
+        "throughway gateway status --json | jq .sessions",
+        "throughway gateway status --watch",
+    )
+)
 def status(
     component: ComponentName = None,
     socket: GatewaySocket = GATEWAY_SOCKET,
@@ -68,7 +78,7 @@ def status(
         raise typer.Exit(look(socket, as_json=as_json))
 
 
-@app.command()
+@app.command(epilog=examples("throughway gateway check && throughway gateway reload"))
 def reload(socket: GatewaySocket = GATEWAY_SOCKET) -> None:
     """Read configuration, certificates and keytab anew; sessions go on where they can."""
     with exit_codes():

@@ -73,6 +73,7 @@ def join(
     """
     place = Place(directory, state_directory)
     data = _read(file, read_bundle)
+    bundle.claimed_key(data, str(file))  # what is no bundle is told with its name
     signer = trusted_key(data, place, trust)
     if signer is None:
         shown = bundle.fingerprint(bundle.claimed_key(data))

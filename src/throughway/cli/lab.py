@@ -12,6 +12,7 @@ from rich.table import Table
 
 from throughway.cli import demo
 from throughway.cli.asking import exit_codes
+from throughway.cli.output import examples
 from throughway.lab import foreground
 from throughway.lab.state import DEFAULT_NAME, host_of, names
 from throughway.lab.topology import DIRECTACCESS, INTRANET_PAGE, SWITCH
@@ -30,6 +31,7 @@ NOT_STARTED = 125
 
 app = typer.Typer(
     no_args_is_help=True,
+    add_completion=False,
     help="A whole network on this machine: intranet, gateway, homes, clients. Needs root.",
 )
 
@@ -64,10 +66,16 @@ Name = Annotated[
 ]
 HostName = Annotated[str, typer.Argument(help="Such as client1.", autocompletion=_hosts)]
 Mobile = Annotated[str, typer.Argument(help="client1 or client2.", autocompletion=_mobile)]
-PlaceName = Annotated[str, typer.Argument(help="home, corp, …", autocompletion=_places)]
+PlaceName = Annotated[str, typer.Argument(help="home, corp or offline.", autocompletion=_places)]
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "throughway lab up",
+        "throughway lab up --name trial --start-clients",
+        "throughway lab up --no-gateway --no-join (to do it by hand)",
+    )
+)
 def up(
     name: Name = DEFAULT_NAME,
     gateway: Annotated[bool, typer.Option(help="Start the gateway's daemon.")] = True,
@@ -89,17 +97,29 @@ def up(
     console = Console()
     console.print(f"The lab {name} is up after {time.monotonic() - begun:.1f} s. Try:")
     option = "" if name == DEFAULT_NAME else f" --name {name}"
-    console.print(f"  throughway lab move{option} client1 corp", highlight=False)
-    console.print(f"  throughway lab exec{option} client1 -- curl {INTRANET_PAGE}", highlight=False)
+    # Whole lines, whatever the width: they are to be copied.
+    typer.echo(f"  throughway lab move{option} client1 corp")
+    typer.echo(f"  throughway lab exec{option} client1 -- curl {INTRANET_PAGE}")
 
 
-@app.command("exec", context_settings={"allow_interspersed_args": False})
+@app.command(
+    "exec",
+    context_settings={"allow_interspersed_args": False},
+    epilog=examples(
+        "throughway lab exec client1 -- throughway client status",
+        "throughway lab exec edge1 (a shell)",
+        "throughway lab exec --name trial homenat -- tcpdump -n -i wan",
+    ),
+)
 def execute(
     host: HostName,
     command: Annotated[list[str] | None, typer.Argument(help="Empty: a shell.")] = None,
     name: Name = DEFAULT_NAME,
 ) -> None:
-    """Run a command in a host, as root of it: throughway lab exec client1 -- ip address."""
+    """Run a command in a host, as root of it.
+
+    The exit code is the command's; 125: it was not reached.
+    """
     # With interspersed arguments off, the separator before the command is handed on to us.
     words = command[1:] if command and command[0] == "--" else command
     try:
@@ -110,7 +130,9 @@ def execute(
     raise typer.Exit(code)
 
 
-@app.command()
+@app.command(
+    epilog=examples("throughway lab move client1 corp", "throughway lab move client1 offline")
+)
 def move(host: Mobile, place: PlaceName, name: Name = DEFAULT_NAME) -> None:
     """Carry a client to another network while everything on it runs."""
     with exit_codes():
@@ -119,7 +141,7 @@ def move(host: Mobile, place: PlaceName, name: Name = DEFAULT_NAME) -> None:
         typer.echo(f"{host} is now {lab.topology.place(place).purpose}.")
 
 
-@app.command()
+@app.command(epilog=examples("throughway lab link client1 down", "throughway lab link client1 up"))
 def link(
     host: Mobile,
     state: Annotated[str, typer.Argument(help="up or down.")],
@@ -130,9 +152,10 @@ def link(
         raise typer.BadParameter("must be up or down", param_hint="STATE")
     with exit_codes():
         _lab(name).require().link(host, up=state == "up")
+    typer.echo(f"{host}: cable {'plugged in' if state == 'up' else 'pulled'}.")
 
 
-@app.command()
+@app.command(epilog=examples("throughway lab status", "throughway lab status --json | jq .up"))
 def status(
     name: Name = DEFAULT_NAME,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
@@ -157,7 +180,7 @@ def status(
         raise typer.Exit(NOT_WELL)
 
 
-@app.command()
+@app.command(epilog=examples("throughway lab down", "throughway lab down --name trial"))
 def down(name: Name = DEFAULT_NAME) -> None:
     """Take a lab down, also a half-built one. Nothing of it is left."""
     with exit_codes():

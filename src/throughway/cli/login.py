@@ -9,18 +9,22 @@ import getpass
 import os
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
+from concurrent import futures
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from throughway.cli.asking import CLIENT_SOCKET, FAILED, ClientSocket, exit_codes, snapshot_of
+from throughway.cli.output import examples
 from throughway.cli.status import View, render_problems
 from throughway.control.client import ask
 from throughway.health.connection import headline, next_step, tunnel_state
-from throughway.model.errors import ConfigError, TrustError
+from throughway.model.errors import ConfigError, Stage, TransportError, TrustError
 from throughway.model.findings import Component, Severity
 from throughway.model.status import (
     ClientSnapshot,
@@ -37,7 +41,14 @@ DEFAULT_WAIT = 30.0
 """Seconds for the tunnels; the longest of what they wait for is a black-holed KDC, 15 s."""
 PATIENCE = 6.0
 """Seconds after which a problem from before this logon counts as one of this logon."""
-HOPELESS = (Connection.ERROR, Connection.ACTION_REQUIRED)
+GRACE = 3.0
+"""Seconds in which a client that has an error may be about to try again, with success."""
+SILENCE = 5.0
+"""Seconds for a domain controller to answer before the daemon is asked what is wrong with it."""
+LONGEST_SILENCE = 20.0
+"""Seconds; libkrb5 gives a black-holed KDC up after 15, if it needs no DNS for it."""
+ABOUT_DOMAIN = (Component.DOMAIN, Component.NAMES)
+"""Components whose problems keep a ticket from being had."""
 ABOUT_USERS = (Component.IPSEC, Component.DOMAIN, Component.AUTHORISER)
 """Components whose problems can stop an intranet tunnel while the infrastructure tunnel is up."""
 
@@ -52,13 +63,19 @@ PasswordFile = Annotated[
 Existing = Annotated[
     bool, typer.Option("--existing", help="Use the ticket that this session has already (kinit).")
 ]
-Wait = Annotated[float, typer.Option(help="Seconds to wait for the tunnels.")]
+Wait = Annotated[float, typer.Option(help="Seconds to wait for the tunnels and the domain.")]
 
 
 def register(app: typer.Typer) -> None:
     """Give the commands to the root of the command line."""
-    app.command()(login)
-    app.command()(logout)
+    app.command(
+        epilog=examples(
+            "throughway login alice",
+            "throughway login alice@CORP.EXAMPLE.COM --password-file alice.password",
+            "kinit alice; throughway login --existing",
+        )
+    )(login)
+    app.command(epilog=examples("throughway logout"))(logout)
 
 
 def login(
@@ -83,7 +100,10 @@ def login(
         with tempfile.TemporaryDirectory(prefix="throughway-login-") as folder:
             ccache = existing_ccache() if existing else Path(folder) / "ccache"
             if not existing:
-                kerberos.get_ticket(principal, _password(principal, password_file), ccache)
+                password = _password(principal, password_file)
+                _get_ticket(
+                    socket, principal, password, ccache, patience=min(wait, LONGEST_SILENCE)
+                )
                 typer.echo("  ticket: the domain accepted the password")
             content = base64.b64encode(ccache.read_bytes()).decode()
         started = time.monotonic()
@@ -104,18 +124,53 @@ def logout(socket: ClientSocket = CLIENT_SOCKET) -> None:
 def _wait_infrastructure(socket: Path, deadline: float) -> ClientSnapshot:
     """Wait until the ticket can be had: inside, or the infrastructure tunnel is up."""
     said = ""
+    patience = time.monotonic() + GRACE
     for snapshot in _snapshots(socket, deadline):
         if snapshot.location is Location.INSIDE:
             return snapshot
         if tunnel_state(snapshot, "infrastructure") is TunnelState.UP and snapshot.names.effective:
             return snapshot
-        if snapshot.connection in HOPELESS:
+        if snapshot.connection is Connection.ACTION_REQUIRED:
+            break
+        if snapshot.connection is Connection.ERROR and time.monotonic() > patience:
             break
         if next_step(snapshot) != said:
             said = next_step(snapshot)
             typer.echo(f"Waiting: {said}")
     typer.echo(f"{headline(snapshot)}. Logging on needs the infrastructure tunnel.\n", err=True)
     raise _stopped(snapshot.problems)
+
+
+def _get_ticket(
+    socket: Path, principal: str, password: str, ccache: Path, *, patience: float
+) -> None:
+    """Get the ticket, with an eye on the daemon: libkrb5 asks silent DNS servers for a minute."""
+    asked: Future[None] = Future()
+
+    def ask_domain() -> None:
+        try:
+            kerberos.get_ticket(principal, password, ccache)
+        except BaseException as error:  # whatever it is, it is the asker's
+            asked.set_exception(error)
+        else:
+            asked.set_result(None)
+
+    began = time.monotonic()
+    # Not one of an executor: the program must be able to end before libkrb5 does.
+    threading.Thread(target=ask_domain, daemon=True).start()
+    while not futures.wait((asked,), POLL_INTERVAL).done:
+        silence = time.monotonic() - began
+        if silence > SILENCE:
+            problems = snapshot_of(socket, ClientSnapshot).problems
+            if stuck := tuple(p for p in problems if p.component in ABOUT_DOMAIN):
+                raise _stopped(stuck)
+        if silence > patience:
+            raise TransportError(
+                Stage.CONNECT,
+                f"{principal}: no domain controller answers",
+                problem="kerberos-unreachable",
+            )
+    asked.result()
 
 
 def _wait_intranet(socket: Path, principal: str, before: ClientSnapshot, deadline: float) -> None:
@@ -193,8 +248,10 @@ def _password(principal: str, file: Path | None) -> str:
         return getpass.getpass(f"Password of {principal}: ")
     try:
         text = sys.stdin.readline() if str(file) == "-" else file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(str(file), "", str(error)) from error
+    except OSError as error:
+        raise ConfigError(str(file), "", f"cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(str(file), "", "is not text") from error
     password = text.partition("\n")[0].removesuffix("\r")
     if not password:
         raise ConfigError(str(file), "", "the password is empty")

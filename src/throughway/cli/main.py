@@ -66,6 +66,7 @@ app = typer.Typer(
     cls=LazyGroup,
     name="throughway",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["--help", "-h"]},
     pretty_exceptions_enable=False,
     epilog=examples(
         "throughway lab demo",
@@ -170,11 +171,11 @@ def _tell_ours(error: ThroughwayError) -> int:
 
 
 def _flush() -> None:
-    """Let a reader that went away (``| head``) not be the last word of Python."""
+    """Let a reader that went away (``| head``) or a full disk not be the last word of Python."""
     with contextlib.suppress(ValueError):
         try:
             sys.stdout.flush()
-        except BrokenPipeError:
+        except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

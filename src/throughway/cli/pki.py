@@ -33,7 +33,11 @@ KeyKind = Annotated[
     KeyType, typer.Option("--key-type", help="RSA where Windows clients want NULL cipher suites.")
 ]
 
-app = typer.Typer(no_args_is_help=True, help="A certification authority for those who have none.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="A certification authority for those who have none.",
+)
 
 
 @app.command(
@@ -62,7 +66,7 @@ def init(
         [
             ("Valid until", f"{fact.not_after:%Y-%m-%d}"),
             ("SHA-256", fact.fingerprint),
-            ("CRL", f"{directory / directories.CRL} (publish it at {crl_url or 'no URL given'})"),
+            ("CRL", f"{directory / directories.CRL} ({_publication(crl_url)})"),
             ("Keep secret", str(directory / directories.KEY)),
         ]
     )
@@ -193,7 +197,12 @@ def show(
     raise typer.Exit(0 if well else FINDINGS)
 
 
+def _publication(crl_url: str) -> str:
+    return f"publish it at {crl_url}" if crl_url else "nobody fetches it: no --crl-url was given"
+
+
 def _show(path: Path, fact: CertificateFact, revocation: RevocationFact) -> None:
+    revoked = revocation.state is RevocationState.REVOKED
     left = f"{fact.days_left} days left" if fact.days_left >= 0 else "expired"
     print_fields(
         [
@@ -204,7 +213,7 @@ def _show(path: Path, fact: CertificateFact, revocation: RevocationFact) -> None
             ("Serial", fact.serial),
             ("Usages", fact.usages),
             ("Valid", f"{fact.not_before:%Y-%m-%d} to {fact.not_after:%Y-%m-%d} ({left})"),
-            ("State", str(fact.validity)),
+            ("State", "revoked" if revoked else str(fact.validity)),
             ("Revocation", _with_reason(revocation)),
             ("CRL", fact.crl_urls),
             ("SHA-256", fact.fingerprint),

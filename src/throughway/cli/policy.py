@@ -20,7 +20,9 @@ DEFAULT_KEY = Path("/etc/throughway/policy.key")
 FINDINGS = 1
 
 app = typer.Typer(
-    no_args_is_help=True, help="What clients are told: build, sign and read the policy bundle."
+    no_args_is_help=True,
+    add_completion=False,
+    help="What clients are told: build, sign and read the policy bundle.",
 )
 
 
@@ -99,7 +101,7 @@ def show(
 ) -> None:
     """Show what a bundle says. Exit 1 when its signature is wrong or it has expired."""
     data = _read(file, bundle.MAX_BUNDLE)
-    claimed = bundle.claimed_key(data)
+    claimed = bundle.claimed_key(data, str(file))
     wanted = bundle.parse_public_key(_read(key), str(key)) if key is not None else claimed
     policy = bundle.verify(data, wanted, now=0)
     problem = _problem(policy)

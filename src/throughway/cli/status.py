@@ -11,7 +11,7 @@ from datetime import datetime, tzinfo
 from throughway.catalogue.windows import describe
 from throughway.health.connection import headline
 from throughway.model.errors import ConfigError
-from throughway.model.findings import Severity
+from throughway.model.findings import Component, Severity
 from throughway.model.status import (
     ClientSnapshot,
     ComponentState,
@@ -158,6 +158,10 @@ def render_client(snapshot: ClientSnapshot, view: View) -> str:
 
 def _policy(snapshot: ClientSnapshot, view: View) -> str:
     if not snapshot.policy_deployment:
+        refused = any(problem.component is Component.POLICY for problem in snapshot.problems)
+        missing = any(problem.code == "policy-missing" for problem in snapshot.problems)
+        if refused and not missing:
+            return "none: the one that is here was refused"
         return "none: this client has joined no deployment"
     until = view.at(snapshot.policy_expires_at) if snapshot.policy_expires_at else ""
     return joined(

@@ -24,7 +24,7 @@ from throughway.health import log
 from throughway.health.connection import connection_of
 from throughway.health.tracker import Tracker
 from throughway.model.config import ClientConfig, ESPMode
-from throughway.model.errors import IPsecError, ThroughwayError, TransportError
+from throughway.model.errors import ConfigError, IPsecError, ThroughwayError, TransportError
 from throughway.model.findings import Component
 from throughway.model.policy import Policy
 from throughway.model.status import ClientSnapshot, Location, TunnelState, TunnelStatus
@@ -34,6 +34,8 @@ from throughway.net.netlink import NetworkMonitor, NetworkState
 from throughway.net.tls import client_context
 from throughway.proto.iphttps.client import State
 
+SLEEP_INTERVAL = 1.0
+"""Seconds between two looks at the clocks, and the shortest sleep that counts as one."""
 LOOK_INTERVAL = 15.0
 """Seconds between two looks at everything, in case an event was lost."""
 ADDRESS_INTERVAL = 0.02
@@ -91,6 +93,8 @@ class Access:
         self._tasks: set[asyncio.Task[None]] = set()
         self._kernel_esp = False
         self._closed: firewall.ClientFirewall | None = None
+        self._drawn_at = 0.0
+        """When it was last seen to that the lines stand."""
         self._located = False
         self._link_number = 0
         self._raised: tuple[str, int] | None = None
@@ -112,7 +116,8 @@ class Access:
         await self._names.start()
         self._tracker.ok(Component.NAMES, f"the stub serves on {self._config.stub_address}")
         self._keep(self._start_ipsec())
-        self._keep(self._monitor.run())
+        self._keep(self._watch_network())
+        self._keep(self._watch_sleep())
         self._keep(self._reconcile_forever())
 
     def _define_words(self) -> None:
@@ -137,17 +142,21 @@ class Access:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._where.close()
-        await self._monitor.close()
-        await self._ipsec.stop()
-        await self._uplink.stop()
-        await self._names.close()
-        self._close(False)
+        # From the last to the first; what one part fails at must not keep the others from it.
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(self._close, False)
+            stack.push_async_callback(self._names.close)
+            stack.push_async_callback(self._uplink.stop)
+            stack.push_async_callback(self._ipsec.stop)
+            stack.push_async_callback(self._monitor.close)
+            stack.push_async_callback(self._where.close)
 
     async def update_policy(self, policy: Policy) -> None:
         """Take a newer policy: everything that it changes follows."""
         self._policy = policy
         self._define_words()
+        if self._closed is not None:
+            self._hold_back()  # prefixes that are new here, before their names are
         self._names.update_policy(policy)
         self._where.set_urls(policy.nls_urls)
         await self._uplink.update_policy(policy)
@@ -168,6 +177,7 @@ class Access:
         self._names.network_changed()
         self._where.refresh()
         self._uplink.network_changed()
+        self._ipsec.hurry()
         self._wake()
 
     async def _start_ipsec(self) -> None:
@@ -190,10 +200,17 @@ class Access:
         while True:
             self._woken.clear()
             try:
+                await self._redraw()
                 await self._reconcile(wanted(self._observe()))
+            except ConfigError as error:
+                # The policy was checked; what is left is the certificate with its key.
+                unusable = find("iphttps-no-usable-cert")
+                self._tracker.set(unusable, str(error), attempt="reconcile")
             except ThroughwayError as error:
                 self._tracker.report(error, attempt="reconcile")
                 self._log.warning("a step failed", reason=str(error))
+            except Exception as error:  # whatever it was: who moves next must not be forgotten
+                self._on_bug("a step of the client", error)
             else:
                 self._tracker.succeeded("reconcile")
             with contextlib.suppress(TimeoutError):
@@ -209,6 +226,8 @@ class Access:
         )
 
     async def _reconcile(self, plan: Wanted) -> None:
+        # Names first: they cannot fail, and none must go astray because something else does.
+        self._names.set_situation(effective=plan.names, intranet=self._way_to_names())
         if plan.fail_closed or self._closed is not None:
             self._close(plan.fail_closed)
         if not plan.infrastructure:
@@ -218,7 +237,6 @@ class Access:
         elif self._uplink.started:
             await self._uplink.stop()
             self._tracker.disable(Component.IPHTTPS, "inside: not needed")
-        self._names.set_situation(effective=plan.names, intranet=self._way_to_names())
         if plan.infrastructure and self._ipsec.running:
             self._raise_infrastructure()
         if plan.intranet and self._ipsec.running:
@@ -248,14 +266,33 @@ class Access:
         )
         if wall != self._closed:
             firewall.close_client(wall)
-            self._closed = wall
+            self._closed, self._drawn_at = wall, time.monotonic()
         self._tracker.ok(Component.FIREWALL, "intranet prefixes only through the tunnels")
+
+    def _hold_back(self) -> None:
+        """Close now, whatever step is under way: this may be another network already."""
+        self._names.set_situation(effective=True, intranet=self._way_to_names())
+        try:
+            self._close(True)
+        except (ThroughwayError, OSError) as error:
+            self._tracker.set(find("firewall-rules-missing"), str(error), attempt="reconcile")
+
+    async def _redraw(self) -> None:
+        """Draw the lines again when another program has wiped them: `nft flush ruleset`."""
+        wall, now = self._closed, time.monotonic()
+        if wall is None or now < self._drawn_at + LOOK_INTERVAL:
+            return
+        self._drawn_at = now
+        stands = await asyncio.to_thread(firewall.client_closed, wall)
+        if not stands and self._closed is wall:
+            self._log.warning("another program has removed our firewall rules: made again")
+            firewall.close_client(wall)
 
     async def _release_tunnels(self) -> None:
         if self._raised is not None:
-            self._raised, self._raised_for = None, ""
             for name in (INTRANET, INFRASTRUCTURE):
                 await self._ipsec.down(name)
+            self._raised, self._raised_for = None, ""
         if self._where.location is Location.INSIDE:
             self._tracker.disable(Component.IPSEC, "inside: not needed")
 
@@ -294,6 +331,25 @@ class Access:
 
     # What the parts tell
 
+    async def _watch_network(self) -> None:
+        """Follow the network; a mistake somewhere must not make the client blind for good."""
+        while True:
+            try:
+                await self._monitor.run()
+            except Exception as error:  # of the kernel's answers or of whoever heard of them
+                self._on_bug("watching the network", error)
+            await asyncio.sleep(IPSEC_RETRY)
+
+    async def _watch_sleep(self) -> None:
+        """Notice that the computer was asleep: it may wake up elsewhere, and no timer has run."""
+        asleep = _asleep()
+        while True:
+            await asyncio.sleep(SLEEP_INTERVAL)
+            before, asleep = asleep, _asleep()
+            if asleep > before + SLEEP_INTERVAL and self._located:
+                self._log.info("woke up", asleep=f"{asleep - before:.0f} s")
+                self._network_changed(self._monitor.state)
+
     def _network_changed(self, state: NetworkState) -> None:
         self._log.info("network", connected=state.connected)
         self._names.network_changed()
@@ -323,6 +379,8 @@ class Access:
         self._log.info("location", location=str(location), reason=reason)
         if location is not Location.UNKNOWN:
             self._tracker.ok(Component.LOCATION, f"{location}: {reason}")
+        if location is not Location.INSIDE:
+            self._hold_back()
         self._wake()
 
     def _probed(self, url: str, error: ThroughwayError | None) -> None:
@@ -340,7 +398,7 @@ class Access:
     def _link_changed(self, state: State, error: TransportError | None) -> None:
         self._log.info("IP-HTTPS", state=str(state), reason=str(error or "") or None)
         if error is not None:
-            self._tracker.report(error, attempt="link")
+            self._tracker.report(self._or_no_network(error), attempt="link")
         if state is State.LINK_UP:
             self._tracker.succeeded("link")
             self._tracker.ok(Component.IPHTTPS, f"up to {self._policy.iphttps_url}")
@@ -349,10 +407,16 @@ class Access:
             self._keep(self._wait_address(self._link_number))
         self._wake()
 
+    def _or_no_network(self, error: TransportError) -> TransportError:
+        """Without a network nothing beyond it is to blame: no name, no gateway, no firewall."""
+        if not self._located or self._monitor.state.connected:
+            return error
+        return TransportError(error.stage, "there is no network", problem="internet-down")
+
     async def _wait_address(self, number: int) -> None:
         """Wake when the kernel has formed the address; the TUN device has no DAD to wait for."""
         missing = find("iphttps-no-global-address")
-        deadline = time.monotonic() + ADDRESS_TIMEOUT
+        deadline, interval = time.monotonic() + ADDRESS_TIMEOUT, ADDRESS_INTERVAL
         while self._uplink.up and self._link_number == number:
             if self._uplink.address:
                 self._tracker.clear(missing)
@@ -360,7 +424,8 @@ class Access:
                 return
             if time.monotonic() > deadline:
                 self._tracker.set(missing, f"{self._config.interface} has only its own")
-            await asyncio.sleep(ADDRESS_INTERVAL)
+                interval = ADDRESS_TIMEOUT
+            await asyncio.sleep(interval)
 
     def _tunnel_failed(self, name: str, reason: str, problem: str) -> None:
         self._log.warning("tunnel failed", tunnel=name, reason=reason, problem=problem or None)
@@ -381,8 +446,12 @@ class Access:
         """Tell what the tunnels are; take back what was said against those that are up."""
         for name in (INFRASTRUCTURE, INTRANET):
             tunnel = self._tunnel(name)
-            if tunnel.state is not self._told.get(name, TunnelState.DOWN):
+            told = self._told.get(name, TunnelState.DOWN)
+            if tunnel.state is not told:
                 self._told[name] = tunnel.state
+                if told is TunnelState.UP and name == INFRASTRUCTURE:
+                    # The link may be dead too and would find out later: ask for a sign of life.
+                    self._uplink.network_changed()
                 account = tunnel.account or None
                 self._log.info("tunnel", tunnel=name, state=str(tunnel.state), account=account)
             if tunnel.state is TunnelState.UP:
@@ -443,3 +512,8 @@ class Access:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             self._on_bug("a task of the client", error)
+
+
+def _asleep() -> float:
+    """Return how long the computer has slept since it was started."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import binascii
+import contextlib
 import time
 from pathlib import Path
 
@@ -57,6 +58,8 @@ class ClientDaemon:
         """Whether no other client runs here: else what is in the kernel is that one's."""
         self._users = UserStore(config.runtime_directory)
         self._user: User | None = None
+        self._one_at_a_time = asyncio.Lock()
+        """Users come and go one after the other."""
         self._keeper = PolicyKeeper(config, self._new_policy, self._policy_trouble)
         self._access: Access | None = None
 
@@ -74,19 +77,23 @@ class ClientDaemon:
         self._log.info("client runs", policy=self._keeper.version or None)
 
     async def reload(self) -> None:
-        """SIGHUP: take a newer bundle from the disk and look at everything again."""
+        """Take a newer bundle from the disk, look at everything again, and try at once."""
         await self._keeper.look()
-        self._refresh()
+        if self._access is not None:
+            self._access.refresh()
+        self._keeper.fetch_now()
 
     async def stop(self) -> None:
         """Take everything down and leave the computer as it was found."""
         if not self._alone:
             return
-        await self._keeper.close()
         access, self._access = self._access, None
-        if access is not None:
-            await access.stop()
-        await self._control.close()
+        # From the last to the first; what one part fails at must not keep the others from it.
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self._control.close)
+            if access is not None:
+                stack.push_async_callback(access.stop)
+            stack.push_async_callback(self._keeper.close)
         self._log.info("client has ended")
 
     def failed(self, what: str, error: BaseException | None) -> None:
@@ -106,7 +113,7 @@ class ClientDaemon:
         if self._access is not None:
             await self._access.update_policy(policy)
             return
-        self._access = Access(
+        access = self._access = Access(
             self._config,
             policy,
             self._tracker,
@@ -114,7 +121,12 @@ class ClientDaemon:
             on_infrastructure=self._keeper.fetch_if_due,
             on_bug=self.failed,
         )
-        await self._access.start(self._user)
+        try:
+            await access.start(self._user)
+        except (ThroughwayError, OSError):
+            self._access = None
+            await access.stop()
+            raise
 
     def _policy_trouble(self, error: ThroughwayError | None) -> None:
         if error is None:
@@ -143,42 +155,39 @@ class ClientDaemon:
                 return None
             case "refresh":
                 require_owner(request, () if self._user is None else (self._user.uid,))
-                self._refresh()
+                await self.reload()
                 return None
         raise unknown_command(request)
 
     async def _log_on(self, request: Request) -> None:
-        if self._user is not None:
-            # Nobody may take the place of another person behind their back, nor inherit it.
-            require_owner(request, (self._user.uid,))
         principal = request.command.text("principal")
         try:
             ccache = base64.b64decode(request.command.text("ccache"), validate=True)
         except binascii.Error:
             raise CommandRefused("bad-request", "the credential cache is not base64") from None
-        user = User(principal=principal, uid=request.peer.uid)
-        self._users.save(user, ccache)
-        holder = await asyncio.to_thread(kerberos.ticket_principal, self._users.ccache)
-        if holder != principal:
-            self._users.forget()
-            raise TrustError(f"the ticket is {holder}'s, not {principal}'s")
-        self._user = user
-        self._log.info("user logged on", user=principal, uid=user.uid)
-        if self._access is not None:
-            await self._access.set_user(user)
+        async with self._one_at_a_time:
+            if self._user is not None:
+                # Nobody may take the place of another person behind their back, nor inherit it.
+                require_owner(request, (self._user.uid,))
+            with self._users.offered(ccache) as offered:
+                holder = await asyncio.to_thread(kerberos.ticket_principal, offered)
+            if holder != principal:
+                raise TrustError(f"the ticket is {holder}'s, not {principal}'s")
+            user = User(principal=principal, uid=request.peer.uid)
+            self._users.save(user, ccache)
+            self._user = user
+            self._log.info("user logged on", user=principal, uid=user.uid)
+            if self._access is not None:
+                await self._access.set_user(user)
 
     async def _log_off(self) -> None:
-        user, self._user = self._user, None
-        self._users.forget()
-        if self._access is not None:
-            await self._access.set_user(None)
+        async with self._one_at_a_time:
+            user, self._user = self._user, None
+            self._users.forget()
+            if self._access is not None:
+                await self._access.set_user(None)
         if user is not None:
             self._log.info("user logged off", user=user.principal)
-
-    def _refresh(self) -> None:
-        if self._access is not None:
-            self._access.refresh()
-        self._keeper.fetch_now()
 
     async def _snapshot(self) -> ClientSnapshot:
         if self._access is not None:

@@ -70,9 +70,17 @@ class Place:
     def files(self) -> tuple[Path, ...]:
         """All of them, the one that makes a client of this computer first."""
         return (
-            *(self.config, self.bundle, self.policy_key),
-            *(self.certificate, self.key, self.password),
+            *(self.config, self.bundle, self.certificate, self.key, self.password),
+            self.policy_key,
         )
+
+    @property
+    def joined(self) -> bool:
+        """Whether this computer has joined, or has begun to, or has not wholly left.
+
+        The pinned key is the first file that joining writes and the last that leaving removes.
+        """
+        return self.config.exists() or self.policy_key.exists()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +155,12 @@ def join(
 
 
 def leave(place: Place) -> tuple[Path, ...]:
-    """Remove all that joining has installed; return what was there."""
+    """Remove all that joining has installed; return what was there.
+
+    Without a trace of joining, a certificate and key are not ours to remove.
+    """
+    if not place.joined:
+        return ()
     there = tuple(path for path in place.files if path.exists())
     for path in there:
         path.unlink()

@@ -96,6 +96,11 @@ class _Tunnel:
         if self.wanted:
             self._restart()
 
+    def hurry(self) -> None:
+        """If the next attempt is being waited for, make it now."""
+        if self.wanted and not self.trying and not self.up.is_set():
+            self._restart()
+
     def lost(self) -> None:
         """It is not up any more."""
         self.up.clear()
@@ -269,13 +274,19 @@ class ClientIPsec:
         if not (same and tunnel.up.is_set()):
             await tunnel.bring_up()
 
+    def hurry(self) -> None:
+        """Make the next attempts now: whatever was wrong may have been mended."""
+        for tunnel in self._tunnels.values():
+            tunnel.hurry()
+
     async def down(self, name: str) -> None:
         """Take a tunnel down, telling the gateway; no more attempts."""
         await self._tunnels[name].release()
         if name == INTRANET:
             self._principal, self._token = "", None
         if self._charon is not None and self._charon.running:
-            await self._charon.terminate(ike=name)
+            # Told once; a gateway that cannot be reached would hold up everything for seconds.
+            await self._charon.terminate(ike=name, wait=False)
             await self._charon.unload_connection(name)
         await self.refresh()
         self._on_change()

@@ -1,7 +1,6 @@
 """The policy of a client: the bundle on the disk, and newer ones through the tunnel."""
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable
 
@@ -55,8 +54,7 @@ class PolicyKeeper:
         for task in (self._waiter, self._fetching):
             if task is not None:
                 task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+                await asyncio.wait((task,))
 
     async def look(self) -> None:
         """Read the bundle on the disk; take it when it is the first or a newer one."""
@@ -92,25 +90,44 @@ class PolicyKeeper:
         while True:
             await asyncio.sleep(LOOK_INTERVAL if self._policy is None else RETRY_INTERVAL)
             if self._policy is None or time.time() > self._policy.expires_at:
-                await self.look()
+                try:
+                    await self.look()
+                except (ThroughwayError, OSError) as error:
+                    self._on_trouble(_told(error))
 
     async def _fetch(self, url: str) -> None:
         try:
-            data = await download(url, limit=MAX_BUNDLE)
-            policy = install_bundle(data, self._config, time.time())
-        except ThroughwayError as error:
+            data = await self._download(url)
+            await self._take(install_bundle(data, self._config, time.time()))
+        except (ThroughwayError, OSError) as error:
             self._due = asyncio.get_running_loop().time() + RETRY_INTERVAL
-            if isinstance(error, TransportError):
-                error = _unreachable(url, error)
-            self._on_trouble(error)
-            return
-        await self._take(policy)
-        self._on_trouble(None)
+            self._on_trouble(_told(error))
+        else:
+            self._on_trouble(None)
+
+    async def _download(self, url: str) -> bytes:
+        try:
+            return await download(url, limit=MAX_BUNDLE)
+        except TransportError as error:
+            raise _unreachable(url, error) from error
 
     async def _take(self, policy: Policy) -> None:
-        if policy.version > self.version:
-            self._policy = policy
+        """Put a newer policy in force; one that cannot be is tried again with the next look."""
+        if policy.version <= self.version:
+            return
+        former, self._policy = self._policy, policy
+        try:
             await self._on_policy(policy)
+        except BaseException:
+            self._policy = former
+            raise
+
+
+def _told(error: ThroughwayError | OSError) -> ThroughwayError:
+    """Return an error for people; a full disk is no bug, and ends no daemon."""
+    if isinstance(error, ThroughwayError):
+        return error
+    return ConfigError(str(error.filename or "policy"), "", error.strerror or str(error))
 
 
 def _unreachable(url: str, error: TransportError) -> TransportError:

@@ -6,9 +6,11 @@ key fit each other was checked there, so that X.509 stays out of the daemon too.
 """
 
 import ipaddress
+import os
 from pathlib import Path
 
 from throughway.model.config import ClientConfig, ESPMode
+from throughway.model.errors import ConfigError
 from throughway.net.files import read_file, read_secret, read_toml
 from throughway.pki import fields
 from throughway.pki.fields import Fields
@@ -19,6 +21,8 @@ DEFAULTS = {field.name: field.default for field in ClientConfig.__dataclass_fiel
 
 def load(path: Path = DEFAULT_FILE) -> ClientConfig:
     """Read and check the file; raises one :exc:`ConfigError` that tells every error."""
+    if not os.path.exists(path):
+        raise ConfigError(str(path), "", "does not exist; `throughway client join` writes it")
     table = Fields(read_toml(path), str(path))
     config = _read(table, path)
     for key, file, read in (

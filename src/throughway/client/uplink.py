@@ -71,8 +71,13 @@ class Uplink:
         # end at once what is left of the session before.
         secret = self._kept_secret("address.secret", self._config.state_directory)
         session = self._kept_secret("session.key", self._config.runtime_directory)
-        self._tun = open_tun(self._config.interface)
-        configure_client(self._tun, secret=secret)
+        tun = open_tun(self._config.interface)
+        try:
+            configure_client(tun, secret=secret)
+        except BaseException:
+            tun.close()  # or its name would be taken at the next attempt
+            raise
+        self._tun = tun
         self._link = IPHTTPSClient(
             self._policy.iphttps_url,
             self._tun,

@@ -5,7 +5,9 @@ the computer. One user at a time; another one who logs on takes the former one's
 a shared computer never gives one user's access to the next.
 """
 
+import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -41,16 +43,33 @@ class UserStore:
             return None
         return user if self.ccache.exists() else None
 
+    @contextlib.contextmanager
+    def offered(self, ccache: bytes) -> Iterator[Path]:
+        """Give a credential cache that is yet to prove itself a place of its own for a while."""
+        file = self.ccache.with_name("offered.ccache")
+        try:
+            _write(file, ccache)
+            yield file
+        finally:
+            file.unlink(missing_ok=True)
+
     def save(self, user: User, ccache: bytes) -> None:
         """Keep a user and the credential cache; replaces whoever was there."""
-        if not user.principal or len(ccache) > MAXIMUM_CACHE_BYTES or not ccache:
-            raise TrustError("not a credential cache, or a far too large one")
+        if not user.principal:
+            raise TrustError("a credential cache of nobody")
         self.forget()
-        self.ccache.touch(mode=0o600)
-        self.ccache.write_bytes(ccache)
+        _write(self.ccache, ccache)
         write_private(self._record, json.dumps(asdict(user)))
 
     def forget(self) -> None:
         """Log off: nothing of the user stays."""
         self._record.unlink(missing_ok=True)
         self.ccache.unlink(missing_ok=True)
+
+
+def _write(file: Path, ccache: bytes) -> None:
+    if len(ccache) > MAXIMUM_CACHE_BYTES or not ccache:
+        raise TrustError("not a credential cache, or a far too large one")
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600, exist_ok=False)
+    file.write_bytes(ccache)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import resource
 import signal
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -11,6 +12,9 @@ from throughway.model.errors import ConfigError, ThroughwayError
 EXIT_WELL, EXIT_FAILED, EXIT_CONFIGURATION = 0, 1, 2
 STOP_TIMEOUT = 15.0
 """Seconds for an orderly end: telling every peer takes a moment, an absent one does not answer."""
+
+DESCRIPTORS = 65536
+"""File descriptors; as in the units of systemd."""
 
 Report = Callable[[str, BaseException | None], None]
 """Called with what went wrong and the exception, for whoever writes the log."""
@@ -34,6 +38,7 @@ class Daemon(Protocol):
 
 def run(make: Callable[[], Daemon], report: Report) -> int:
     """Run a daemon until SIGTERM or SIGINT and return its exit code; no traceback is shown."""
+    _allow_descriptors()
     try:
         return asyncio.run(_live(make(), report))
     except ConfigError as error:
@@ -43,6 +48,14 @@ def run(make: Callable[[], Daemon], report: Report) -> int:
     except ThroughwayError as error:
         report(str(error), None)
         return EXIT_FAILED
+
+
+def _allow_descriptors() -> None:
+    """Take as many file descriptors as we may; a shell gives 1024, fewer than there are clients."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _live(daemon: Daemon, report: Report) -> int:
@@ -87,6 +100,8 @@ async def _reload(daemon: Daemon, reloads: asyncio.Event) -> None:
             await daemon.reload()
         except ThroughwayError as error:
             daemon.failed("the new configuration was refused", error)
+        except Exception as error:  # whatever it was, the next SIGHUP is heard again
+            daemon.failed("the configuration could not be reloaded", error)
 
 
 async def end_task(task: "asyncio.Task[None] | None") -> None:

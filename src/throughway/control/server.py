@@ -66,7 +66,8 @@ Handler = Callable[[Request], Awaitable[JSON]]
 def require_owner(request: Request, owners: Collection[int] = ()) -> None:
     """Refuse a command to everybody but root and the given users."""
     if request.peer.uid != 0 and request.peer.uid not in owners:
-        raise CommandRefused("not-permitted", f"{request.command.name}: only root may do this")
+        who = "only root, and the user who is logged on," if owners else "only root"
+        raise CommandRefused("not-permitted", f"{request.command.name}: {who} may do this")
 
 
 def unknown_command(request: Request) -> CommandRefused:

@@ -188,6 +188,11 @@ def _issuer(ipsec: IPsecServerConfig) -> Wrong:
     except (ValueError, TrustError) as error:
         yield "ca", str(error)
         return
+    for anchor in anchors:
+        if not judgement.may_issue(anchor):
+            name = judgement.name_of(anchor.subject)
+            yield "ca", f"{ipsec.ca}: {name} is no authority's certificate (CA:TRUE is missing)"
+            return
     try:
         own, *between = pem.parse_certificates(read_file(ipsec.certificate))
     except (ValueError, TrustError):

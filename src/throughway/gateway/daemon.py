@@ -32,7 +32,15 @@ from throughway.model.status import ComponentState, GatewaySnapshot, RefusedClie
 from throughway.net import firewall, privileges
 from throughway.net.esp import local_addresses
 from throughway.net.iphttps_server import IPHTTPSServer, tls_context
-from throughway.net.tun import TUN, add_address, configure_gateway, open_tun
+from throughway.net.process import write_private
+from throughway.net.tun import (
+    TUN,
+    add_address,
+    configure_gateway,
+    disable_forwarding,
+    forwards,
+    open_tun,
+)
 from throughway.proto.iphttps.http import parse_url
 from throughway.proto.iphttps.server import State
 from throughway.proto.router import Link
@@ -50,10 +58,17 @@ COMPONENTS = (
 """The rows of the gateway's Operations Status."""
 IPSEC_RETRY = 5.0
 """Seconds after which IPsec is started again when it could not be."""
+FIREWALL_INTERVAL = 5.0
+"""Seconds between two looks whether the firewall stands."""
 CERTIFICATE_INTERVAL = 3600.0
 """Seconds between two looks at the certificates' dates."""
+LIMIT_SHOWN = 60.0
+"""Seconds for which a limit that was reached is told."""
 REFUSALS_SHOWN = 20
 """Refused clients that the status remembers."""
+
+FIXED = ("users", "state_directory", "runtime_directory", "control_socket")
+"""Tables and settings that are read only when the gateway starts, beside those of the parts."""
 
 
 class GatewayDaemon:
@@ -67,12 +82,15 @@ class GatewayDaemon:
         self._control = ControlServer(config.control_socket, self._command)
         self._alone = False
         """Whether no other gateway runs here: else what is in the kernel is that one's."""
+        self._routes_others = True
+        self._guarded = False
         self._tun: TUN | None = None
         self._server: IPHTTPSServer | None = None
         self._publisher: PolicyServer | None = None
         self._ipsec = self._make_ipsec(config)
         self._tasks: set[asyncio.Task[None]] = set()
         self._dates_changed = asyncio.Event()
+        self._limit_timer: asyncio.TimerHandle | None = None
         self._refusals: deque[RefusedClient] = deque(maxlen=REFUSALS_SHOWN)
 
     # The daemon's life
@@ -85,8 +103,9 @@ class GatewayDaemon:
         privileges.drop(privileges.GATEWAY)
         for directory in (config.state_directory, config.runtime_directory):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._routes_others = self._was_router()
+        self._raise_firewall()  # before anything is forwarded
         self._open_link()
-        self._raise_firewall()
         await self._start_ipsec()
         self._raise_firewall()  # now that it is known who does ESP
         self._start_listener()
@@ -94,14 +113,16 @@ class GatewayDaemon:
         self._tracker.ok(Component.GATEWAY, f"version {__version__}")
         self._define()
         self._keep(self._watch_certificates())
+        self._keep(self._watch_firewall())
         self._log.info("gateway serves", url=config.iphttps.url, esp=self._esp())
 
     async def reload(self) -> None:
         """Read the configuration anew; sessions and tunnels stay where they can."""
         config = settings.load(self._config.file)
         tls = tls_context(config.iphttps, str(config.file))
-        await self._ipsec.reload(config.computers)
-        fixed = self._server.reload(config.iphttps, tls) if self._server is not None else ()
+        fixed = await self._ipsec.reload(config.computers, config=config.ipsec)
+        fixed += self._server.reload(config.iphttps, tls) if self._server is not None else ()
+        fixed += tuple(k for k in FIXED if getattr(config, k) != getattr(self._config, k))
         await self._stop_publisher()
         self._config = config
         await self._start_publisher()
@@ -109,6 +130,9 @@ class GatewayDaemon:
         self._dates_changed.set()
         self._define()
         self._tracker.clear(find("configuration-refused"))
+        # A person has been here; if it goes on, it is told again with the next attempt.
+        self._tracker.clear(find(MISMATCH))
+        self._tracker.clear(find("connection-limit-reached"))
         self._log.info("configuration reloaded", needs_restart=", ".join(fixed) or None)
 
     async def stop(self) -> None:
@@ -118,14 +142,14 @@ class GatewayDaemon:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._stop_publisher()
-        await self._ipsec.stop()
-        if self._server is not None:
-            await self._server.close()
-        if self._tun is not None:
-            self._tun.close()
-            firewall.unguard_gateway()
-        await self._control.close()
+        # From the last to the first; what one part fails at must not keep the others from it.
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self._control.close)
+            stack.callback(self._leave_kernel)
+            if self._server is not None:
+                stack.push_async_callback(self._server.close)
+            stack.push_async_callback(self._ipsec.stop)
+            stack.push_async_callback(self._stop_publisher)
         self._log.info("gateway has ended")
 
     def failed(self, what: str, error: BaseException | None) -> None:
@@ -148,6 +172,26 @@ class GatewayDaemon:
             on_failure=self._refused,
             on_daemon=self._charon_changed,
         )
+
+    @property
+    def _marker(self) -> Path:
+        """The file that says, until the next boot, that it was us who made a router."""
+        return self._config.runtime_directory / "forwarding"
+
+    def _was_router(self) -> bool:
+        """Say whether the machine forwards of its own; what a killed daemon began is ours."""
+        if not forwards():
+            write_private(self._marker, "")
+        return not self._marker.exists()
+
+    def _leave_kernel(self) -> None:
+        if self._tun is not None:
+            self._tun.close()
+            if not self._routes_others:
+                disable_forwarding()
+                self._marker.unlink(missing_ok=True)
+        if self._guarded:
+            firewall.unguard_gateway()
 
     def _open_link(self) -> None:
         """Make the link's device; endpoints that the machine does not have live on it."""
@@ -180,9 +224,24 @@ class GatewayDaemon:
         wall = firewall.GatewayFirewall(
             interface=self._config.iphttps.interface,
             kernel_esp=support is not None and support.mode is ESPMode.KERNEL,
+            routes_others=self._routes_others,
         )
+        self._guarded = True
         firewall.guard_gateway(wall)
         self._tracker.ok(Component.FIREWALL, "only IKE, ESP and ICMPv6 enter from the link")
+
+    async def _watch_firewall(self) -> None:
+        """Raise it again when another program has wiped it: `nft flush ruleset`."""
+        while True:
+            await asyncio.sleep(FIREWALL_INTERVAL)
+            try:
+                if not await asyncio.to_thread(firewall.gateway_guarded):
+                    self._log.warning("another program has removed our firewall rules: made again")
+                    self._raise_firewall()
+            except ThroughwayError as error:
+                self._tracker.report(error, attempt="firewall")
+            else:
+                self._tracker.succeeded("firewall")
 
     async def _start_ipsec(self) -> None:
         try:
@@ -213,6 +272,7 @@ class GatewayDaemon:
             routes=[f"{endpoint}/128" for endpoint in self._endpoints()],
             on_opened=self._opened,
             on_closed=self._closed,
+            on_limit=self._limit_reached,
         )
         self._server.start()
         listening = ", ".join(f"{address} port {port}" for address, port in config.listen)
@@ -226,6 +286,12 @@ class GatewayDaemon:
         if publish.serve is not None:
             self._publisher = PolicyServer(publish.bundle, publish.serve)
             await self._publisher.start()
+        self._look_at_bundle()
+
+    def _look_at_bundle(self) -> None:
+        publish = self._config.publish
+        if publish is None:
+            return
         if publish.bundle.exists():
             self._tracker.clear(find("policy-not-built"))
             self._tracker.ok(Component.POLICY, f"{publish.bundle}")
@@ -290,6 +356,16 @@ class GatewayDaemon:
             bytes_out=session.bytes_out,
         )
 
+    def _limit_reached(self, source: str) -> None:
+        """Say so once, until nobody has come to the limit for a while; floods fill no log."""
+        problem = find("connection-limit-reached")
+        if not self._tracker.holds(problem):
+            self._tracker.set(problem, f"{source} wanted one more")
+        if self._limit_timer is not None:
+            self._limit_timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._limit_timer = loop.call_later(LIMIT_SHOWN, self._tracker.clear, problem)
+
     def _refused(self, reason: str, problem: str, peer: str) -> None:
         """A client was refused: the client hears only "authentication failed", this is why."""
         self._log.warning("client refused", peer=peer, reason=reason, problem=problem)
@@ -307,6 +383,10 @@ class GatewayDaemon:
             self._log.error("charon ended", reason=reason)
             self._tracker.set(down, reason, attempt="ipsec")
             return
+        if self._tracker.holds(down) and self._server is not None:
+            # Clients would believe in their tunnels for ten seconds more; over a new link they
+            # ask for them anew.
+            self._server.drop_all("charon was started again and knows no tunnels")
         self._tracker.succeeded("ipsec")
         self._tracker.clear(down)
         self._tracker.ok(Component.IPSEC, self._esp())
@@ -341,6 +421,7 @@ class GatewayDaemon:
     async def snapshot(self) -> GatewaySnapshot:
         """Return the whole gateway."""
         await self._ipsec.refresh()
+        self._look_at_bundle()
         server = self._server
         return GatewaySnapshot(
             version=__version__,

@@ -12,7 +12,7 @@ import ipaddress
 import re
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from throughway.gateway.refusals import Refusals
@@ -44,6 +44,14 @@ _DPD_DELAY = "20s"
 _SETTLE = 0.25
 """Seconds from the end of an IKE_SA until the last line about it has come: charon sends its
 log by another thread than its events."""
+
+_FIXED = (
+    *("infrastructure_endpoint", "intranet_endpoint"),
+    *("infrastructure_prefixes", "intranet_prefixes", "esp"),
+)
+"""Settings that stay as they are until the gateway is started again."""
+_REFRESH_PAUSE = 0.1
+"""Seconds in which events about tunnels gather: a thousand clients may come back in one moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,9 @@ class GatewayIPsec:
         self._sas: tuple[IKESA, ...] = ()
         self._crls: tuple[bytes, ...] = ()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._stale = False
+        """Whether something has happened since charon was asked for its tunnels."""
+        self._refresher: asyncio.Task[None] | None = None
         self._charon: Charon | None = None
         self.esp: esp.ESPSupport | None = None
         self._authoriser = None
@@ -152,25 +163,33 @@ class GatewayIPsec:
         await asyncio.to_thread(esp.release_outer_addresses, self._endpoints)
 
     async def reload(
-        self, computers: tuple[Computer, ...], *, crls: Iterable[bytes] | None = None
-    ) -> None:
+        self,
+        computers: tuple[Computer, ...],
+        *,
+        config: IPsecServerConfig | None = None,
+        crls: Iterable[bytes] | None = None,
+    ) -> tuple[str, ...]:
         """Read every file anew, and take another list of computers.
 
         Tunnels stay, but for those of computers which are not in the list any more. ``crls``
-        replaces what was given before; None keeps it.
+        replaces what was given before; None keeps it. Returns what of ``config`` needs a restart.
         """
+        config = config or self._config
+        kept = {key: getattr(self._config, key) for key in _FIXED}
+        changed = tuple(f"ipsec.{k}" for k in _FIXED if getattr(config, k) != kept[k])
+        config = replace(config, **kept)
         connections = _named(computers)
-        material = _read(self._config, connections.values())
+        material = _read(config, connections.values())
         gone = self._connections.keys() - connections.keys()
         gone |= {
             n
             for n in self._connections.keys() & connections.keys()
             if self._connections[n] != connections[n]
         }
-        self._connections = connections
+        self._config, self._connections = config, connections
         self._crls = self._crls if crls is None else tuple(crls)
         if self._charon is None:
-            return
+            return changed
         await self._charon.clear_credentials()
         await self._load_material(self._charon, material)
         for name in gone:
@@ -178,6 +197,7 @@ class GatewayIPsec:
                 await self._charon.terminate(ike=f"{tunnel}-{name}", wait=False)
                 if name not in connections:
                     await self._charon.unload_connection(f"{tunnel}-{name}")
+        return changed
 
     async def refresh(self) -> None:
         """Ask charon for tunnels and traffic; :meth:`tunnels` tells what it said."""
@@ -255,9 +275,11 @@ class GatewayIPsec:
         return computer.identity if computer else sa.remote_identity
 
     def _account(self, sa: IKESA) -> str:
-        """Return what round 2 has proven."""
+        """Return what round 2 has proven; nothing before it has."""
         computer = self._computer(sa.name)
-        if sa.name.startswith(INTRANET) or computer is None or not sa.up:
+        if not sa.up:
+            return ""
+        if sa.name.startswith(INTRANET) or computer is None:
             return sa.remote_eap_identity
         return computer.account
 
@@ -280,13 +302,19 @@ class GatewayIPsec:
         )
 
     def _spawn_refresh(self) -> None:
-        task = asyncio.create_task(self._refresh_and_tell())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        """Refresh soon: once for many events, since each time all tunnels are gone through."""
+        self._stale = True
+        if self._refresher is None or self._refresher.done():
+            self._refresher = asyncio.create_task(self._refresh_and_tell())
+            self._tasks.add(self._refresher)
+            self._refresher.add_done_callback(self._tasks.discard)
 
     async def _refresh_and_tell(self) -> None:
-        await self.refresh()
-        self._on_change()
+        while self._stale:
+            self._stale = False
+            await self.refresh()
+            self._on_change()
+            await asyncio.sleep(_REFRESH_PAUSE)
 
 
 def connection_of(

@@ -5,6 +5,7 @@ files and certificates must be to each other in :mod:`throughway.gateway.checks`
 """
 
 import ipaddress
+import os
 from collections.abc import Iterator
 from dataclasses import fields as dataclass_fields
 from pathlib import Path
@@ -189,6 +190,8 @@ TABLES: dict[str, type[Table]] = {
 
 def load(path: Path = DEFAULT_FILE) -> GatewayConfig:
     """Read and check the file; raises one :exc:`ConfigError` that tells every error."""
+    if not os.path.exists(path):
+        raise ConfigError(str(path), "", "does not exist; docs/operate/configuration.md shows one")
     try:
         file = GatewayFile.model_validate(read_toml(path), context=str(path.parent))
     except ValidationError as error:
@@ -234,6 +237,8 @@ def _reason(detail: dict[str, Any]) -> str:
             return f"unknown key{fields.did_you_mean(str(name), known_keys(tuple(outer)))}"
         case "value_error":
             return str(detail["ctx"]["error"])
+        case "tuple_type":
+            return f"must be a list: [...], is {detail['input']!r}"
         case _:
             return f"{detail['msg']}, is {detail['input']!r}"
 

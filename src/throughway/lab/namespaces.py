@@ -171,7 +171,9 @@ def enter_command(namespaces: Namespaces, argv: Iterable[str]) -> list[str]:
     """Return the command that runs ``argv`` in a host."""
     if not namespaces.alive():
         raise LabError("the host is gone; bring the lab up again: throughway lab up")
-    target = ["nsenter", "--target", str(namespaces.pid), *NAMESPACES]
+    # Its root, too: in a chroot that is not the root of its mount namespace, and the lab would
+    # write to the machine around it.
+    target = ["nsenter", "--target", str(namespaces.pid), *NAMESPACES, "--root"]
     return [*target, "--wdns=/root", "--", *argv]
 
 

@@ -367,7 +367,7 @@ CORP = Place(
     nameservers=DC_ADDRESSES,
     search=DOMAIN,
 )
-OFFLINE = Place(name="offline", network="", purpose="no network at all")
+OFFLINE = Place(name="offline", network="", purpose="without any network")
 
 DIRECTACCESS = Topology(
     networks=NETWORKS,

@@ -17,7 +17,7 @@ class ConfigError(ThroughwayError):
     def __init__(
         self, file: str, key: str, why: str, errors: tuple["ConfigError", ...] = ()
     ) -> None:
-        super().__init__(f"{file}: {key}: {why}" if key else f"{file}: {why}")
+        super().__init__(": ".join(part for part in (file, key, why) if part))
         self.file = file
         self.key = key
         self.why = why

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from throughway.model.config import ESPMode
-from throughway.model.errors import IPsecError, ThroughwayError
+from throughway.model.errors import IPsecError
 from throughway.net.causes import explain
 from throughway.net.process import death_of, end, end_recorded, record, write_private
 from throughway.net.sas import IKESA, Event, parse_event, parse_sa
@@ -315,12 +315,22 @@ class Charon:
             return session
 
     async def _listen(self, session: Session) -> None:
+        """Hand the events on; a charon that tells nothing any more is ended, to be started anew."""
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_exit(session)
             with contextlib.suppress(IPsecError):
                 async for name, message in session.events():
-                    for event in parse_event(name, message):
-                        self._on_event(event)
+                    self._tell(name, message)
+        if self._process is not None:
+            self._process.terminate()
+
+    def _tell(self, name: str, message: Section) -> None:
+        try:
+            for event in parse_event(name, message):
+                self._on_event(event)
+        except Exception as error:  # whatever a listener does wrong, the next event is heard
+            told = {"message": f"the event {name} of charon was lost", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(told)
 
     async def _keep(self) -> None:
         """Restart charon whenever it dies: at once, then ever more slowly."""
@@ -342,7 +352,7 @@ class Charon:
         """Start charon again; return what prevented it."""
         try:
             await self._start_once()
-        except (ThroughwayError, OSError) as error:
+        except Exception as error:  # the keeper must not die: there would be no charon any more
             await self._end_process()
             return str(error) or type(error).__name__
         return ""
@@ -400,7 +410,7 @@ def _spawn(configuration: Path, errors: Path) -> "subprocess.Popen[bytes]":
 
 
 async def _cancel(task: asyncio.Task[None] | None) -> None:
+    """End a task; should it have failed, the loop's handler hears of it, not who cleans up."""
     if task is not None:
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await asyncio.wait((task,))

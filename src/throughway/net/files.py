@@ -22,7 +22,7 @@ read: Debian keeps TLS keys readable for the group ssl-cert."""
 def read_file(path: Path, limit: int = MAX_FILE) -> bytes:
     """Return the content; ValueError with a reason for people when that cannot be."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_open_at_once) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise ValueError(f"{path} is not a file")
             data = file.read(limit + 1)
@@ -33,6 +33,11 @@ def read_file(path: Path, limit: int = MAX_FILE) -> bytes:
     if len(data) > limit:
         raise ValueError(f"{path} is larger than {limit} bytes")
     return data
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting: a FIFO would wait for somebody who writes."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def read_secret(path: Path) -> bytes:
@@ -50,7 +55,7 @@ def read_secret(path: Path) -> bytes:
 def read_toml(path: Path) -> dict[str, object]:
     """Return the content of a TOML file; :exc:`ConfigError` says where it is none."""
     try:
-        return tomllib.loads(read_file(path).decode())
+        return tomllib.loads(read_file(path).decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise ConfigError(str(path), "", "is not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:

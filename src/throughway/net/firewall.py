@@ -39,6 +39,12 @@ _CLOSED_RULE = Rule(
 )
 
 
+class FirewallError(ThroughwayError):
+    """A line could not be drawn, nor seen to stand."""
+
+    problem = "firewall-rules-missing"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientFirewall:
     """What is closed on a client."""
@@ -61,6 +67,9 @@ class GatewayFirewall:
     interface: str = "iphttps0"
     tunnel_interface: str = "ipsec0"
     kernel_esp: bool = False
+    routes_others: bool = True
+    """Whether the machine was a router already: else it is one for the tunnels alone, and nobody
+    outside reaches the intranet through it just because it forwards."""
 
 
 def close_client(firewall: ClientFirewall) -> None:
@@ -72,7 +81,7 @@ def close_client(firewall: ClientFirewall) -> None:
         _close_routes(firewall)
     except OSError as error:
         _nft(render_client(firewall))
-        raise ThroughwayError(f"routes of the intranet cannot be closed: {error}") from error
+        raise FirewallError(f"routes of the intranet cannot be closed: {error}") from error
     _nft(render_client(firewall))
 
 
@@ -151,6 +160,13 @@ def render_gateway(firewall: GatewayFirewall) -> str:
     decrypted = to_encrypt = ""
     if firewall.kernel_esp:
         decrypted, to_encrypt = "meta ipsec exists accept", f"oifname {link} rt ipsec exists accept"
+    elsewhere = f"iifname != {link} oifname != {link} accept"
+    if not firewall.routes_others:
+        elsewhere = (
+            f"meta nfproto ipv4 iifname != {link} oifname != {link} accept\n"
+            f"    iifname {tunnel} oifname != {link} accept\n"
+            f"    iifname != {link} oifname {tunnel} accept"
+        )
     # Full-size ESP over the link comes as fragments, of which only the first shows its port.
     # Asking for the state of connections makes the kernel put them together first; the link's
     # packets are not tracked for that.
@@ -172,7 +188,7 @@ table inet {GATEWAY_TABLE} {{
     type filter hook forward priority filter; policy accept;
     iifname {{ {link}, {tunnel} }} {clamp}
     oifname {{ {link}, {tunnel} }} {clamp}
-    iifname != {link} oifname != {link} accept
+    {elsewhere}
     iifname {link} {decrypted or "counter drop"}
     {to_encrypt}
     counter drop
@@ -213,7 +229,7 @@ def _set(name: str, prefixes: tuple[str, ...]) -> str:
 
 def _quoted(interface: str) -> str:
     if not interface or not set(interface) <= _INTERFACE_CHARACTERS:
-        raise ThroughwayError(f"{interface!r} is no name of an interface")
+        raise FirewallError(f"{interface!r} is no name of an interface")
     return f'"{interface}"'
 
 
@@ -226,13 +242,16 @@ def _removal(table: str) -> str:
 
 
 def _has_table(table: str) -> bool:
-    answer = subprocess.run(
-        ["nft", "list", "table", "inet", table],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        timeout=NFT_TIMEOUT,
-        check=False,
-    )
+    try:
+        answer = subprocess.run(
+            ["nft", "list", "table", "inet", table],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=NFT_TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise FirewallError(f"nft: {error}") from error
     return answer.returncode == 0
 
 
@@ -247,6 +266,6 @@ def _nft(text: str) -> None:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise ThroughwayError(f"nft: {error}") from error
+        raise FirewallError(f"nft: {error}") from error
     if answer.returncode:
-        raise ThroughwayError(f"nft: {answer.stderr.strip()}")
+        raise FirewallError(f"nft: {answer.stderr.strip()}")

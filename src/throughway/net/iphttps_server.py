@@ -75,7 +75,9 @@ class IPHTTPSServer:
         routes: Sequence[str] = (),
         on_opened: OnSession | None = None,
         on_closed: OnClosed | None = None,
+        on_limit: Callable[[str], None] | None = None,
     ) -> None:
+        """``on_limit`` is told of each source that connects when a limit is reached."""
         if tls is None and config.authentication is AuthenticationMode.CERTIFICATES:
             raise ConfigError("", "iphttps.authentication", "certificates need TLS on this server")
         self._loop = asyncio.get_running_loop()
@@ -84,6 +86,7 @@ class IPHTTPSServer:
         self._tun = tun
         self._on_opened = on_opened
         self._on_closed = on_closed
+        self._on_limit = on_limit
         self._buffers = Buffers()
         self._listeners: list[socket.socket] = []
         self._links: dict[int, _SessionLink] = {}
@@ -156,6 +159,11 @@ class IPHTTPSServer:
         self.pump()
         return changed
 
+    def drop_all(self, reason: str) -> None:
+        """Drop all clients; those of ours come back at once, over a new link."""
+        self.machine.drop_all(reason)
+        self.pump()
+
     async def close(self) -> None:
         """Take no more clients, end all sessions, and wait until they were told."""
         self._stop_listening()
@@ -182,7 +190,9 @@ class IPHTTPSServer:
                 case SessionOpened(session, remainder):
                     self._open(self._links[session.number], len(remainder))
                 case SessionClosed(session, reason, was_open):
-                    self._end(self._links.pop(session.number), reason, was_open=was_open)
+                    # One that was gone as it was accepted has no link yet.
+                    if (link := self._links.pop(session.number, None)) is not None:
+                        self._end(link, reason, was_open=was_open)
         self._arm_timer()
 
     def _open(self, link: "_SessionLink", remainder: int) -> None:
@@ -232,7 +242,11 @@ class IPHTTPSServer:
             self._accept(sock, peer[0], peer[1])
 
     def _accept(self, sock: socket.socket, address: str, port: int) -> None:
-        session = self.machine.accept(address, port, _source(address), self._loop.time())
+        source = _source(address)
+        at_limit = self.machine.at_limit(source)
+        if at_limit and self._on_limit is not None:
+            self._on_limit(source)
+        session = self.machine.accept(address, port, source, self._loop.time())
         if session is None:
             sock.close()
             return
@@ -241,6 +255,7 @@ class IPHTTPSServer:
         except OSError:  # it is gone already
             sock.close()
             self.machine.connection_lost(session, "reset")
+            self.pump()
             return
         link = _SessionLink(self, session, sock, self._buffers, self._tls)
         self._links[session.number] = link

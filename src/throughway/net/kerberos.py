@@ -97,7 +97,8 @@ def make_token(ccache: Path, service: str, *, realm: str = "") -> bytes:
 async def make_token_apart(ccache: Path, service: str, *, realm: str = "") -> bytes:
     """Do :func:`make_token` in a process of its own."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "throughway.net.kerberos", str(ccache), service, realm),
+        # -P: nothing is imported from the directory where the daemon happens to have been started.
+        *(sys.executable, "-P", "-m", "throughway.net.kerberos", str(ccache), service, realm),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,

@@ -8,6 +8,7 @@ that is full packets are dropped, since a packet which waits for long is worth n
 
 import asyncio
 import contextlib
+import errno
 import socket
 import ssl
 from collections.abc import Callable, Sequence
@@ -24,6 +25,9 @@ RECORD_SIZE = 16 * 1024
 """Bytes of cleartext in one TLS record, at most."""
 QUEUE_LIMIT = 256 * 1024
 """Bytes of packets which wait for a connection: 200 ms at 10 Mbit/s."""
+ANSWERS_LIMIT = 64 * 1024
+"""Bytes that TLS wants to say by itself while nothing can be sent; a peer who asks for new keys
+(RFC 8446, section 4.6.3) without end and reads nothing must not fill the memory."""
 NOTSENT_LOWAT = 128 * 1024
 """Bytes in the kernel which the network has not taken; more of them would only be delay."""
 USER_TIMEOUT = 20_000
@@ -84,6 +88,8 @@ class Connection:
         self._handler = handler
         self._tail = b""
         self._unsent = memoryview(b"")
+        self._answers = 0
+        """Bytes of :attr:`_unsent` that TLS has said by itself."""
         self._queue: list[bytes] = []
         self._queued = 0
         self._ending = False
@@ -259,8 +265,13 @@ class Connection:
         if self._closed:
             return
         if self._unsent:
+            # Packets wait in the queue: what comes here is TLS's own.
+            self._answers += len(data)
+            if self._answers > ANSWERS_LIMIT:
+                raise ConnectionAbortedError(errno.ECONNABORTED, "too many TLS messages unread")
             self._unsent = memoryview(b"".join((self._unsent, data)))
             return
+        self._answers = 0
         try:
             sent = self._socket.send(data)
         except BlockingIOError:

@@ -101,6 +101,7 @@ class UserAuthoriser(asyncio.DatagramProtocol):
         """Listen no more; conversations under way end unanswered."""
         if self._sweeper is not None:
             self._sweeper.cancel()
+            self._sweeper = None
         if self._transport is not None:
             self._transport.close()
         tasks = [task for c in self._conversations.values() for task in c.tasks]

@@ -124,10 +124,16 @@ class ResolvConf:
         return settings
 
     def check(self) -> Settings | None:
-        """Take over again if somebody else has written; return what is new, else None."""
+        """Take over again if somebody else has written; return what is new, else None.
+
+        Where that cannot be (a full disk) :meth:`effective` says no, and the next look tries again.
+        """
         if self._signature() == self._seen:
             return None
-        return self.take()
+        try:
+            return self.take()
+        except OSError:
+            return None
 
     def effective(self) -> bool:
         """Say whether the machine asks the stub now."""

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import socket
 import ssl
 import stat
@@ -198,11 +199,13 @@ def _load_pair(context: ssl.SSLContext, certificate: Path, key: Path, file: str)
         # Never ask for a passphrase on a terminal which a daemon has not got.
         context.load_cert_chain(certificate, key, password=lambda: b"")
     except (ssl.SSLError, OSError, ValueError) as error:
-        raise ConfigError(file, "key", f"{certificate} and {key}: {_words(error)}") from error
+        why = f"{certificate} and {key} are no certificate (PEM) with its key: {_words(error)}"
+        raise ConfigError(file, "key", why) from error
 
 
 def _words(error: BaseException) -> str:
     if isinstance(error, ssl.SSLError) and error.reason:
         return error.reason.lower().replace("_", " ")
-    strerror = getattr(error, "strerror", None)
-    return strerror or str(error) or type(error).__name__
+    words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    # Where in OpenSSL and in Python it arose means nothing to whoever reads it.
+    return re.sub(r"^\[[A-Z0-9_: ]+\] | \(_ssl\.c:\d+\)$", "", words)

@@ -145,13 +145,23 @@ def configure_gateway(tun: TUN, addresses: tuple[bytes, ...]) -> None:
         add_address(tun.name, address, 64)
 
 
+def forwards() -> bool:
+    """Whether the machine is a router for IPv6."""
+    return (_CONF / "all/forwarding").read_text().strip() == "1"
+
+
+def disable_forwarding() -> None:
+    """Make the machine a host again."""
+    _set("all", "forwarding", "0")
+
+
 def enable_forwarding() -> None:
     """Make the machine a router, and let it keep what it learned as a host.
 
     A kernel that forwards ignores Router Advertisements unless accept_ra is 2: without that the
     gateway would lose its own default route.
     """
-    if (_CONF / "all/forwarding").read_text().strip() == "1":
+    if forwards():
         return
     for interface in _CONF.iterdir():
         with contextlib.suppress(OSError):  # it may vanish as we look
@@ -164,8 +174,12 @@ def set_up(name: str) -> None:
     """Set the interface up."""
     with _control() as control:
         request = struct.pack("16sh22x", name.encode(), 0)
-        flags = struct.unpack_from("h", fcntl.ioctl(control, _SIOCGIFFLAGS, request), 16)[0]
-        fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh22x", name.encode(), flags | _IFF_UP))
+        try:
+            flags = struct.unpack_from("h", fcntl.ioctl(control, _SIOCGIFFLAGS, request), 16)[0]
+            request = struct.pack("16sh22x", name.encode(), flags | _IFF_UP)
+            fcntl.ioctl(control, _SIOCSIFFLAGS, request)
+        except OSError as error:
+            raise _creation_failed(f"cannot set {name} up: {error.strerror}") from error
 
 
 def set_mtu(name: str, mtu: int) -> None:

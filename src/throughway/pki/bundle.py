@@ -101,9 +101,15 @@ def check_current(policy: Policy, now: float, at_least: int = 0) -> None:
         )
 
 
-def claimed_key(data: bytes) -> Ed25519PublicKey:
-    """Return the key which the bundle names as its signer; by itself that proves nothing."""
-    return _parse_envelope(data)[0]
+def claimed_key(data: bytes, file: str = "") -> Ed25519PublicKey:
+    """Return the key which the bundle names as its signer; by itself that proves nothing.
+
+    ``file`` names it in the error's text.
+    """
+    try:
+        return _parse_envelope(data)[0]
+    except WireError as error:
+        raise WireError(f"{file}: {error}" if file else str(error)) from None
 
 
 def parse_public_key(data: bytes, what: str = "public key") -> Ed25519PublicKey:

@@ -214,6 +214,15 @@ def revocation(
     return RevocationFact(state=RevocationState.GOOD)
 
 
+def may_issue(certificate: x509.Certificate, below: int = 0) -> bool:
+    """Whether it is an authority's, which may have so many authorities below it."""
+    constraints = _extension(certificate, x509.BasicConstraints)
+    usage = _extension(certificate, x509.KeyUsage)
+    if constraints is None or not constraints.ca or (usage and not usage.key_cert_sign):
+        return False
+    return constraints.path_length is None or below <= constraints.path_length
+
+
 def serial_of(certificate: x509.Certificate) -> str:
     """Return the serial number in whole bytes, hexadecimal, as openssl prints it."""
     digits = f"{certificate.serial_number:X}"
@@ -239,21 +248,13 @@ def _issuer(
 ) -> x509.Certificate | None:
     """Find who issued it: a CA that may have so many CAs below it and whose key signed."""
     for candidate in candidates:
-        if candidate.subject == certificate.issuer and _may_issue(candidate, below):
+        if candidate.subject == certificate.issuer and may_issue(candidate, below):
             try:
                 certificate.verify_directly_issued_by(candidate)
             except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
                 continue
             return candidate
     return None
-
-
-def _may_issue(certificate: x509.Certificate, below: int) -> bool:
-    constraints = _extension(certificate, x509.BasicConstraints)
-    usage = _extension(certificate, x509.KeyUsage)
-    if constraints is None or not constraints.ca or (usage and not usage.key_cert_sign):
-        return False
-    return constraints.path_length is None or below <= constraints.path_length
 
 
 def _signed_by(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:

@@ -17,7 +17,7 @@ from throughway.proto.iphttps.server import (
     SessionOpened,
     State,
 )
-from throughway.proto.iphttps.session import Drop, Session, SessionState
+from throughway.proto.iphttps.session import PACKET_BURST, PACKET_RATE, Drop, Session, SessionState
 from throughway.proto.iphttps.slowpath import PacketForClient, PacketForHost
 from throughway.proto.router import MAX_ADVERTISEMENT_INTERVAL, SOLICITATION_BURST, Link, Router
 from throughway.wire.icmpv6 import (
@@ -160,18 +160,45 @@ def test_slow_heads_are_cut_off() -> None:
     assert table.server.timer_at() == MAX_ADVERTISEMENT_INTERVAL
 
 
-def test_limits_count_half_open_connections() -> None:
+def test_limits_hold_for_open_sessions() -> None:
     table = Table(limits=Limits(max_sessions=3, max_sessions_per_source=2))
-    first = table.connect("a")
-    assert first is not None
+    first = table.open(address="a")
     table.open(address="a")
     assert table.connect("a") is None
-    third = table.connect("b")
-    assert third is not None
+    table.open(address="b")
     assert table.connect("c") is None
     assert table.server.refusals == {Refusal.SOURCE_LIMIT: 1, Refusal.SESSION_LIMIT: 1}
     table.server.connection_lost(first, "closed")
     assert table.connect("a") is not None
+
+
+def test_at_a_limit_those_who_say_nothing_make_room() -> None:
+    table = Table(limits=Limits(max_sessions=4, max_sessions_per_source=2))
+    other = table.connect("b")
+    silent = table.connect("a")
+    table.open(address="a")
+    table.events()
+    client = table.connect("a")
+    assert client is not None
+    (closed,) = table.events()
+    assert isinstance(closed, SessionClosed)
+    assert closed.session is silent
+    assert table.connect("c") is not None
+    assert table.connect("d") is not None, "of all sources, when there are too many in all"
+    (closed,) = table.events()
+    assert isinstance(closed, SessionClosed)
+    assert closed.session is other
+    assert table.server.refusals == {Refusal.SOURCE_LIMIT: 1, Refusal.SESSION_LIMIT: 1}
+
+
+def test_no_source_has_more_than_its_share_by_pushing_others_out() -> None:
+    table = Table(limits=Limits(max_sessions=4, max_sessions_per_source=2))
+    table.open(address="a")
+    table.open(address="a")
+    table.connect("b")
+    table.connect("b")
+    assert table.connect("a") is None
+    assert table.server.refusals[Refusal.SOURCE_LIMIT] == 1
 
 
 def test_a_flood_without_requests_pushes_itself_out() -> None:
@@ -489,6 +516,35 @@ def test_nobody_contests_everything() -> None:
         table.send(owner, plain(address, CORP))
     probes = [table.send(challenger, plain(address, CORP)) for address in addresses]
     assert sum(map(len, probes)) == MAX_CONTESTS
+
+
+def test_a_winner_of_one_contest_may_lose_the_object_of_another() -> None:
+    table = Table(limits=Limits(max_addresses_per_session=1))
+    silent, winner, third = table.open(), table.open(), table.open()
+    table.send(silent, plain(A, CORP))
+    table.send(winner, plain(B, CORP))
+    table.now += MIN_HOLD
+    table.send(winner, plain(A, CORP))
+    table.send(third, plain(B, CORP))
+    table.pass_time(CONTEST_TIME)
+    assert table.server.neighbours.sessions == {A: winner}
+    assert table.send(third, plain(B, CORP)) == [PacketForHost(plain(B, CORP))]
+    assert table.server.timer_at() is not None
+
+
+def test_one_session_does_not_keep_everybody_waiting() -> None:
+    table = Table()
+    flood, other = table.open(), table.open()
+    spoofed = plain(CORP, CORP)
+    for _ in range(10 * PACKET_BURST):
+        table.send(flood, spoofed)
+    assert flood.drops == {Drop.SPOOFED: PACKET_BURST, Drop.TOO_OFTEN: 9 * PACKET_BURST}
+    assert table.send(other, plain(A, CORP)) == [PacketForHost(plain(A, CORP))]
+    table.now += 1
+    assert table.send(flood, plain(B, CORP)) == [PacketForHost(plain(B, CORP))]
+    for _ in range(PACKET_BURST):
+        table.send(flood, spoofed)
+    assert flood.drops[Drop.SPOOFED] == PACKET_BURST + PACKET_RATE - 1
 
 
 def test_too_many_addresses() -> None:

@@ -107,6 +107,8 @@ class Neighbours:
     def handle_timer(self, now: float) -> None:
         """Let time pass: an owner which was not heard of loses its address."""
         for address, contest in list(self._due(now)):
+            if self._contests.get(address) is not contest:
+                continue  # its owner has just won another one and gave this one up for it
             owner = self.sessions[address]
             if contest.settled:
                 del self._contests[address]

@@ -21,13 +21,13 @@ from throughway.proto.iphttps.http import (
     build_response,
 )
 from throughway.proto.iphttps.neighbours import Neighbours
-from throughway.proto.iphttps.session import Session, SessionInput, SessionState
+from throughway.proto.iphttps.session import Drop, Session, SessionInput, SessionState
 from throughway.proto.iphttps.slowpath import PacketForClient, PacketForHost, SlowPath
 from throughway.proto.router import Router
 
 MAX_HALF_OPEN = 512
-"""Connections without a request yet; the oldest goes when there is one more, so that a flood of
-them never keeps out a client which speaks at once."""
+"""Connections without a request yet; here as at the other limits the oldest goes when there is
+one more, so that a flood of them never keeps out a client which speaks at once."""
 
 
 class State(StrEnum):
@@ -172,21 +172,29 @@ class Server:
             self._slow_path.authentication = mode
             self._close_all("the authentication mode was changed")
 
+    def drop_all(self, reason: str) -> None:
+        """Drop all clients; they may come back at once."""
+        self._close_all(reason)
+
     def configure(self, limits: Limits) -> None:
         """Take other limits; sessions which are open stay."""
         self.limits = limits
         self.neighbours.max_addresses = limits.max_addresses_per_session
         self._slow_path.client_to_client = limits.client_to_client
 
+    def at_limit(self, source: str) -> bool:
+        """Whether one more connection from there would be one too many."""
+        return self._refusal(source) not in (None, Refusal.NOT_LISTENING)
+
     def accept(self, address: str, port: int, source: str, now: float) -> Session | None:
-        """Enter a new connection, half-open; None: it is one too many and must be closed."""
-        refusal = self._refusal(source)
-        if refusal is not None:
-            self.refusals[refusal] += 1
-            return None
-        if len(self._half_open) >= MAX_HALF_OPEN:
-            oldest = next(iter(self._half_open.values()))
-            self._close(oldest, "too many connections without a request", Refusal.HALF_OPEN_LIMIT)
+        """Enter a new connection, half-open; None: it is one too many and must be closed.
+
+        At a limit the oldest connection without a request makes room for the new one.
+        """
+        while (refusal := self._refusal(source)) is not None:
+            if not self._make_room(refusal, source):
+                self.refusals[refusal] += 1
+                return None
         self._number += 1
         peer = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
         session = Session(self._number, peer, source, RequestReader(self.url), now=now)
@@ -212,8 +220,12 @@ class Server:
 
     def receive_slow(self, session: Session, packet: bytes, now: float) -> None:
         """Take a packet which does not pass in bulk."""
-        if session.state is SessionState.OPEN:
+        if session.state is not SessionState.OPEN:
+            return
+        if session.slow.take(now):
             self._slow_path.receive(session, packet, self.sessions.values(), now)
+        else:
+            session.drops[Drop.TOO_OFTEN] += 1
 
     def receive_garbage(self, session: Session, error: RemoteProtocolError) -> None:
         """Take note that a stream is out of step: the session ends (3.2.5.2.2)."""
@@ -263,7 +275,21 @@ class Server:
             return Refusal.SESSION_LIMIT
         if 0 < self.limits.max_sessions_per_source <= self._sources[source]:
             return Refusal.SOURCE_LIMIT
-        return None
+        return Refusal.HALF_OPEN_LIMIT if len(self._half_open) >= MAX_HALF_OPEN else None
+
+    def _make_room(self, refusal: Refusal, source: str) -> bool:
+        """Close the oldest half-open connection, of the source itself where that is at its limit.
+
+        Else whoever shares a client's NAT could keep it out by connecting and saying nothing.
+        """
+        if refusal is Refusal.NOT_LISTENING:
+            return False
+        own = refusal is Refusal.SOURCE_LIMIT
+        for session in self._half_open.values():
+            if not own or session.source == source:
+                self._close(session, "too many connections without a request", refusal)
+                return True
+        return False
 
     def _admit(self, session: Session, request: Request) -> None:
         """Open the session (3.2.5.1); one with the same key makes way."""

@@ -1,6 +1,7 @@
 """One entry of the server's client table, [MS-IPHTTPS] 3.2.1."""
 
 from collections import Counter
+from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 
 from throughway.proto.iphttps.http import RequestReader
@@ -30,6 +31,29 @@ SESSION_TRANSITIONS: dict[tuple[SessionState, SessionInput], SessionState] = {
     (SessionState.OPEN, SessionInput.CLOSE): SessionState.CLOSED,
     (SessionState.CLOSED, SessionInput.CLOSE): SessionState.CLOSED,
 }
+
+
+PACKET_BURST, PACKET_RATE = 512, 256
+"""Packets of a session, at once and each second, that are looked at one by one. Honest clients
+send a few in a minute; each costs as much as ten others, and everybody waits meanwhile."""
+
+
+@dataclass(slots=True)
+class PacketBudget:
+    """How many packets of a session may still be looked at one by one (a token bucket)."""
+
+    tokens: float = PACKET_BURST
+    filled_at: float = 0.0
+
+    def take(self, now: float) -> bool:
+        """Take one packet out of the budget; False when it is used up."""
+        if self.tokens < 1:
+            gained = max(0.0, now - self.filled_at) * PACKET_RATE
+            if gained < 1:
+                return False
+            self.tokens, self.filled_at = min(float(PACKET_BURST), self.tokens + gained), now
+        self.tokens -= 1
+        return True
 
 
 class Drop(StrEnum):
@@ -75,6 +99,7 @@ class Session:
         """The addresses of the link that it may send from, and since when."""
         self.drops: Counter[Drop] = Counter()
         self.solicitations = SolicitationBudget(filled_at=now)
+        self.slow = PacketBudget(filled_at=now)
         self.outgoing = b""
         """HTTP heads; packets go by events and by the driver's batches."""
 

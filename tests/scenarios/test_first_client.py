@@ -1,0 +1,240 @@
+"""docs/operate/first-client.md, executed as it stands there, on machines that know nothing yet.
+
+The page's own words say what happens where: "On **edge1**:" before a block runs it there, "the
+file **PATH**" writes it, "Carry from **a** to **b**: `x` as `y`" copies, "until it says `…`"
+repeats. Blocks run on a terminal: what asks, asks.
+"""
+
+import fcntl
+import os
+import re
+import select
+import shlex
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from throughway.lab.domain import ADMINISTRATOR_PASSWORD, USERS
+from throughway.lab.lab import Lab
+from throughway.lab.observe import Observer, tunnel
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "operate" / "first-client.md"
+REPOSITORY = "/root/throughway-repository"
+"""Stands for "the directory of this repository" on each machine."""
+TOOLS = "/root/tools"
+MACHINES = ("edge1", "client1", "dc1", "nls", "inet1")
+PATIENCE = 60.0
+"""Seconds for a block; the slowest of them creates accounts in the domain."""
+
+SYSTEMCTL = """\
+#!/bin/sh
+# What systemd would do with our units, as far as a host without systemd can.
+set -e
+trap '' HUP # of the terminal, which may end before setsid has let go of it
+case "$*" in
+daemon-reload) ;;
+"reload nginx") nginx -s reload ;;
+"enable --now throughway-"*)
+  command=$(sed -n 's,^ExecStart=/usr/bin/,,p' "/etc/systemd/system/$3.service")
+  setsid --fork $command </dev/null >>/var/log/throughway/$3.log 2>&1 ;;
+*) echo "systemctl: $*: not known here" >&2; exit 1 ;;
+esac
+"""
+
+MARK = re.compile(r"^On \*\*(\w+)\*\*([^\n]*?):\n\n```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+CARRY = re.compile(r"^Carry from \*\*(\w+)\*\* to \*\*(\w+)\*\*([^.]*?:)(.*?)\.$", re.M | re.S)
+COPY = re.compile(r"`(/[^`]+)`\s+as\s+`(/[^`]+)`")
+FENCE = re.compile(r"^```(\w+)$", re.MULTILINE)
+FINGERPRINT = re.compile(r"(?:[0-9a-f]{4} ){7,}[0-9a-f]{4}")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that the page has its reader do."""
+
+    line: int
+    machine: str
+    command: str = ""
+    until: str = ""
+    file: str = ""
+    content: str = ""
+    carried: tuple[tuple[str, str], ...] = ()
+    to: str = ""
+
+
+def parse_steps(page: str) -> list[Step]:
+    """Return the page's steps in their order."""
+    steps = []
+    for found in MARK.finditer(page):
+        machine, remark, language, body = found.groups()
+        line = page.count("\n", 0, found.start()) + 1
+        if file := re.search(r"the file \*\*(\S+)\*\*", remark):
+            steps.append(Step(line, machine, file=file[1], content=body))
+        else:
+            assert language == "sh", f"line {line}: a block of {language} cannot be run"
+            until = re.search(r"until it says `(.+)`", remark)
+            steps.append(Step(line, machine, command=body, until=until[1] if until else ""))
+    for found in CARRY.finditer(page):
+        source, target, _, files = found.groups()
+        line = page.count("\n", 0, found.start()) + 1
+        carried = tuple((a, b) for a, b in COPY.findall(files))
+        steps.append(Step(line, source, carried=carried, to=target))
+    return sorted(steps, key=lambda step: step.line)
+
+
+@dataclass
+class Reader:
+    """Does what the page says, and answers what is asked."""
+
+    lab: Lab
+    said: dict[int, str] = field(default_factory=dict)
+    """What was seen on the terminal, by the line of the page."""
+
+    def follow(self, step: Step) -> None:
+        if step.file:
+            self.lab.write(step.machine, step.file, step.content)
+        elif step.carried:
+            for source, target in step.carried:
+                self._carry(step.machine, source, step.to, target)
+        elif step.until:
+            self._look(step)
+        else:
+            code, said = self._type(step.machine, step.command)
+            self.said[step.line] = said
+            assert code == 0, f"{PAGE.name} line {step.line}, on {step.machine}:\n{said}"
+
+    def _carry(self, source: str, path: str, target: str, new: str) -> None:
+        mode = self.lab.run(source, ["stat", "-c", "%a", path], check=True).stdout
+        self.lab.run(target, ["mkdir", "-p", os.path.dirname(new)], check=True)
+        self.lab.write(target, new, self._bytes(source, path), int(mode, 8))
+
+    def _bytes(self, host: str, path: str) -> bytes:
+        root = Path(f"/proc/{self.lab.namespaces(host).pid}/root")
+        return (root / path.lstrip("/")).read_bytes()
+
+    def _look(self, step: Step) -> None:
+        deadline = time.monotonic() + PATIENCE
+        said = ""
+        while step.until not in said:
+            if time.monotonic() > deadline:
+                command = ["sh", "-c", "tail /var/log/throughway/*"]
+                log = self.lab.run(step.machine, command).stdout
+                pytest.fail(f"{step.machine} never said {step.until!r}, but:\n{said}\n{log}")
+            said = self._type(step.machine, step.command)[1]
+
+    def _type(self, machine: str, command: str) -> tuple[int, str]:
+        """Run a block on a terminal of its own; return exit code and what was seen."""
+        ours, theirs = os.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 50, 200, 0, 0))
+        script = f"cd {REPOSITORY}; PATH={TOOLS}:$PATH; set -eu -o pipefail\n{command}"
+        shell = ["setsid", "--ctty", "--wait", "bash", "-c", script]
+        process = self.lab.popen(machine, shell, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        try:
+            said = self._converse(ours)
+            return process.wait(PATIENCE), said
+        finally:
+            os.close(ours)
+            if process.poll() is None:
+                subprocess.Popen.kill(process)
+                process.wait()
+
+    def _converse(self, terminal: int) -> str:
+        said, answered = "", 0
+        while True:
+            readable, _, _ = select.select([terminal], [], [], PATIENCE)
+            assert readable, f"waits for something:\n{said}"
+            try:
+                chunk = os.read(terminal, 65536)
+            except OSError:  # the last one who had it open has closed it
+                return said
+            said += chunk.decode(errors="replace").replace("\r\n", "\n")
+            if answer := self._answer(said[answered:]):
+                answered = len(said)
+                os.write(terminal, f"{answer}\n".encode())
+
+    def _answer(self, said: str) -> str:
+        prompt = said.rstrip(" ")
+        if re.search(r"Password for \[CORP\\Administrator\]:$", prompt):
+            return ADMINISTRATOR_PASSWORD
+        if re.search(r"Password of alice\S*:$", prompt):
+            return USERS["alice"]
+        if prompt.endswith("[y/N]:"):
+            return "y" if self._noted(said) else "n"
+        return ""
+
+    def _noted(self, said: str) -> bool:
+        """Whether the fingerprint that is shown is the one that `policy key` has shown."""
+        shown = FINGERPRINT.search(said)
+        noted = [FINGERPRINT.search(text) for text in self.said.values()]
+        return shown is not None and shown[0] in {found[0] for found in noted if found}
+
+
+@pytest.fixture(scope="module")
+def fresh_world() -> Iterator[Lab]:
+    """Return a lab in which nobody has heard of throughway yet."""
+    with Lab(f"first-client-{os.getpid()}") as lab:
+        lab.up(gateway=False, join=False)
+        for account in ("EDGE1", "CLIENT1", "CLIENT2"):
+            lab.run("dc1", ["samba-tool", "computer", "delete", account], check=True)
+        for machine in ("edge1", "client1"):
+            clear = "find /etc/throughway /var/lib/throughway -mindepth 1 -delete"
+            lab.run(machine, ["sh", "-c", f"{clear}; rm /etc/krb5.conf"], check=True)
+        for command in (
+            "ip -6 address flush dev lo scope global",
+            "sysctl -q net.ipv6.conf.all.forwarding=0",
+        ):
+            lab.run("edge1", command.split(), check=True)
+        for machine in MACHINES:
+            lab.write(machine, f"{TOOLS}/systemctl", SYSTEMCTL, 0o755)
+            for unit in (ROOT / "packaging" / "systemd").iterdir():
+                path = f"{REPOSITORY}/packaging/systemd/{unit.name}"
+                lab.write(machine, path, unit.read_bytes())
+        yield lab
+
+
+def test_the_page_leads_to_a_connected_client(fresh_world: Lab) -> None:
+    lab, reader = fresh_world, Reader(fresh_world)
+    for step in parse_steps(PAGE.read_text()):
+        reader.follow(step)
+    last = reader.said[max(reader.said)]
+    assert "Connected remotely: infrastructure and intranet, alice@CORP.EXAMPLE.COM" in last
+    assert "Problems: none" in last
+    assert "<title>app1.corp.example.com</title>" in last
+    lab.move("client1", "corp")
+    inside = Observer(lab, "client1").wait(
+        "inside, by the page's location server", lambda s: s["connection"] == "connected-locally"
+    )
+    assert not tunnel(inside, "infrastructure")
+    assert inside["problems"] == []
+    lab.move("client1", "home")
+    Observer(lab, "client1").wait_page()
+
+
+def test_only_what_changes_this_machine_is_left_out() -> None:
+    """Every block of commands is a step, but for installing and for Windows."""
+    page = PAGE.read_text()
+    executed = [s.command for s in parse_steps(page) if s.command]
+    left_out = [
+        block
+        for block in re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+        if block not in executed
+    ]
+    assert len(left_out) == 1
+    assert shlex.split(left_out[0])[:2] == ["make", "install"]
+    assert set(FENCE.findall(page)) == {"sh", "toml", "powershell"}
+
+
+def test_every_carriage_is_a_step() -> None:
+    page = PAGE.read_text()
+    steps = [s for s in parse_steps(page) if s.to]
+    assert len(steps) == len(re.findall(r"^Carry ", page, re.MULTILINE))
+    assert all(step.carried for step in steps)
+    assert sum(len(step.carried) for step in steps) == len(re.findall(r"`\s+as\s+`/", page))

@@ -1,0 +1,228 @@
+"""What happens to the gateway while clients are connected, and what its administrator does."""
+
+import re
+import time
+from collections.abc import Iterator
+from subprocess import PIPE
+
+import pytest
+
+from tests.scenarios.actions import (
+    edited,
+    gateway_status,
+    hang_up,
+    kept,
+    log_of,
+    page_stays,
+    reconfigured,
+    shown,
+    wait_gateway,
+)
+from throughway.lab.deployment import GATEWAY_CONFIG
+from throughway.lab.lab import Lab
+from throughway.lab.observe import POLL, Observer, problems, tunnel
+
+RUN = ["throughway", "gateway", "run"]
+TRACES = """
+ip -6 rule; ip -6 route show table all; ip -br link; nft list tables
+ls /run/throughway; ps -eo comm=
+"""
+"""What a daemon makes, in the kernel and in /run, and what runs."""
+
+
+def traces(lab: Lab, host: str) -> list[str]:
+    """Return what daemons have made on a host, but for what time and chance change."""
+    said = lab.run(host, ["sh", "-c", TRACES], check=True).stdout
+    lines = (line.partition(" expires")[0] for line in said.splitlines())
+    return sorted(re.sub(r"fe80::\S{4,} dev ipsec0", "fe80::… dev ipsec0", line) for line in lines)
+
+
+# charon and the daemon itself
+
+
+def test_charon_of_the_gateway_is_killed(connected: Observer) -> None:
+    lab = connected.lab
+    began = time.monotonic()
+    lab.run("edge1", ["pkill", "-9", "charon"], check=True)
+    connected.wait_page(patience=5.0)
+    connected.wait_tunnel("intranet", patience=5.0)
+    assert time.monotonic() - began < 5
+    wait_gateway(lab, "well again", lambda s: s["state"] == "ok" and not s["problems"])
+    assert 'event="charon ended"' in log_of(lab, "edge1", "gateway")
+
+
+def test_clients_hear_at_once_of_a_gateway_that_ends(connected: Observer) -> None:
+    lab = connected.lab
+    lab.stop_gateway()
+    process = lab.popen("edge1", RUN, stderr=PIPE)
+    try:
+        connected.wait_tunnel("intranet")
+        process.terminate()
+        began = time.monotonic()
+        lost = connected.wait("link lost", lambda s: s["link"]["state"] != "link-up", 3.0)
+        assert lost["connection"] != "connected-remotely"
+        _, said = process.communicate(timeout=10)
+        assert time.monotonic() - began < 5
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0
+    assert b'reason="the server shuts down"' in said
+    assert b'event="gateway has ended"' in said
+    assert b"Traceback" not in said
+    lab.start_gateway()
+    connected.wait_tunnel("intranet")
+
+
+def test_both_daemons_are_killed_again_and_again(connected: Observer) -> None:
+    lab = connected.lab
+    before = {host: traces(lab, host) for host in ("client1", "edge1")}
+    for _ in range(5):
+        for host, name in (("client1", "client"), ("edge1", "gateway")):
+            service = lab.service(host, name)
+            assert service is not None
+            service.kill()
+        lab.start_gateway()
+        lab.start_client("client1")
+        connected.wait_tunnel("intranet")
+    connected.wait_page()
+    for host, was in before.items():
+        assert_same(lab, host, was)
+
+
+def assert_same(lab: Lab, host: str, before: list[str]) -> None:
+    """See that there is nothing twice and nothing less; what is ending may take a moment."""
+    deadline = time.monotonic() + 5.0
+    while (now := traces(lab, host)) != before and time.monotonic() < deadline:
+        time.sleep(POLL)
+    assert now == before
+
+
+# A second one
+
+
+@pytest.mark.parametrize(("host", "daemon"), [("edge1", "gateway"), ("client1", "client")])
+def test_a_second_daemon_is_refused_and_harms_nothing(
+    connected: Observer, host: str, daemon: str
+) -> None:
+    lab = connected.lab
+    before = traces(lab, host)
+    answer = lab.run(host, ["throughway", daemon, "run"])
+    assert answer.returncode == 1
+    assert f"/run/throughway/{daemon}.sock: a daemon is running already" in answer.stderr
+    assert "stop it first" in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert traces(lab, host) == before
+    page_stays(connected)
+
+
+# Its configuration
+
+
+def test_a_broken_configuration_is_told_whole(fresh: Lab) -> None:
+    text = edited(
+        fresh,
+        ('prefix = "2001:db8:da:1000::/64"', 'prefx = "2001:db8:da:1000::/64"'),
+        ('listen = ["131.107.0.2:443"]', 'listen = ["131.107.0.2"]'),
+        ('realm = "CORP.EXAMPLE.COM"', 'realm = ""'),
+    )
+    with kept(fresh, "edge1", GATEWAY_CONFIG):
+        fresh.write("edge1", GATEWAY_CONFIG, text)
+        ran = fresh.run("edge1", RUN)
+        checked = fresh.run("edge1", ["throughway", "gateway", "check"])
+    for answer in (ran, checked):
+        assert answer.returncode == 2
+        assert "Traceback" not in answer.stderr
+        for word in (
+            "iphttps.prefix: is missing",
+            "iphttps.prefx: unknown key; did you mean 'prefix'?",
+            "iphttps.listen[0]: must be",
+            "such as",
+            "users.realm: ",
+        ):
+            assert word in answer.stderr.replace('\\"', '"')
+    assert gateway_status(fresh)["problems"] == [], "the one that runs has not noticed"
+
+
+def test_files_that_do_not_fit_are_told_with_the_key_that_names_them(fresh: Lab) -> None:
+    text = edited(fresh, ("gateway.key", "missing.key"), ("root.crt", "gateway.crt"), table="ipsec")
+    with kept(fresh, "edge1", GATEWAY_CONFIG):
+        fresh.write("edge1", GATEWAY_CONFIG, text)
+        answer = fresh.run("edge1", RUN)
+    assert answer.returncode == 2
+    assert "ipsec.key: /etc/throughway/missing.key" in answer.stderr
+    assert "ipsec.ca: " in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_broken_configuration_does_not_stop_a_gateway(connected: Observer) -> None:
+    lab = connected.lab
+    text = edited(lab, ('prefix = "', 'prefx = "'), ('listen = ["', 'listen = ["x'))
+    with kept(lab, "edge1", GATEWAY_CONFIG):
+        lab.write("edge1", GATEWAY_CONFIG, text)
+        hang_up(lab)
+        wait_gateway(lab, "refused", lambda s: problems(s) == {"configuration-refused"})
+        answer = shown(lab, "edge1", "gateway")
+        assert answer.code == 1
+        assert answer.text.startswith("The gateway works, with warnings\n")
+        for word in (
+            "warning: A changed configuration was not taken over [configuration-refused]",
+            "\n    iphttps.prefx: unknown key",
+            "\n    iphttps.listen[0]: must be",
+            "throughway gateway check --config /etc/throughway/gateway.toml",
+        ):
+            assert word in answer.text
+        page_stays(connected)
+    hang_up(lab)
+    wait_gateway(lab, "well again", lambda s: not s["problems"])
+    page_stays(connected)
+
+
+def test_a_computer_is_taken_off_the_list_and_put_back(connected: Observer) -> None:
+    lab = connected.lab
+    text = lab.read("edge1", GATEWAY_CONFIG)
+    first = text.index('[[computers]]\naccount = "CLIENT1$"')
+    second = text.index('[[computers]]\naccount = "CLIENT2$"')
+    lab.start_client("client2")
+    other = Observer(lab, "client2")
+    other.wait_tunnel("infrastructure")
+    since = tunnel(other.status(), "infrastructure")["since"]
+    with reconfigured(lab, text[:first] + text[second:]):
+        connected.wait("shut out", lambda s: not any(up(s)))
+        told = wait_gateway(lab, "CLIENT1$ gone", lambda s: "CLIENT1$" not in accounts(s))
+        assert accounts(told) == ["CLIENT2$"]
+        assert connected.fetch(patience=1.0) == ""
+    # It would be back in time; who is asked to looks at once.
+    lab.run("client1", ["throughway", "client", "refresh"], check=True)
+    connected.wait_tunnel("intranet", patience=5.0)
+    connected.wait_page()
+    assert abs(tunnel(other.status(), "infrastructure")["since"] - since) < 1, "untouched"
+
+
+def up(status: dict[str, object]) -> Iterator[bool]:
+    """Say of each tunnel whether it is up."""
+    return (bool(tunnel(status, name)) for name in ("infrastructure", "intranet"))
+
+
+def accounts(status: dict[str, list[dict[str, str]]]) -> list[str]:
+    """Return the accounts of the tunnels that are up."""
+    return sorted(t["account"] for t in status["tunnels"] if t["state"] == "up")
+
+
+# The client moves
+
+
+def test_the_home_router_gives_another_address(connected: Observer) -> None:
+    lab = connected.lab
+    (before,) = gateway_status(lab)["sessions"]
+    change = """
+    address del 192.168.137.101/24 dev eth0
+    address add 192.168.137.77/24 dev eth0
+    route replace default via 192.168.137.1
+    """
+    lab.run("client1", ["ip", "-batch", "-"], stdin=change, check=True)
+    connected.wait_page(patience=5.0)
+    connected.wait_tunnel("intranet")
+    (after,) = gateway_status(lab)["sessions"]
+    assert after["id"] > before["id"], "the old connection is gone"
+    assert after["addresses"] == before["addresses"]

@@ -23,7 +23,7 @@ install: system $(VENV)/.installed
 system:
 	@packaging/install-debian-packages
 
-$(VENV)/.installed: requirements.lock pyproject.toml
+$(VENV)/.installed: requirements.lock pyproject.toml setup.py src/throughway/net/_segments.c
 	@echo "== Python packages (first time: about a minute)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock

@@ -75,6 +75,7 @@ LINK = LinkStatus(
     bytes_in=5_400_000,
     bytes_out=20_000,
     tls="TLSv1.3 TLS_AES_128_GCM_SHA256",
+    pump="native: super-packets both ways",
 )
 LINK_DOWN = LinkStatus(
     state="link-down",
@@ -173,6 +174,7 @@ GATEWAY = GatewaySnapshot(
     iphttps_state="listen",
     url="https://da.example.com:443/IPHTTPS",
     esp="kernel: it has ESP",
+    pump="pure: THROUGHWAY_PURE=1 is set",
     sessions=(
         SessionStatus(
             id=1,

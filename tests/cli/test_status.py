@@ -50,6 +50,7 @@ IP-HTTPS link           link-up since 22:09 (4 min)
   URL                   https://da.example.com:443/IPHTTPS
   Address               2001:db8:da:1000::c1 on iphttps0
   TLS                   TLSv1.3 TLS_AES_128_GCM_SHA256
+  Packet pump           native: super-packets both ways
   Traffic               5.1 MiB in, 19.5 KiB out
 Infrastructure tunnel   up since 22:09 (3 min)
   Gateway               da.example.com at 2002:836b:2::836b:2
@@ -127,6 +128,7 @@ The gateway works, with warnings
 
 IP-HTTPS                listen at https://da.example.com:443/IPHTTPS
 ESP                     kernel: it has ESP
+Packet pump             pure: THROUGHWAY_PURE=1 is set
 
 Components
   iphttps               ok       since 2023-11-12 22:13 (2 d), listening

@@ -13,8 +13,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from throughway.net.offload import Pump
+from throughway.net.segments import VNET
 from throughway.net.tun import TUN
-from throughway.wire.ipv6 import IPv6Packet, build_packet, parse_address
+from throughway.wire.ipv6 import MAX_PACKET, IPv6Packet, build_packet, parse_address
 
 NAME = "da.example.com"
 PREFIX = "2001:db8:da:1000::/64"
@@ -94,20 +96,36 @@ class Authority:
         return pair
 
 
+class FakeKernel:
+    """The other end of a device: packets as they are, super-packets are what the test makes."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.socket = sock
+
+    def send(self, packet: bytes, header: bytes = bytes(VNET.size)) -> None:
+        self.socket.send(header + packet)
+
+    def recv(self) -> bytes:
+        return self.socket.recv(VNET.size + MAX_PACKET)[VNET.size :]
+
+    def close(self) -> None:
+        self.socket.close()
+
+
 class FakeTUN(TUN):
     """A device whose kernel is the test: ``kernel`` is the other end of a socket pair."""
 
-    def __init__(self, name: str = "iphttps-test") -> None:
-        ours, self.kernel = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    def __init__(self, name: str = "iphttps-test", *, pump: Pump | None = None) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
-        self.kernel.setblocking(False)
-        super().__init__(ours.detach(), name)
+        theirs.setblocking(False)
+        self.kernel = FakeKernel(theirs)
+        super().__init__(ours.detach(), name, pump=pump)
 
     async def received(self) -> bytes:
         """Wait for the next packet written to the device."""
-        return await asyncio.wait_for(
-            asyncio.get_running_loop().sock_recv(self.kernel, 65536), timeout=5
-        )
+        waiting = asyncio.get_running_loop().sock_recv(self.kernel.socket, VNET.size + MAX_PACKET)
+        return (await asyncio.wait_for(waiting, timeout=5))[VNET.size :]
 
     def close(self) -> None:
         super().close()

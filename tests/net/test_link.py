@@ -13,8 +13,8 @@ from throughway.model.errors import Stage, TransportError
 from throughway.net import link as module
 from throughway.net.link import (
     ANSWERS_LIMIT,
-    BATCH_SIZE,
     QUEUE_LIMIT,
+    RECEIVE_SIZE,
     Buffers,
     Connection,
     tune,
@@ -269,7 +269,7 @@ def test_what_tls_says_by_itself_is_bounded(contexts: Contexts) -> None:
         assert far.tls is not None
         far.tls = Chatty(far.tls, far._outgoing)  # type: ignore[assignment]
         asyncio.get_running_loop().remove_reader(pair.near._socket)
-        far.send([bytes(BATCH_SIZE)])
+        far.send([bytes(RECEIVE_SIZE)])
         assert far.busy
         while pair.far_ear.error is None:
             assert pair.near.bytes_out < 100 * ANSWERS_LIMIT // 1000, "it grows and grows"

@@ -3,38 +3,61 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.net.iphttps_world import CORP, ROUTER, FakeTUN, packet
+from tests.net.segments_world import ALIKE
 from throughway.model.errors import TransportError
+from throughway.net import tun as module
+from throughway.net.offload import choose, pure
+from throughway.net.segments import VNET
 from throughway.net.tun import global_addresses, open_tun
-from throughway.proto.iphttps.stream import sort_packets
+from throughway.proto.iphttps.stream import cut_packets
 
 
-def test_packets_are_read_until_there_are_none_or_enough() -> None:
-    tun = FakeTUN()
+@pytest.fixture(params=["native", "pure"])
+def tun(request: pytest.FixtureRequest) -> Iterator[FakeTUN]:
+    pump = choose({}) if request.param == "native" else pure("asked for")
+    if pump.name != request.param:
+        pytest.skip(pump.why)
+    tun = FakeTUN(pump=pump)
+    yield tun
+    tun.close()
+    tun.close()
+
+
+def test_packets_are_read_until_there_are_none_or_enough(
+    tun: FakeTUN, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BATCH_SIZE", 2000)
     sent = [packet(CORP, ROUTER, bytes(1000 + n)) for n in range(5)]
-    for one in (*sent, b"\x45" + bytes(30)):
+    for one in (*sent[:3], b"\x45" + bytes(90), *sent[3:]):
         tun.kernel.send(one)
-    assert tun.read(2000) == sent[:2]
-    assert tun.read(1 << 16) == sent[2:]  # and no IPv4
-    assert tun.read(1 << 16) == []
-    tun.close()
-    tun.close()
+    got = [list(cut_packets(tun.batch, 0, tun.read())) for _ in range(5)]
+    assert got == [sent[:2], sent[2:4], sent[4:], [], []]  # and no IPv4
 
 
-def test_runs_are_written_packet_by_packet() -> None:
-    tun = FakeTUN()
+def test_a_super_packet_is_read_as_packets(tun: FakeTUN) -> None:
+    whole = ALIKE.datagram(bytes(range(250)) * 10)
+    header = VNET.pack(1, 5, 48, 1000, 40, 6)
+    pseudo = whole[:46] + ALIKE.pseudo_sum(len(whole) - 40, 17).to_bytes(2) + whole[48:]
+    tun.kernel.send(pseudo, header)
+    end = tun.read()
+    parts = [bytes(range(250)) * 4, bytes(range(250)) * 4, bytes(range(250)) * 2]
+    assert end == 3 * 48 + 2500
+    assert tun.batch[:end] == b"".join(map(ALIKE.datagram, parts))
+
+
+def test_a_run_is_written_packet_by_packet_where_nothing_merges(tun: FakeTUN) -> None:
     packets = [packet(CORP, ROUTER, bytes(n)) for n in range(5)]
     data = b"".join(packets)
-    (run,) = sort_packets(data, len(data)).runs
-    assert tun.write(memoryview(data), run) == 0
-    assert [tun.kernel.recv(9999) for _ in packets] == packets
+    assert tun.write(memoryview(data), 0, len(data)) == 0
+    assert [tun.kernel.recv() for _ in packets] == packets
     tun.kernel.close()
-    assert tun.write(memoryview(data), run) == len(packets)
-    tun.close()
+    assert tun.write(memoryview(data), 0, len(data)) == len(packets)
 
 
 @pytest.mark.parametrize("name", ["", "x" * 16])
@@ -90,14 +113,13 @@ print(subprocess.run(["ip", "-o", "addr", "show", "dev", "iphttps0"], text=True,
 @pytest.mark.lab
 def test_the_client_s_address_is_stable_with_a_secret() -> None:
     script = """
-import os
 from throughway.net.tun import configure_client, global_addresses, open_tun
 from throughway.proto.router import Link, Router
 packet = Router(Link.of("2001:db8:da:1000::/64"), now=0).advertisement()
 for secret in (bytes(16), bytes(16), bytes(range(16))):
     tun = open_tun("iphttps0")
     configure_client(tun, secret=secret)
-    os.write(tun.fd, packet)
+    assert tun.write(memoryview(packet), 0, len(packet)) == 0
     while not global_addresses("iphttps0"):
         pass
     print(*global_addresses("iphttps0"))

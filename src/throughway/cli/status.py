@@ -178,6 +178,8 @@ def _link(link: LinkStatus, view: View) -> Iterator[str]:
         yield row("Address", f"{', '.join(link.addresses)} on {link.interface}", 1)
     if link.tls:
         yield row("TLS", link.tls, 1)
+    if link.pump:
+        yield row("Packet pump", link.pump, 1)
     if link.bytes_in or link.bytes_out:
         yield row("Traffic", _traffic(link.bytes_in, link.bytes_out), 1)
     if link.last_error:
@@ -247,6 +249,7 @@ def render_gateway(snapshot: GatewaySnapshot, view: View) -> str:
         "",
         row("IP-HTTPS", joined(snapshot.iphttps_state, snapshot.url, by=" at ")),
         row("ESP", snapshot.esp or "unknown"),
+        *([row("Packet pump", snapshot.pump)] if snapshot.pump else []),
         "",
         "Components",
         *(_component(component, view) for component in snapshot.components),

@@ -435,6 +435,7 @@ class GatewayDaemon:
             components=self._tracker.components(),
             problems=self._tracker.current(),
             refusals=tuple(self._refusals),
+            pump=server.packet_pump if server is not None else "",
         )
 
     def _state(self) -> ComponentState:

@@ -89,6 +89,8 @@ class LinkStatus:
     bytes_out: int = 0
     tls: str = ""
     """Version and cipher suite, such as ``TLSv1.3 TLS_AES_128_GCM_SHA256``."""
+    pump: str = ""
+    """Who moves the packets, ``native`` or ``pure``, and why; "" without a link."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,3 +189,5 @@ class GatewaySnapshot:
     problems: tuple[Condition, ...] = ()
     refusals: tuple[RefusedClient, ...] = ()
     """The latest, oldest first."""
+    pump: str = ""
+    """Who moves the packets, ``native`` or ``pure``, and why; "" without a link."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from throughway.model.errors import Stage, TransportError
 from throughway.model.status import LinkStatus
 from throughway.net.dial import Dial
-from throughway.net.link import BATCH_SIZE, Buffers, Connection
+from throughway.net.link import Buffers, Connection
 from throughway.net.tls import describe, transport_error
 from throughway.net.tun import TUN, global_addresses
 from throughway.proto.iphttps.client import (
@@ -114,6 +114,7 @@ class IPHTTPSClient:
             bytes_in=self._earlier_in + (connection.bytes_in if connection else 0),
             bytes_out=self._earlier_out + (connection.bytes_out if connection else 0),
             tls=describe(connection.tls) if connection else "",
+            pump=str(self._tun.pump),
         )
 
     def connection_ready(self) -> None:
@@ -131,9 +132,9 @@ class IPHTTPSClient:
             self._pump()
             start = end - self._remainder
         self._machine.sign_of_life()
-        batch = sort_packets(buffers.stream, end, start=start)
-        for run in batch.runs:
-            self._tun.write(buffers.view, run)
+        batch = sort_packets(buffers.stream, end, start=start, walk=self._tun.pump.walk)
+        for begin, behind in batch.runs:
+            self._tun.write(buffers.view, begin, behind)
         if batch.error is not None:
             self._machine.receive_garbage(batch.error, self._loop.time())
             self._pump()
@@ -230,7 +231,7 @@ class IPHTTPSClient:
         """Begin with the stream; its first bytes are the last ones of the buffer."""
         self._remainder = len(remainder)
         if self._loop.time() - self._down_since > STALE_AFTER:
-            while self._tun.read(BATCH_SIZE):
+            while self._tun.read():
                 pass
         self._read_tun()
 
@@ -249,14 +250,14 @@ class IPHTTPSClient:
             self._pause_tun()
             return
         try:
-            packets = self._tun.read(BATCH_SIZE)
+            end = self._tun.read()
         except OSError as error:  # the device was deleted under us
             words = f"the interface {self._tun.name} is gone: {error.strerror}"
             problem = "iphttps-interface-creation-failed"
             self.connection_lost(TransportError(Stage.LINK, words, problem=problem))
             return
-        if packets:
-            self._connection.send(packets)
+        if end:
+            self._connection.send([self._tun.batch[:end]])
 
     def _local_address_gone(self) -> bool:
         """Whether the address of our end of the connection is no longer this machine's."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from throughway.model.config import AuthenticationMode, IPHTTPSServerConfig
 from throughway.model.errors import ConfigError, Stage, TransportError, WireError
 from throughway.model.status import SessionStatus
-from throughway.net.link import BATCH_SIZE, Buffers, Connection, tune
+from throughway.net.link import Buffers, Connection, tune
 from throughway.net.tls import server_context, subject_of
 from throughway.net.tun import TUN
 from throughway.proto.iphttps.http import parse_url
@@ -25,7 +25,7 @@ from throughway.proto.iphttps.server import (
 )
 from throughway.proto.iphttps.session import Drop, Session, SessionState
 from throughway.proto.iphttps.slowpath import PacketForClient, PacketForHost
-from throughway.proto.iphttps.stream import sort_packets
+from throughway.proto.iphttps.stream import cut_packets, sort_packets
 from throughway.proto.router import Link, Router
 from throughway.wire.ipv6 import DESTINATION_OFFSET, HEADER_LENGTH, format_address
 
@@ -115,6 +115,11 @@ class IPHTTPSServer:
         return self.machine.state
 
     @property
+    def packet_pump(self) -> str:
+        """Return which packet pump is used, and why."""
+        return str(self._tun.pump)
+
+    @property
     def refusals(self) -> Counter[Refusal]:
         """Return how many connections did not become sessions, by reason."""
         return self.machine.refusals
@@ -181,7 +186,7 @@ class IPHTTPSServer:
                     if link is not None:
                         link.send([packet])
                 case PacketForHost(packet):
-                    self._tun.write(memoryview(packet), [0, len(packet)])
+                    self._tun.write(memoryview(packet), 0, len(packet))
                 case SessionOpened(session, remainder):
                     self._open(self._links[session.number], len(remainder))
                 case SessionClosed(session, reason, was_open):
@@ -258,20 +263,23 @@ class IPHTTPSServer:
         self.pump()
 
     def _on_tun_readable(self) -> None:
-        """Give each packet of the host to the session that owns its destination."""
+        """Give the packets of the host to the sessions that own their destinations."""
         owners, links = self.machine.neighbours.sessions, self._links
-        batches: dict[int, list[bytes]] = {}
-        for packet in self._tun.read(BATCH_SIZE):
-            owner = owners.get(packet[DESTINATION_OFFSET:HEADER_LENGTH])
+        buffer, batch, walk = self._tun.buffer, self._tun.batch, self._tun.pump.walk
+        start, end = 0, self._tun.read()
+        pieces: dict[int, list[memoryview]] = {}
+        while (after := walk(buffer, start, end)) > start:
+            destination = bytes(batch[start + DESTINATION_OFFSET : start + HEADER_LENGTH])
+            owner = owners.get(destination)
             if owner is None:  # multicast too: advertisements are not the kernel's to send
-                self.dropped[Drop.MULTICAST if packet[24] == 0xFF else Drop.NOBODY] += 1
-            elif owner.number in batches:
-                batches[owner.number].append(packet)
+                reason = Drop.MULTICAST if destination[0] == 0xFF else Drop.NOBODY
+                self.dropped[reason] += sum(1 for _ in cut_packets(batch, start, after))
             else:
-                batches[owner.number] = [packet]
-        for number, packets in batches.items():
+                pieces.setdefault(owner.number, []).append(batch[start:after])
+            start = after
+        for number, own in pieces.items():
             if number in links:  # a session may end as another is served
-                links[number].send(packets)
+                links[number].send(own)
 
     def take(self, session: Session, buffers: Buffers, start: int, end: int) -> int:
         """Move a session's packets: runs to the TUN device, the others to the machine."""
@@ -282,9 +290,10 @@ class IPHTTPSServer:
             owned=session.owned,
             link=self.machine.neighbours.link,
             client_to_client=self.machine.limits.client_to_client,
+            walk=self._tun.pump.walk,
         )
-        for run in batch.runs:
-            self._tun.write(buffers.view, run)
+        for begin, behind in batch.runs:
+            self._tun.write(buffers.view, begin, behind)
         if batch.slow or batch.error is not None:
             now = self._loop.time()
             for packet in batch.slow:
@@ -345,11 +354,12 @@ class _SessionLink:
         self._since = time.time()
         self.connection.send([self._session.data_to_send()])
 
-    def send(self, packets: list[bytes]) -> None:
+    def send(self, pieces: Sequence[bytes | memoryview]) -> None:
         """Send packets to the client; too many are dropped and counted."""
-        dropped = self.connection.send(packets)
+        dropped = self.connection.send(pieces)
         if dropped:
-            self._session.drops[Drop.QUEUE_FULL] += dropped
+            rest = [p for piece in pieces[-dropped:] for p in cut_packets(piece, 0, len(piece))]
+            self._session.drops[Drop.QUEUE_FULL] += self.connection.send(rest)
 
     def finish(self) -> None:
         """Send what is due, a refusal perhaps, and close."""

@@ -23,8 +23,6 @@ RECEIVE_SIZE = 128 * 1024
 """Bytes read from a socket at once."""
 RECORD_SIZE = 16 * 1024
 """Bytes of cleartext in one TLS record, at most."""
-BATCH_SIZE = 64 * 1024
-"""Bytes read from the TUN device for one write."""
 QUEUE_LIMIT = 256 * 1024
 """Bytes of packets which wait for a connection: 200 ms at 10 Mbit/s."""
 ANSWERS_LIMIT = 64 * 1024
@@ -127,18 +125,23 @@ class Connection:
         else:
             self._guarded(self._shake_hands)
 
-    def send(self, packets: Sequence[bytes]) -> int:
-        """Send packets, or queue them behind what is unsent; return how many were dropped."""
+    def send(self, pieces: Sequence[bytes | memoryview]) -> int:
+        """Send packets, or queue them behind what is unsent.
+
+        They may lie in a buffer that changes afterwards. Returns how many pieces, the last ones,
+        were dropped.
+        """
         if self._closed or self._ending:
-            return len(packets)
+            return len(pieces)
         if not self._unsent:
-            self._guarded(partial(self._write, b"".join(packets)))
+            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            self._guarded(partial(self._write, data))
             return 0
-        for number, packet in enumerate(packets):
-            if self._queued + len(packet) > QUEUE_LIMIT:
-                return len(packets) - number
-            self._queue.append(packet)
-            self._queued += len(packet)
+        for number, piece in enumerate(pieces):
+            if self._queued + len(piece) > QUEUE_LIMIT:
+                return len(pieces) - number
+            self._queue.append(bytes(piece))
+            self._queued += len(piece)
         return 0
 
     def finish(self) -> None:
@@ -245,7 +248,7 @@ class Connection:
         self.stage = Stage.HTTP
         self._handler.connection_ready()
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes | memoryview) -> None:
         self.bytes_out += len(data)
         if self.tls is None:
             self._put(data)
@@ -258,7 +261,7 @@ class Connection:
         if self._outgoing.pending:
             self._put(self._outgoing.read())
 
-    def _put(self, data: bytes) -> None:
+    def _put(self, data: bytes | memoryview) -> None:
         if self._closed:
             return
         if self._unsent:
@@ -266,7 +269,7 @@ class Connection:
             self._answers += len(data)
             if self._answers > ANSWERS_LIMIT:
                 raise ConnectionAbortedError(errno.ECONNABORTED, "too many TLS messages unread")
-            self._unsent = memoryview(bytes(self._unsent) + data)
+            self._unsent = memoryview(b"".join((self._unsent, data)))
             return
         self._answers = 0
         try:
@@ -274,7 +277,9 @@ class Connection:
         except BlockingIOError:
             sent = 0
         if sent < len(data):
-            self._unsent = memoryview(data)[sent:]
+            # A view may be of a buffer which is used again before this is sent.
+            rest = memoryview(data)[sent:]
+            self._unsent = rest if isinstance(data, bytes) else memoryview(bytes(rest))
             self._loop.add_writer(self._socket, self._on_writable)
 
     def _flush(self) -> None:

@@ -12,12 +12,23 @@ import struct
 from pathlib import Path
 
 from throughway.model.errors import Stage, TransportError
-from throughway.wire.ipv6 import MIN_MTU, format_address
+from throughway.net.offload import Pump, choose
+from throughway.net.segments import VNET
+from throughway.wire.ipv6 import MAX_PACKET, MIN_MTU, format_address
 
 DEVICE = "/dev/net/tun"
+BATCH_SIZE = 32 * 1024
+"""Bytes read from the device for one write; more of them would only be delay."""
+EXPANSION = 160 * 1024
+"""Room for the last super-packet of a batch, cut into the smallest segments that TCP sends (48
+bytes, 72 of headers)."""
 
 _TUNSETIFF = 0x400454CA
-_IFF_TUN, _IFF_NO_PI = 0x0001, 0x1000
+_IFF_TUN, _IFF_NO_PI, _IFF_VNET_HDR = 0x0001, 0x1000, 0x4000
+_TUNSETOFFLOAD = 0x400454D0
+_TSO = 0x01 | 0x02 | 0x04  # checksums, and TCP over either version
+_USO = 0x20 | 0x40  # UDP over either version; there is only both
+_SIOCSIFTXQLEN = 0x8943
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
 _SIOCSIFADDR, _SIOCSIFMTU = 0x8916, 0x8922
 _MAX_NAME = 15
@@ -28,37 +39,42 @@ _GLOBAL_SCOPE = "00"
 
 
 class TUN:
-    """An open TUN device; it is gone when it is closed."""
+    """An open TUN device with IFF_VNET_HDR; it is gone when it is closed."""
 
-    def __init__(self, fd: int, name: str, *, mtu: int = MIN_MTU) -> None:
+    def __init__(
+        self,
+        fd: int,
+        name: str,
+        *,
+        mtu: int = MIN_MTU,
+        pump: Pump | None = None,
+        udp: bool = True,
+    ) -> None:
         self.fd = fd
         self.name = name
         self.mtu = mtu
+        self.pump = pump or choose()
+        self.udp = udp
+        """Whether the kernel takes super-packets of UDP."""
+        self.buffer = bytearray(BATCH_SIZE + EXPANSION)
+        self.batch = memoryview(self.buffer)
+        """What was read last, packets back to back."""
+        self._raw = memoryview(bytearray(VNET.size + MAX_PACKET))
 
-    def read(self, limit: int) -> list[bytes]:
-        """Return the IPv6 packets which wait, until there are none or ``limit`` bytes are full."""
-        packets: list[bytes] = []
-        room, read, fd, size = limit, os.read, self.fd, max(self.mtu, 2048)
+    def read(self) -> int:
+        """Read what waits into ``batch``, as much as is good for it; return where it ends."""
+        end, taken, into = 0, 0, [self._raw]
+        fd, raw, batch, segment = self.fd, self._raw, self.batch, self.pump.segment
         with contextlib.suppress(BlockingIOError):
-            while room > 0:
-                packet = read(fd, size)
-                if packet[0] >> 4 == 6:
-                    packets.append(packet)
-                room -= len(packet)
-        return packets
+            while taken < BATCH_SIZE:
+                size = os.readv(fd, into)
+                taken += size or BATCH_SIZE
+                end = segment(raw, size, batch, end)
+        return end
 
-    def write(self, view: memoryview, run: list[int]) -> int:
-        """Write the packets between neighbouring offsets; return how many the kernel refused."""
-        refused, write, fd, start = 0, os.write, self.fd, run[0]
-        for end in run[1:]:
-            try:
-                write(fd, view[start:end])
-            except (
-                OSError
-            ):  # such as EINVAL for a malformed packet: the packet is lost, not the link
-                refused += 1
-            start = end
-        return refused
+    def write(self, view: memoryview, start: int, end: int) -> int:
+        """Write the packets of ``view[start:end]``; return how many the kernel refused."""
+        return self.pump.coalesce(self.fd, view, start, end, self.udp)
 
     def close(self) -> None:
         """Remove the device."""
@@ -67,24 +83,40 @@ class TUN:
             self.fd = -1
 
 
-def open_tun(name: str, *, mtu: int = MIN_MTU) -> TUN:
+def open_tun(name: str, *, mtu: int = MIN_MTU, pump: Pump | None = None) -> TUN:
     """Make a TUN device; it is down and has no addresses yet.
 
     Raises :exc:`TransportError` when the kernel refuses.
     """
     if not name or len(name.encode()) > _MAX_NAME:
         raise _creation_failed(f"interface names have 1 to {_MAX_NAME} bytes: {name!r}")
+    pump = pump or choose()
     fd = -1
     try:
         fd = os.open(DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        request = struct.pack("16sH22x", name.encode(), _IFF_TUN | _IFF_NO_PI)
-        fcntl.ioctl(fd, _TUNSETIFF, request)
+        flags = _IFF_TUN | _IFF_NO_PI | _IFF_VNET_HDR
+        fcntl.ioctl(fd, _TUNSETIFF, struct.pack("16sH22x", name.encode(), flags))
+        udp = _set_offload(fd, wanted=pump.offload)
         set_mtu(name, mtu)
+        _set_queue_length(name, pump.queue_length)
     except OSError as error:
         if fd >= 0:
             os.close(fd)
         raise _creation_failed(f"cannot make the interface {name}: {error.strerror}") from error
-    return TUN(fd, name, mtu=mtu)
+    return TUN(fd, name, mtu=mtu, pump=pump, udp=udp)
+
+
+def _set_offload(fd: int, *, wanted: bool) -> bool:
+    """Let the kernel hand out super-packets, or not; return whether it knows those of UDP."""
+    udp = True
+    try:
+        fcntl.ioctl(fd, _TUNSETOFFLOAD, _TSO | _USO)
+    except OSError:  # before Linux 6.2
+        udp = False
+        fcntl.ioctl(fd, _TUNSETOFFLOAD, _TSO)
+    if not wanted:
+        fcntl.ioctl(fd, _TUNSETOFFLOAD, 0)
+    return udp
 
 
 def configure_client(tun: TUN, *, secret: bytes | None = None) -> None:
@@ -154,6 +186,11 @@ def set_mtu(name: str, mtu: int) -> None:
     """Set the interface's MTU."""
     with _control() as control:
         fcntl.ioctl(control, _SIOCSIFMTU, struct.pack("16si20x", name.encode(), mtu))
+
+
+def _set_queue_length(name: str, packets: int) -> None:
+    with _control() as control:
+        fcntl.ioctl(control, _SIOCSIFTXQLEN, struct.pack("16si20x", name.encode(), packets))
 
 
 def add_address(name: str, address: bytes, length: int) -> None:

@@ -1,11 +1,9 @@
 """The cut, held against a version which looks at one packet at a time."""
 
-import itertools
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from throughway.proto.iphttps.stream import Batch, may_leave, sort_packets
+from throughway.proto.iphttps.stream import Batch, cut_packets, may_leave, sort_packets
 from throughway.proto.router import Link
 from throughway.wire.ipv6 import (
     IPv6Packet,
@@ -62,7 +60,7 @@ def one_at_a_time(
 
 
 def fast_packets(data: bytes, batch: Batch) -> list[bytes]:
-    return [data[a:b] for run in batch.runs for a, b in itertools.pairwise(run)]
+    return [packet for start, end in batch.runs for packet in cut_packets(data, start, end)]
 
 
 @given(STREAMS, st.none() | OWNED, st.booleans())
@@ -87,7 +85,7 @@ def test_what_is_before_and_behind_does_not_matter(
     size = len(around)
     inner = sort_packets(whole, size + len(data), start=size, owned=owned, link=LINK)
     alone = sort_packets(data, len(data), owned=owned, link=LINK)
-    assert inner.runs == [[offset + size for offset in run] for run in alone.runs]
+    assert inner.runs == [(a + size, b + size) for a, b in alone.runs]
     assert inner.slow == alone.slow
     assert inner.consumed == alone.consumed + size
 
@@ -122,7 +120,23 @@ def test_bulk_is_one_run() -> None:
         )
     )
     batch = sort_packets(packet * 50, 1280 * 50, owned={parse_address(OWN)}, link=LINK)
-    assert batch == Batch([list(range(0, 1280 * 51, 1280))], [], 1280 * 50)
+    assert batch == Batch([(0, 1280 * 50)], [], 1280 * 50)
+
+
+def test_a_run_goes_on_where_addresses_change() -> None:
+    both = [
+        build_packet(
+            IPv6Packet(
+                source=parse_address(OWN),
+                destination=parse_address(to),
+                next_header=59,
+                payload=b"",
+            )
+        )
+        for to in (CORP, "2001:db8:c0::81", "ff02::1", CORP)
+    ]
+    batch = sort_packets(b"".join(both), 160, owned={parse_address(OWN)}, link=LINK)
+    assert batch == Batch([(0, 80), (120, 160)], both[2:3], 160)
 
 
 def test_a_client_may_reach_the_router_but_no_neighbour() -> None:

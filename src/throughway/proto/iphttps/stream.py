@@ -1,33 +1,50 @@
 """The cut between the machines and the fast path: which packets go through in bulk.
 
-A link reads as much of the stream as there is, and :func:`sort_packets` walks the packet headers
-in that buffer once. What may pass as it is comes back as runs of contiguous bytes, which the
-driver writes to the TUN device without a Python object a packet; the rest is handed to the
-machine, one packet at a time.
+A link reads as much of the stream as there is, and :func:`sort_packets` decides once for each
+stretch of packets with the same two addresses. What may pass as it is comes back as runs of
+contiguous bytes, which the driver writes to the TUN device without a Python object a packet; the
+rest is handed to the machine, one packet at a time.
 """
 
-from collections.abc import Container
+from collections.abc import Callable, Container, Iterator
 from typing import NamedTuple
 
 from throughway.model.errors import RemoteProtocolError
 from throughway.proto.router import Link
 from throughway.wire.ipv6 import DESTINATION_OFFSET, HEADER_LENGTH, SOURCE_OFFSET, VERSION
 
+Walk = Callable[[bytearray, int, int], int]
+"""As :func:`same_addresses`."""
+
 
 class Batch(NamedTuple):
-    """A buffer, sorted.
+    """A buffer, sorted."""
 
-    Every run is a list of offsets ``[o0, o1, … on]``: the packets between neighbouring offsets
-    may pass as they are, and so may the bytes from ``o0`` to ``on`` as a whole.
-    """
-
-    runs: list[list[int]]
+    runs: list[tuple[int, int]]
+    """Begin and end of packets that may pass as they are."""
     slow: list[bytes]
     """Packets for the machine, in their order."""
     consumed: int
     """The offset behind the last whole packet; there the next one begins."""
     error: RemoteProtocolError | None = None
     """The stream is out of step here; there is no way back into it."""
+
+
+def same_addresses(buffer: bytes | bytearray, start: int, end: int, /) -> int:
+    """Return where the packets end that have the addresses of the one at ``start``.
+
+    It is ``start`` when there is no whole packet.
+    """
+    after = start
+    addresses = buffer[start + SOURCE_OFFSET : start + HEADER_LENGTH]
+    while end - after >= HEADER_LENGTH and buffer[after] >> 4 == VERSION:
+        offset = after
+        after += HEADER_LENGTH + (buffer[offset + 4] << 8 | buffer[offset + 5])
+        if after > end or (
+            buffer[offset + SOURCE_OFFSET : offset + HEADER_LENGTH] != addresses  # of bulk, equal
+        ):
+            return offset
+    return after
 
 
 def sort_packets(
@@ -38,6 +55,7 @@ def sort_packets(
     owned: Container[bytes] | None = None,
     link: Link | None = None,
     client_to_client: bool = False,
+    walk: Walk = same_addresses,
 ) -> Batch:
     """Cut the packets in ``buffer[start:end]`` and sort them.
 
@@ -49,36 +67,34 @@ def sort_packets(
     runs and of ``slow`` are the packets of ``buffer[start:consumed]``, each once, in order within
     runs and within ``slow``; no packet in a run breaks the rule above, none in ``slow`` keeps it.
     """
-    runs: list[list[int]] = []
+    runs: list[tuple[int, int]] = []
     slow: list[bytes] = []
-    run: list[int] = []
     offset = start
-    passes = owned is None
-    previous: bytes | bytearray = b""
-    while end - offset >= HEADER_LENGTH:
-        if buffer[offset] >> 4 != VERSION:
-            return Batch(runs, slow, offset, _out_of_step(buffer[offset]))
-        after = offset + HEADER_LENGTH + (buffer[offset + 4] << 8 | buffer[offset + 5])
-        if after > end:
-            return Batch(runs, slow, offset)
-        if owned is not None:
-            addresses = buffer[offset + SOURCE_OFFSET : offset + HEADER_LENGTH]
-            if addresses != previous:  # bulk traffic repeats the same two
-                previous = addresses
-                passes = bytes(addresses[:16]) in owned and may_leave(
-                    bytes(addresses[16:]), link, client_to_client=client_to_client
-                )
-        if not passes:
-            slow.append(bytes(buffer[offset:after]))
-        elif run and run[-1] == offset:
-            run.append(after)
+    while (after := walk(buffer, offset, end)) > offset:  # type: ignore[arg-type]
+        if owned is None or (
+            bytes(buffer[offset + SOURCE_OFFSET : offset + DESTINATION_OFFSET]) in owned
+            and may_leave(
+                bytes(buffer[offset + DESTINATION_OFFSET : offset + HEADER_LENGTH]),
+                link,
+                client_to_client=client_to_client,
+            )
+        ):
+            begin = runs.pop()[0] if runs and runs[-1][1] == offset else offset
+            runs.append((begin, after))
         else:
-            run = [offset, after]
-            runs.append(run)
+            slow += cut_packets(buffer, offset, after)
         offset = after
     if offset < end and buffer[offset] >> 4 != VERSION:
         return Batch(runs, slow, offset, _out_of_step(buffer[offset]))
     return Batch(runs, slow, offset)
+
+
+def cut_packets(buffer: bytes | bytearray | memoryview, start: int, end: int) -> Iterator[bytes]:
+    """Return the packets of ``buffer[start:end]``, which has only whole ones, each by itself."""
+    while start < end:
+        after = start + HEADER_LENGTH + (buffer[start + 4] << 8 | buffer[start + 5])
+        yield bytes(buffer[start:after])
+        start = after
 
 
 def may_leave(destination: bytes, link: Link | None, *, client_to_client: bool = False) -> bool:

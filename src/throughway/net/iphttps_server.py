@@ -6,7 +6,8 @@ import socket
 import ssl
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from throughway.model.config import AuthenticationMode, IPHTTPSServerConfig
 from throughway.model.errors import ConfigError, Stage, TransportError, WireError
@@ -129,18 +130,12 @@ class IPHTTPSServer:
         """Return where the server listens, with the ports the kernel chose for 0."""
         return tuple(listener.getsockname()[:2] for listener in self._listeners)
 
-    def start(self) -> None:
-        """Listen on all addresses; raises TransportError when one cannot be had."""
-        try:
-            for address, port in self.config.listen:
-                self._listeners.append(_listen(address, port))
-        except OSError as error:
-            self._stop_listening()
-            raise TransportError(
-                Stage.LINK,
-                f"cannot listen on {address} port {port}: {error.strerror}",
-                problem="iphttps-listener-down",
-            ) from error
+    def start(self, listeners: Sequence[socket.socket] = ()) -> None:
+        """Listen on all addresses, or on sockets that listen already.
+
+        Raises TransportError when an address cannot be had.
+        """
+        self._listeners += listeners or listen(self.config.listen)
         self.machine.start()
         self._resume_accepting()
         self._loop.add_reader(self._tun.fd, self._on_tun_readable)
@@ -158,6 +153,10 @@ class IPHTTPSServer:
         self.machine.set_authentication(config.authentication)
         self.pump()
         return changed
+
+    def limit_sessions(self, count: int) -> None:
+        """Take no more sessions than this; those which are open stay."""
+        self.machine.configure(replace(self.machine.limits, max_sessions=count))
 
     def drop_all(self, reason: str) -> None:
         """Drop all clients; those of ours come back at once, over a new link."""
@@ -382,11 +381,34 @@ class _SessionLink:
         )
 
 
-def _listen(address: str, port: int) -> socket.socket:
+def listen(
+    addresses: Iterable[tuple[str, int]], *, shared: bool = False
+) -> tuple[socket.socket, ...]:
+    """Listen on all addresses; ``shared``: others listen there too (SO_REUSEPORT).
+
+    Raises TransportError when one cannot be had.
+    """
+    listeners: list[socket.socket] = []
+    try:
+        for address, port in addresses:
+            listeners.append(_listen(address, port, shared=shared))
+    except OSError as error:
+        for listener in listeners:
+            listener.close()
+        raise TransportError(
+            Stage.LINK,
+            f"cannot listen on {address} port {port}: {error.strerror}",
+            problem="iphttps-listener-down",
+        ) from error
+    return tuple(listeners)
+
+
+def _listen(address: str, port: int, *, shared: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.setblocking(False)

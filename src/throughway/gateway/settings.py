@@ -23,7 +23,14 @@ from pydantic import (
 
 from throughway.gateway import checks
 from throughway.model import config as model
-from throughway.model.config import AuthenticationMode, ESPMode, GatewayConfig, Revocation
+from throughway.model.config import (
+    MAX_WORKERS,
+    AuthenticationMode,
+    ESPMode,
+    GatewayConfig,
+    Revocation,
+    Spread,
+)
 from throughway.model.errors import ConfigError
 from throughway.model.policy import NRPTRule
 from throughway.net.files import read_toml
@@ -44,6 +51,10 @@ GATEWAY = _defaults(GatewayConfig)
 
 MAX_SESSIONS = 65536
 """Each session is a TCP connection: there are no more ports on one address."""
+
+
+AUTO = "auto"
+"""As many workers as there are cores and /64."""
 
 
 def _resolve(value: Path, info: ValidationInfo) -> Path:
@@ -71,12 +82,24 @@ def _socket_address(value: object) -> tuple[str, int]:
     return address, int(port)
 
 
+def _workers(value: object) -> object:
+    """``"auto"`` is for the gateway to decide."""
+    if isinstance(value, str):
+        if value != AUTO:
+            raise ValueError(f'must be a number or "{AUTO}", is {value!r}')
+        return None
+    return value
+
+
 def _checked(check: fields.Check) -> AfterValidator:
     return AfterValidator(check)
 
 
 Text = Annotated[str, _checked(fields.check_text)]
 Sessions = Annotated[int, Field(ge=1, le=MAX_SESSIONS)]
+Workers = Annotated[
+    Annotated[int, Field(ge=1, le=MAX_WORKERS, strict=True)] | None, BeforeValidator(_workers)
+]
 Addresses = Annotated[int, Field(ge=1, le=256)]
 Interface = Annotated[str, _checked(fields.check_interface)]
 DNSName = Annotated[str, _checked(fields.check_dns_name)]
@@ -105,6 +128,8 @@ class IPHTTPSTable(Table):
     authentication: AuthenticationMode = IPHTTPS["authentication"]
     client_ca: File | None = None
     interface: Interface = IPHTTPS["interface"]
+    workers: Workers = Field(AUTO, validate_default=True)
+    spread: Spread = IPHTTPS["spread"]
     max_sessions: Sessions = IPHTTPS["max_sessions"]
     max_sessions_per_source: Sessions = IPHTTPS["max_sessions_per_source"]
     max_addresses_per_session: Addresses = IPHTTPS["max_addresses_per_session"]

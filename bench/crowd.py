@@ -7,6 +7,7 @@ them what the server sends is read. The clients have no kernel of their own: a p
 made here.
 """
 
+import contextlib
 import json
 import os
 import select
@@ -17,7 +18,6 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from throughway.proto.iphttps.http import ResponseReader, build_request, parse_url
 from throughway.wire.icmpv6 import Echo, build_icmpv6
@@ -34,6 +34,9 @@ SOURCES_FROM = 0x7F010001
 PATIENCE = 30.0
 """Seconds for a connection to become a session, and for the last answer of pings."""
 ECHO_REPLY, REPLY_AT = 129, 40
+
+
+Answer = dict[str, object]
 
 
 class Caller:
@@ -117,10 +120,8 @@ class Caller:
         """Send what TLS has said."""
         self.unsent += self._outgoing.read()
         if self.unsent:
-            try:
+            with contextlib.suppress(BlockingIOError):
                 self.unsent = self.unsent[self.socket.send(self.unsent) :]
-            except BlockingIOError:
-                pass
 
     def ping(self, sequence: int) -> None:
         """Ask the gateway for an echo."""
@@ -209,7 +210,7 @@ class Crowd:
 
     def do_open(
         self, count: int, at_once: int, sources: int = 256, server: str = "127.0.0.1"
-    ) -> Any:
+    ) -> Answer:
         """Open so many sessions, so many of them at a time."""
         begin, took = time.monotonic(), []
         left, pending = count, deque[Caller]()
@@ -235,13 +236,13 @@ class Crowd:
             "longest": max(took, default=0.0),
         }
 
-    def do_silent(self, count: int, sources: int = 256, server: str = "127.0.0.1") -> Any:
+    def do_silent(self, count: int, sources: int = 256, server: str = "127.0.0.1") -> Answer:
         """Connect and say nothing."""
         for _ in range(count):
             self._poll.modify(self._start(sources, server).socket.fileno(), 0)
         return {"connected": count}
 
-    def do_ping(self, count: int, seconds: float, interval: float = 1.0, first: int = 0) -> Any:
+    def do_ping(self, count: int, seconds: float, interval: float = 1.0, first: int = 0) -> Answer:
         """Let so many sessions ping the gateway in each interval, evenly spread."""
         chosen = self._open()[first : first + count]
         rounds = max(1, round(seconds / interval))
@@ -270,20 +271,20 @@ class Crowd:
             "longest": max(times, default=None),
         }
 
-    def do_stop_reading(self, count: int, first: int = 0) -> Any:
+    def do_stop_reading(self, count: int, first: int = 0) -> Answer:
         """Let sessions read nothing any more."""
         for caller in self._open()[first : first + count]:
             caller.reading = False
             self._watch(caller.socket.fileno(), caller)
         return {}
 
-    def do_claim(self, count: int, first: int = 0) -> Any:
+    def do_claim(self, count: int, first: int = 0) -> Answer:
         """Let sessions use their addresses once; return them."""
         answer = self.do_ping(count, 1.0, first=first)
         addresses = [caller.address.hex() for caller in self._open()[first : first + count]]
         return answer | {"addresses": addresses}
 
-    def do_flood(self, count: int, kind: str, first: int = 0) -> Any:
+    def do_flood(self, count: int, kind: str, first: int = 0) -> Answer:
         """Let sessions send as fast as it goes, or stop it with none: ``bulk`` or ``slow``."""
         self._floods = [(c, _flood(c, kind)) for c in self._open()[first : first + count]]
         return {}
@@ -293,12 +294,12 @@ class Crowd:
             if not caller.unsent and not caller.error:
                 caller.send(data)
 
-    def do_count(self) -> Any:
+    def do_count(self) -> Answer:
         """Return how many sessions are still open, and why others are not."""
         self.turn(0)
         return {"open": len(self._open()), "failed": dict(self._failed)}
 
-    def do_close(self) -> Any:
+    def do_close(self) -> Answer:
         """End everything."""
         for fd in list(self._callers):
             self._lose(fd, "by us")

@@ -34,6 +34,8 @@ REST = 10.0
 """Seconds over which the CPU time at rest is measured."""
 WARM_UP = 64
 """Sessions before the first look at memory: what is loaded and cached once is nobody's."""
+Answer = dict[str, Any]
+
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -101,20 +103,21 @@ class Part:
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def ask(self, **command: object) -> Any:
+    def ask(self, **command: object) -> Answer:
         """Send a command, and wait for the answer."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(command) + "\n")
         self._process.stdin.flush()
         return self.answer()
 
-    def answer(self) -> Any:
+    def answer(self) -> Answer:
         """Wait for the next line."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError(f"a part ended early: {self._process.args!r}")
-        return json.loads(line)
+        told: Answer = json.loads(line)
+        return told
 
     def memory(self) -> float:
         """Return its share of memory in KiB."""
@@ -154,7 +157,7 @@ class World:
             [*self._inside, *words], check=True, capture_output=True, text=True
         ).stdout
 
-    def open(self, count: int, at_once: int = AT_ONCE, **more: object) -> Any:
+    def open(self, count: int, at_once: int = AT_ONCE, **more: object) -> Answer:
         """Open sessions; return the crowd's figures and the server's CPU seconds."""
         before = self.server.cpu()
         told = self.crowd.ask(do="open", count=count, at_once=at_once, **more)

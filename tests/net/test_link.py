@@ -267,7 +267,7 @@ def test_what_tls_says_by_itself_is_bounded(contexts: Contexts) -> None:
         await pair.open()
         far = pair.far
         assert far.tls is not None
-        far.tls = Chatty(far.tls, far._outgoing)  # type: ignore[assignment]
+        far.tls = Chatty(far.tls, far._buffers.outgoing)  # type: ignore[assignment]
         asyncio.get_running_loop().remove_reader(pair.near._socket)
         far.send([bytes(RECEIVE_SIZE)])
         assert far.busy

@@ -19,6 +19,7 @@ def text(connect: report.Results, carry: Results | None) -> str:
 Generated from `bench/results/{tunnel_results.RESULTS.name}` and \
 `bench/results/{report.RESULTS.name}`; not edited by hand. Why a target is missed
 where one is: [told by hand]({tunnel_page.LIMITS.name}).
+What an administrator can choose: [speed and size of a gateway](operate/size.md).
 
 {tunnel_page.part(carry)}
 {report.part(connect)}"""

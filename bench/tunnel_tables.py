@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table as RichTable
 
 from bench.chart import number
@@ -46,7 +47,7 @@ class Table:
         for index, name in enumerate(self.head):
             table.add_column(name, justify=self.justify if index else "left")
         for cells in self.rows:
-            table.add_row(*cells, style=COLOURS.get(cells[-1]))
+            table.add_row(*map(escape, cells), style=COLOURS.get(cells[-1]))
         console.print(table, "")
 
     def plain(self) -> str:

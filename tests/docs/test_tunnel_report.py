@@ -1,5 +1,6 @@
 """Medians, ratios and verdicts of the tunnels, and how they are told."""
 
+import io
 import json
 import re
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from bench import tunnel_page, tunnel_report
 from bench.targets import TARGETS, Verdict, exact, judge
@@ -369,6 +371,15 @@ def test_json_tells_ratios_and_verdicts(capsys: pytest.CaptureFixture[str]) -> N
         "against": "plain-tls",
         "why": "",
     }
+
+
+def test_in_a_terminal_a_reason_is_text_and_no_markup(told: Told) -> None:
+    change(told, "native", "memory-idle", why="[/red] [x] no server")
+    console = Console(file=io.StringIO(), force_terminal=True, width=300)
+    targets(judge(results_of(told))).print(console)
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "[/red] [x] no server" in said
+    assert "\x1b[32m" in said
 
 
 def test_into_a_pipe_it_writes_plain_columns(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from throughway.gateway.channel import (
     Report,
     Serve,
     Stop,
+    Totals,
     pair,
     parse,
 )
@@ -46,6 +47,7 @@ CONFIG = IPHTTPSServerConfig(
 )
 CREDENTIALS = Credentials(certificate="-----BEGIN\n…", key="a secret\n", client_ca="")
 SESSION = SessionStatus(id=7, peer="[2001:db8::9]:4711", since=1.5, addresses=("2001:db8::c1",))
+TOTALS = Totals(3, 100, 200, (("nobody", 2), ("spoofed", 1)), (("timeout", 1),))
 MESSAGES: tuple[Message, ...] = (
     Serve(
         config=CONFIG,
@@ -66,7 +68,7 @@ MESSAGES: tuple[Message, ...] = (
     Closed(SESSION, "reset"),
     LimitReached("192.0.2.7"),
     Failed("Serve", "no", fatal=True),
-    Report(number=1, state="listen", count=1, sessions=(SESSION,)),
+    Report(number=1, state="listen", count=1, totals=TOTALS, sessions=(SESSION,)),
 )
 
 
@@ -82,6 +84,13 @@ def test_every_message_comes_back(message: Message) -> None:
 def test_a_key_is_not_shown_by_accident() -> None:
     assert "a secret" not in repr(MESSAGES[0])
     assert "a secret" not in repr(MESSAGES[1])
+
+
+def test_totals_of_two_processes_add_up() -> None:
+    more = Totals(1, 1, 1, (("multicast", 5), ("spoofed", 1)))
+    both = Totals(4, 101, 201, (("multicast", 5), ("nobody", 2), ("spoofed", 2)), (("timeout", 1),))
+    assert TOTALS + more == more + TOTALS == both
+    assert TOTALS + Totals() == TOTALS
 
 
 @given(st.binary(max_size=60))

@@ -154,7 +154,7 @@ def test_each_client_finds_the_worker_of_its_address(config: IPHTTPSServerConfig
         async with running(config) as (workers, owner):
             clients = [await connect(workers, source) for source in (FIRST, SECOND, FIRST)]
             await wait_for(lambda: len(owner.opened) == 3, SOON)
-            sessions = await workers.sessions()
+            sessions = await workers.report()
             by_source = {s.peer.partition(":")[0]: s.worker for s in sessions}
             assert by_source[FIRST] != by_source[SECOND]
             assert len({session.id for session in sessions}) == 3
@@ -191,7 +191,7 @@ def test_a_worker_that_dies_takes_only_its_own_sessions(config: IPHTTPSServerCon
             bystander = workers.status()[1 - victim.number]
             assert (bystander.restarts, bystander.sessions) == (0, 1)
             assert not other.reader.at_eof()
-            sessions = await workers.sessions()
+            sessions = await workers.report()
             assert {session.worker for session in sessions} == {0, 1}
             for client in (again, other):
                 await client.close()
@@ -212,7 +212,7 @@ def test_a_worker_that_hangs_is_killed_and_started_again(
             carried = owner.opened[0].worker
             hung = workers.status()[1 - carried]
             os.kill(hung.pid, signal.SIGSTOP)
-            assert [s.worker for s in await workers.sessions()] == [carried], "others are shown"
+            assert [s.worker for s in await workers.report()] == [carried], "others are shown"
             monkeypatch.setattr(module, "HUNG_AFTER", 1.0)
             await wait_for(lambda: owner.ends, SOON)
             monkeypatch.setattr(module, "HUNG_AFTER", 1000.0)

@@ -7,6 +7,7 @@ hangs; then news of sessions are dropped, since nobody could do anything about t
 import asyncio
 import contextlib
 import socket
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import get_args
@@ -113,6 +114,32 @@ class Failed:
     fatal: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What a worker has counted since it started."""
+
+    opened: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    drops: tuple[tuple[str, int], ...] = ()
+    refusals: tuple[tuple[str, int], ...] = ()
+
+    def __add__(self, other: "Totals") -> "Totals":
+        return Totals(
+            self.opened + other.opened,
+            self.bytes_in + other.bytes_in,
+            self.bytes_out + other.bytes_out,
+            _added(self.drops, other.drops),
+            _added(self.refusals, other.refusals),
+        )
+
+
+def _added(
+    one: tuple[tuple[str, int], ...], other: tuple[tuple[str, int], ...]
+) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted((Counter(dict(one)) + Counter(dict(other))).items()))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """The answer to :class:`Ask` of that number."""
@@ -121,6 +148,7 @@ class Report:
     state: str
     count: int
     """Of open sessions."""
+    totals: Totals
     sessions: tuple[SessionStatus, ...] = ()
 
 

@@ -20,6 +20,7 @@ from throughway.control.codec import JSON, to_json
 from throughway.control.server import ControlServer, Request, require_owner, unknown_command
 from throughway.gateway import settings
 from throughway.gateway.ipsec import GatewayIPsec
+from throughway.gateway.metrics import MetricsServer
 from throughway.gateway.publish import PolicyServer
 from throughway.gateway.refusals import MISMATCH
 from throughway.gateway.watch import expiry_problem, read_certificate
@@ -87,6 +88,7 @@ class GatewayDaemon:
         self._workers: Workers | None = None
         self._restart_timers: dict[int, asyncio.TimerHandle] = {}
         self._publisher: PolicyServer | None = None
+        self._metrics: MetricsServer | None = None
         self._ipsec = self._make_ipsec(config)
         self._tasks: set[asyncio.Task[None]] = set()
         self._dates_changed = asyncio.Event()
@@ -110,6 +112,7 @@ class GatewayDaemon:
         self._raise_firewall()  # now that it is known who does ESP
         await self._start_workers()
         await self._start_publisher()
+        await self._start_metrics()
         self._tracker.ok(Component.GATEWAY, f"version {__version__}")
         self._define()
         self._keep(self._watch_certificates())
@@ -123,8 +126,10 @@ class GatewayDaemon:
         fixed += await self._ipsec.reload(config.computers, config=config.ipsec)
         fixed += tuple(k for k in FIXED if getattr(config, k) != getattr(self._config, k))
         await self._stop_publisher()
+        await self._stop_metrics()
         self._config = config
         await self._start_publisher()
+        await self._start_metrics()
         self._raise_firewall()
         self._dates_changed.set()
         self._define()
@@ -149,6 +154,7 @@ class GatewayDaemon:
                 stack.push_async_callback(self._workers.close)
             stack.push_async_callback(self._ipsec.stop)
             stack.push_async_callback(self._stop_publisher)
+            stack.push_async_callback(self._stop_metrics)
         self._log.info("gateway has ended")
 
     def failed(self, what: str, error: BaseException | None) -> None:
@@ -296,6 +302,19 @@ class GatewayDaemon:
         if publisher is not None:
             await publisher.close()
 
+    async def _start_metrics(self) -> None:
+        if self._config.metrics is not None:
+            self._metrics = MetricsServer(self._config.metrics.listen, self._figures)
+            await self._metrics.start()
+
+    async def _figures(self) -> GatewaySnapshot:
+        return await self.snapshot(sessions=False)
+
+    async def _stop_metrics(self) -> None:
+        metrics, self._metrics = self._metrics, None
+        if metrics is not None:
+            await metrics.close()
+
     async def _watch_certificates(self) -> None:
         while True:
             pause = CERTIFICATE_INTERVAL
@@ -436,11 +455,14 @@ class GatewayDaemon:
             self.failed(f"uid {request.peer.uid} asked for a configuration with errors", error)
             raise
 
-    async def snapshot(self) -> GatewaySnapshot:
-        """Return the whole gateway."""
+    async def snapshot(self, *, sessions: bool = True) -> GatewaySnapshot:
+        """Return the whole gateway, the single sessions only where they are asked for."""
         await self._ipsec.refresh()
         self._look_at_bundle()
         workers = self._workers
+        opened: tuple[SessionStatus, ...] = ()
+        if workers is not None:
+            opened = await workers.report(sessions=sessions)
         return GatewaySnapshot(
             version=__version__,
             taken_at=time.time(),
@@ -448,7 +470,7 @@ class GatewayDaemon:
             iphttps_state=self._iphttps_state(),
             url=self._config.iphttps.url,
             esp=self._esp(),
-            sessions=await workers.sessions() if workers is not None else (),
+            sessions=opened,
             tunnels=self._ipsec.tunnels(),
             components=self._tracker.components(),
             problems=self._tracker.current(),

@@ -47,6 +47,7 @@ def _defaults(kind: type) -> dict[str, Any]:
 IPHTTPS = _defaults(model.IPHTTPSServerConfig)
 IPSEC = _defaults(model.IPsecServerConfig)
 PUBLISH = _defaults(model.PublishConfig)
+METRICS = _defaults(model.MetricsConfig)
 GATEWAY = _defaults(GatewayConfig)
 
 MAX_SESSIONS = 65536
@@ -188,6 +189,12 @@ class PublishTable(Table):
     serve: SocketAddress | None = None
 
 
+class MetricsTable(Table):
+    """``[metrics]``."""
+
+    listen: SocketAddress = METRICS["listen"]
+
+
 class GatewayFile(Table):
     """The whole file."""
 
@@ -196,6 +203,7 @@ class GatewayFile(Table):
     computers: tuple[ComputerTable, ...] = ()
     users: UsersTable | None = None
     publish: PublishTable | None = None
+    metrics: MetricsTable | None = None
     state_directory: File = GATEWAY["state_directory"]
     runtime_directory: File = GATEWAY["runtime_directory"]
     control_socket: File = GATEWAY["control_socket"]
@@ -209,6 +217,7 @@ TABLES: dict[str, type[Table]] = {
     "users": UsersTable,
     "publish": PublishTable,
     "publish.nrpt": NRPTTable,
+    "metrics": MetricsTable,
 }
 """Every table by its name in the file."""
 
@@ -235,6 +244,7 @@ def _config(file: GatewayFile, path: Path) -> GatewayConfig:
         computers=tuple(model.Computer(**dict(computer)) for computer in file.computers),
         users=model.UsersConfig(**dict(file.users)) if file.users else None,
         publish=_publish(file.publish) if file.publish else None,
+        metrics=model.MetricsConfig(**dict(file.metrics)) if file.metrics else None,
         state_directory=file.state_directory,
         runtime_directory=file.runtime_directory,
         control_socket=file.control_socket,

@@ -26,9 +26,11 @@ from throughway.gateway.channel import (
     Report,
     Serve,
     Stop,
+    Totals,
     adopt,
 )
 from throughway.model.errors import ThroughwayError
+from throughway.model.status import SessionStatus
 from throughway.net import privileges
 from throughway.net.iphttps_server import IPHTTPSServer
 from throughway.net.tls import context_of
@@ -44,6 +46,7 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(self._unforeseen)
         self._server: IPHTTPSServer | None = None
+        self._opened_count = 0
         self._over: asyncio.Future[int] = self._loop.create_future()
         self._channel = Channel(adopt(descriptor), self._take, self._orphaned)
 
@@ -86,7 +89,7 @@ class Worker:
             tun,
             tls=context_of(order.credentials),
             routes=order.routes,
-            on_opened=lambda session: self._channel.send(Opened(session), news=True),
+            on_opened=self._opened,
             on_closed=lambda session, why: self._channel.send(Closed(session, why), news=True),
             on_limit=lambda source: self._channel.send(LimitReached(source), news=True),
         )
@@ -101,9 +104,24 @@ class Worker:
                 number=number,
                 state=str(server.state),
                 count=len(server.machine.sessions),
+                totals=self._totals(server),
                 sessions=server.sessions() if sessions else (),
             )
         )
+
+    def _totals(self, server: IPHTTPSServer) -> Totals:
+        received, sent = server.traffic()
+        return Totals(
+            self._opened_count,
+            received,
+            sent,
+            tuple((str(reason), count) for reason, count in sorted(server.drops.items())),
+            tuple((str(reason), count) for reason, count in sorted(server.refusals.items())),
+        )
+
+    def _opened(self, session: SessionStatus) -> None:
+        self._opened_count += 1
+        self._channel.send(Opened(session), news=True)
 
     def _orphaned(self) -> None:
         """The gateway is gone; nobody would restart or stop us."""

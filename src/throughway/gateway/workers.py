@@ -33,6 +33,7 @@ from throughway.gateway.channel import (
     Report,
     Serve,
     Stop,
+    Totals,
     pair,
 )
 from throughway.model.config import MAX_WORKERS, IPHTTPSServerConfig, Spread
@@ -173,10 +174,13 @@ class Workers:
         """Return which packet pump is used, and why."""
         return next((worker.pump for worker in self._workers if worker.pump), "")
 
-    async def sessions(self) -> tuple[SessionStatus, ...]:
-        """Return the open sessions; without those of a worker that does not answer in time."""
+    async def report(self, *, sessions: bool = True) -> tuple[SessionStatus, ...]:
+        """Bring the counters up to date, and return the open sessions where they are asked for.
+
+        Those of a worker that does not answer in time are missing.
+        """
         serving = [worker for worker in self._workers if worker.state is State.SERVING]
-        asked = [asyncio.ensure_future(worker.ask()) for worker in serving]
+        asked = [asyncio.ensure_future(worker.ask(sessions=sessions)) for worker in serving]
         if asked:
             _, late = await asyncio.wait(asked, timeout=REPORT_TIMEOUT)
             for question in late:
@@ -289,6 +293,8 @@ class _Worker:
         self._known_end = ""
         """Why the process ends, where its exit code does not say it."""
         self._questions: dict[int, asyncio.Future[Report]] = {}
+        self._before, self._totals = Totals(), Totals()
+        """What earlier processes have counted, and what this one has."""
         self._number = 0
 
     def start(self) -> None:
@@ -332,6 +338,7 @@ class _Worker:
 
     def _ended(self, why: str) -> None:
         self.state, self.last_end, self.count = State.DOWN, why, 0
+        self._before, self._totals = self._before + self._totals, Totals()
         self._since = time.time()
         self._in_a_row += 1
         self._restarts += 1
@@ -357,7 +364,7 @@ class _Worker:
             case Closed():
                 self.count = max(0, self.count - 1)
             case Report():
-                self.count = message.count
+                self.count, self._totals = message.count, message.totals
                 question = self._questions.pop(message.number, None)
                 if question is not None and not question.done():
                     question.set_result(message)
@@ -381,13 +388,13 @@ class _Worker:
             self._limited = count
             self.send(LimitSessions(count))
 
-    async def ask(self) -> Report:
-        """Return a report with all sessions."""
+    async def ask(self, *, sessions: bool) -> Report:
+        """Return a report, with all sessions or without."""
         self._number += 1
         number = self._number
         answer: asyncio.Future[Report] = self._loop.create_future()
         self._questions[number] = answer
-        self.send(Ask(number, sessions=True))
+        self.send(Ask(number, sessions=sessions))
         try:
             return await answer
         finally:
@@ -427,6 +434,7 @@ class _Worker:
 
     def status(self) -> WorkerStatus:
         """Return how it is."""
+        totals = self._before + self._totals
         return WorkerStatus(
             number=self.number,
             state=self.state,
@@ -435,6 +443,11 @@ class _Worker:
             pid=self._process.pid if self._process is not None else 0,
             since=self._since,
             sessions=self.count,
+            opened=totals.opened,
+            bytes_in=totals.bytes_in,
+            bytes_out=totals.bytes_out,
+            drops=totals.drops,
+            refusals=totals.refusals,
             restarts=self._restarts,
             last_end=self.last_end,
         )

@@ -123,6 +123,14 @@ class PublishConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsConfig:
+    """Figures for Prometheus."""
+
+    listen: tuple[str, int] = ("127.0.0.1", 9723)
+    """Address and port; they have no protection of their own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayConfig:
     """A whole gateway."""
 
@@ -132,6 +140,7 @@ class GatewayConfig:
     computers: tuple[Computer, ...] = ()
     users: UsersConfig | None = None
     publish: PublishConfig | None = None
+    metrics: MetricsConfig | None = None
     state_directory: Path = Path("/var/lib/throughway/gateway")
     runtime_directory: Path = Path("/run/throughway/gateway")
     control_socket: Path = Path("/run/throughway/gateway.sock")

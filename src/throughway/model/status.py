@@ -179,6 +179,14 @@ class WorkerStatus:
     since: float = 0.0
     """When it began to serve, or ended."""
     sessions: int = 0
+    opened: int = 0
+    """Sessions since the gateway started; so are the counters below."""
+    bytes_in: int = 0
+    bytes_out: int = 0
+    drops: tuple[tuple[str, int], ...] = ()
+    """Packets that went no further, by reason."""
+    refusals: tuple[tuple[str, int], ...] = ()
+    """Connections that did not become sessions, by reason."""
     restarts: int = 0
     last_end: str = ""
     """Why it ended last."""

@@ -95,6 +95,7 @@ class IPHTTPSServer:
         self._parting: set[Connection] = set()
         """Connections which still send their last bytes."""
         self._timer: asyncio.TimerHandle | None = None
+        self._ended_traffic = (0, 0)
         self.dropped: Counter[Drop] = Counter()
         """Packets from the host to nobody on the link."""
         try:
@@ -124,6 +125,19 @@ class IPHTTPSServer:
     def refusals(self) -> Counter[Refusal]:
         """Return how many connections did not become sessions, by reason."""
         return self.machine.refusals
+
+    @property
+    def drops(self) -> Counter[Drop]:
+        """Return how many packets went no further, by reason, since the start."""
+        return Counter(self.dropped)
+
+    def traffic(self) -> tuple[int, int]:
+        """Return the bytes of all sessions since the start, from and to the clients."""
+        received, sent = self._ended_traffic
+        for link in self._links.values():
+            received += link.connection.bytes_in
+            sent += link.connection.bytes_out
+        return received, sent
 
     @property
     def addresses(self) -> tuple[tuple[str, int], ...]:
@@ -201,6 +215,8 @@ class IPHTTPSServer:
 
     def _end(self, link: "_SessionLink", reason: str, *, was_open: bool) -> None:
         status = link.status()
+        received, sent = self._ended_traffic
+        self._ended_traffic = received + status.bytes_in, sent + status.bytes_out
         link.finish()
         if not link.connection.closed:
             self._parting.add(link.connection)

@@ -11,6 +11,7 @@ from throughway.control.lifecycle import DESCRIPTORS
 from throughway.gateway import settings, workers
 from throughway.model.config import MAX_WORKERS, IPHTTPSServerConfig, Spread
 from throughway.net import iphttps_server, link
+from throughway.proto.iphttps import server
 from throughway.proto.router import links_within
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +34,7 @@ def limit(row: str) -> str:
         ("seconds for TLS handshake", f"{FIELDS['head_timeout'].default:g}"),
         ("file descriptors of each process", DESCRIPTORS),
         ("connections that wait to be accepted", iphttps_server.BACKLOG),
+        ("connections without a request, of each worker", server.MAX_HALF_OPEN),
         ("packets that wait for one session", f"{link.QUEUE_LIMIT // 1024} KiB"),
         ("workers", MAX_WORKERS),
         ("seconds without an answer", f"{workers.HUNG_AFTER:g}"),

@@ -17,6 +17,7 @@ from throughway.net.tls import server_context, subject_of
 from throughway.net.tun import TUN
 from throughway.proto.iphttps.http import parse_url
 from throughway.proto.iphttps.server import (
+    LimitReached,
     Limits,
     Refusal,
     Server,
@@ -30,10 +31,11 @@ from throughway.proto.iphttps.stream import cut_packets, sort_packets
 from throughway.proto.router import Link, Router
 from throughway.wire.ipv6 import DESTINATION_OFFSET, HEADER_LENGTH, format_address
 
-BACKLOG = 512
-"""Connections which the kernel holds for us."""
-ACCEPT_BATCH = 64
-"""Connections accepted before sessions have their turn again."""
+BACKLOG = 4096
+"""Connections which the kernel holds for us (as far as net.core.somaxconn lets it)."""
+ACCEPT_BATCH = 16
+"""Connections accepted before sessions, and handshakes that have begun, have their turn again:
+of a rush the kernel holds the most, and what we have begun with we finish."""
 ACCEPT_PAUSE = 0.5
 """Seconds without accepting when the process has no more file descriptors."""
 
@@ -78,7 +80,7 @@ class IPHTTPSServer:
         on_closed: OnClosed | None = None,
         on_limit: Callable[[str], None] | None = None,
     ) -> None:
-        """``on_limit`` is told of each source that connects when a limit is reached."""
+        """``on_limit`` is told of each source that is one too many."""
         if tls is None and config.authentication is AuthenticationMode.CERTIFICATES:
             raise ConfigError("", "iphttps.authentication", "certificates need TLS on this server")
         self._loop = asyncio.get_running_loop()
@@ -96,8 +98,6 @@ class IPHTTPSServer:
         """Connections which still send their last bytes."""
         self._timer: asyncio.TimerHandle | None = None
         self._ended_traffic = (0, 0)
-        self.dropped: Counter[Drop] = Counter()
-        """Packets from the host to nobody on the link."""
         try:
             url, link = parse_url(config.url), Link.of(config.prefix)
             router = Router(link, routes=routes, now=self._loop.time())
@@ -129,7 +129,7 @@ class IPHTTPSServer:
     @property
     def drops(self) -> Counter[Drop]:
         """Return how many packets went no further, by reason, since the start."""
-        return Counter(self.dropped)
+        return Counter(self.machine.drops)
 
     def traffic(self) -> tuple[int, int]:
         """Return the bytes of all sessions since the start, from and to the clients."""
@@ -199,7 +199,12 @@ class IPHTTPSServer:
                     if link is not None:
                         link.send([packet])
                 case PacketForHost(packet):
-                    self._tun.write(memoryview(packet), 0, len(packet))
+                    refused = self._tun.write(memoryview(packet), 0, len(packet))
+                    if refused:
+                        self.machine.drops[Drop.REFUSED] += refused
+                case LimitReached(source):
+                    if self._on_limit is not None:
+                        self._on_limit(source)
                 case SessionOpened(session, remainder):
                     self._open(self._links[session.number], len(remainder))
                 case SessionClosed(session, reason, was_open):
@@ -225,12 +230,16 @@ class IPHTTPSServer:
             self._on_closed(status, reason)
 
     def _arm_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        """Wait for the next thing that is due; a timer which is early asks again by itself."""
         at = self.machine.timer_at()
+        if self._timer is not None:
+            if at is not None and self._timer.when() <= at:
+                return
+            self._timer.cancel()
         self._timer = None if at is None else self._loop.call_at(at, self._on_timer)
 
     def _on_timer(self) -> None:
+        self._timer = None
         self.machine.handle_timer(self._loop.time())
         self.pump()
 
@@ -257,11 +266,7 @@ class IPHTTPSServer:
             self._accept(sock, peer[0], peer[1])
 
     def _accept(self, sock: socket.socket, address: str, port: int) -> None:
-        source = _source(address)
-        at_limit = self.machine.at_limit(source)
-        if at_limit and self._on_limit is not None:
-            self._on_limit(source)
-        session = self.machine.accept(address, port, source, self._loop.time())
+        session = self.machine.accept(address, port, _source(address), self._loop.time())
         if session is None:
             sock.close()
             return
@@ -288,7 +293,7 @@ class IPHTTPSServer:
             owner = owners.get(destination)
             if owner is None:  # multicast too: advertisements are not the kernel's to send
                 reason = Drop.MULTICAST if destination[0] == 0xFF else Drop.NOBODY
-                self.dropped[reason] += sum(1 for _ in cut_packets(batch, start, after))
+                self.machine.drops[reason] += sum(1 for _ in cut_packets(batch, start, after))
             else:
                 pieces.setdefault(owner.number, []).append(batch[start:after])
             start = after
@@ -308,7 +313,9 @@ class IPHTTPSServer:
             walk=self._tun.pump.walk,
         )
         for begin, behind in batch.runs:
-            self._tun.write(buffers.view, begin, behind)
+            refused = self._tun.write(buffers.view, begin, behind)
+            if refused:
+                session.drop(Drop.REFUSED, refused)
         if batch.slow or batch.error is not None:
             now = self._loop.time()
             for packet in batch.slow:
@@ -321,6 +328,16 @@ class IPHTTPSServer:
 
 class _SessionLink:
     """One connection and its entry in the client table."""
+
+    __slots__ = (
+        "_loop",
+        "_machine",
+        "_remainder",
+        "_server",
+        "_session",
+        "_since",
+        "connection",
+    )
 
     def __init__(
         self,
@@ -337,6 +354,10 @@ class _SessionLink:
         self._loop = asyncio.get_running_loop()
         self._remainder = 0
         self.connection = Connection(sock, buffers, self, tls=tls, server_side=True)
+        self.connection.on_spoken = self._spoke
+
+    def _spoke(self) -> None:
+        self._machine.peer_spoke(self._session)
 
     def connection_ready(self) -> None:
         """Note who the client is."""
@@ -374,7 +395,8 @@ class _SessionLink:
         dropped = self.connection.send(pieces)
         if dropped:
             rest = [p for piece in pieces[-dropped:] for p in cut_packets(piece, 0, len(piece))]
-            self._session.drops[Drop.QUEUE_FULL] += self.connection.send(rest)
+            if dropped := self.connection.send(rest):
+                self._session.drop(Drop.QUEUE_FULL, dropped)
 
     def finish(self) -> None:
         """Send what is due, a refusal perhaps, and close."""

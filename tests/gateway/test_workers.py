@@ -224,6 +224,27 @@ def test_a_worker_that_hangs_is_killed_and_started_again(
     play(scenario)
 
 
+def test_one_that_dies_young_is_started_later_each_time(
+    config: IPHTTPSServerConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STEADY_AFTER", 1000.0)
+    monkeypatch.setattr(module, "RESTART_PAUSES", (0.0, 0.0, 1000.0))
+
+    async def scenario() -> None:
+        async with running(config) as (workers, owner):
+            first, bystander = (worker.pid for worker in workers.status())
+            os.kill(first, signal.SIGKILL)
+            await wait_for(lambda: len(owner.serving) == 3, SOON)
+            os.kill(workers.status()[0].pid, signal.SIGKILL)
+            await wait_for(lambda: len(owner.ends) == 2, SOON)
+            client = await connect(workers, FIRST)
+            assert [worker.state for worker in workers.status()] == [State.DOWN, State.SERVING]
+            assert workers.status()[1].pid == bystander
+            await client.close()
+
+    play(scenario)
+
+
 def test_workers_end_when_the_gateway_is_gone(config: IPHTTPSServerConfig) -> None:
     async def scenario() -> None:
         async with running(config) as (workers, owner):

@@ -54,8 +54,9 @@ HUNG_AFTER = 10.0
 """Seconds without an answer after which a worker is killed."""
 REPORT_TIMEOUT = 2.0
 """Seconds that a status waits for the workers."""
-STEADY_AFTER = 10.0
-"""Seconds after which a worker counts as well; one that ends before is started later each time."""
+STEADY_AFTER = 1.0
+"""Seconds that a worker must have served to be started again at once; one that ends before that is
+started later each time."""
 RESTART_PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds before a start, by how many have failed in a row."""
 SHARE_PAUSE = 0.05
@@ -289,6 +290,7 @@ class _Worker:
         self._restarts = 0
         self._in_a_row = 0
         self._answered_at = 0.0
+        self._steady_at = 0.0
         self._limited = -1
         self._known_end = ""
         """Why the process ends, where its exit code does not say it."""
@@ -307,12 +309,12 @@ class _Worker:
             try:
                 process = self._spawn()
             except OSError as error:
+                self._in_a_row += 1
                 self._ended(f"cannot be started: {error.strerror}")
                 continue
-            began = self._loop.time()
             await death_of(process).wait()
-            if self._loop.time() - began >= STEADY_AFTER:
-                self._in_a_row = 0
+            steady = self.state is State.SERVING and self._loop.time() >= self._steady_at
+            self._in_a_row = 0 if steady else self._in_a_row + 1
             words = _words(process.wait())
             self._ended(self._known_end or words)
 
@@ -340,7 +342,6 @@ class _Worker:
         self.state, self.last_end, self.count = State.DOWN, why, 0
         self._before, self._totals = self._before + self._totals, Totals()
         self._since = time.time()
-        self._in_a_row += 1
         self._restarts += 1
         self._forget_process()
         self._workers.ended(self)
@@ -358,6 +359,7 @@ class _Worker:
         match message:
             case Ready(pump):
                 self.state, self.pump, self._since = State.SERVING, pump, time.time()
+                self._steady_at = self._loop.time() + STEADY_AFTER
                 self.first.set()
             case Opened():
                 self.count += 1

@@ -36,6 +36,7 @@ def limit(row: str) -> str:
         ("connections that wait to be accepted", iphttps_server.BACKLOG),
         ("connections without a request, of each worker", server.MAX_HALF_OPEN),
         ("packets that wait for one session", f"{link.QUEUE_LIMIT // 1024} KiB"),
+        ("packets that wait for all sessions", f"{link.HELD_LIMIT // 1024**2} MiB"),
         ("workers", MAX_WORKERS),
         ("seconds without an answer", f"{workers.HUNG_AFTER:g}"),
     ],

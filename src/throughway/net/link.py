@@ -25,6 +25,19 @@ RECORD_SIZE = 16 * 1024
 """Bytes of cleartext in one TLS record, at most."""
 QUEUE_LIMIT = 256 * 1024
 """Bytes of packets which wait for a connection: 200 ms at 10 Mbit/s."""
+PIECE_OVERHEAD = 64
+"""Bytes which a piece of the queue costs beside its own."""
+FLUSH_SIZE = 64 * 1024
+"""Bytes of the queue which become ciphertext at once: what is unsent then waits no longer."""
+HELD_LIMIT = 64 * 1024 * 1024
+"""Bytes which wait for all connections of a process together."""
+SHARE = 8
+"""A connection may hold one part in so many of what is free. The more connections hoard, the less
+has each of them, and there is always room for one that does not."""
+TAIL_LIMIT = 16 * 1024 * 1024
+"""Bytes of unfinished packets, of those beyond :data:`LARGE_TAIL`; who needs more is ended."""
+LARGE_TAIL = 4 * 1024
+"""Bytes; no packet of a link whose MTU is 1280 leaves more."""
 ANSWERS_LIMIT = 64 * 1024
 """Bytes that TLS wants to say by itself while nothing can be sent; a peer who asks for new keys
 (RFC 8446, section 4.6.3) without end and reads nothing must not fill the memory."""
@@ -48,6 +61,10 @@ class Buffers:
 
     def __init__(self) -> None:
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.held = 0
+        """Bytes that wait to be sent."""
+        self.tails = 0
+        """Bytes of large unfinished packets."""
         self.raw = memoryview(bytearray(RECEIVE_SIZE))
         # The unfinished packet of the last read, a whole read, and a record finished by it.
         self.stream = bytearray(MAX_PACKET + RECEIVE_SIZE + 2 * RECORD_SIZE)
@@ -80,6 +97,7 @@ class Connection:
         "_ending",
         "_gone",
         "_handler",
+        "_held",
         "_linger",
         "_loop",
         "_queue",
@@ -122,6 +140,8 @@ class Connection:
         self._unsent: bytes | memoryview = b""
         self._answers = 0
         """Bytes of :attr:`_unsent` that TLS has said by itself."""
+        self._held = 0
+        """What of :attr:`Buffers.held` is ours."""
         self._queue: list[bytes] = []
         self._queued = 0
         self._ending = False
@@ -163,16 +183,41 @@ class Connection:
         """
         if self._closed or self._ending:
             return len(pieces)
-        if not self._unsent:
+        free = (HELD_LIMIT - self._buffers.held) // SHARE
+        if not self._unsent and free >= QUEUE_LIMIT:
             data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
             self._guarded(partial(self._write, data))
             return 0
-        for number, piece in enumerate(pieces):
-            if self._queued + len(piece) > QUEUE_LIMIT:
-                return len(pieces) - number
-            self._queue.append(bytes(piece))
-            self._queued += len(piece)
-        return 0
+        fit, size, room = 0, self._queued, min(QUEUE_LIMIT, free)
+        for piece in pieces:
+            size += len(piece) + PIECE_OVERHEAD
+            if size > room:
+                break
+            fit += 1
+        if not self._unsent:
+            self._guarded(partial(self._write, b"".join(pieces[:fit])))
+        else:
+            self._queue += map(bytes, pieces[:fit])
+            self._queued += sum(map(len, pieces[:fit])) + fit * PIECE_OVERHEAD
+            self._account()
+        return len(pieces) - fit
+
+    def _account(self) -> None:
+        """Say how much we hold, after each change."""
+        unsent = self._unsent.obj if isinstance(self._unsent, memoryview) else self._unsent
+        held = len(unsent) + self._queued if self._unsent else 0  # type: ignore[arg-type]
+        self._buffers.held += held - self._held
+        self._held = held
+
+    def _keep(self, tail: memoryview) -> None:
+        """Keep the begin of a packet until its rest comes."""
+        before, after = len(self._tail), len(tail)
+        self._tail = bytes(tail)
+        if before > LARGE_TAIL or after > LARGE_TAIL:
+            grown = after * (after > LARGE_TAIL) - before * (before > LARGE_TAIL)
+            self._buffers.tails += grown
+            if grown > 0 and self._buffers.tails > TAIL_LIMIT:
+                raise ConnectionAbortedError(errno.ECONNABORTED, "too many unfinished packets")
 
     def finish(self) -> None:
         """Close when everything is sent; the handler hears no more."""
@@ -196,7 +241,9 @@ class Connection:
         self._loop.remove_writer(self._socket)
         self._socket.close()
         self._queue.clear()
-        self._unsent = self._tail = b""
+        self._queued, self._unsent = 0, b""
+        self._account()
+        self._keep(memoryview(b""))
         if self.on_gone is not None:
             self.on_gone(self)
 
@@ -238,7 +285,8 @@ class Connection:
             spoken()
         if end > len(tail) and not self._closed:
             consumed = self._handler.stream_received(self._buffers, end)
-            self._tail = bytes(stream[consumed:end])
+            if not self._closed:
+                self._keep(stream[consumed:end])
         if ended and not self._closed and not self._ending:
             self._lose(
                 TransportError(
@@ -324,6 +372,7 @@ class Connection:
             if self._answers > ANSWERS_LIMIT:
                 raise ConnectionAbortedError(errno.ECONNABORTED, "too many TLS messages unread")
             self._unsent = b"".join((self._unsent, data))
+            self._account()
             return
         self._answers = 0
         try:
@@ -332,8 +381,8 @@ class Connection:
             sent = 0
         if sent < len(data):
             # A view may be of a buffer which is used again before this is sent.
-            rest = memoryview(data)[sent:]
-            self._unsent = rest if isinstance(data, bytes) else memoryview(bytes(rest))
+            self._unsent = bytes(memoryview(data)[sent:])
+            self._account()
             self._loop.add_writer(self._socket, self._on_writable)
 
     def _flush(self) -> None:
@@ -341,16 +390,30 @@ class Connection:
         self._unsent = memoryview(self._unsent)[self._socket.send(self._unsent) :]
         if self._unsent:
             return
+        self._unsent = b""  # an empty view would hold all that was sent
         self._loop.remove_writer(self._socket)
-        if self._queue:
-            batch, self._queue, self._queued = b"".join(self._queue), [], 0
-            self._write(batch)
+        while self._queue and not self._unsent:
+            self._write(self._next_batch())
+        self._account()
         if self._unsent:
             return
         if self._ending:
             self._say_goodbye()
         else:
             self._handler.stream_drained()
+
+    def _next_batch(self) -> bytes:
+        """Take from the queue what is sent at once."""
+        count = size = 0
+        for piece in self._queue:
+            count += 1
+            size += len(piece)
+            if size >= FLUSH_SIZE:
+                break
+        batch = b"".join(self._queue[:count])
+        del self._queue[:count]
+        self._queued -= size + count * PIECE_OVERHEAD
+        return batch
 
     def _say_goodbye(self) -> None:
         """End our half; what the peer still sends is read and forgotten, or we would reset."""

@@ -134,11 +134,12 @@ def _settings(results: Results) -> str:
 def _missing(results: Results) -> str:
     reasons = dict[tuple[str, str], list[str]]()
     for one in results.measurements:
-        if not one.values:
-            reasons.setdefault((one.candidate, one.why), []).append(MEASURES[one.measure].title)
-        elif len(one.values) < results.rounds:
+        why, title = one.why, MEASURES[one.measure].title
+        if one.values:
             few = f"in {len(one.values)} of {results.rounds} rounds only"
-            reasons.setdefault((one.candidate, few), []).append(MEASURES[one.measure].title)
+            why = f"{few}: {one.why}" if one.why else few
+        if len(one.values) < results.rounds:
+            reasons.setdefault((one.candidate, why), []).append(title)
     if not reasons:
         return ""
     lines = (

@@ -304,7 +304,9 @@ def test_tables_are_whole() -> None:
 
 def test_the_page_says_where_rounds_are_missing(told: Told) -> None:
     change(told, "native", "handshakes", 1900)
-    assert "handshakes: in 1 of 3 rounds only" in tunnel_page.part(results_of(told))
+    assert "handshakes: in 1 of 3 rounds only\n" in tunnel_page.part(results_of(told))
+    change(told, "native", "handshakes", 1900, why="it hung")
+    assert "handshakes: in 1 of 3 rounds only: it hung\n" in tunnel_page.part(results_of(told))
 
 
 def test_a_missed_target_leads_to_its_explanation(told: Told) -> None:

@@ -9,9 +9,13 @@ from tests.docs.test_commands import commands
 from tests.pki_world import write_gateway
 from throughway.control.lifecycle import DESCRIPTORS
 from throughway.gateway import settings, workers
+from throughway.gateway.metrics import exposition
 from throughway.model.config import MAX_WORKERS, IPHTTPSServerConfig, Spread
+from throughway.model.status import ComponentState, GatewaySnapshot, WorkerStatus
 from throughway.net import iphttps_server, link
 from throughway.proto.iphttps import server
+from throughway.proto.iphttps.server import Refusal
+from throughway.proto.iphttps.session import Drop
 from throughway.proto.router import links_within
 
 ROOT = Path(__file__).parents[2]
@@ -65,10 +69,51 @@ def test_room_for_workers() -> None:
         assert links_within(f"2001:db8:da:1000::/{length}") == int(count)
 
 
+def reasons(of: str) -> list[str]:
+    """Return the reasons which a table explains."""
+    table = PAGE.split(f"| {of}: `reason` |", 1)[1].split("\n\n", 1)[0]
+    firsts = re.findall(r"^\|([^|]+)\|", table, re.MULTILINE)
+    return [reason for first in firsts for reason in re.findall(r"`([^`]+)`", first)]
+
+
+def test_every_reason_is_explained() -> None:
+    assert sorted(reasons("packets")) == sorted(Drop)
+    assert sorted(reasons("connections")) == sorted(Refusal)
+
+
+def test_the_metrics_exist() -> None:
+    worker = WorkerStatus(
+        number=0,
+        state="serving",
+        interface="iphttps0",
+        prefix="2001:db8:da:1000::/64",
+        drops=(("spoofed", 1),),
+        refusals=(("timeout", 1),),
+    )
+    snapshot = GatewaySnapshot(
+        version="0",
+        taken_at=0.0,
+        state=ComponentState.OK,
+        iphttps_state="",
+        url="",
+        esp="",
+        sessions=(),
+        tunnels=(),
+        workers=(worker,),
+    )
+    there = set(re.findall(r"^(\w+)[{ ]", exposition(snapshot).decode(), re.MULTILINE))
+    named = set(re.findall(r"`(throughway_gateway_\w+)`", PAGE))
+    assert named
+    assert named <= there
+
+
 def test_the_example_loads(tmp_path: Path) -> None:
-    [example] = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
-    old = 'prefix = "2001:db8:da:1000::/64"\n'
-    config = settings.load(write_gateway(tmp_path, [(old, example)])).iphttps
+    workers_example, metrics_example = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    prefix, ipsec = 'prefix = "2001:db8:da:1000::/64"\n', "[ipsec]\n"
+    changes = [(prefix, workers_example), (ipsec, f"{metrics_example}\n{ipsec}")]
+    whole = settings.load(write_gateway(tmp_path, changes))
+    assert whole.metrics is not None
+    config = whole.iphttps
     assert (config.workers, links_within(config.prefix)) == (4, 32)
     assert len(workers.interfaces(config)) == 4
 

@@ -8,7 +8,14 @@ from throughway.lab.observe import Observer
 PAGE = (Path(__file__).parents[2] / "docs" / "operate" / "size.md").read_text()
 BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 SAID = (
-    (r"^Packet pump +(native|pure): ", r"^Workers: \d+$", r"^Sessions: 1$", r" dropped ", '"pid":'),
+    (
+        r"^Packet pump +(native|pure): ",
+        r"^Workers: \d+$",
+        r"^Sessions: 1$",
+        r" dropped ",
+        '"pid":',
+        '"drops":',
+    ),
     (
         r"^ +TX: .*\bdropped\b",
         r"^(LISTEN +)?\d+ +\d+ +\S+:443 ",

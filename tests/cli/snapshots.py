@@ -19,6 +19,7 @@ from throughway.model.status import (
     SessionStatus,
     TunnelState,
     TunnelStatus,
+    WorkerStatus,
 )
 
 NOW = 1_700_000_000.0
@@ -167,6 +168,30 @@ STARTING = judged(
     )
 )
 EXPIRING = condition("iphttps-cert-expiring", "expires 2023-12-01", ago=86400 * 3)
+WORKERS = (
+    WorkerStatus(
+        number=0,
+        state="serving",
+        interface="iphttps0",
+        prefix="2001:db8:da:1000::/64",
+        pid=4711,
+        since=NOW - 3600,
+        sessions=2,
+        opened=9,
+        drops=(("nobody", 4), ("spoofed", 7)),
+        refusals=(("timeout", 1),),
+    ),
+    WorkerStatus(
+        number=1,
+        state="down",
+        interface="iphttps1",
+        prefix="2001:db8:da:1001::/64",
+        since=NOW - 2,
+        drops=(("nobody", 1),),
+        restarts=2,
+        last_end="killed by signal 9",
+    ),
+)
 GATEWAY = GatewaySnapshot(
     version="0.1.0",
     taken_at=NOW,
@@ -232,4 +257,5 @@ GATEWAY = GatewaySnapshot(
             problem="ipsec-computer-account-refused",
         ),
     ),
+    workers=WORKERS,
 )

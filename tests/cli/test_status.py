@@ -23,6 +23,7 @@ from tests.cli.snapshots import (
 from throughway.cli.status import (
     COULD_NOT_TELL,
     PROBLEMS,
+    SHOWN,
     WELL,
     View,
     client_exit_code,
@@ -135,6 +136,15 @@ Components
   certificates          warning  since 2023-11-11 22:13 (3 d), The gateway's IP-HTTPS certificate expires soon
   domain                unknown
   authoriser            disabled since 22:12 (60 s), no users configured
+
+Workers: 2
+  worker  state    pid   link      prefix                 for     sessions  restarts  last end
+  0       serving  4711  iphttps0  2001:db8:da:1000::/64  60 min  2         0         -
+  1       down     -     iphttps1  2001:db8:da:1001::/64  2 s     0         2         killed by signal 9
+
+Dropped packets         spoofed 7, nobody 5
+
+Refused connections     timeout 1
 
 Sessions: 2
   id  peer                 addresses             for     in       out      dropped  certificate
@@ -329,3 +339,12 @@ def test_the_gist_of_a_gateway_is_not_its_counters() -> None:
     sessions = tuple(replace(s, bytes_in=7) for s in GATEWAY.sessions)
     assert gateway_gist(replace(GATEWAY, sessions=sessions)) == gateway_gist(GATEWAY)
     assert gateway_gist(replace(GATEWAY, sessions=())) != gateway_gist(GATEWAY)
+
+
+def test_thousands_of_sessions_do_not_fill_the_terminal() -> None:
+    (session, *_) = GATEWAY.sessions
+    many = replace(GATEWAY, sessions=(session,) * 5000)
+    text = render_gateway(many, VIEW)
+    assert "Sessions: 5000\n" in text
+    assert f"… and {5000 - SHOWN} more: --json tells them all" in text
+    assert text.count("131.107.0.100:40000") == SHOWN

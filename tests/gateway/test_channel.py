@@ -25,6 +25,7 @@ from throughway.gateway.channel import (
     Ready,
     Report,
     Serve,
+    Sessions,
     Stop,
     Totals,
     pair,
@@ -68,7 +69,8 @@ MESSAGES: tuple[Message, ...] = (
     Closed(SESSION, "reset"),
     LimitReached("192.0.2.7"),
     Failed("Serve", "no", fatal=True),
-    Report(number=1, state="listen", count=1, totals=TOTALS, sessions=(SESSION,)),
+    Sessions(1, (SESSION, SESSION)),
+    Report(number=1, state="listen", count=1, totals=TOTALS),
 )
 
 

@@ -107,7 +107,7 @@ def test_it_serves_reports_and_stops(tmp_path: Path) -> None:
         one.channel.send(Ask(5, sessions=True))
         report = await one.hear(Report)
         assert isinstance(report, Report)
-        assert (report.number, report.state, report.sessions) == (5, "listen", ())
+        assert (report.number, report.state, report.count) == (5, "listen", 0)
         one.channel.send(Stop())
         assert await one.code() == 0
 

@@ -15,6 +15,7 @@ import pytest
 
 from tests.net.iphttps_world import NAME, Authority, FakeTUN, wait_for
 from throughway.gateway import workers as module
+from throughway.gateway.worker import PAGE
 from throughway.gateway.workers import State, Workers, count_of, interfaces
 from throughway.model.config import IPHTTPSServerConfig
 from throughway.model.errors import ConfigError, TransportError
@@ -167,6 +168,23 @@ def test_each_client_finds_the_worker_of_its_address(config: IPHTTPSServerConfig
                 await client.close()
             await wait_for(lambda: len(owner.closed) == 3, SOON)
             assert sum(worker.sessions for worker in workers.status()) == 0
+
+    play(scenario)
+
+
+def test_many_sessions_are_told_page_by_page(config: IPHTTPSServerConfig) -> None:
+    async def scenario() -> None:
+        many = 2 * PAGE + 7
+        wide = replace(config, workers=1, max_sessions_per_source=1000)
+        async with running(wide) as (workers, _):
+            clients = [await connect(workers) for _ in range(many)]
+            sessions = await workers.report()
+            assert len({session.id for session in sessions}) == many
+            assert await workers.report(sessions=False) == ()
+            assert workers.status()[0].opened == many
+            for client in clients:
+                await client.close()
+            assert workers._workers[0]._told == {}
 
     play(scenario)
 

@@ -4,6 +4,7 @@ Pure: a snapshot, the time and a timezone in, text out. What asks the daemon is 
 """
 
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -33,6 +34,8 @@ WELL, PROBLEMS, COULD_NOT_TELL = 0, 1, 3
 """Exit codes."""
 LABEL_WIDTH = 24
 TEXT_WIDTH = 96
+SHOWN = 100
+"""Sessions and tunnels in a text for people."""
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _GATEWAY_HEADLINES = {
     ComponentState.OK: "The gateway works",
@@ -301,7 +304,21 @@ def _workers(workers: tuple[WorkerStatus, ...], view: View) -> list[str]:
         )
         for worker in workers
     ]
-    return [f"Workers: {len(workers)}", *_table(header, rows), ""] if workers else []
+    if not workers:
+        return []
+    return [f"Workers: {len(workers)}", *_table(header, rows), "", *_lost(workers)]
+
+
+def _lost(workers: tuple[WorkerStatus, ...]) -> Iterator[str]:
+    """Say what went no further since the gateway started, where anything has."""
+    for title, field in (("Dropped packets", "drops"), ("Refused connections", "refusals")):
+        counts: Counter[str] = Counter()
+        for worker in workers:
+            counts.update(dict(getattr(worker, field)))
+        if counts:
+            told = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+            yield row(title, ", ".join(f"{what} {count}" for what, count in told))
+            yield ""
 
 
 def _sessions(sessions: tuple[SessionStatus, ...], view: View) -> list[str]:
@@ -317,9 +334,14 @@ def _sessions(sessions: tuple[SessionStatus, ...], view: View) -> list[str]:
             str(session.dropped),
             session.certificate or "-",
         )
-        for session in sessions
+        for session in sessions[:SHOWN]
     ]
-    return [f"Sessions: {len(sessions)}", *_table(header, rows), ""]
+    return [f"Sessions: {len(sessions)}", *_table(header, rows), *_more(sessions), ""]
+
+
+def _more(rows: Sequence[object]) -> list[str]:
+    left = len(rows) - SHOWN
+    return [f"  … and {left} more: --json tells them all"] if left > 0 else []
 
 
 def _tunnels(tunnels: tuple[TunnelStatus, ...], view: View) -> list[str]:
@@ -335,9 +357,9 @@ def _tunnels(tunnels: tuple[TunnelStatus, ...], view: View) -> list[str]:
             size(tunnel.bytes_in),
             size(tunnel.bytes_out),
         )
-        for tunnel in tunnels
+        for tunnel in tunnels[:SHOWN]
     ]
-    return [f"Tunnels: {len(tunnels)}", *_table(header, rows), ""]
+    return [f"Tunnels: {len(tunnels)}", *_table(header, rows), *_more(tunnels), ""]
 
 
 def _refusals(refusals: tuple[RefusedClient, ...], view: View) -> list[str]:

@@ -18,8 +18,8 @@ from throughway.model.errors import WireError
 from throughway.model.status import SessionStatus
 from throughway.net.tls import Credentials
 
-MAX_LINE = 64 * 1024 * 1024
-"""Bytes of one message: a report of 65,536 sessions."""
+MAX_LINE = 4 * 1024 * 1024
+"""Bytes of one message: a page of sessions, or a configuration with its certificates."""
 QUEUE_LIMIT = 4 * 1024 * 1024
 """Bytes which wait for the other end; behind them news are dropped."""
 CHUNK = 256 * 1024
@@ -115,6 +115,14 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Sessions:
+    """Some of the open sessions; the :class:`Report` of that number follows the last of them."""
+
+    number: int
+    sessions: tuple[SessionStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Totals:
     """What a worker has counted since it started."""
 
@@ -149,11 +157,10 @@ class Report:
     count: int
     """Of open sessions."""
     totals: Totals
-    sessions: tuple[SessionStatus, ...] = ()
 
 
 Order = Serve | Change | LimitSessions | DropAll | Ask | Stop
-News = Ready | Opened | Closed | LimitReached | Failed | Report
+News = Ready | Opened | Closed | LimitReached | Failed | Sessions | Report
 Message = Order | News
 _KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in get_args(Message)}
 

@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from throughway.gateway.channel import (
@@ -25,6 +26,7 @@ from throughway.gateway.channel import (
     Ready,
     Report,
     Serve,
+    Sessions,
     Stop,
     Totals,
     adopt,
@@ -37,6 +39,8 @@ from throughway.net.tls import context_of
 from throughway.net.tun import TUN
 
 EXIT_WELL, EXIT_FAILED = 0, 1
+PAGE = 100
+"""Sessions that are told at once: two milliseconds in which no packet moves."""
 
 
 class Worker:
@@ -99,13 +103,28 @@ class Worker:
         self._channel.send(Ready(server.packet_pump))
 
     def _report(self, server: IPHTTPSServer, number: int, *, sessions: bool) -> None:
+        """Send page after page; packets have their turn in between."""
+        if sessions:
+            self._send_page(server, number, server.session_numbers())
+        else:
+            self._send_report(server, number)
+
+    def _send_page(self, server: IPHTTPSServer, number: int, left: Sequence[int]) -> None:
+        page = server.sessions(left[:PAGE])
+        if page:
+            self._channel.send(Sessions(number, page))
+        if len(left) > PAGE:
+            self._loop.call_soon(self._send_page, server, number, left[PAGE:])
+        else:
+            self._send_report(server, number)
+
+    def _send_report(self, server: IPHTTPSServer, number: int) -> None:
         self._channel.send(
             Report(
                 number=number,
                 state=str(server.state),
                 count=len(server.machine.sessions),
                 totals=self._totals(server),
-                sessions=server.sessions() if sessions else (),
             )
         )
 

@@ -32,6 +32,7 @@ from throughway.gateway.channel import (
     Ready,
     Report,
     Serve,
+    Sessions,
     Stop,
     Totals,
     pair,
@@ -190,7 +191,7 @@ class Workers:
             self._named(worker, session)
             for worker, question in zip(serving, asked, strict=True)
             if question.done() and not question.cancelled()
-            for session in question.result().sessions
+            for session in question.result()
         )
 
     async def close(self) -> None:
@@ -294,7 +295,9 @@ class _Worker:
         self._limited = -1
         self._known_end = ""
         """Why the process ends, where its exit code does not say it."""
-        self._questions: dict[int, asyncio.Future[Report]] = {}
+        self._questions: dict[int, asyncio.Future[tuple[SessionStatus, ...]]] = {}
+        self._told: dict[int, list[SessionStatus]] = {}
+        """Sessions of answers that are not whole yet."""
         self._before, self._totals = Totals(), Totals()
         """What earlier processes have counted, and what this one has."""
         self._number = 0
@@ -352,6 +355,7 @@ class _Worker:
         for question in self._questions.values():
             question.cancel()
         self._questions.clear()
+        self._told.clear()
         self._process = self._channel = None
 
     def _take(self, message: Message) -> None:
@@ -368,8 +372,11 @@ class _Worker:
             case Report():
                 self.count, self._totals = message.count, message.totals
                 question = self._questions.pop(message.number, None)
+                told = tuple(self._told.pop(message.number, ()))
                 if question is not None and not question.done():
-                    question.set_result(message)
+                    question.set_result(told)
+            case Sessions(number, sessions):
+                self._told.setdefault(number, []).extend(sessions)
             case Failed(fatal=True, error=error):
                 self._known_end = error
         self._workers.heard(self, message)
@@ -390,11 +397,11 @@ class _Worker:
             self._limited = count
             self.send(LimitSessions(count))
 
-    async def ask(self, *, sessions: bool) -> Report:
-        """Return a report, with all sessions or without."""
+    async def ask(self, *, sessions: bool) -> tuple[SessionStatus, ...]:
+        """Bring the counters up to date; return the sessions where they are asked for."""
         self._number += 1
         number = self._number
-        answer: asyncio.Future[Report] = self._loop.create_future()
+        answer: asyncio.Future[tuple[SessionStatus, ...]] = self._loop.create_future()
         self._questions[number] = answer
         self.send(Ask(number, sessions=sessions))
         try:

@@ -186,9 +186,16 @@ class IPHTTPSServer:
         self.pump()
         await asyncio.gather(*(connection.wait_closed() for connection in self._parting))
 
-    def sessions(self) -> tuple[SessionStatus, ...]:
-        """Return the open sessions."""
-        return tuple(self._links[number].status() for number in self.machine.sessions)
+    def session_numbers(self) -> tuple[int, ...]:
+        """Return the numbers of the open sessions."""
+        return tuple(self.machine.sessions)
+
+    def sessions(self, numbers: Iterable[int] | None = None) -> tuple[SessionStatus, ...]:
+        """Return the open sessions, or those of them with these numbers."""
+        wanted = self.machine.sessions if numbers is None else numbers
+        return tuple(
+            self._links[number].status() for number in wanted if number in self.machine.sessions
+        )
 
     def pump(self) -> None:
         """Bring the outside in step with the machine; run after every input."""

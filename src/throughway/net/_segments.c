@@ -10,9 +10,11 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 enum {
     VNET = 10,         /* bytes of virtio_net_hdr */
@@ -331,6 +333,33 @@ static PyObject *py_segment(PyObject *self, PyObject *args)
     return result;
 }
 
+static PyObject *py_fill(PyObject *self, PyObject *args)
+{
+    Py_buffer raw, target;
+    Py_ssize_t limit;
+    int fd;
+    PyObject *result = NULL;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "iw*w*n", &fd, &raw, &target, &limit))
+        return NULL;
+    size_t end = 0, room = (size_t)target.len;
+    Py_ssize_t taken = 0, refused = 0, size = 0;
+    while (taken < limit && (Py_ssize_t)end < limit &&
+           (size = read(fd, raw.buf, (size_t)raw.len)) > 0) {
+        size_t bytes = cut(raw.buf, (size_t)size, (uint8_t *)target.buf + end, room - end);
+        end += bytes;
+        refused += !bytes;
+        taken += size;
+    }
+    if (size < 0 && errno != EAGAIN)
+        PyErr_SetFromErrno(PyExc_OSError);
+    else
+        result = Py_BuildValue("nn", (Py_ssize_t)end, refused);
+    PyBuffer_Release(&raw);
+    PyBuffer_Release(&target);
+    return result;
+}
+
 static PyObject *py_coalesce(PyObject *self, PyObject *args)
 {
     Py_buffer buffer;
@@ -373,6 +402,8 @@ static PyObject *py_walk(PyObject *self, PyObject *args)
 static PyMethodDef methods[] = {
     {"segment", py_segment, METH_VARARGS,
      "segment(source, length, target, offset): cut a super-packet; return the new end."},
+    {"fill", py_fill, METH_VARARGS,
+     "fill(fd, raw, target, limit): read and cut; return the end and how many were refused."},
     {"coalesce", py_coalesce, METH_VARARGS,
      "coalesce(fd, buffer, start, end, udp): write packets; return how many were refused."},
     {"walk", py_walk, METH_VARARGS,

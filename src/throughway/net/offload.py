@@ -33,6 +33,7 @@ class Pump:
     """``native`` or ``pure``."""
     why: str
     segment: Callable[[memoryview, int, memoryview, int], int]
+    fill: Callable[[int, memoryview, memoryview, int], tuple[int, int]]
     coalesce: Callable[[int, memoryview, int, int, bool], int]
     walk: Callable[[bytearray, int, int], int]
     """See :func:`throughway.proto.iphttps.stream.same_addresses`."""
@@ -61,6 +62,7 @@ def choose(environment: Mapping[str, str] = os.environ) -> Pump:
         name="native",
         why="super-packets both ways",
         segment=native.segment,
+        fill=native.fill,
         coalesce=native.coalesce,
         walk=native.walk,
     )
@@ -72,6 +74,7 @@ def pure(why: str) -> Pump:
         name="pure",
         why=why,
         segment=segments.segment,
+        fill=segments.fill,
         coalesce=segments.coalesce,
         walk=same_addresses,
     )

@@ -5,6 +5,7 @@ the kernel would cut it. ``_segments.c`` is the same, faster; the tests hold bot
 that looks at one packet at a time.
 """
 
+import contextlib
 import functools
 import itertools
 import os
@@ -57,6 +58,41 @@ def segment(source: Buffer, length: int, target: bytearray | memoryview, offset:
         return offset
     target[offset:after] = packet
     return after
+
+
+def fill(
+    fd: int, raw: memoryview, target: bytearray | memoryview, limit: int, /
+) -> tuple[int, int]:
+    """Cut what waits in the device into packets at ``target``, until it is ``limit`` bytes.
+
+    ``raw`` has room for the largest read. Returns the end of what is in the target, and how many
+    reads were refused as :func:`segment` does.
+    """
+    end = taken = refused = 0
+    header, view = bytearray(VNET.size), memoryview(target)
+    largest = len(raw) - VNET.size
+    with contextlib.suppress(BlockingIOError):
+        while taken < limit and end < limit:
+            into = view[end:] if len(target) - end >= largest else raw[VNET.size :]
+            size = os.readv(fd, (header, into))
+            if not size:
+                break
+            taken += size
+            length = size - VNET.size
+            if (
+                header[0] & NEEDS_CSUM
+                or header[1]
+                or into[0] >> 4 != VERSION
+                or length != HEADER_LENGTH + (into[4] << 8 | into[5])
+                or len(target) - end < largest
+            ):
+                raw[: VNET.size] = header
+                raw[VNET.size : size] = into[:length]
+                before, end = end, segment(raw, size, target, end)
+                refused += end == before
+            else:
+                end += length  # it lies where it belongs
+    return end, refused
 
 
 def coalesce(fd: int, buffer: Buffer, start: int, end: int, udp: bool, /) -> int:

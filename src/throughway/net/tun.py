@@ -56,6 +56,10 @@ class TUN:
         self.pump = pump or choose()
         self.udp = udp
         """Whether the kernel takes super-packets of UDP."""
+        self.unreadable = 0
+        """Packets from the kernel that were dropped: not of IPv6, or such as cannot be cut."""
+        self.refused = 0
+        """Packets for the kernel which it did not take."""
         self.buffer = bytearray(BATCH_SIZE + EXPANSION)
         self.batch = memoryview(self.buffer)
         """What was read last, packets back to back."""
@@ -63,18 +67,13 @@ class TUN:
 
     def read(self) -> int:
         """Read what waits into ``batch``, as much as is good for it; return where it ends."""
-        end, taken, into = 0, 0, [self._raw]
-        fd, raw, batch, segment = self.fd, self._raw, self.batch, self.pump.segment
-        with contextlib.suppress(BlockingIOError):
-            while taken < BATCH_SIZE:
-                size = os.readv(fd, into)
-                taken += size or BATCH_SIZE
-                end = segment(raw, size, batch, end)
+        end, refused = self.pump.fill(self.fd, self._raw, self.batch, BATCH_SIZE)
+        self.unreadable += refused
         return end
 
-    def write(self, view: memoryview, start: int, end: int) -> int:
-        """Write the packets of ``view[start:end]``; return how many the kernel refused."""
-        return self.pump.coalesce(self.fd, view, start, end, self.udp)
+    def write(self, view: memoryview, start: int, end: int) -> None:
+        """Write the packets of ``view[start:end]``."""
+        self.refused += self.pump.coalesce(self.fd, view, start, end, self.udp)
 
     def close(self) -> None:
         """Remove the device."""

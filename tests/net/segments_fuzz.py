@@ -33,6 +33,7 @@ def load(library: str) -> Pump:
         name="native",
         why=library,
         segment=module.segment,
+        fill=module.fill,
         coalesce=module.coalesce,
         walk=module.walk,
     )
@@ -74,7 +75,7 @@ def one_round(native: Pump, chance: random.Random) -> None:
     other = pure("to compare")
     data = spoiled(traffic(chance), chance)
     buffer, udp = exact(data), chance.random() < 0.8
-    assert native.walk(buffer, 0, len(data)) == other.walk(buffer, 0, len(data))  # type: ignore[arg-type]
+    assert native.walk(buffer, 0, len(data)) == other.walk(data, 0, len(data))
     written = written_by(other.coalesce, data, udp=udp)
     fd_free = written_by(
         lambda fd, _, __, ___, u: native.coalesce(fd, buffer, 0, len(data), u), data, udp=udp

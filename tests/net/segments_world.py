@@ -190,7 +190,7 @@ class Group:
             first[6:44] == packet[6:44],
             payloads[0] == payloads[1] >= payloads[2],
         ]
-        if first[6] == TCP:
+        if first[6] == packet[6] == TCP:
             expected = int.from_bytes(last[44:48]) + payloads[1]
             same += [
                 first[52] == packet[52],
@@ -246,13 +246,13 @@ def reference_coalesce(data: bytes, *, udp: bool) -> bytes:
 
 
 def written_by(
-    coalesce: Callable[[int, memoryview, int, int, bool], int], data: bytes, *, udp: bool
+    coalesce: Callable[[int, bytes | bytearray, int, int, bool], int], data: bytes, *, udp: bool
 ) -> bytes:
     """Return all that an implementation writes; what is before and behind is not its business."""
     around = b"\x60" * 50
     fd = os.memfd_create("tun")
     try:
-        whole = memoryview(around + data + around)
+        whole = around + data + around
         assert coalesce(fd, whole, 50, 50 + len(data), udp) == 0
         return os.pread(fd, 1 << 22, 0)
     finally:

@@ -43,7 +43,7 @@ FUZZ_SECONDS = os.environ.get("THROUGHWAY_FUZZ_SECONDS", "5")
 TIMESTAMPS = bytes.fromhex("0101080a0000000100000002")
 
 Segment = Callable[[memoryview, int, memoryview, int], int]
-Coalesce = Callable[[int, memoryview, int, int, bool], int]
+Coalesce = Callable[[int, bytes | bytearray, int, int, bool], int]
 
 
 @pytest.fixture(params=["native", "pure"])
@@ -318,7 +318,7 @@ def test_a_datagram_never_has_the_checksum_zero(pump: offload.Pump) -> None:
 def test_refused_packets_are_counted(pump: offload.Pump) -> None:
     data = b"".join([*flow(5), ALIKE.segment(b"")])
     fd = os.open(os.devnull, os.O_RDONLY)
-    assert pump.coalesce(fd, memoryview(data), 0, len(data), True) == 6
+    assert pump.coalesce(fd, data, 0, len(data), True) == 6
     os.close(fd)
 
 
@@ -332,7 +332,7 @@ def test_offsets_outside_of_a_buffer_are_an_error_of_the_native_module(
     data = bytearray(100)
     calls: tuple[Callable[[], int], ...] = (
         lambda: pump.walk(data, *offsets),
-        lambda: pump.coalesce(0, memoryview(data), *offsets, True),
+        lambda: pump.coalesce(0, data, *offsets, True),
         lambda: pump.segment(memoryview(data), 101, memoryview(data), 0),
         lambda: pump.segment(memoryview(data), 100, memoryview(data), 101),
     )

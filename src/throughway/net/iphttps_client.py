@@ -134,7 +134,7 @@ class IPHTTPSClient:
         self._machine.sign_of_life()
         batch = sort_packets(buffers.stream, end, start=start, walk=self._tun.pump.walk)
         for begin, behind in batch.runs:
-            self._tun.write(buffers.view, begin, behind)
+            self._tun.write(buffers.stream, begin, behind)
         if batch.error is not None:
             self._machine.receive_garbage(batch.error, self._loop.time())
             self._pump()

@@ -206,7 +206,7 @@ class IPHTTPSServer:
                     if link is not None:
                         link.send([packet])
                 case PacketForHost(packet):
-                    refused = self._tun.write(memoryview(packet), 0, len(packet))
+                    refused = self._tun.write(packet, 0, len(packet))
                     if refused:
                         self.machine.drops[Drop.REFUSED] += refused
                 case LimitReached(source):
@@ -320,7 +320,7 @@ class IPHTTPSServer:
             walk=self._tun.pump.walk,
         )
         for begin, behind in batch.runs:
-            refused = self._tun.write(buffers.view, begin, behind)
+            refused = self._tun.write(buffers.stream, begin, behind)
             if refused:
                 session.drop(Drop.REFUSED, refused)
         if batch.slow or batch.error is not None:

@@ -34,8 +34,8 @@ class Pump:
     why: str
     segment: Callable[[memoryview, int, memoryview, int], int]
     fill: Callable[[int, memoryview, memoryview, int], tuple[int, int]]
-    coalesce: Callable[[int, memoryview, int, int, bool], int]
-    walk: Callable[[bytearray, int, int], int]
+    coalesce: Callable[[int, bytes | bytearray, int, int, bool], int]
+    walk: Callable[[bytes | bytearray, int, int], int]
     """See :func:`throughway.proto.iphttps.stream.same_addresses`."""
 
     @property

@@ -95,17 +95,20 @@ def fill(
     return end, refused
 
 
-def coalesce(fd: int, buffer: Buffer, start: int, end: int, udp: bool, /) -> int:
+def coalesce(fd: int, buffer: bytes | bytearray, start: int, end: int, udp: bool, /) -> int:
     """Write the packets of ``buffer[start:end]``, merged where they may be; in their order.
 
     With ``udp`` datagrams are merged too. Returns how many packets were refused.
     """
-    view, refused = memoryview(buffer), 0
-    while offsets := _mergeable(view, start, end, udp=udp):
-        if len(offsets) == 2:
-            parts: list[Buffer] = [_PLAIN, view[start : offsets[1]]]
-        else:
-            parts = _merged(view, offsets)
+    data = bytes(memoryview(buffer)[start:end])  # numbers are made faster of parts of bytes
+    view, refused, start, end = memoryview(data), 0, 0, len(data)
+    while end - start >= HEADER_LENGTH and data[start] >> 4 == VERSION:
+        after = start + HEADER_LENGTH + (data[start + 4] << 8 | data[start + 5])
+        if after > end:
+            break
+        head = _head_length(data, start, after, udp=udp)
+        offsets = _extend(data, start, after, end, head) if head else [start, after]
+        parts = [_PLAIN, view[start:after]] if len(offsets) == 2 else _merged(view, offsets, head)
         try:
             os.writev(fd, parts)
         except OSError:  # such as EINVAL for a malformed packet: the packet is lost, not the link
@@ -174,7 +177,7 @@ def _cut(
     return offset
 
 
-def _sum(data: memoryview) -> int:
+def _sum(data: bytes | memoryview) -> int:
     """Return something that is the sum of all 16-bit words modulo 65535.
 
     Since 65536 is 1 modulo 65535, so is every power of it: the number which all bytes make.
@@ -188,115 +191,115 @@ def _finish(packet: bytearray | memoryview, field: int, total: int, *, udp: bool
     packet[field : field + 2] = (0xFFFF if udp and not checksum else checksum).to_bytes(2)
 
 
-def _mergeable(view: memoryview, start: int, end: int, *, udp: bool) -> list[int]:
-    """Return the offsets of the packets from ``start`` on that may be one, and of their end.
-
-    There are none where no whole packet is.
-    """
-    if end - start < HEADER_LENGTH or view[start] >> 4 != VERSION:
-        return []
-    after = start + HEADER_LENGTH + (view[start + 4] << 8 | view[start + 5])
-    if after > end:
-        return []
-    offsets = [start, after]
-    head = _head_length(view[start:after], udp=udp)
-    if head and not (view[start + 6] == TCP and view[start + HEADER_LENGTH + _FLAGS] & _PSH):
-        _extend(offsets, view, end, head)
+def _extend(data: bytes, start: int, after: int, end: int, head: int) -> list[int]:
+    """Return the offsets of the packets that may be one with the first, and of their end."""
+    size, tcp = after - start, data[start + 6] == TCP
+    if end - after <= head or not _verify(data[start:after]):
+        return [start, after]
+    step, most = size - head, min(MOST, (LARGEST - head) // (size - head))
+    at = _alike(data, start, min(end, start + most * size), head)
+    offsets = list(range(start, at + 1, size))
+    count = len(offsets) - 1
+    room = min(step, LARGEST - head - count * step)
+    if count == MOST or end - at <= head or not room:
+        return offsets
+    # One more may be shorter or carry PSH, and then it is the last.
+    payload = HEADER_LENGTH - head + (data[at + 4] << 8 | data[at + 5])
+    after = at + head + payload
+    if after > end or not 0 < payload <= room:
+        return offsets
+    mask = _equal(head, tcp=tcp, last=True)
+    first = int.from_bytes(data[start : start + head])
+    last = int.from_bytes(data[at : at + head])
+    if tcp:
+        first = _advanced(first, count * step, 8 * (head - 48))
+    elif last >> 16 & 0xFFFF != payload + _UDP_HEADER or not last & 0xFFFF:
+        return offsets
+    if not (first ^ last) & mask and _verify(data[at:after]):
+        offsets.append(after)
     return offsets
 
 
-def _extend(offsets: list[int], view: memoryview, end: int, head: int) -> None:
-    """Add the ends of the packets that may be one with the first.
+def _alike(data: bytes, start: int, end: int, head: int) -> int:
+    """Return where the packets end that are as long as the first and continue it.
 
-    A packet is looked at as one number: what the headers must have in common is a mask, and its
-    checksum is right when, modulo 65535, it is as much as what lies before the addresses.
+    A packet is looked at as a number: what it must have in common with the first is a mask, and
+    its checksum is right when, modulo 65535, it is as much as what lies before the addresses.
     """
-    start, at = offsets
-    tcp, size = view[start + 6] == TCP, at - start
-    step, total, verified, last = size - head, size, False, 0
-    mask = _equal(head, tcp=tcp)
-    first = int.from_bytes(view[start : start + head]) & mask
+    tcp = data[start + 6] == TCP
+    size = HEADER_LENGTH + (data[start + 4] << 8 | data[start + 5])
+    # Two halves are, modulo 65535, as much as their sum. Division is dear: it has an eighth left.
+    middle, odd = max(size // 4 * 2, head + head % 2), size % 2 * 8
+    quarter, eighth = middle // 4 * 16, middle // 8 * 16
+    low_quarter, low_eighth = (1 << quarter) - 1, (1 << eighth) - 1
+    to_head, to_sequence = 8 * (middle - head), 8 * (head - 48)
+    step = size - head << to_sequence if tcp else 0
+    mask, read = _equal(head, tcp=tcp, last=False), int.from_bytes
+    expected = read(data[start : start + head]) & mask
     # All words before the addresses, but the length and the protocol, which checksums are of too.
-    right = (_sum(view[start : start + 4]) + view[start + 7] + view[start + 6] * 0xFF) % 0xFFFF
-    sequence, to_sequence, to_flags = int.from_bytes(view[start + 44 : start + 48]), 0, 0
-    if tcp:
-        to_sequence, to_flags = 8 * (head - 48), 8 * (head - 54)
-    # Division is dear: numbers are folded twice before it, at whole words.
-    half, quarter = size // 4 * 16, size // 8 * 16
-    low_half, low_quarter = (1 << half) - 1, (1 << quarter) - 1
-    while not last and len(offsets) <= MOST and end - at > head:
-        payload = HEADER_LENGTH - head + (view[at + 4] << 8 | view[at + 5])
-        after = at + head + payload
-        total += payload
-        if after > end or not 0 < payload <= step or total > LARGEST:
-            return
-        number = int.from_bytes(view[at:after])
-        header = number >> 8 * payload
-        if header & mask != first:
-            return
-        if tcp:
-            sequence = sequence + step & 0xFFFFFFFF
-            last = header >> to_flags & _PSH
-            if header >> to_sequence & 0xFFFFFFFF != sequence:
-                return
-        elif header >> 16 & 0xFFFF != payload + _UDP_HEADER or not header & 0xFFFF:
-            return
-        number <<= 8 * (payload % 2)
-        number = (number >> half) + (number & low_half)
-        if ((number >> quarter) + (number & low_quarter)) % 0xFFFF != right:
-            return
-        if not (verified or _verify(view[start : offsets[1]])):
-            return
-        verified, last = True, last or payload < step
-        offsets.append(after)
-        at = after
+    right = (_sum(data[start : start + 4]) + data[start + 7] + data[start + 6] * 0xFF) % 0xFFFF
+    at = start + size
+    while at + size <= end:
+        half = read(data[at : at + middle])
+        header = half >> to_head
+        expected += step
+        if header & mask != expected:
+            expected = _advanced(expected - step, size - head, to_sequence) if tcp else -1
+            if header & mask != expected:
+                break
+        number = half + (read(data[at + middle : at + size]) << odd)
+        number = (number >> quarter) + (number & low_quarter)
+        if ((number >> eighth) + (number & low_eighth)) % 0xFFFF != right:
+            break
+        if not tcp and not header & 0xFFFF:
+            break
+        at += size
+    return at
 
 
-def _head_length(packet: memoryview, *, udp: bool) -> int:
+def _advanced(header: int, by: int, to_sequence: int) -> int:
+    """Return a header with a later sequence number."""
+    over = (header >> to_sequence & 0xFFFFFFFF) + by >> 32
+    return header + (by << to_sequence) - (over << 32 + to_sequence)
+
+
+def _head_length(packets: bytes, start: int, after: int, *, udp: bool) -> int:
     """Return the length of the headers of a packet that others may follow, else 0."""
-    upper = packet[HEADER_LENGTH:]
-    if packet[6] == TCP and len(upper) > _TCP_HEADER:
-        own = (upper[12] >> 4) * 4
-        plain = upper[_FLAGS] & ~_PSH == _ACK and not upper[12] & 0x0F
-        return HEADER_LENGTH + own if plain and _TCP_HEADER <= own < len(upper) else 0
-    if udp and packet[6] == UDP and len(upper) > _UDP_HEADER and _whole_datagram(packet):
-        return HEADER_LENGTH + _UDP_HEADER
+    protocol, upper = packets[start + 6], start + HEADER_LENGTH
+    if protocol == TCP and after - upper > _TCP_HEADER and packets[upper + _FLAGS] == _ACK:
+        own = packets[upper + 12]  # four bits of length in words, four that are reserved
+        return HEADER_LENGTH + own // 4 if own & 0x0F == 0 and 80 <= own < 4 * (after - upper) else 0
+    if protocol == UDP and udp and after - upper > _UDP_HEADER:
+        whole = packets[upper + 4] << 8 | packets[upper + 5] == after - upper
+        return HEADER_LENGTH + _UDP_HEADER if whole and any(packets[upper + 6 : upper + 8]) else 0
     return 0
 
 
-def _whole_datagram(packet: memoryview) -> bool:
-    """Whether the length of a UDP header is right and there is a checksum."""
-    return (packet[44] << 8 | packet[45]) == len(packet) - HEADER_LENGTH and (
-        packet[46] << 8 | packet[47]
-    ) != 0
-
-
 @functools.cache
-def _equal(head: int, *, tcp: bool) -> int:
+def _equal(head: int, *, tcp: bool, last: bool) -> int:
     """Return a mask of the bits which the headers of merged packets have in common."""
     mask = bytearray(b"\xff" * head)
-    mask[4:6] = b"\0\0"
-    if tcp:
-        mask[44:48] = bytes(4)
-        mask[HEADER_LENGTH + _FLAGS] = 0xFF & ~_PSH
-        mask[56:58] = b"\0\0"
-    else:
-        mask[_PORTS_END:] = bytes(4)
+    checksum = HEADER_LENGTH + (_TCP_CHECKSUM if tcp else _UDP_CHECKSUM)
+    mask[checksum : checksum + 2] = b"\0\0"
+    if last:
+        mask[4:6] = b"\0\0"
+        if tcp:
+            mask[HEADER_LENGTH + _FLAGS] = 0xFF & ~_PSH
+        else:
+            mask[44:46] = b"\0\0"
     return int.from_bytes(mask)
 
 
-def _verify(packet: memoryview) -> bool:
+def _verify(packet: bytes) -> bool:
     """Whether the checksum is right; the addresses lie next to what it is of."""
     return not (_sum(packet[8:]) + len(packet) - HEADER_LENGTH + packet[6]) % 0xFFFF
 
 
-def _merged(view: memoryview, offsets: list[int]) -> list[Buffer]:
+def _merged(view: memoryview, offsets: list[int], head: int) -> list[Buffer]:
     start, after = offsets[:2]
     tcp = view[start + 6] == TCP
-    own = (view[start + HEADER_LENGTH + 12] >> 4) * 4 if tcp else _UDP_HEADER
-    head = HEADER_LENGTH + own
     payloads = [view[a + head : b] for a, b in itertools.pairwise(offsets)]
-    size = own + sum(map(len, payloads))
+    size = head - HEADER_LENGTH + (len(offsets) - 2) * len(payloads[0]) + len(payloads[-1])
     merged = bytearray(view[start : start + head])
     merged[4:6] = size.to_bytes(2)
     if tcp:

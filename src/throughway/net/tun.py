@@ -58,8 +58,6 @@ class TUN:
         """Whether the kernel takes super-packets of UDP."""
         self.unreadable = 0
         """Packets from the kernel that were dropped: not of IPv6, or such as cannot be cut."""
-        self.refused = 0
-        """Packets for the kernel which it did not take."""
         self.buffer = bytearray(BATCH_SIZE + EXPANSION)
         self.batch = memoryview(self.buffer)
         """What was read last, packets back to back."""
@@ -71,9 +69,9 @@ class TUN:
         self.unreadable += refused
         return end
 
-    def write(self, view: memoryview, start: int, end: int) -> None:
-        """Write the packets of ``view[start:end]``."""
-        self.refused += self.pump.coalesce(self.fd, view, start, end, self.udp)
+    def write(self, buffer: bytes | bytearray, start: int, end: int) -> int:
+        """Write the packets of ``buffer[start:end]``; return how many the kernel refused."""
+        return self.pump.coalesce(self.fd, buffer, start, end, self.udp)
 
     def close(self) -> None:
         """Remove the device."""

@@ -13,7 +13,7 @@ from throughway.model.errors import RemoteProtocolError
 from throughway.proto.router import Link
 from throughway.wire.ipv6 import DESTINATION_OFFSET, HEADER_LENGTH, SOURCE_OFFSET, VERSION
 
-Walk = Callable[[bytearray, int, int], int]
+Walk = Callable[[bytes | bytearray, int, int], int]
 """As :func:`same_addresses`."""
 
 
@@ -35,16 +35,18 @@ def same_addresses(buffer: bytes | bytearray, start: int, end: int, /) -> int:
 
     It is ``start`` when there is no whole packet.
     """
-    after = start
+    at = start
     addresses = buffer[start + SOURCE_OFFSET : start + HEADER_LENGTH]
-    while end - after >= HEADER_LENGTH and buffer[after] >> 4 == VERSION:
-        offset = after
-        after += HEADER_LENGTH + (buffer[offset + 4] << 8 | buffer[offset + 5])
-        if after > end or (
-            buffer[offset + SOURCE_OFFSET : offset + HEADER_LENGTH] != addresses  # of bulk, equal
-        ):
-            return offset
-    return after
+    while end - at >= HEADER_LENGTH and buffer[at] >> 4 == VERSION:
+        size = HEADER_LENGTH + (buffer[at + 4] << 8 | buffer[at + 5])
+        header, after = buffer[at : at + HEADER_LENGTH], at + size
+        if after > end or header[SOURCE_OFFSET:] != addresses:
+            break
+        at = after
+        # In bulk the next ones have the very same header.
+        while end - at >= size and buffer.startswith(header, at):
+            at += size
+    return at
 
 
 def sort_packets(

@@ -3,10 +3,12 @@
 python -m tests.net.segments_fuzz LIBRARY SECONDS [SEED]
 """
 
+import contextlib
 import ctypes
 import importlib.machinery
 import importlib.util
 import random
+import socket
 import sys
 import time
 
@@ -15,6 +17,7 @@ from tests.net.segments_world import (
     ALIKE,
     OTHER,
     PSH,
+    reference_segment,
     written_by,
 )
 from throughway.net import segments
@@ -75,12 +78,15 @@ def one_round(native: Pump, chance: random.Random) -> None:
     other = pure("to compare")
     data = spoiled(traffic(chance), chance)
     buffer, udp = exact(data), chance.random() < 0.8
-    assert native.walk(buffer, 0, len(data)) == other.walk(data, 0, len(data))
+    end = native.walk(buffer, 0, len(data))  # type: ignore[arg-type]
+    assert end == other.walk(data, 0, len(data))
     written = written_by(other.coalesce, data, udp=udp)
-    fd_free = written_by(
-        lambda fd, _, __, ___, u: native.coalesce(fd, buffer, 0, len(data), u), data, udp=udp
+    of_native = written_by(
+        lambda fd, _, __, ___, u: native.coalesce(fd, buffer, 0, len(data), u),  # type: ignore[arg-type]
+        data,
+        udp=udp,
     )
-    assert fd_free == written
+    assert of_native == written
     kind, offset = chance.choice([(4, 16), (5, 6), (0, 16), (0, 6)])
     step = chance.choice([1, 10, 100, 1208, 0, 65535])
     header = VNET.pack(1, kind, 60, step, 40, offset)
@@ -88,6 +94,7 @@ def one_round(native: Pump, chance: random.Random) -> None:
     whole = ALIKE.segment(payload, 2**32 - 5) if offset == 16 else ALIKE.datagram(payload)
     read = spoiled(header + whole, chance)
     room = chance.choice([0, 100, 6000, 400_000])
+    fill_alike(native, [read, data[:60_000], read], room, chance.choice([0, 1, 100, 3000, 10**6]))
     targets = exact(bytes(room)), memoryview(bytearray(room))
     ends = (
         native.segment(exact(read), len(read), targets[0], 0),
@@ -95,6 +102,34 @@ def one_round(native: Pump, chance: random.Random) -> None:
     )
     assert ends[0] == ends[1]
     assert targets[0] == targets[1]
+
+
+def fill_alike(native: Pump, reads: list[bytes], room: int, limit: int) -> None:
+    """Let both read the same from a device."""
+    reads = [read for read in reads if read]  # there are no empty ones
+    outcomes = []
+    for pump in (native, pure("to compare")):
+        ours, kernel = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        with ours, kernel:
+            for read in reads:
+                kernel.send(read)
+            target = exact(bytes(room))
+            end, refused = pump.fill(ours.fileno(), exact(bytes(65_545)), target, limit)
+            left = 0
+            with contextlib.suppress(BlockingIOError):
+                while ours.recv(1):
+                    left += 1
+            outcomes.append((bytes(target[:end]), refused, left))
+    assert outcomes[0] == outcomes[1]
+    expected, taken, refused = b"", 0, 0
+    for number, read in enumerate(reads):
+        if taken >= limit or len(expected) >= limit:
+            assert outcomes[0][2] == len(reads) - number
+            break
+        packets = reference_segment(read, room - len(expected))
+        expected, taken, refused = expected + packets, taken + len(read), refused + (not packets)
+    assert outcomes[0][:2] == (expected, refused)
 
 
 def main() -> None:

@@ -265,6 +265,29 @@ def test_no_more_than_64_and_no_more_than_65535_bytes(pump: offload.Pump) -> Non
     assert [size for *_, size in merged(pump, flow(60, 1220))] == [60 + 53 * 1220, 60 + 7 * 1220]
 
 
+@pytest.mark.parametrize("size", [1023, 1024, 1092, 1093, 1285])
+def test_the_last_byte_that_fits(pump: offload.Pump, size: int) -> None:
+    """Headers count too: 60 + 64 * 1023 = 65,532 bytes fit, 60 + 60 * 1092 do not."""
+    whole, short = flow(66, size), (65535 - 60) % size
+    most = min(64, (65535 - 60) // size)
+    assert merged(pump, whole)[0] == (1, 4, 60, size, 40, 16, 60 + most * size)
+    if most < 64:
+        for more in (0, 1):
+            rest = ALIKE.segment(bytes(short + more), most * size)
+            sizes = [size for *_, size in merged(pump, [*whole[:most], rest])]
+            assert sizes == ([60 + most * size, 61 + short] if more else [65535])
+
+
+def test_a_run_goes_on_where_sequence_numbers_begin_again(pump: offload.Pump) -> None:
+    around = [ALIKE.segment(bytes(100), 2**32 - 250 + n * 100) for n in range(6)]
+    assert merged(pump, around) == [(1, 4, 60, 100, 40, 16, 660)]
+    for port in (b"\x01\xba", b"\x01\xbc"):  # what a careless sum would take for it
+        other = replace(ALIKE, ports=b"\x12\x34" + port)
+        for sequence in (50, 2**32 + 50 - 100):
+            odd = [*around[:3], other.segment(bytes(100), sequence)]
+            assert [size for *_, size in merged(pump, odd)] == [360, 160]
+
+
 def test_flows_side_by_side_stay_apart_and_in_order(pump: offload.Pump) -> None:
     packets = [*flow(2), *flow(2, maker=OTHER), flow(3)[2]]
     assert [size for *_, size in merged(pump, packets)] == [260, 260, 160]

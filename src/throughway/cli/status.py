@@ -186,6 +186,8 @@ def _link(link: LinkStatus, view: View) -> Iterator[str]:
         yield row("Packet pump", link.pump, 1)
     if link.bytes_in or link.bytes_out:
         yield row("Traffic", _traffic(link.bytes_in, link.bytes_out), 1)
+    if link.dropped:
+        yield row("Dropped", f"{link.dropped} packets", 1)
     if link.last_error:
         yield row("Last error", link.last_error, 1)
     if link.windows_code:

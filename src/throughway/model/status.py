@@ -91,6 +91,8 @@ class LinkStatus:
     """Version and cipher suite, such as ``TLSv1.3 TLS_AES_128_GCM_SHA256``."""
     pump: str = ""
     """Who moves the packets, ``native`` or ``pure``, and why; "" without a link."""
+    dropped: int = 0
+    """Packets, and super-packets, which went no further."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,6 +68,7 @@ class IPHTTPSClient:
         self._earlier_in = self._earlier_out = 0
         """Bytes of the connections before this one."""
         self._remainder = 0
+        self._dropped = 0
 
     @property
     def state(self) -> State:
@@ -115,6 +116,7 @@ class IPHTTPSClient:
             bytes_out=self._earlier_out + (connection.bytes_out if connection else 0),
             tls=describe(connection.tls) if connection else "",
             pump=str(self._tun.pump),
+            dropped=self._dropped,
         )
 
     def connection_ready(self) -> None:
@@ -134,7 +136,7 @@ class IPHTTPSClient:
         self._machine.sign_of_life()
         batch = sort_packets(buffers.stream, end, start=start, walk=self._tun.pump.walk)
         for begin, behind in batch.runs:
-            self._tun.write(buffers.stream, begin, behind)
+            self._dropped += self._tun.write(buffers.stream, begin, behind)
         if batch.error is not None:
             self._machine.receive_garbage(batch.error, self._loop.time())
             self._pump()
@@ -256,6 +258,7 @@ class IPHTTPSClient:
             problem = "iphttps-interface-creation-failed"
             self.connection_lost(TransportError(Stage.LINK, words, problem=problem))
             return
+        self._dropped += self._tun.unreadable
         if end:
             self._connection.send([self._tun.batch[:end]])
 

@@ -294,6 +294,8 @@ class IPHTTPSServer:
         owners, links = self.machine.neighbours.sessions, self._links
         buffer, batch, walk = self._tun.buffer, self._tun.batch, self._tun.pump.walk
         start, end = 0, self._tun.read()
+        if self._tun.unreadable:
+            self.machine.drops[Drop.UNREADABLE] += self._tun.unreadable
         pieces: dict[int, list[memoryview]] = {}
         while (after := walk(buffer, start, end)) > start:
             destination = bytes(batch[start + DESTINATION_OFFSET : start + HEADER_LENGTH])

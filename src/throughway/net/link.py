@@ -19,8 +19,8 @@ from throughway.model.errors import Stage, TransportError
 from throughway.net.tls import transport_error
 from throughway.wire.ipv6 import MAX_PACKET
 
-RECEIVE_SIZE = 128 * 1024
-"""Bytes read from a socket at once."""
+RECEIVE_SIZE = 256 * 1024
+"""Bytes read from a socket at once: half of it costs a tenth more a byte, twice of it no less."""
 RECORD_SIZE = 16 * 1024
 """Bytes of cleartext in one TLS record, at most."""
 QUEUE_LIMIT = 256 * 1024

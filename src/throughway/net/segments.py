@@ -87,7 +87,7 @@ def fill(
                 or len(target) - end < largest
             ):
                 raw[: VNET.size] = header
-                raw[VNET.size : size] = into[:length]
+                raw[VNET.size : size] = into[: max(0, length)]
                 before, end = end, segment(raw, size, target, end)
                 refused += end == before
             else:
@@ -108,9 +108,9 @@ def coalesce(fd: int, buffer: bytes | bytearray, start: int, end: int, udp: bool
             break
         head = _head_length(data, start, after, udp=udp)
         offsets = _extend(data, start, after, end, head) if head else [start, after]
-        parts = [_PLAIN, view[start:after]] if len(offsets) == 2 else _merged(view, offsets, head)
+        whole = len(offsets) == 2
         try:
-            os.writev(fd, parts)
+            os.writev(fd, (_PLAIN, view[start:after]) if whole else _merged(view, offsets, head))
         except OSError:  # such as EINVAL for a malformed packet: the packet is lost, not the link
             refused += len(offsets) - 1
         start = offsets[-1]
@@ -266,11 +266,12 @@ def _advanced(header: int, by: int, to_sequence: int) -> int:
 def _head_length(packets: bytes, start: int, after: int, *, udp: bool) -> int:
     """Return the length of the headers of a packet that others may follow, else 0."""
     protocol, upper = packets[start + 6], start + HEADER_LENGTH
-    if protocol == TCP and after - upper > _TCP_HEADER and packets[upper + _FLAGS] == _ACK:
-        own = packets[upper + 12]  # four bits of length in words, four that are reserved
-        return HEADER_LENGTH + own // 4 if own & 0x0F == 0 and 80 <= own < 4 * (after - upper) else 0
-    if protocol == UDP and udp and after - upper > _UDP_HEADER:
-        whole = packets[upper + 4] << 8 | packets[upper + 5] == after - upper
+    size = after - upper
+    if protocol == TCP and size > _TCP_HEADER and packets[upper + _FLAGS] == _ACK:
+        own, reserved = divmod(packets[upper + 12], 16)
+        return HEADER_LENGTH + own * 4 if not reserved and _TCP_HEADER <= own * 4 < size else 0
+    if protocol == UDP and udp and size > _UDP_HEADER:
+        whole = packets[upper + 4] << 8 | packets[upper + 5] == size
         return HEADER_LENGTH + _UDP_HEADER if whole and any(packets[upper + 6 : upper + 8]) else 0
     return 0
 

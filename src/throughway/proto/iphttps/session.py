@@ -80,6 +80,8 @@ class Drop(StrEnum):
     """From the host, to an address that no session owns."""
     REFUSED = "refused"
     """By the kernel of the gateway, which did not take it."""
+    UNREADABLE = "unreadable"
+    """From the host: not of IPv6, or a super-packet that cannot be cut."""
 
 
 class Session:

@@ -72,7 +72,7 @@ def sort_packets(
     runs: list[tuple[int, int]] = []
     slow: list[bytes] = []
     offset = start
-    while (after := walk(buffer, offset, end)) > offset:  # type: ignore[arg-type]
+    while (after := walk(buffer, offset, end)) > offset:
         if owned is None or (
             bytes(buffer[offset + SOURCE_OFFSET : offset + DESTINATION_OFFSET]) in owned
             and may_leave(

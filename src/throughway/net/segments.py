@@ -233,7 +233,11 @@ def _alike(data: bytes, start: int, end: int, head: int) -> int:
     quarter, eighth = middle // 4 * 16, middle // 8 * 16
     low_quarter, low_eighth = (1 << quarter) - 1, (1 << eighth) - 1
     to_head, to_sequence = 8 * (middle - head), 8 * (head - 48)
-    step = size - head << to_sequence if tcp else 0
+    step, wrap = 0, -1
+    if tcp:  # the sequence number, which begins again at some packet
+        step = size - head << to_sequence
+        left = (1 << 32) - int.from_bytes(data[start + 44 : start + 48])
+        wrap = start + -(-left // (size - head)) * size
     mask, read = _equal(head, tcp=tcp, last=False), int.from_bytes
     expected = read(data[start : start + head]) & mask
     # All words before the addresses, but the length and the protocol, which checksums are of too.
@@ -243,10 +247,10 @@ def _alike(data: bytes, start: int, end: int, head: int) -> int:
         half = read(data[at : at + middle])
         header = half >> to_head
         expected += step
+        if at == wrap:
+            expected -= 1 << 32 + to_sequence
         if header & mask != expected:
-            expected = _advanced(expected - step, size - head, to_sequence) if tcp else -1
-            if header & mask != expected:
-                break
+            break
         number = half + (read(data[at + middle : at + size]) << odd)
         number = (number >> quarter) + (number & low_quarter)
         if ((number >> eighth) + (number & low_eighth)) % 0xFFFF != right:

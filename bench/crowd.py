@@ -33,6 +33,10 @@ SOURCES_FROM = 0x7F010001
 """127.1.0.1: every caller binds to one of the addresses from here on."""
 PATIENCE = 30.0
 """Seconds for a connection to become a session, and for the last answer of pings."""
+DATAGRAM = 1200
+"""Bytes of payload."""
+BURST, RATE = 25, 50_000
+"""Datagrams at once, and in a second: the device of the gateway has little room."""
 ECHO_REPLY, REPLY_AT = 129, 40
 
 
@@ -278,11 +282,22 @@ class Crowd:
             self._watch(caller.socket.fileno(), caller)
         return {}
 
-    def do_claim(self, count: int, first: int = 0) -> Answer:
-        """Let sessions use their addresses once; return them."""
-        answer = self.do_ping(count, 1.0, first=first)
-        addresses = [caller.address.hex() for caller in self._open()[first : first + count]]
-        return answer | {"addresses": addresses}
+    def do_bulk(self, count: int, size: int, first: int = 0) -> Answer:
+        """Send so many bytes to each of the sessions, from the gateway's host: datagrams."""
+        chosen = [
+            (socket.inet_ntop(socket.AF_INET6, caller.address), 5001)
+            for caller in self._open()[first : first + count]
+        ]
+        data, sent = bytes(DATAGRAM), 0
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as source:
+            for _ in range(size // DATAGRAM):
+                for address in chosen:
+                    source.sendto(data, address)
+                    sent += DATAGRAM
+                    if not sent % (BURST * DATAGRAM):
+                        time.sleep(BURST / RATE)
+                self.turn(0)
+        return {"bytes": sent}
 
     def do_flood(self, count: int, kind: str, first: int = 0) -> Answer:
         """Let sessions send as fast as it goes, or stop it with none: ``bulk`` or ``slow``."""

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ REST = 10.0
 """Seconds over which the CPU time at rest is measured."""
 WARM_UP = 64
 """Sessions before the first look at memory: what is loaded and cached once is nobody's."""
+PARTS = ("idle", "storm", "pings", "hoard", "bulk", "slow", "silence")
+
 Answer = dict[str, Any]
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -77,6 +79,7 @@ def serve(folder: str, limits: str) -> None:
                     {
                         "sessions": len(server.machine.sessions),
                         "refusals": {str(k): v for k, v in server.refusals.items()},
+                        "drops": {str(k): v for k, v in server.drops.items()},
                     }
                 ),
                 flush=True,
@@ -163,6 +166,10 @@ class World:
         told = self.crowd.ask(do="open", count=count, at_once=at_once, **more)
         return told | {"server_cpu": self.server.cpu() - before}
 
+    def ping(self, count: int, seconds: float = 1.0) -> Answer:
+        """Let sessions ping the gateway, one after the other; then each owns its address."""
+        return self.crowd.ask(do="ping", count=count, seconds=seconds, interval=seconds)
+
     def rest(self) -> dict[str, float]:
         """Return what the server uses while nobody does anything."""
         time.sleep(SETTLE)
@@ -215,6 +222,7 @@ def idle(sessions: int) -> dict[str, Any]:
         time.sleep(SETTLE)
         before = here.server.memory()
         told = here.open(sessions)
+        assert here.ping(sessions + WARM_UP, seconds=5.0)["lost"] == 0
         rest = here.rest()
         assert here.server.ask()["sessions"] == sessions + WARM_UP, told
         return {
@@ -257,22 +265,62 @@ def pings(sessions: int = 1000, seconds: float = 20.0) -> dict[str, Any]:
         return {"sessions": sessions, "cpu_percent": 100 * used} | told
 
 
+def hoard(sessions: int = 500, size: int = 1_000_000) -> dict[str, Any]:
+    """Send much to sessions that read nothing, while others ping."""
+    with world() as here:
+        here.open(sessions + WARM_UP)
+        here.ping(sessions + WARM_UP)
+        here.crowd.ask(do="stop_reading", count=sessions)
+        before = here.server.memory()
+        here.crowd.ask(do="bulk", count=sessions, size=size)
+        held = here.server.memory() - before
+        told = here.crowd.ask(do="ping", count=WARM_UP, seconds=3, first=sessions)
+        drops = here.server.ask()["drops"]
+        return {"sessions": sessions, "mib_held": held / 1024, "drops": drops, "pings": told}
+
+
+def flood(kind: str, floods: int = 4, seconds: float = 5.0) -> dict[str, Any]:
+    """Let a few sessions send as fast as it goes while others ping; first without them."""
+    with world() as here:
+        here.open(floods + WARM_UP)
+        here.ping(floods + WARM_UP)
+        pinging = {"do": "ping", "count": WARM_UP, "seconds": seconds, "first": floods}
+        alone = here.crowd.ask(**pinging)
+        here.crowd.ask(do="flood", count=floods, kind=kind)
+        among = here.crowd.ask(**pinging)
+        here.crowd.ask(do="flood", count=0, kind=kind)
+        return {"kind": kind, "floods": floods, "alone": alone, "among": among}
+
+
+def silence(silent: int = 6000, clients: int = 500) -> dict[str, Any]:
+    """Let clients come in the middle of a flood of connections that say nothing."""
+    with world() as here:
+        here.crowd.ask(do="silent", count=silent)
+        told = here.open(clients)
+        return {"silent": silent, "clients": clients} | told | here.server.ask()
+
+
 def main() -> None:
     """Measure all of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sessions", type=int, default=10000)
     parser.add_argument("--clients", type=int, default=2000)
-    parser.add_argument("--only", choices=("idle", "storm", "pings"))
+    parser.add_argument("--only", choices=PARTS)
     parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
     wanted = parser.parse_args()
     if wanted.serve:
         serve(*wanted.serve)
         return
-    parts = {
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
         "idle": lambda: idle(wanted.sessions),
         "storm": lambda: storm(wanted.clients),
-        "pings": lambda: pings(),
+        "pings": pings,
+        "hoard": hoard,
+        "bulk": lambda: flood("bulk"),
+        "slow": lambda: flood("slow"),
+        "silence": silence,
     }
+    assert tuple(parts) == PARTS
     found: dict[str, Any] = {
         "python": platform.python_version(),
         "openssl": ssl.OPENSSL_VERSION,

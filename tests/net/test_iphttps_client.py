@@ -23,6 +23,7 @@ from throughway.model.config import AuthenticationMode, IPHTTPSServerConfig
 from throughway.model.errors import ConfigError, Stage, TransportError
 from throughway.model.status import SessionStatus
 from throughway.net import iphttps_client as module
+from throughway.net import iphttps_server as server_module
 from throughway.net.dial import Dialer
 from throughway.net.iphttps_client import IPHTTPSClient
 from throughway.net.iphttps_server import IPHTTPSServer, tls_context
@@ -30,7 +31,7 @@ from throughway.net.tls import client_context
 from throughway.proto.iphttps.client import State
 from throughway.proto.iphttps.server import Refusal
 from throughway.proto.iphttps.server import State as ServerState
-from throughway.proto.iphttps.session import Drop
+from throughway.proto.iphttps.session import PACKET_BURST, Drop
 from throughway.wire.icmpv6 import RouterAdvertisement, RouterSolicitation, parse_icmpv6
 from throughway.wire.ipv6 import parse_packet
 
@@ -391,6 +392,62 @@ def test_limits_are_kept(hall: Hall) -> None:
             assert client.state is State.LINK_DOWN
             assert hall.server.refusals[Refusal.SOURCE_LIMIT] >= 1
             assert len(hall.server.sessions()) == 1
+
+    asyncio.run(scenario())
+
+
+def test_who_floods_is_read_less_and_the_others_as_before(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is looked at one by one has a budget; after that the session waits."""
+    monkeypatch.setattr(server_module, "FLOOD_PAUSE", 60.0)
+
+    async def scenario() -> None:
+        async with serving(hall), hall.linked() as (_, flooding), hall.linked() as (_, other):
+            spoofed = packet(CORP, CORP, bytes(1000))
+            first, second = hall.server._links.values()
+            sent_in_all = 0
+            while not first.connection._paused:
+                assert sent_in_all < 2 * PACKET_BURST
+                flooding.kernel.send(spoofed)
+                sent_in_all += 1
+                await asyncio.sleep(0)
+            assert sent_in_all > PACKET_BURST - 10
+            before = first.connection.bytes_in
+            for _ in range(50):
+                flooding.kernel.send(spoofed)
+            sent = packet(OWN, CORP, b"others")
+            other.kernel.send(sent)
+            assert await hall.tun.received() == sent
+            assert first.connection.bytes_in == before
+            first.connection._resume()
+            await wait_for(lambda: first.connection.bytes_in > before)
+            assert not second.connection._paused
+
+    asyncio.run(scenario())
+
+
+def test_the_device_has_its_turn_among_many_sessions(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while sessions are always ready: answers wait in a device that has room for few."""
+    monkeypatch.setattr(server_module, "DEVICE_TURN", 3)
+
+    async def scenario() -> None:
+        async with serving(hall), hall.linked() as (_, tun):
+            tun.kernel.send(packet(OWN, CORP))
+            await hall.tun.received()
+            (link,) = hall.server._links.values()
+            answer = packet(CORP, OWN, b"answer")
+            hall.tun.kernel.send(answer)
+            sent = link.connection.bytes_out
+            before = hall.server._reads % 3
+            for _ in range(2 - before):
+                hall.server.take(link._session, hall.server._buffers, 0, 0)
+            assert link.connection.bytes_out == sent
+            hall.server.take(link._session, hall.server._buffers, 0, 0)
+            assert link.connection.bytes_out == sent + len(answer)
+            assert await tun.received() == answer
 
     asyncio.run(scenario())
 

@@ -14,16 +14,18 @@ from pathlib import Path
 
 import pytest
 
+from bench import scale
 from tests.net.iphttps_world import CORP, NAME, PREFIX, ROUTER, Authority, wait_for
 from throughway.model.config import IPHTTPSServerConfig
 from throughway.net.iphttps_client import IPHTTPSClient
 from throughway.net.iphttps_server import IPHTTPSServer, tls_context
-from throughway.net.link import tune
+from throughway.net.link import HELD_LIMIT, tune
 from throughway.net.offload import Pump, choose, pure
 from throughway.net.tls import client_context
 from throughway.net.tun import TUN, configure_client, configure_gateway, global_addresses, open_tun
 from throughway.proto.iphttps.client import State
 from throughway.proto.iphttps.http import build_request, parse_url
+from throughway.proto.iphttps.server import MAX_HALF_OPEN
 from throughway.proto.iphttps.session import Drop
 from throughway.wire.icmpv6 import Echo, build_icmpv6
 from throughway.wire.ipv6 import parse_address
@@ -423,3 +425,74 @@ def test_bad_peers_are_cut_off_while_a_client_works(world: World) -> None:
             assert len(world.server.sessions()) == 1
 
     asyncio.run(scenario())
+
+
+# Very many sessions. The figures are those of `python -m bench.scale`, the load is less here.
+
+
+@pytest.fixture
+def many() -> Iterator[scale.World]:
+    with scale.world() as made:
+        yield made
+
+
+@pytest.mark.lab
+def test_a_rush_of_2000_clients_is_served_whole(many: scale.World) -> None:
+    told = many.open(2000, at_once=2000)
+    assert (told["opened"], told["failed"]) == (2000, {})
+    assert many.server.ask()["refusals"] == {}
+
+
+@pytest.mark.lab
+def test_clients_that_speak_come_through_a_flood_that_does_not(many: scale.World) -> None:
+    many.crowd.ask(do="silent", count=MAX_HALF_OPEN + 500)
+    told = many.open(300)
+    assert (told["opened"], told["failed"]) == (300, {})
+    assert set(many.server.ask()["refusals"]) <= {"half-open-limit"}
+
+
+@pytest.mark.lab
+def test_no_ping_of_1000_sessions_is_lost(many: scale.World) -> None:
+    """Three rounds, evenly spread; and one in which all ask at once."""
+    many.open(1000)
+    told = many.crowd.ask(do="ping", count=1000, seconds=3)
+    assert (told["sent"], told["lost"]) == (3000, 0)
+    told = many.crowd.ask(do="ping", count=1000, seconds=0.001, interval=0.001)
+    assert (told["sent"], told["lost"]) == (1000, 0)
+
+
+@pytest.mark.lab
+def test_an_idle_session_takes_little_memory(many: scale.World) -> None:
+    many.open(100)
+    many.ping(100)
+    before = many.server.memory()
+    many.open(1000)
+    many.ping(1100)
+    assert (many.server.memory() - before) / 1000 < 20
+
+
+@pytest.mark.lab
+def test_sessions_that_do_not_read_hold_no_more_than_their_budget(many: scale.World) -> None:
+    many.open(520)
+    many.ping(520)
+    many.crowd.ask(do="stop_reading", count=500)
+    before = many.server.memory()
+    many.crowd.ask(do="bulk", count=500, size=600_000)
+    held = (many.server.memory() - before) * 1024
+    assert many.server.ask()["drops"]["queue-full"] > 0, "there was more than they may have"
+    assert held < 1.25 * HELD_LIMIT  # what freed memory leaves behind comes on top
+    told = many.crowd.ask(do="ping", count=20, seconds=1, first=500)
+    assert (told["sent"], told["lost"]) == (20, 0)
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("kind", ["bulk", "slow"])
+def test_who_floods_does_not_starve_who_pings(many: scale.World, kind: str) -> None:
+    many.open(30)
+    many.ping(30)
+    many.crowd.ask(do="flood", count=4, kind=kind)
+    told = many.crowd.ask(do="ping", count=20, seconds=3, first=10)
+    many.crowd.ask(do="flood", count=0, kind=kind)
+    assert (told["sent"], told["lost"]) == (60, 0)
+    if kind == "slow":
+        assert many.server.ask()["drops"]["too-often"] > 0

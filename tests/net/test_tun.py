@@ -12,7 +12,7 @@ from tests.net.iphttps_world import CORP, ROUTER, FakeTUN, packet
 from tests.net.segments_world import ALIKE
 from throughway.model.errors import TransportError
 from throughway.net import tun as module
-from throughway.net.offload import choose, pure
+from throughway.net.offload import QUEUE_GATEWAY, choose, pure
 from throughway.net.segments import VNET
 from throughway.net.tun import global_addresses, open_tun
 from throughway.proto.iphttps.stream import cut_packets
@@ -100,10 +100,12 @@ configure_gateway(tun, addresses)
 add_address("iphttps0", addresses[0], 64)
 conf = Path("/proc/sys/net/ipv6/conf")
 print((conf / "all/forwarding").read_text(), (conf / "uplink/accept_ra").read_text())
-print(subprocess.run(["ip", "-o", "addr", "show", "dev", "iphttps0"], text=True,
-    capture_output=True).stdout)
+for what in ("addr", "link"):
+    print(subprocess.run(["ip", "-o", what, "show", "dev", "iphttps0"], text=True,
+        capture_output=True).stdout)
 """
     said = in_namespace(script)
+    assert f" qlen {max(choose().queue_length, QUEUE_GATEWAY)}" in said
     assert said.split()[:2] == ["1", "2"]  # it forwards, and keeps listening to its own router
     assert said.count("inet6") == 2
     assert "2001:db8:da:1000::1/64" in said

@@ -36,6 +36,12 @@ BACKLOG = 4096
 ACCEPT_BATCH = 16
 """Connections accepted before sessions, and handshakes that have begun, have their turn again:
 of a rush the kernel holds the most, and what we have begun with we finish."""
+DEVICE_TURN = 32
+"""Reads of sessions after which the device has its turn: answers of the kernel are there at once,
+and it has room for few."""
+FLOOD_PAUSE = 0.5
+"""Seconds in which a session is not read that has used up what is looked at one by one: a read of
+such packets costs milliseconds, and everybody waits meanwhile."""
 ACCEPT_PAUSE = 0.5
 """Seconds without accepting when the process has no more file descriptors."""
 
@@ -97,6 +103,8 @@ class IPHTTPSServer:
         self._parting: set[Connection] = set()
         """Connections which still send their last bytes."""
         self._timer: asyncio.TimerHandle | None = None
+        self._reads = 0
+        """Of sessions, since the device was read."""
         self._ended_traffic = (0, 0)
         try:
             url, link = parse_url(config.url), Link.of(config.prefix)
@@ -291,6 +299,7 @@ class IPHTTPSServer:
 
     def _on_tun_readable(self) -> None:
         """Give the packets of the host to the sessions that own their destinations."""
+        self._reads = 0
         owners, links = self.machine.neighbours.sessions, self._links
         buffer, batch, walk = self._tun.buffer, self._tun.batch, self._tun.pump.walk
         start, end = 0, self._tun.read()
@@ -332,6 +341,11 @@ class IPHTTPSServer:
             if batch.error is not None:
                 self.machine.receive_garbage(session, batch.error)
             self.pump()
+            if session.slow.used_up and session.number in self._links:
+                self._links[session.number].connection.pause(FLOOD_PAUSE)
+        self._reads += 1
+        if self._reads >= DEVICE_TURN:
+            self._on_tun_readable()
         return batch.consumed
 
 

@@ -100,6 +100,7 @@ class Connection:
         "_held",
         "_linger",
         "_loop",
+        "_paused",
         "_queue",
         "_queued",
         "_server_name",
@@ -146,6 +147,7 @@ class Connection:
         self._queued = 0
         self._ending = False
         self._closed = False
+        self._paused = False
         self.on_gone: Callable[[Connection], object] | None = None
         """Called when the socket is closed, for whatever reason."""
         self.on_spoken: Callable[[], object] | None = None
@@ -246,6 +248,18 @@ class Connection:
         self._keep(memoryview(b""))
         if self.on_gone is not None:
             self.on_gone(self)
+
+    def pause(self, seconds: float) -> None:
+        """Read nothing for a while: the peer's own TCP then waits."""
+        if not self._closed and not self._paused:
+            self._paused = True
+            self._loop.remove_reader(self._socket)
+            self._loop.call_later(seconds, self._resume)
+
+    def _resume(self) -> None:
+        self._paused = False
+        if not self._closed:
+            self._loop.add_reader(self._socket, self._on_readable)
 
     async def wait_closed(self) -> None:
         """Wait until the connection is gone."""

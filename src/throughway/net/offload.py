@@ -23,6 +23,9 @@ QUEUE_OFFLOAD: Final = 32
 """Super-packets which wait in the device: 500 of them would be 669 ms at 200 Mbit/s."""
 QUEUE_PLAIN: Final = 500
 """Packets which wait in the device when each is one read."""
+QUEUE_GATEWAY: Final = 128
+"""At least, on a gateway: packets for very many clients come at once, and since it never stops to
+read the device they wait no longer than a turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

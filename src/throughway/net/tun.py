@@ -12,7 +12,7 @@ import struct
 from pathlib import Path
 
 from throughway.model.errors import Stage, TransportError
-from throughway.net.offload import Pump, choose
+from throughway.net.offload import QUEUE_GATEWAY, Pump, choose
 from throughway.net.segments import VNET
 from throughway.wire.ipv6 import MAX_PACKET, MIN_MTU, format_address
 
@@ -137,6 +137,7 @@ def configure_gateway(tun: TUN, addresses: tuple[bytes, ...]) -> None:
     _set(tun.name, "accept_ra", "0")
     _set(tun.name, "accept_redirects", "0")
     enable_forwarding()
+    _set_queue_length(tun.name, max(tun.pump.queue_length, QUEUE_GATEWAY))
     set_up(tun.name)
     for address in addresses:
         add_address(tun.name, address, 64)

@@ -49,6 +49,11 @@ class PacketBudget:
     tokens: float = PACKET_BURST
     filled_at: float = 0.0
 
+    @property
+    def used_up(self) -> bool:
+        """Whether the last packet took the rest."""
+        return self.tokens < 1
+
     def take(self, now: float) -> bool:
         """Take one packet out of the budget; False when it is used up."""
         if self.tokens < 1:

@@ -13,8 +13,9 @@ EXIT_WELL, EXIT_FAILED, EXIT_CONFIGURATION = 0, 1, 2
 STOP_TIMEOUT = 15.0
 """Seconds for an orderly end: telling every peer takes a moment, an absent one does not answer."""
 
-DESCRIPTORS = 65536
-"""File descriptors; as in the units of systemd."""
+DESCRIPTORS = 131072
+"""File descriptors; as in the units of systemd. As many sessions as a gateway may have, and as many
+connections again that are none yet."""
 
 Report = Callable[[str, BaseException | None], None]
 """Called with what went wrong and the exception, for whoever writes the log."""

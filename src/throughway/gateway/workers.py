@@ -40,6 +40,7 @@ from throughway.gateway.channel import (
 from throughway.model.config import MAX_WORKERS, IPHTTPSServerConfig, Spread
 from throughway.model.errors import ConfigError, Stage, TransportError
 from throughway.model.status import SessionStatus, WorkerStatus
+from throughway.net import descriptors
 from throughway.net.iphttps_server import listen, tls_context
 from throughway.net.process import STOP_TIMEOUT, death_of
 from throughway.net.steering import steer
@@ -496,8 +497,9 @@ def shared_listeners(
 
 
 def read_credentials(config: IPHTTPSServerConfig, file: str) -> Credentials:
-    """Read certificate and key; raises ConfigError when they cannot be used."""
+    """Read certificate and key; raises ConfigError when they, or the limits, cannot be used."""
     tls_context(config, file)
+    descriptors.require(config.max_sessions, file)
 
     def text(key: str, path: Path | None) -> str:
         try:

@@ -12,11 +12,13 @@ from dataclasses import replace
 from throughway.model.config import AuthenticationMode, IPHTTPSServerConfig
 from throughway.model.errors import ConfigError, Stage, TransportError, WireError
 from throughway.model.status import SessionStatus
+from throughway.net.descriptors import free_beside
 from throughway.net.link import Buffers, Connection, tune
 from throughway.net.tls import server_context, subject_of
 from throughway.net.tun import TUN
 from throughway.proto.iphttps.http import parse_url
 from throughway.proto.iphttps.server import (
+    MAX_HALF_OPEN,
     LimitReached,
     Limits,
     Refusal,
@@ -42,6 +44,8 @@ and it has room for few."""
 FLOOD_PAUSE = 0.5
 """Seconds in which a session is not read that has used up what is looked at one by one: a read of
 such packets costs milliseconds, and everybody waits meanwhile."""
+MAX_PARTING = 1024
+"""Connections that may still take what they were told last; more are closed at once."""
 ACCEPT_PAUSE = 0.5
 """Seconds without accepting when the process has no more file descriptors."""
 
@@ -63,6 +67,7 @@ def _limits(config: IPHTTPSServerConfig, tls: ssl.SSLContext | None) -> Limits:
         max_sessions=config.max_sessions,
         # Behind a device that ends TLS all clients come from that device.
         max_sessions_per_source=0 if tls is None else config.max_sessions_per_source,
+        max_half_open=min(MAX_HALF_OPEN, free_beside(config.max_sessions)),
         max_addresses_per_session=config.max_addresses_per_session,
         head_timeout=config.head_timeout,
         client_to_client=config.client_to_client,
@@ -238,6 +243,8 @@ class IPHTTPSServer:
         received, sent = self._ended_traffic
         self._ended_traffic = received + status.bytes_in, sent + status.bytes_out
         link.finish()
+        if len(self._parting) >= MAX_PARTING:
+            link.connection.abort()
         if not link.connection.closed:
             self._parting.add(link.connection)
             link.connection.on_gone = self._parting.discard

@@ -21,7 +21,7 @@ SAID = (
         r"^(LISTEN +)?\d+ +\d+ +\S+:443 ",
         r"^TcpExtListenOverflows +\d",
         r"^TcpExtListenDrops +\d",
-        r"^Max open files +\d{5} ",
+        r"^Max open files +\d{4,} ",
         r"%CPU +RSS",
         r"throughway\.gateway\.worker",
     ),

@@ -28,6 +28,7 @@ from typing import Any
 from bench import figures
 from bench.figures import GROUPS, UNITS, Up, Values
 from bench.load import Load, build
+from bench.peers.ipsec import IPsec
 from bench.peers.ocserv import OCServ
 from bench.peers.openvpn import OpenVPN
 from bench.peers.peer import Peer, Unmeasured
@@ -54,6 +55,10 @@ PEERS: tuple[Peer, ...] = (
     Throughway("native-2", pure=False, clients=2, workers=2),
     Throughway("pure-1x2", pure=True, clients=2),
     Throughway("pure-2", pure=True, clients=2, workers=2),
+    IPsec("esp"),
+    IPsec("esp-1500", mtu=1500),
+    IPsec("path", pump="native"),
+    IPsec("path-pure", pump="pure"),
 )
 
 

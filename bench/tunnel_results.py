@@ -52,7 +52,8 @@ CANDIDATES = {
     "native-2": "native, two workers, two clients",
     "pure-1x2": "pure, one worker, two clients",
     "pure-2": "pure, two workers, two clients",
-    "esp": "ESP alone",
+    "esp": "ESP alone, MTU 1280 as IP-HTTPS has",
+    "esp-1500": "ESP alone, MTU 1500",
     "path": "IP-HTTPS and ESP, native",
     "path-pure": "IP-HTTPS and ESP, pure",
 }

@@ -14,6 +14,8 @@ LIMITS = RESULTS.parents[2] / "docs" / "performance-limits.md"
 """Written by hand: what stands in the way where a target is missed."""
 ANSWERS = ("What was profiled", "What was tried", "What the limit is")
 """What a section of that page must tell."""
+BUSY = 0.25
+"""Load for each core before a run, from which on it counts as disturbed."""
 PANELS = (
     ("One TCP stream (more is better)", "tcp-1"),
     ("Small packets: UDP of 200 bytes, loss at most 1 % (more is better)", "udp-200"),
@@ -72,8 +74,13 @@ def _summary(verdicts: Sequence[Verdict]) -> str:
     short = [v for v in judged if not v.met]
     if not short:
         return f"All {len(judged)} targets are met."
-    where = f"[where a target is missed]({LIMITS.name})"
-    return f"**{len(short)} of {len(judged)} targets are not met**: {where}."
+    unknown = sum(v.word == "not measured" for v in short)
+    told = [
+        f"{count} {'is' if count == 1 else 'are'} {word}"
+        for count, word in ((len(short) - unknown, "missed"), (unknown, "not measured"))
+        if count
+    ]
+    return f"**Of {len(judged)} targets {' and '.join(told)}**: [why]({LIMITS.name})."
 
 
 def targets(verdicts: Sequence[Verdict]) -> Table:
@@ -117,7 +124,11 @@ def _noise(results: Results) -> str:
 
 
 def _load(results: Results) -> str:
-    return "" if results.load is None else f"; load before it began: {results.load}"
+    if results.load is None:
+        return ""
+    busy = results.load > BUSY * results.machine.cores
+    remark = " - **others used it too: read the figures as ratios**" if busy else ""
+    return f"; load before it began: {results.load:g}{remark}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -121,7 +121,7 @@ class Results(Part):
     seconds: float
     machine: Machine
     congestion_control: str
-    load: float | str | None = None
+    load: float | None = None
     versions: dict[str, str]
     settings: dict[str, str]
     measurements: tuple[Measurement, ...]

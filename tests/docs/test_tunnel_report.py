@@ -205,7 +205,7 @@ def test_without_any_measurement_nothing_breaks(told: Told) -> None:
     results = results_of(told | {"measurements": []})
     judged = [v for v in judge(results) if v.bound is not None]
     assert {v.word for v in judged} == {"not measured"}
-    assert "**18 of 18 targets are not met**" in tunnel_page.part(results)
+    assert "**Of 18 targets 18 are not measured**" in tunnel_page.part(results)
     assert "<svg" in tunnel_page.picture(results)
     assert list(figures(results)) == []
 
@@ -309,11 +309,23 @@ def test_the_page_says_where_rounds_are_missing(told: Told) -> None:
     assert "handshakes: in 1 of 3 rounds only: it hung\n" in tunnel_page.part(results_of(told))
 
 
+@pytest.mark.parametrize(("load", "busy"), [(0.2, False), (0.6, True), (None, False)])
+def test_the_page_says_when_the_machine_was_busy(
+    told: Told, load: float | None, busy: bool
+) -> None:
+    text = tunnel_page.part(results_of(told | {"load": load}))
+    assert ("others used it too" in text) == busy
+    assert (f"load before it began: {load}" in text) == (load is not None)
+
+
 def test_a_missed_target_leads_to_its_explanation(told: Told) -> None:
     change(told, "native", "memory-idle", 21)
     text = tunnel_page.part(results_of(told))
-    assert "**1 of 18 targets are not met**" in text
+    assert "**Of 18 targets 1 is missed**" in text
     assert "[**MISSED**](performance-limits.md#memory-of-an-idle-session)" in text
+    drop(told, "path-pure")
+    text = tunnel_page.part(results_of(told))
+    assert "**Of 18 targets 1 is missed and 1 is not measured**" in text
 
 
 SECTION = """

@@ -2,9 +2,11 @@
 
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from bench import tunnel, tunnel_report
 from tests.docs.test_commands import commands
 from tests.pki_world import write_gateway
 from throughway.control.lifecycle import DESCRIPTORS
@@ -124,3 +126,21 @@ def test_what_needs_a_restart_is_said() -> None:
     assert {"gateway check", "gateway status", "gateway reload"} <= {
         " ".join(call.split()[:2]) for call in commands(PAGE, "throughway")
     }
+
+
+@pytest.mark.parametrize("module", [tunnel, tunnel_report])
+def test_the_benchmarks_commands_are_taken(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every option on the page is one that the program has."""
+    program = f".venv/bin/python -m {module.__name__}"
+    calls = list(commands(PAGE, program))
+    assert calls
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.argv", ["", "--help"])
+        with pytest.raises(SystemExit):
+            module.main()
+    known = capsys.readouterr().out
+    for call in calls:
+        for option in re.findall(r"--\w+", call):
+            assert option in known, call

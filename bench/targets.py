@@ -12,6 +12,7 @@ SMALL_PACKETS = ("udp-200-up", "udp-200-down")
 TWO_CLIENTS = ("two-clients-up", "two-clients-down")
 LOADED = ("rtt-loaded-up", "rtt-loaded-down")
 TUNNEL = BUILDS
+PATH = "Whole path against ESP alone"
 
 Both = tuple[tuple[str, ...], tuple[str, ...]]
 
@@ -77,9 +78,8 @@ TARGETS = (
     ),
     Target("Round trip under load", LOADED, TUNNEL, _with(*PEERS), (1.0, 2.0)),
     Target("Memory of an idle session", ("memory-idle",), TUNNEL, _with(), (20, 20)),
-    Target(
-        "Whole path against ESP alone", ONE_STREAM, ("path", "path-pure"), _with("esp"), (0.9, 0.9)
-    ),
+    Target(PATH, ONE_STREAM, ("path", "path-pure"), _with("esp"), (0.9, 0.9)),
+    Target(PATH, ONE_STREAM, ("path", "path-pure"), _with("esp-1500"), None),
 )
 
 

@@ -79,6 +79,15 @@ def test_a_stolen_certificate_is_a_problem(tmp_path: Path) -> None:
     assert codes(after(tmp_path, refused)) == {MISMATCH}
 
 
+def test_a_stolen_certificate_is_one_problem_from_however_many_addresses(tmp_path: Path) -> None:
+    def refused(daemon: GatewayDaemon) -> None:
+        for number in range(1000):
+            daemon._refused("no", MISMATCH, f"client1.corp.example.com (2001:db8::{number:x})")
+        daemon._refused("no", MISMATCH, "client2.corp.example.com (2001:db8::1)")
+
+    assert len(after(tmp_path, refused).problems) == 2
+
+
 def test_refusals_are_bounded(tmp_path: Path) -> None:
     def refused(daemon: GatewayDaemon) -> None:
         for number in range(REFUSALS_SHOWN * 3):

@@ -412,7 +412,9 @@ class GatewayDaemon:
         if problem == MISMATCH:
             # Not a mistake but theft, or a computer account that was given away: a person must
             # look. A mistyped password anywhere must not turn the gateway red.
-            self._tracker.set(find(problem), f"{peer}: {reason}", key=peer)
+            # Once for each computer, from however many addresses it comes.
+            computer = peer.partition(" (")[0]
+            self._tracker.set(find(problem), f"{peer}: {reason}", key=computer)
 
     def _charon_changed(self, reason: str) -> None:
         down = find("ipsec-daemon-down")

@@ -21,12 +21,10 @@ from collections.abc import Callable, Iterator
 
 from throughway.proto.iphttps.http import ResponseReader, build_request, parse_url
 from throughway.wire.icmpv6 import Echo, build_icmpv6
-from throughway.wire.ipv6 import ALL_NODES, parse_address
+from throughway.wire.ipv6 import ALL_NODES
 
 NAME = "da.example.com"
 URL = parse_url(f"https://{NAME}/IPHTTPS")
-LINK = parse_address("2001:db8:da:1000::")
-ROUTER = parse_address("2001:db8:da:1000::1")
 PORT = 443
 READ = 64 * 1024
 SOURCES_FROM = 0x7F010001
@@ -37,7 +35,7 @@ DATAGRAM = 1200
 """Bytes of payload."""
 BURST, RATE = 25, 50_000
 """Datagrams at once, and in a second: the device of the gateway has little room."""
-ECHO_REPLY, REPLY_AT = 129, 40
+ADVERTISEMENT, ECHO_REPLY, REPLY_AT = 134, 129, 40
 
 
 Answer = dict[str, object]
@@ -48,7 +46,8 @@ class Caller:
 
     def __init__(self, number: int, source: str, tls: ssl.SSLContext, server: str) -> None:
         self.number = number
-        self.address = LINK[:8] + (number + 0x10000).to_bytes(8, "big")
+        self.address = self.router = b""
+        """Of the /64 which is advertised."""
         self.opened = False
         self.reading = True
         self.error = ""
@@ -103,7 +102,7 @@ class Caller:
                 return
             if response.status != 200:
                 raise ConnectionRefusedError(f"{response.status} {response.reason}")
-            self._reader, self.opened, data = None, True, response.remainder
+            self._reader, data = None, response.remainder
         data, start, now = self._tail + data, 0, time.monotonic()
         while len(data) - start >= 40:
             end = start + 40 + (data[start + 4] << 8 | data[start + 5])
@@ -112,8 +111,20 @@ class Caller:
             if data[start + 6] == 58 and data[start + REPLY_AT] == ECHO_REPLY:
                 sequence = int.from_bytes(data[start + 46 : start + 48], "big")
                 self.answered.setdefault(sequence, now)
+            elif data[start + 6] == 58 and data[start + REPLY_AT] == ADVERTISEMENT:
+                self._join(data[start + 56 : end])
             start = end
         self._tail = data[start:]
+
+    def _join(self, options: bytes) -> None:
+        """Have an address of the prefix among the options (RFC 4861, section 4.6.2)."""
+        while options:
+            if options[0] == 3:
+                prefix = options[16:24]
+                self.address = prefix + (self.number + 0x10000).to_bytes(8, "big")
+                self.router = prefix + bytes(7) + b"\x01"
+                self.opened = True
+            options = options[options[1] * 8 :]
 
     def send(self, packets: bytes) -> None:
         """Send packets, behind what is unsent."""
@@ -130,7 +141,7 @@ class Caller:
     def ping(self, sequence: int) -> None:
         """Ask the gateway for an echo."""
         echo = Echo(reply=False, identifier=self.number & 0xFFFF, sequence=sequence, data=b"scale")
-        self.send(build_icmpv6(echo, source=self.address, destination=ROUTER))
+        self.send(build_icmpv6(echo, source=self.address, destination=self.router))
 
 
 class Crowd:
@@ -328,7 +339,7 @@ def _flood(caller: Caller, kind: str) -> bytes:
         "bulk": lambda: build_icmpv6(
             Echo(reply=True, identifier=1, sequence=1, data=bytes(1000)),
             source=caller.address,
-            destination=ROUTER,
+            destination=caller.router,
         ),
         "slow": lambda: build_icmpv6(
             Echo(reply=False, identifier=1, sequence=1, data=b""),

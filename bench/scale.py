@@ -18,13 +18,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from throughway.model.config import IPHTTPSServerConfig
 
 NAME = "da.example.com"
-PREFIX = "2001:db8:da:1000::/64"
-ROUTER = "2001:db8:da:1000::1"
+PREFIX = "2001:db8:da:1000::"
 RESULT = Path(__file__).parent / "results" / "scale.json"
 AT_ONCE = 64
 """Clients that connect at a time where it is not a storm: more would measure the crowd."""
@@ -45,54 +48,85 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 
 def serve(folder: str, limits: str) -> None:
-    """Serve IP-HTTPS and answer questions, until the end of standard input."""
+    """Serve IP-HTTPS and answer questions, until the end of standard input.
+
+    With ``workers`` among the limits as the gateway does it, else in this process.
+    """
     from throughway.control.lifecycle import allow_descriptors
     from throughway.model.config import IPHTTPSServerConfig
-    from throughway.net.iphttps_server import IPHTTPSServer, tls_context
-    from throughway.net.tun import configure_gateway, open_tun
-    from throughway.wire.ipv6 import parse_address
 
     allow_descriptors()
+    settings = json.loads(limits)
+    workers = settings.get("workers")
     config = IPHTTPSServerConfig(
         url=f"https://{NAME}/IPHTTPS",
         listen=(("0.0.0.0", 443),),
         certificate=Path(folder, "cert.pem"),
         key=Path(folder, "key.pem"),
-        prefix=PREFIX,
-        **json.loads(limits),
+        prefix=f"{PREFIX}/59" if workers else f"{PREFIX}/64",
+        **settings,
     )
+    asyncio.run(serve_by_workers(config) if workers else serve_alone(config))
 
-    async def live() -> None:
-        loop = asyncio.get_running_loop()
-        tun = open_tun("iphttps0")
-        configure_gateway(tun, (parse_address(ROUTER), parse_address("fe80::1")))
-        server = IPHTTPSServer(config, tun, tls=tls_context(config))
-        server.start()
-        over = asyncio.Event()
 
-        def asked() -> None:
-            if not os.read(0, 65536):
-                over.set()
-                return
-            print(
-                json.dumps(
-                    {
-                        "sessions": len(server.machine.sessions),
-                        "refusals": {str(k): v for k, v in server.refusals.items()},
-                        "drops": {str(k): v for k, v in server.drops.items()},
-                    }
-                ),
-                flush=True,
-            )
+async def serve_alone(config: "IPHTTPSServerConfig") -> None:
+    """Be one worker."""
+    from throughway.net.iphttps_server import IPHTTPSServer, tls_context
+    from throughway.net.tun import configure_gateway, open_tun
+    from throughway.wire.ipv6 import parse_address
 
-        loop.add_reader(0, asked)
-        print("{}", flush=True)
-        await over.wait()
-        loop.remove_reader(0)
-        await server.close()
-        tun.close()
+    tun = open_tun("iphttps0")
+    configure_gateway(tun, (parse_address(f"{PREFIX}1"), parse_address("fe80::1")))
+    server = IPHTTPSServer(config, tun, tls=tls_context(config))
+    server.start()
 
-    asyncio.run(live())
+    async def status() -> Answer:
+        return {
+            "sessions": len(server.machine.sessions),
+            "refusals": {str(k): v for k, v in server.refusals.items()},
+            "drops": {str(k): v for k, v in server.drops.items()},
+        }
+
+    await answer_questions(status)
+    await server.close()
+    tun.close()
+
+
+async def serve_by_workers(config: "IPHTTPSServerConfig") -> None:
+    """Be the gateway, as far as it is about sessions."""
+    from throughway.gateway.workers import Workers
+
+    class Owner:
+        def __getattr__(self, _name: str) -> Callable[..., None]:
+            return lambda *_: None
+
+    workers = Workers(config, Owner(), routes=())
+    workers.open()
+    await workers.start()
+
+    async def status() -> Answer:
+        await workers.report(sessions=False)
+        told = workers.status()
+        return {
+            "sessions": sum(worker.sessions for worker in told),
+            "by_worker": [worker.sessions for worker in told],
+            "refusals": dict(sum((Counter(dict(w.refusals)) for w in told), Counter())),
+            "drops": dict(sum((Counter(dict(w.drops)) for w in told), Counter())),
+        }
+
+    await answer_questions(status)
+    await workers.close()
+
+
+async def answer_questions(status: Callable[[], Awaitable[Answer]]) -> None:
+    """Print the status for each line of standard input, until its end."""
+    loop = asyncio.get_running_loop()
+    lines: asyncio.Queue[bytes] = asyncio.Queue()
+    loop.add_reader(0, lambda: lines.put_nowait(os.read(0, 65536)))
+    print("{}", flush=True)
+    while await lines.get():
+        print(json.dumps(await status()), flush=True)
+    loop.remove_reader(0)
 
 
 # Outside
@@ -122,17 +156,25 @@ class Part:
         told: Answer = json.loads(line)
         return told
 
+    def processes(self) -> list[Path]:
+        """Return its process and the children of that one, in /proc."""
+        own = Path(f"/proc/{self._process.pid}")
+        children = (own / f"task/{self._process.pid}/children").read_text().split()
+        return [own, *(Path("/proc", child) for child in children)]
+
     def memory(self) -> float:
         """Return its share of memory in KiB."""
-        for line in Path(f"/proc/{self._process.pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return float(line.split()[1])
-        raise RuntimeError("the kernel says nothing of its memory")
+        return sum(
+            float(line.split()[1])
+            for process in self.processes()
+            for line in (process / "smaps_rollup").read_text().splitlines()
+            if line.startswith("Pss:")
+        )
 
     def cpu(self) -> float:
         """Return the CPU seconds that it has used."""
-        stat = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(stat[11]) + int(stat[12])) / TICK
+        stats = [p.joinpath("stat").read_text().rpartition(")")[2] for p in self.processes()]
+        return sum(sum(map(int, stat.split()[11:13])) for stat in stats) / TICK
 
     def close(self) -> None:
         """End it."""
@@ -198,7 +240,7 @@ def world(**limits: int) -> Iterator[World]:
         holder.stdout.readline()  # type: ignore[union-attr]
         inside = ["nsenter", "-t", str(holder.pid), "-n"]
         subprocess.run([*inside, "ip", "link", "set", "lo", "up"], check=True)
-        made = World(holder.pid, folder, {"max_sessions": 20000} | limits)
+        made = World(holder.pid, folder, {"max_sessions": 12000} | limits)
         stack.callback(made.close)
         yield made
 
@@ -215,9 +257,9 @@ def make_certificate(folder: str) -> None:
 # What is measured
 
 
-def idle(sessions: int) -> dict[str, Any]:
+def idle(sessions: int, **limits: int) -> dict[str, Any]:
     """Hold idle sessions: memory of each, CPU at rest, and the time to accept them."""
-    with world() as here:
+    with world(**limits) as here:
         here.open(WARM_UP)
         time.sleep(SETTLE)
         before = here.server.memory()
@@ -255,9 +297,9 @@ def storm(clients: int = 2000, **limits: int) -> dict[str, Any]:
         return {"clients": clients} | told | here.server.ask()
 
 
-def pings(sessions: int = 1000, seconds: float = 20.0) -> dict[str, Any]:
+def pings(sessions: int = 1000, seconds: float = 20.0, **limits: int) -> dict[str, Any]:
     """Let sessions ping the gateway once a second each."""
-    with world() as here:
+    with world(**limits) as here:
         here.open(sessions)
         before = here.server.cpu()
         told = here.crowd.ask(do="ping", count=sessions, seconds=seconds)
@@ -306,15 +348,17 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=10000)
     parser.add_argument("--clients", type=int, default=2000)
     parser.add_argument("--only", choices=PARTS)
+    parser.add_argument("--workers", type=int, help="as the gateway does it, not one process")
     parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
     wanted = parser.parse_args()
     if wanted.serve:
         serve(*wanted.serve)
         return
+    limits = {"workers": wanted.workers} if wanted.workers else {}
     parts: dict[str, Callable[[], dict[str, Any]]] = {
-        "idle": lambda: idle(wanted.sessions),
-        "storm": lambda: storm(wanted.clients),
-        "pings": pings,
+        "idle": lambda: idle(wanted.sessions, **limits),
+        "storm": lambda: storm(wanted.clients, **limits),
+        "pings": lambda: pings(**limits),
         "hoard": hoard,
         "bulk": lambda: flood("bulk"),
         "slow": lambda: flood("slow"),
@@ -331,7 +375,7 @@ def main() -> None:
         if wanted.only in (None, name):
             found[name] = part()
             print(json.dumps({name: found[name]}, indent=2), flush=True)
-    if wanted.only is None:
+    if wanted.only is None and not wanted.workers:
         RESULT.write_text(json.dumps(found, indent=2) + "\n")
 
 

@@ -48,6 +48,8 @@ MAX_PARTING = 1024
 """Connections that may still take what they were told last; more are closed at once."""
 ACCEPT_PAUSE = 0.5
 """Seconds without accepting when the process has no more file descriptors."""
+FULL_PAUSE = 0.02
+"""Seconds without accepting when there are as many handshakes as there may be."""
 
 OnSession = Callable[[SessionStatus], None]
 OnClosed = Callable[[SessionStatus, str], None]
@@ -277,15 +279,21 @@ class IPHTTPSServer:
 
     def _on_acceptable(self, listener: socket.socket) -> None:
         for _ in range(ACCEPT_BATCH):
+            if not self.machine.may_accept(self._loop.time()):
+                self._pause_accepting(listener, FULL_PAUSE)
+                return
             try:
                 sock, peer = listener.accept()
             except (BlockingIOError, ConnectionAbortedError, InterruptedError):
                 return
             except OSError:  # no more file descriptors: the kernel keeps the others meanwhile
-                self._loop.remove_reader(listener)
-                self._loop.call_later(ACCEPT_PAUSE, self._resume_accepting)
+                self._pause_accepting(listener, ACCEPT_PAUSE)
                 return
             self._accept(sock, peer[0], peer[1])
+
+    def _pause_accepting(self, listener: socket.socket, seconds: float) -> None:
+        self._loop.remove_reader(listener)
+        self._loop.call_later(seconds, self._resume_accepting)
 
     def _accept(self, sock: socket.socket, address: str, port: int) -> None:
         session = self.machine.accept(address, port, _source(address), self._loop.time())

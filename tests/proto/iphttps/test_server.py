@@ -9,7 +9,9 @@ from throughway.proto.iphttps.neighbours import CONTEST_PAUSE, CONTEST_TIME, MAX
 from throughway.proto.iphttps.server import (
     ADVERTISEMENT_BATCH,
     ADVERTISEMENT_PAUSE,
+    HALF_OPEN_GRACE,
     MAX_HALF_OPEN,
+    SILENT_GRACE,
     TRANSITIONS,
     Input,
     LimitReached,
@@ -236,12 +238,20 @@ def test_at_a_limit_the_oldest_that_has_said_nothing_makes_room() -> None:
     assert table.server.refusals == {Refusal.SOURCE_LIMIT: 1, Refusal.HALF_OPEN_LIMIT: 1}
 
 
-def test_where_all_have_begun_the_oldest_makes_room() -> None:
+def test_where_all_have_begun_a_rush_waits_and_then_the_oldest_makes_room() -> None:
     table = Table(limits=Limits(max_half_open=2))
-    sessions = [table.connect(), table.connect()]
+    sessions = [table.connect()]
+    assert table.server.may_accept(table.now)
+    sessions.append(table.connect())
+    assert not table.server.may_accept(table.now)
+    table.pass_time(SILENT_GRACE)
+    assert table.server.may_accept(table.now), "one that is silent can go"
     for session in sessions:
         assert session is not None
         table.server.peer_spoke(session)
+    assert not table.server.may_accept(table.now)
+    table.pass_time(HALF_OPEN_GRACE - SILENT_GRACE)
+    assert table.server.may_accept(table.now)
     assert table.connect() is not None
     assert gone(table.events()) == sessions[:1]
 

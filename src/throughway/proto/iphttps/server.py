@@ -36,6 +36,10 @@ MAX_HALF_OPEN = 4096
 failure, and one over a slow path takes a second. With a TLS handshake begun each holds some 20
 KiB, before that 2."""
 
+SILENT_GRACE, HALF_OPEN_GRACE = 0.5, 2.0
+"""Seconds which a connection has before it makes room for another, while it has said nothing and
+after: in a rush those behind wait, in a flood those who finish nothing hold up nobody longer."""
+
 ADVERTISEMENT_BATCH = 128
 """Clients that are told at once what is told to all of them: two milliseconds of work."""
 ADVERTISEMENT_PAUSE = 0.05
@@ -215,6 +219,14 @@ class Server:
         self.limits = limits
         self.neighbours.max_addresses = limits.max_addresses_per_session
         self._slow_path.client_to_client = limits.client_to_client
+
+    def may_accept(self, now: float) -> bool:
+        """Whether one more connection is not better left to wait in the kernel."""
+        if len(self._half_open) < self.limits.max_half_open or self.state is not State.LISTEN:
+            return True
+        least = self._half_open.least()
+        grace = SILENT_GRACE if self._half_open.is_silent(least) else HALF_OPEN_GRACE
+        return now - least.accepted_at >= grace
 
     def accept(self, address: str, port: int, source: str, now: float) -> Session | None:
         """Enter a new connection, half-open; None: it must be closed, we take none.

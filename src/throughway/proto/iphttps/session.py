@@ -202,6 +202,10 @@ class HalfOpen:
         if self._silent.pop(session.number, None) is not None:
             self._of_source[session.source][1].pop(session.number)
 
+    def is_silent(self, session: Session) -> bool:
+        """Whether it has said nothing yet."""
+        return session.number in self._silent
+
     def remove(self, session: Session) -> None:
         """Forget a connection."""
         self.spoke(session)

@@ -251,10 +251,14 @@ class Crowd:
             "longest": max(took, default=0.0),
         }
 
-    def do_silent(self, count: int, sources: int = 256, server: str = "127.0.0.1") -> Answer:
-        """Connect and say nothing."""
+    def do_silent(self, count: int, hello: bool = False, sources: int = 256) -> Answer:
+        """Connect and say nothing, or no more than the first word of TLS."""
         for _ in range(count):
-            self._poll.modify(self._start(sources, server).socket.fileno(), 0)
+            caller = self._start(sources, "127.0.0.1")
+            self._poll.modify(caller.socket.fileno(), 0)
+            if hello:
+                with contextlib.suppress(OSError):
+                    caller.advance()
         return {"connected": count}
 
     def do_ping(self, count: int, seconds: float, interval: float = 1.0, first: int = 0) -> Answer:

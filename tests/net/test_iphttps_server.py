@@ -444,8 +444,12 @@ def test_a_rush_of_2000_clients_is_served_whole(many: scale.World) -> None:
 
 
 @pytest.mark.lab
-def test_clients_that_speak_come_through_a_flood_that_does_not(many: scale.World) -> None:
-    many.crowd.ask(do="silent", count=MAX_HALF_OPEN + 500)
+@pytest.mark.parametrize("hello", [False, True])
+def test_clients_come_through_a_flood_that_never_ends_a_handshake(
+    many: scale.World, hello: bool
+) -> None:
+    """It says nothing, or no more than the first word of TLS."""
+    many.crowd.ask(do="silent", count=MAX_HALF_OPEN + 500, hello=hello)
     told = many.open(300)
     assert (told["opened"], told["failed"]) == (300, {})
     assert set(many.server.ask()["refusals"]) <= {"half-open-limit"}

@@ -9,9 +9,7 @@ from throughway.proto.iphttps.neighbours import CONTEST_PAUSE, CONTEST_TIME, MAX
 from throughway.proto.iphttps.server import (
     ADVERTISEMENT_BATCH,
     ADVERTISEMENT_PAUSE,
-    HALF_OPEN_GRACE,
     MAX_HALF_OPEN,
-    SILENT_GRACE,
     TRANSITIONS,
     Input,
     LimitReached,
@@ -22,7 +20,15 @@ from throughway.proto.iphttps.server import (
     SessionOpened,
     State,
 )
-from throughway.proto.iphttps.session import PACKET_BURST, PACKET_RATE, Drop, Session, SessionState
+from throughway.proto.iphttps.session import (
+    HALF_OPEN_GRACE,
+    PACKET_BURST,
+    PACKET_RATE,
+    SILENT_GRACE,
+    Drop,
+    Session,
+    SessionState,
+)
 from throughway.proto.iphttps.slowpath import (
     COPY_BURST,
     COPY_RATE,
@@ -233,9 +239,11 @@ def test_at_a_limit_the_oldest_that_has_said_nothing_makes_room() -> None:
     table.server.peer_spoke(began)
     assert table.connect("a") is not None
     assert gone(table.events()) == [first], "of its own source"
+    assert table.connect("c") is None, "nobody has had its time"
+    table.pass_time(SILENT_GRACE)
     assert table.connect("c") is not None
     assert gone(table.events()) == [other], "of all sources"
-    assert table.server.refusals == {Refusal.SOURCE_LIMIT: 1, Refusal.HALF_OPEN_LIMIT: 1}
+    assert table.server.refusals == {Refusal.SOURCE_LIMIT: 1, Refusal.HALF_OPEN_LIMIT: 2}
 
 
 def test_where_all_have_begun_a_rush_waits_and_then_the_oldest_makes_room() -> None:
@@ -256,6 +264,20 @@ def test_where_all_have_begun_a_rush_waits_and_then_the_oldest_makes_room() -> N
     assert gone(table.events()) == sessions[:1]
 
 
+def test_a_newcomer_is_not_the_one_that_goes() -> None:
+    """It has said nothing yet, but those who finish nothing have had their time."""
+    table = Table(limits=Limits(max_half_open=3))
+    flood = [table.connect() for _ in range(3)]
+    for session in flood:
+        assert session is not None
+        table.server.peer_spoke(session)
+    table.pass_time(HALF_OPEN_GRACE)
+    newcomers = [table.connect() for _ in range(3)]
+    assert gone(table.events()) == flood
+    assert not table.server.may_accept(table.now)
+    assert all(newcomer and newcomer.state is SessionState.HALF_OPEN for newcomer in newcomers)
+
+
 def test_no_source_has_more_than_its_share_by_pushing_others_out() -> None:
     table = Table(limits=Limits(max_sessions_per_source=2))
     others = [table.connect("b"), table.connect("b")]
@@ -269,10 +291,10 @@ def test_a_flood_of_silent_connections_pushes_out_none_that_speaks() -> None:
     real = table.connect()
     assert real is not None
     table.server.peer_spoke(real)
-    flood = [table.connect() for _ in range(3 * MAX_HALF_OPEN)]
-    pushed = gone(table.events())
-    assert pushed == flood[: len(pushed)]
-    assert len(pushed) == 2 * MAX_HALF_OPEN + 1
+    flood = [table.connect() for _ in range(MAX_HALF_OPEN - 1)]
+    table.pass_time(SILENT_GRACE)
+    flood += [table.connect() for _ in range(MAX_HALF_OPEN - 1)]
+    assert gone(table.events()) == flood[: MAX_HALF_OPEN - 1]
     table.server.receive_data(real, build_request(URL), table.now)
     assert real.state is SessionState.OPEN
 

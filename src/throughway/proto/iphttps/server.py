@@ -33,12 +33,8 @@ from throughway.proto.router import Router
 
 MAX_HALF_OPEN = 4096
 """Connections without a request yet, besides the sessions: all clients come back at once after a
-failure, and one over a slow path takes a second. With a TLS handshake begun each holds some 20
+failure, and one over a slow path takes a second. With a TLS handshake begun each holds some 45
 KiB, before that 2."""
-
-SILENT_GRACE, HALF_OPEN_GRACE = 0.5, 2.0
-"""Seconds which a connection has before it makes room for another, while it has said nothing and
-after: in a rush those behind wait, in a flood those who finish nothing hold up nobody longer."""
 
 ADVERTISEMENT_BATCH = 128
 """Clients that are told at once what is told to all of them: two milliseconds of work."""
@@ -224,12 +220,10 @@ class Server:
         """Whether one more connection is not better left to wait in the kernel."""
         if len(self._half_open) < self.limits.max_half_open or self.state is not State.LISTEN:
             return True
-        least = self._half_open.least()
-        grace = SILENT_GRACE if self._half_open.is_silent(least) else HALF_OPEN_GRACE
-        return now - least.accepted_at >= grace
+        return self._half_open.overdue(now) is not None
 
     def accept(self, address: str, port: int, source: str, now: float) -> Session | None:
-        """Enter a new connection, half-open; None: it must be closed, we take none.
+        """Enter a new connection, half-open; None: it must be closed, see :meth:`may_accept`.
 
         When there are too many half-open ones, of the source or in all, another one makes room:
         a client that comes back must get as far as its request, which says who it is.
@@ -239,9 +233,13 @@ class Server:
             return None
         share = self.limits.max_sessions_per_source
         if 0 < share <= self._half_open.of(source):
-            self._push_out(self._half_open.least(source), source, Refusal.SOURCE_LIMIT)
+            self._push_out(self._half_open.least(now, source), source, Refusal.SOURCE_LIMIT)
         elif len(self._half_open) >= self.limits.max_half_open:
-            self._push_out(self._half_open.least(), source, Refusal.HALF_OPEN_LIMIT)
+            overdue = self._half_open.overdue(now)
+            if overdue is None:
+                self.refusals[Refusal.HALF_OPEN_LIMIT] += 1
+                return None
+            self._push_out(overdue, source, Refusal.HALF_OPEN_LIMIT)
         self._number += 1
         peer = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
         session = Session(self._number, peer, source, now=now, totals=self.drops)

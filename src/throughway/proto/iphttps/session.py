@@ -169,6 +169,11 @@ class Session:
         self.state = SESSION_TRANSITIONS[self.state, what]
 
 
+SILENT_GRACE, HALF_OPEN_GRACE = 0.5, 2.0
+"""Seconds which a connection has before it makes room for another, while it has said nothing and
+after: in a rush those behind wait, in a flood those who finish nothing hold up nobody longer."""
+
+
 class HalfOpen:
     """Connections without a request, in the order in which they came; the silent ones apart.
 
@@ -202,10 +207,6 @@ class HalfOpen:
         if self._silent.pop(session.number, None) is not None:
             self._of_source[session.source][1].pop(session.number)
 
-    def is_silent(self, session: Session) -> bool:
-        """Whether it has said nothing yet."""
-        return session.number in self._silent
-
     def remove(self, session: Session) -> None:
         """Forget a connection."""
         self.spoke(session)
@@ -219,7 +220,16 @@ class HalfOpen:
         """Return the one whose time is up first."""
         return next(iter(self._all.values()), None)
 
-    def least(self, source: str | None = None) -> Session:
-        """Return the one that goes when there is one too many: the oldest silent one, if any."""
+    def overdue(self, now: float, source: str | None = None) -> Session | None:
+        """Return the one that goes when there is one too many, if any has had its time."""
         every, silent = (self._all, self._silent) if source is None else self._of_source[source]
-        return next(iter((silent or every).values()))
+        for table, grace in ((silent, SILENT_GRACE), (every, HALF_OPEN_GRACE)):
+            oldest = next(iter(table.values()), None)
+            if oldest is not None and now - oldest.accepted_at >= grace:
+                return oldest
+        return None
+
+    def least(self, now: float, source: str) -> Session:
+        """Return the one that goes of a source: it cannot wait, others are behind it."""
+        every, silent = self._of_source[source]
+        return self.overdue(now, source) or next(iter((silent or every).values()))

@@ -370,6 +370,7 @@ def main() -> None:
         "openssl": ssl.OPENSSL_VERSION,
         "kernel": platform.release(),
         "cores": os.cpu_count(),
+        "load_before": os.getloadavg()[0],
     }
     for name, part in parts.items():
         if wanted.only in (None, name):

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import select
+import select
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -211,6 +213,31 @@ def test_a_lost_connection_is_back_at_once(hall: Hall) -> None:
             assert hall.states[4][1] is not None
 
     asyncio.run(scenario())
+
+
+def test_what_cannot_be_sent_does_not_wait_in_the_device(hall: Hall) -> None:
+    """The device counts super-packets like small ones: what waits there is of any length."""
+
+    async def scenario() -> None:
+        async with serving(hall), hall.linked() as (client, tun):
+            (link,) = hall.server._links.values()
+            asyncio.get_running_loop().remove_reader(link.connection._socket)
+            sent = 0
+            while not client.status().dropped:
+                for _ in range(50):
+                    with contextlib.suppress(BlockingIOError):
+                        tun.kernel.send(packet(OWN, CORP, bytes(1200)))
+                        sent += 1
+                await asyncio.sleep(0)
+                assert sent < 100_000, "something holds it all"
+            await wait_for(lambda: not readable(tun.fd))
+            assert client.status().dropped < sent
+
+    asyncio.run(scenario())
+
+
+def readable(fd: int) -> bool:
+    return bool(select.select([fd], [], [], 0)[0])
 
 
 def test_packets_that_waited_long_are_stale(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,10 +142,6 @@ class IPHTTPSClient:
             self._pump()
         return batch.consumed
 
-    def stream_drained(self) -> None:
-        """Read from the TUN device again."""
-        self._read_tun()
-
     def connection_lost(self, error: TransportError) -> None:
         """Tell the machine."""
         self._drop_connection()
@@ -248,9 +244,7 @@ class IPHTTPSClient:
             self._loop.remove_reader(self._tun.fd)
 
     def _on_tun_readable(self) -> None:
-        if self._connection is None or self._connection.busy:
-            self._pause_tun()
-            return
+        assert self._connection is not None
         try:
             end = self._tun.read()
         except OSError as error:  # the device was deleted under us
@@ -260,7 +254,7 @@ class IPHTTPSClient:
             return
         self._dropped += self._tun.unreadable
         if end:
-            self._connection.send([self._tun.batch[:end]])
+            self._dropped += self._connection.send_packets([self._tun.batch[:end]])
 
     def _local_address_gone(self) -> bool:
         """Whether the address of our end of the connection is no longer this machine's."""

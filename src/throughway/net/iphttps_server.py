@@ -219,7 +219,7 @@ class IPHTTPSServer:
                 case PacketForClient(session, packet):
                     link = self._links.get(session.number)
                     if link is not None:
-                        link.send([packet])
+                        link.send([memoryview(packet)])
                 case PacketForHost(packet):
                     refused = self._tun.write(packet, 0, len(packet))
                     if refused:
@@ -413,9 +413,6 @@ class _SessionLink:
             return end
         return self._server.take(session, buffers, start, end)
 
-    def stream_drained(self) -> None:
-        """Nothing to do: the queue went with it."""
-
     def connection_lost(self, error: TransportError) -> None:
         """Take the session off the table."""
         refusal = Refusal.HANDSHAKE if error.stage is Stage.TLS else Refusal.CLOSED
@@ -428,13 +425,10 @@ class _SessionLink:
         self._since = time.time()
         self.connection.send([self._session.data_to_send()])
 
-    def send(self, pieces: Sequence[bytes | memoryview]) -> None:
+    def send(self, stretches: Sequence[memoryview]) -> None:
         """Send packets to the client; too many are dropped and counted."""
-        dropped = self.connection.send(pieces)
-        if dropped:
-            rest = [p for piece in pieces[-dropped:] for p in cut_packets(piece, 0, len(piece))]
-            if dropped := self.connection.send(rest):
-                self._session.drop(Drop.QUEUE_FULL, dropped)
+        if dropped := self.connection.send_packets(stretches):
+            self._session.drop(Drop.QUEUE_FULL, dropped)
 
     def finish(self) -> None:
         """Send what is due, a refusal perhaps, and close."""

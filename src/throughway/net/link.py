@@ -17,6 +17,7 @@ from typing import Protocol
 
 from throughway.model.errors import Stage, TransportError
 from throughway.net.tls import transport_error
+from throughway.proto.iphttps.stream import cut_packets
 from throughway.wire.ipv6 import MAX_PACKET
 
 RECEIVE_SIZE = 256 * 1024
@@ -24,7 +25,8 @@ RECEIVE_SIZE = 256 * 1024
 RECORD_SIZE = 16 * 1024
 """Bytes of cleartext in one TLS record, at most."""
 QUEUE_LIMIT = 256 * 1024
-"""Bytes of packets which wait for a connection: 200 ms at 10 Mbit/s."""
+"""Bytes of packets which wait for a connection: 10 ms at 200 Mbit/s, 200 ms at 10 Mbit/s. It is of
+bytes, and the device's own queue is kept empty, since that counts super-packets like small ones."""
 PIECE_OVERHEAD = 64
 """Bytes which a piece of the queue costs beside its own."""
 FLUSH_SIZE = 64 * 1024
@@ -41,7 +43,7 @@ LARGE_TAIL = 4 * 1024
 ANSWERS_LIMIT = 64 * 1024
 """Bytes that TLS wants to say by itself while nothing can be sent; a peer who asks for new keys
 (RFC 8446, section 4.6.3) without end and reads nothing must not fill the memory."""
-NOTSENT_LOWAT = 128 * 1024
+NOTSENT_LOWAT = 64 * 1024
 """Bytes in the kernel which the network has not taken; more of them would only be delay."""
 USER_TIMEOUT = 20_000
 """Milliseconds without an acknowledgement before a connection is given up (RFC 5482)."""
@@ -79,9 +81,6 @@ class Handler(Protocol):
 
     def stream_received(self, buffers: Buffers, end: int) -> int:
         """Take ``buffers.stream[:end]``; return how many bytes of it are not wanted again."""
-
-    def stream_drained(self) -> None:
-        """Everything was sent."""
 
     def connection_lost(self, error: TransportError) -> None:
         """The connection is gone; nothing follows."""
@@ -203,6 +202,16 @@ class Connection:
             self._queued += sum(map(len, pieces[:fit])) + fit * PIECE_OVERHEAD
             self._account()
         return len(pieces) - fit
+
+    def send_packets(self, stretches: Sequence[memoryview]) -> int:
+        """Send stretches of whole packets, as :meth:`send`; return how many packets were dropped.
+
+        What does not fit as a whole is looked at again packet by packet: a short one may pass.
+        """
+        left = self.send(stretches)
+        if not left:
+            return 0
+        return self.send([p for s in stretches[-left:] for p in cut_packets(s, 0, len(s))])
 
     def _account(self) -> None:
         """Say how much we hold, after each change."""
@@ -413,8 +422,6 @@ class Connection:
             return
         if self._ending:
             self._say_goodbye()
-        else:
-            self._handler.stream_drained()
 
     def _next_batch(self) -> bytes:
         """Take from the queue what is sent at once."""

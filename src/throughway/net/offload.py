@@ -19,13 +19,6 @@ except ImportError:
 
 PURE_VARIABLE: Final = "THROUGHWAY_PURE"
 """Set to 1 in the environment, the native module is left alone."""
-QUEUE_OFFLOAD: Final = 32
-"""Super-packets which wait in the device: 500 of them would be 669 ms at 200 Mbit/s."""
-QUEUE_PLAIN: Final = 500
-"""Packets which wait in the device when each is one read."""
-QUEUE_GATEWAY: Final = 128
-"""At least, on a gateway: packets for very many clients come at once, and since it never stops to
-read the device they wait no longer than a turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +38,6 @@ class Pump:
     def offload(self) -> bool:
         """Whether the kernel may hand out super-packets: cutting them in Python would cost more."""
         return self.name == "native"
-
-    @property
-    def queue_length(self) -> int:
-        """How many packets or super-packets wait in the device."""
-        return QUEUE_OFFLOAD if self.offload else QUEUE_PLAIN
 
     def __str__(self) -> str:
         return f"{self.name}: {self.why}"

@@ -32,8 +32,10 @@ from throughway.wire.ipv6 import parse_address
 
 URL = f"https://{NAME}/IPHTTPS"
 LINK_LOCAL_ROUTER = "fe80::1"
-BULK = int(os.environ.get("THROUGHWAY_BULK", 24_000_000))
+BULK = int(os.environ.get("THROUGHWAY_BULK", 1 << 30))
 """Bytes carried each way."""
+CHUNK = os.urandom(9_999_991)
+"""What they are made of, again and again; its length is prime, so that no two packets are alike."""
 
 
 class Namespace:
@@ -281,18 +283,31 @@ def pump_called(name: str) -> Pump:
     return found
 
 
-async def carry(source: socket.socket, target: socket.socket, data: bytes) -> None:
-    """Send the data from one to the other, and see it arrive whole."""
+def chunks() -> Iterator[bytes]:
+    """Return what is carried, in parts."""
+    for start in range(0, BULK, len(CHUNK)):
+        yield CHUNK[: BULK - start]
+
+
+async def carry(source: socket.socket, target: socket.socket) -> None:
+    """Send much from one to the other, and see it arrive whole."""
     loop = asyncio.get_running_loop()
-    sending = loop.create_task(loop.sock_sendall(source, data))
-    arrived, missing = hashlib.sha256(), len(data)
+
+    async def send() -> bytes:
+        sent = hashlib.sha256()
+        for chunk in chunks():
+            await loop.sock_sendall(source, chunk)
+            sent.update(chunk)
+        return sent.digest()
+
+    sending = loop.create_task(send())
+    arrived, missing, buffer = hashlib.sha256(), BULK, memoryview(bytearray(1 << 20))
     while missing:
-        got = await asyncio.wait_for(loop.sock_recv(target, 1 << 20), timeout=10)
-        assert got
-        arrived.update(got)
-        missing -= len(got)
-    await sending
-    assert arrived.digest() == hashlib.sha256(data).digest()
+        size = await asyncio.wait_for(loop.sock_recv_into(target, buffer), timeout=10)
+        assert size
+        arrived.update(buffer[:size])
+        missing -= size
+    assert arrived.digest() == await sending
 
 
 @pytest.mark.lab
@@ -301,7 +316,6 @@ async def carry(source: socket.socket, target: socket.socket, data: bytes) -> No
 def test_bulk_arrives_whole(world: World, near: str, far: str) -> None:
     async def scenario() -> None:
         loop = asyncio.get_running_loop()
-        sent = os.urandom(BULK)
         pumps = pump_called(far), pump_called(near)
         async with serving(world, pumps[0]), world.client(0, pump=pumps[1]) as (client, _):
             with world.clients[0].inside():
@@ -318,8 +332,8 @@ def test_bulk_arrives_whole(world: World, near: str, far: str) -> None:
                 await asyncio.wait_for(loop.sock_connect(ours, (CORP, 80)), timeout=5)
                 theirs, _ = await accepting
                 with theirs:
-                    await carry(ours, theirs, sent)
-                    await carry(theirs, ours, sent)
+                    await carry(ours, theirs)
+                    await carry(theirs, ours)
 
     asyncio.run(scenario())
 

@@ -128,11 +128,24 @@ def test_bulk_and_fragments_arrive_whole(connected: Observer) -> None:
     lab.run("app1", ["sh", "-c", f"head -c 20000000 /dev/urandom > {page}"], check=True)
     there = lab.run("app1", ["sha256sum", page], check=True).stdout.split()[0]
     fetch = "curl -gsS --max-time 60 http://app1.corp.example.com/bulk | sha256sum"
+    before = fragments(lab)
     here = lab.run("client1", ["sh", "-c", fetch], timeout=90).stdout.split()[0]
     assert here == there
+    # The gateway makes segments so short that they fit into the link with ESP around them.
+    assert fragments(lab) == before
     # Larger than any MTU on the way: fragments inside ESP, and ESP in fragments.
     ping = ["ping", "-c3", "-i0.2", "-W3", "-s8000", "app1.corp.example.com"]
     assert lab.run("client1", ping).returncode == 0
+    assert all(now > then for now, then in zip(fragments(lab), before, strict=True))
+
+
+def fragments(lab: Lab) -> list[int]:
+    """Return how many fragments of IPv6 either end has made."""
+    counted = []
+    for host in ("client1", "edge1"):
+        said = lab.run(host, ["cat", "/proc/net/snmp6"], check=True).stdout.split()
+        counted.append(int(said[said.index("Ip6FragCreates") + 1]))
+    return counted
 
 
 def test_inside_and_home_again(connected: Observer) -> None:

@@ -30,6 +30,8 @@ SECRET = b"of no use to anybody"
 INITIATE_TIMEOUT_MS = 20000
 CHARON_IS_UP = 15.0
 """Seconds."""
+COMPARED = ("esp", "path")
+"""The two of which more is measured than the stream."""
 _SETTINGS = "ESP by kernel-libipsec, AES-256-GCM as the product chooses"
 _CLAMP = """
 table inet bench {{
@@ -42,13 +44,11 @@ table inet bench {{
 class IPsec(Peer):
     """A charon at each end; with a pump they reach each other over IP-HTTPS."""
 
-    measures = (
-        *("tcp-1-up", "tcp-1-down", "cpu-up", "cpu-down", "udp-200-up", "udp-200-down"),
-        *("rtt-idle", "rtt-loaded-up", "rtt-loaded-down"),
-    )
-
     def __init__(self, name: str, *, mtu: int = 1280, pump: str = "") -> None:
         self.name = name
+        self.measures = ("tcp-1-up", "tcp-1-down", "cpu-up", "cpu-down", "rtt-idle")
+        if name in COMPARED:
+            self.measures += ("udp-200-up", "udp-200-down", "rtt-loaded-up", "rtt-loaded-down")
         self._mtu = mtu
         self._pump = pump
         below = f"IP-HTTPS ({pump}), MTU 1280" if pump else f"the wire with MTU {mtu}"

@@ -24,7 +24,8 @@ class OpenVPN(Peer):
 
     name = "openvpn"
     settings = (
-        "TCP, TLS 1.3 control channel with P-256, data AES-128-GCM, tun-mtu 1500, mssfix 0, "
+        "TCP, TLS 1.3 control channel with P-256, data AES-128-GCM, mssfix 0, tun-mtu 1500 "
+        "as hosts behind a gateway have it (9000 carries more, between hosts with such frames), "
         "sndbuf 0 rcvbuf 0 (the kernel's own sizes), tcp-nodelay, no compression"
     )
 

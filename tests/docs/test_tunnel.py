@@ -253,7 +253,8 @@ def test_nothing_is_left_when_it_is_interrupted(how: signal.Signals, tmp_path: P
     )
     with running:
         assert running.stdout is not None
-        assert running.stdout.readline().startswith("round 1")
+        # What it says of other work on the machine may come first.
+        assert any(line.startswith("round 1") for line in running.stdout)
         while not (there := processes_of(tmp_path)):
             assert running.poll() is None
         assert there

@@ -74,7 +74,7 @@ def check_wire(up: Up) -> None:
 
 def tcp(up: Up, way: str, parallel: int = 1) -> Values:
     """Return throughput, and with one stream the CPU time of both ends of the tunnel."""
-    meters: list[float] = []
+    meters: list[dict[int, float]] = []
 
     def note(_mark: str) -> None:
         meters.append(_cpu_seconds(up.world))
@@ -88,7 +88,7 @@ def tcp(up: Up, way: str, parallel: int = 1) -> Values:
         return {f"two-clients-{way}": (rate,)}
     found: Values = {f"tcp-{parallel}-{way}": (rate,)}
     if parallel == 1:
-        found[f"cpu-{way}"] = ((meters[1] - meters[0]) / (carried / 1e9),)
+        found[f"cpu-{way}"] = (_used(*meters) / (carried / 1e9),)
     return found
 
 
@@ -169,14 +169,21 @@ def wanted(peer: Peer, asked: frozenset[str]) -> list[str]:
     return [name for name in own if name in asked]
 
 
-def _cpu_seconds(world: World) -> float:
-    """Return the CPU time so far of all processes of the tunnel, at both ends."""
-    total = 0
+def _used(before: dict[int, float], after: dict[int, float]) -> float:
+    """Return the CPU time between two looks."""
+    if before.keys() - after.keys():
+        raise BenchError("a process of the tunnel ended while its CPU time was taken")
+    return sum(seconds - before.get(pid, 0.0) for pid, seconds in after.items())
+
+
+def _cpu_seconds(world: World) -> dict[int, float]:
+    """Return the CPU time so far of each process of the tunnel, at both ends."""
+    found = {}
     for pid in (pid for space in world.spaces for pid in space.processes()):
         with contextlib.suppress(OSError):
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            total += int(fields[11]) + int(fields[12])
-    return total / _TICKS
+            found[pid] = (int(fields[11]) + int(fields[12])) / _TICKS
+    return found
 
 
 def _wire_bytes(world: World, way: str) -> int:

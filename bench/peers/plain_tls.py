@@ -114,6 +114,8 @@ def receive(address: str, port: str, folder: str, warm_up: str, seconds: str) ->
             return got
 
         _count(once, float(warm_up), float(seconds))
+        # Both processes are there until the CPU time they used has been read.
+        sys.stdin.read()
 
 
 def send(address: str, port: str, folder: str) -> None:

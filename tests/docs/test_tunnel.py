@@ -225,7 +225,7 @@ def test_encryption_passes(here: World) -> None:
 def test_a_narrow_run_writes_what_the_report_reads(tmp_path: Path) -> None:
     file = tmp_path / "tunnel.json"
     words = ("--only", "plain-tls", "--only", "native", "--rounds", "1", "--seconds", "0.5")
-    command = (sys.executable, "-m", "bench.tunnel", *words, "--measures", "tcp-1-up")
+    command = (sys.executable, "-m", "bench.tunnel", *words, "--measures", "tcp-1-up", "cpu-up")
     answer = subprocess.run(
         (*command, "--json", str(file)), cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -234,8 +234,9 @@ def test_a_narrow_run_writes_what_the_report_reads(tmp_path: Path) -> None:
     assert results.congestion_control == "reno"
     for candidate in ("plain-tls", "native"):
         assert (results.median(candidate, "tcp-1-up") or 0) > 10
+        assert (results.median(candidate, "cpu-up") or 0) > 0.1
         assert candidate in results.settings
-    assert len(results.measurements) == 2
+    assert len(results.measurements) == 4
     assert "round 1 of 1: native" in answer.stdout
 
 

@@ -27,6 +27,8 @@ TWO_CLIENTS = ("two-clients-up", "two-clients-down")
 
 BOTTLENECK = ("rate", "200mbit", "burst", "64kb", "latency", "20ms")
 """Of tc-tbf(8), at both ends of the wire, while the round trip under load is taken."""
+FILL = 0.5
+"""Seconds in which the stream beside the pings finds its rate."""
 CHECK_SECONDS = 0.3
 CHECK_BYTES = 100_000
 """Of that load which must be seen at least."""
@@ -104,9 +106,17 @@ def rtt_idle(up: Up) -> Values:
 
 
 def rtt_loaded(up: Up, way: str) -> Values:
-    """Return the round trip beside a TCP stream, over a wire that is the bottleneck."""
+    """Return the round trip beside a TCP stream, over a wire that is the bottleneck.
+
+    And how full the wire was, in Mbit/s: who does not fill it has no queue to wait in.
+    """
     with bottleneck(up.world), up.load.busy(up.streams(way)[0]):
-        return {f"rtt-loaded-{way}": ping(up.streams("up")[0], up.seconds / 1.5)}
+        time.sleep(FILL)
+        crossed, began = _wire_bytes(up.world, way), time.monotonic()
+        middle, tail = ping(up.streams("up")[0], up.seconds)
+        lasted = time.monotonic() - began
+        crossed = _wire_bytes(up.world, way) - crossed
+        return {f"rtt-loaded-{way}": (middle, tail, crossed * 8 / 1e6 / lasted)}
 
 
 def handshakes(up: Up) -> Values:

@@ -74,6 +74,8 @@ class Figure:
     values: list[float] = field(default_factory=list)
     tails: list[float] = field(default_factory=list)
     """95th percentiles, of round trips."""
+    carried: list[float] = field(default_factory=list)
+    """Mbit/s on the wire meanwhile, of round trips under load."""
     why: str = ""
     """Why there is no value, or one less."""
     failed: bool = False
@@ -81,7 +83,8 @@ class Figure:
     def add(self, values: tuple[float, ...]) -> None:
         """Take the value of one round."""
         self.values.append(values[0])
-        self.tails.extend(values[1:])
+        self.tails.extend(values[1:2])
+        self.carried.extend(values[2:3])
 
     def fail(self, why: str) -> None:
         """Note that a round has no value."""
@@ -97,6 +100,8 @@ class Figure:
         }
         if self.tails:
             told["p95"] = [significant(value) for value in self.tails]
+        if self.carried:
+            told["carried"] = [significant(value) for value in self.carried]
         return told | ({"why": self.why} if self.why else {})
 
 

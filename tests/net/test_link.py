@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.net.iphttps_world import NAME, Authority, wait_for
+from tests.net.iphttps_world import CORP, NAME, ROUTER, Authority, packet, wait_for
 from throughway.model.errors import Stage, TransportError
 from throughway.net import link as module
 from throughway.net.link import (
@@ -200,6 +200,66 @@ def test_of_a_long_queue_a_part_is_sent_at_once(contexts: Contexts) -> None:
         await wait_for(lambda: not pair.near.busy)
 
     run(contexts, scenario)
+
+
+def packets_of(sizes: list[int]) -> list[bytes]:
+    return [packet(CORP, ROUTER, bytes([n]) * (size - 40)) for n, size in enumerate(sizes)]
+
+
+def sent_through_a_standing_queue(
+    contexts: Contexts, before: bytes, pieces: list[bytes]
+) -> tuple[bytes, int]:
+    """Return what arrives of pieces that had to wait too long, and how many packets were told."""
+    outcome: list[tuple[bytes, int]] = []
+
+    async def scenario(pair: Pair) -> None:
+        await pair.open()
+        pair.far_ear.portion = 1
+        stop_reading(pair.far)
+        pair.near.send([before])
+        assert pair.near.busy
+        assert pair.near.send(pieces) == 0
+        read_again(pair.far)
+        await wait_for(lambda: not pair.near.busy)
+        told = pair.near.send_packets([memoryview(packets_of([60])[0])])
+        end = packets_of([60])[0]
+        await wait_for(lambda: pair.far_ear.heard.endswith(end))
+        heard = bytes(pair.far_ear.heard[len(before) : -len(end)])
+        assert pair.near._buffers.held == 0
+        outcome.append((heard, told))
+
+    run(contexts, scenario)
+    return outcome[0]
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a queue have stood too long at once."""
+    monkeypatch.setattr(module, "THIN_AFTER", 0.0)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_queue_that_stands_loses_a_long_packet_at_its_head(contexts: Contexts) -> None:
+    made = packets_of([1200] * 60)
+    heard, told = sent_through_a_standing_queue(contexts, bytes(500_000), [b"".join(made)])
+    assert told >= 1
+    assert heard == b"".join(made[told:]), "whole packets go, from the front"
+
+
+@pytest.mark.usefixtures("impatient")
+def test_short_packets_and_heads_of_http_stay(contexts: Contexts) -> None:
+    short = packets_of([100] * 60)
+    assert sent_through_a_standing_queue(contexts, bytes(500_000), short) == (b"".join(short), 0)
+    head = [b"HTTP/1.1 200 OK\r\n" + bytes(2000)]
+    assert sent_through_a_standing_queue(contexts, bytes(500_000), head) == (head[0], 0)
+
+
+def test_a_queue_that_is_only_passed_through_loses_nothing(
+    contexts: Contexts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "THIN_AFTER", 60.0)
+    made = packets_of([1200] * 60)
+    assert sent_through_a_standing_queue(contexts, bytes(200_000), made) == (b"".join(made), 0)
 
 
 async def hoarders(

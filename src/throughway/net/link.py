@@ -9,6 +9,7 @@ that is full packets are dropped, since a packet which waits for long is worth n
 import asyncio
 import contextlib
 import errno
+import math
 import socket
 import ssl
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ from typing import Protocol
 from throughway.model.errors import Stage, TransportError
 from throughway.net.tls import transport_error
 from throughway.proto.iphttps.stream import cut_packets
-from throughway.wire.ipv6 import MAX_PACKET
+from throughway.wire.ipv6 import HEADER_LENGTH, MAX_PACKET, VERSION
 
 RECEIVE_SIZE = 256 * 1024
 """Bytes read from a socket at once: half of it costs a tenth more a byte, twice of it no less."""
@@ -27,6 +28,11 @@ RECORD_SIZE = 16 * 1024
 QUEUE_LIMIT = 256 * 1024
 """Bytes of packets which wait for a connection: 10 ms at 200 Mbit/s, 200 ms at 10 Mbit/s. It is of
 bytes, and the device's own queue is kept empty, since that counts super-packets like small ones."""
+THIN_AFTER = 0.1
+"""Seconds that a queue may stand before a packet of it is dropped, so that a stream within the
+tunnel hears that it is too fast; the next ones follow sooner and sooner (RFC 8289)."""
+THIN_LEAST = 512
+"""Bytes of a packet that is dropped for that; short ones are not what makes the queue."""
 PIECE_OVERHEAD = 64
 """Bytes which a piece of the queue costs beside its own."""
 FLUSH_SIZE = 64 * 1024
@@ -97,6 +103,7 @@ class Connection:
         "_gone",
         "_handler",
         "_held",
+        "_late",
         "_linger",
         "_loop",
         "_paused",
@@ -106,6 +113,8 @@ class Connection:
         "_server_side",
         "_socket",
         "_tail",
+        "_thin_at",
+        "_thinned",
         "_unsent",
         "_wanted",
         "bytes_in",
@@ -144,6 +153,10 @@ class Connection:
         """What of :attr:`Buffers.held` is ours."""
         self._queue: list[bytes] = []
         self._queued = 0
+        self._thin_at = 0.0
+        """When a packet is dropped of a queue that still stands."""
+        self._thinned = self._late = 0
+        """Packets dropped of this queue; those which :meth:`send_packets` has not told yet."""
         self._ending = False
         self._closed = False
         self._paused = False
@@ -198,6 +211,8 @@ class Connection:
         if not self._unsent:
             self._guarded(partial(self._write, b"".join(pieces[:fit])))
         else:
+            if not self._queue:
+                self._thin_at, self._thinned = self._loop.time() + THIN_AFTER, 0
             self._queue += map(bytes, pieces[:fit])
             self._queued += sum(map(len, pieces[:fit])) + fit * PIECE_OVERHEAD
             self._account()
@@ -207,11 +222,13 @@ class Connection:
         """Send stretches of whole packets, as :meth:`send`; return how many packets were dropped.
 
         What does not fit as a whole is looked at again packet by packet: a short one may pass.
+        Those count as well that were dropped since the last call, because the queue stood.
         """
+        late, self._late = self._late, 0
         left = self.send(stretches)
-        if not left:
-            return 0
-        return self.send([p for s in stretches[-left:] for p in cut_packets(s, 0, len(s))])
+        if left:
+            late += self.send([p for s in stretches[-left:] for p in cut_packets(s, 0, len(s))])
+        return late
 
     def _account(self) -> None:
         """Say how much we hold, after each change."""
@@ -415,6 +432,8 @@ class Connection:
             return
         self._unsent = b""  # an empty view would hold all that was sent
         self._loop.remove_writer(self._socket)
+        if self._queue and self._loop.time() >= self._thin_at:
+            self._thin()
         while self._queue and not self._unsent:
             self._write(self._next_batch())
         self._account()
@@ -422,6 +441,18 @@ class Connection:
             return
         if self._ending:
             self._say_goodbye()
+
+    def _thin(self) -> None:
+        """Drop the first packet of the queue, where that is a long one."""
+        piece = self._queue[0]
+        packet = len(piece) > HEADER_LENGTH and piece[0] >> 4 == VERSION  # else a head of HTTP
+        size = HEADER_LENGTH + (piece[4] << 8 | piece[5]) if packet else 0
+        if THIN_LEAST <= size <= len(piece):
+            self._queue[0] = piece[size:]
+            self._queued -= size
+            self._late += 1
+            self._thinned += 1
+        self._thin_at = self._loop.time() + THIN_AFTER / math.sqrt(self._thinned or 1)
 
     def _next_batch(self) -> bytes:
         """Take from the queue what is sent at once."""

@@ -2,14 +2,18 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.net.iphttps_world import Authority
 from throughway.catalogue import find
 from throughway.gateway import daemon as module
+from throughway.gateway import settings
 from throughway.gateway.daemon import REFUSALS_SHOWN, GatewayDaemon, run
 from throughway.gateway.refusals import MISMATCH
+from throughway.gateway.workers import Workers
 from throughway.model.config import GatewayConfig, IPHTTPSServerConfig, IPsecServerConfig
 from throughway.model.errors import ConfigError
 from throughway.model.status import ComponentState, GatewaySnapshot
@@ -183,6 +187,41 @@ def test_a_router_stays_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert router.on
 
     asyncio.run(scenario())
+
+
+def test_after_a_reload_the_firewall_guards_the_devices_that_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other names of devices wait for a restart: until then the old ones must not be open."""
+    walls: list[firewall.GatewayFirewall] = []
+    monkeypatch.setattr(firewall, "guard_gateway", walls.append)
+    pair = Authority(tmp_path).issue("da.example.com")
+    before = config(tmp_path)
+    before = replace(
+        before,
+        iphttps=replace(
+            before.iphttps,
+            certificate=pair.certificate,
+            key=pair.key,
+            prefix="2001:db8:da:1000::/59",
+            workers=2,
+        ),
+    )
+    after_it = replace(before, iphttps=replace(before.iphttps, interface="da5", workers=1))
+    monkeypatch.setattr(settings, "load", lambda _file: after_it)
+
+    async def nothing_new(*_: object, **__: object) -> tuple[str, ...]:
+        return ()
+
+    async def scenario() -> None:
+        daemon = GatewayDaemon(before)
+        monkeypatch.setattr(daemon._ipsec, "reload", nothing_new)
+        daemon._workers = Workers(before.iphttps, daemon, routes=())
+        await daemon.reload()
+        await daemon.stop()
+
+    asyncio.run(scenario())
+    assert [wall.interfaces for wall in walls] == [("iphttps0", "iphttps1")]
 
 
 def test_a_firewall_that_another_program_removed_is_made_again(

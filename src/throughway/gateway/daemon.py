@@ -225,8 +225,11 @@ class GatewayDaemon:
 
     def _raise_firewall(self) -> None:
         support = self._ipsec.esp
+        # A reload may have read other names, but the devices stay until a restart.
+        workers = self._workers
+        devices = workers.interfaces if workers else interfaces(self._config.iphttps)
         wall = firewall.GatewayFirewall(
-            interfaces=interfaces(self._config.iphttps),
+            interfaces=devices,
             kernel_esp=support is not None and support.mode is ESPMode.KERNEL,
             routes_others=self._routes_others,
         )

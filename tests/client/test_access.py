@@ -14,6 +14,7 @@ from tests.pki.test_bundle import POLICY
 from throughway.client import access as module
 from throughway.client.access import LOOK_INTERVAL, Access
 from throughway.client.plan import Observed, Wanted, wanted
+from throughway.client.uplink import Uplink
 from throughway.health.tracker import Tracker
 from throughway.model.errors import ConfigError, Stage, TransportError
 from throughway.model.status import ClientSnapshot, Connection, Location, TunnelState
@@ -210,6 +211,26 @@ def test_names_stay_in_when_the_link_cannot_be_made(tmp_path: Path, walls: Walls
         assert walls.closed
 
     live(tmp_path, scenario)
+
+
+def test_a_link_whose_device_was_deleted_is_made_anew(
+    tmp_path: Path, walls: Walls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would come up and fall for ever."""
+    steps: list[str] = []
+
+    async def stop() -> None:
+        steps.append("stop")
+
+    async def scenario(access: Access) -> None:
+        monkeypatch.setattr(access._uplink, "start", lambda: steps.append("start"))
+        monkeypatch.setattr(access._uplink, "stop", stop)
+        await access._reconcile(OUTSIDE)
+        monkeypatch.setattr(Uplink, "broken", property(lambda _uplink: True))
+        await access._reconcile(OUTSIDE)
+
+    live(tmp_path, scenario)
+    assert steps == ["start", "stop", "start"]
 
 
 def test_who_may_have_left_is_held_back_at_once(tmp_path: Path, walls: Walls) -> None:

@@ -81,3 +81,15 @@ def test_a_device_that_cannot_be_configured_is_removed(
         link.start()
     assert device.fd == -1
     assert not link.started
+
+
+def test_a_deleted_device_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = uplink(tmp_path)
+    assert not link.broken
+    read, write = os.pipe()
+    os.close(write)
+    link._tun = TUN(read, "iphttps0")
+    assert not link.broken
+    monkeypatch.setattr(TUN, "gone", property(lambda _tun: True))
+    assert link.broken
+    link._tun.close()

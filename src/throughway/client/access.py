@@ -233,6 +233,9 @@ class Access:
         if not plan.infrastructure:
             await self._release_tunnels()
         if plan.link:
+            if self._uplink.broken:
+                self._log.warning("somebody deleted the link's interface: made again")
+                await self._uplink.stop()
             self._uplink.start()
         elif self._uplink.started:
             await self._uplink.stop()

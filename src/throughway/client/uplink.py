@@ -44,6 +44,11 @@ class Uplink:
         return self._link is not None
 
     @property
+    def broken(self) -> bool:
+        """Whether somebody has deleted the device under the link."""
+        return self._tun is not None and self._tun.gone
+
+    @property
     def up(self) -> bool:
         """Whether packets pass."""
         return self._link is not None and self._link.state is State.LINK_UP

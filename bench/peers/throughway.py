@@ -139,6 +139,9 @@ class _Owner:
     def worker_serves(self, worker: object) -> None:
         """Nothing to do."""
 
+    def link_mended(self, worker: object) -> None:
+        """Nothing to do."""
+
     def failed(self, what: str, error: BaseException | None) -> None:
         print(f"{what}: {error}", file=sys.stderr, flush=True)
 

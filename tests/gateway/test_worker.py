@@ -41,6 +41,7 @@ class Process:
     process: "subprocess.Popen[bytes]"
     channel: Channel
     order: Serve
+    tun: FakeTUN
     heard: list[Message] = field(default_factory=list)
 
     async def hear(self, kind: type[Message]) -> Message:
@@ -77,7 +78,7 @@ async def worker(folder: Path) -> AsyncIterator[Process]:
         listeners=(listener.fileno(),),
     )
     heard: list[Message] = []
-    made = Process(process, Channel(ours, heard.append, lambda: None), order, heard)
+    made = Process(process, Channel(ours, heard.append, lambda: None), order, tun, heard)
     try:
         yield made
     finally:
@@ -136,6 +137,23 @@ def test_a_first_order_that_cannot_be_obeyed_ends_it(tmp_path: Path, key: str) -
         assert isinstance(failed, Failed)
         assert failed.fatal
         assert "certificate" in failed.error
+        assert await one.code() == 1
+
+    play(tmp_path, scenario)
+
+
+def test_it_ends_when_its_device_is_deleted(tmp_path: Path) -> None:
+    """It would be readable without end, and every read would fail."""
+
+    async def scenario(one: Process) -> None:
+        one.channel.send(one.order)
+        await one.hear(Ready)
+        os.write(one.tun.fd, b"never read")
+        one.tun.kernel.close()  # with something unread: an error for the next who reads
+        failed = await one.hear(Failed)
+        assert isinstance(failed, Failed)
+        assert failed.fatal
+        assert "the interface iphttps0 is gone" in failed.error
         assert await one.code() == 1
 
     play(tmp_path, scenario)

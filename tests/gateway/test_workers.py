@@ -37,6 +37,7 @@ class Owner:
     limits: list[str] = field(default_factory=list)
     ends: list[WorkerStatus] = field(default_factory=list)
     serving: list[WorkerStatus] = field(default_factory=list)
+    mended: list[WorkerStatus] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
     def session_opened(self, session: SessionStatus) -> None:
@@ -53,6 +54,9 @@ class Owner:
 
     def worker_serves(self, worker: WorkerStatus) -> None:
         self.serving.append(worker)
+
+    def link_mended(self, worker: WorkerStatus) -> None:
+        self.mended.append(worker)
 
     def failed(self, what: str, error: BaseException | None) -> None:
         self.failures.append(f"{what}: {error}")
@@ -87,6 +91,7 @@ def devices(monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeTUN]:
 
     monkeypatch.setattr(module, "open_tun", open_one)
     monkeypatch.setattr(module, "configure_gateway", lambda _tun, _addresses: None)
+    monkeypatch.setattr(module, "is_configured", lambda _tun, _addresses: True)
     return made
 
 
@@ -258,6 +263,53 @@ def test_one_that_dies_young_is_started_later_each_time(
             client = await connect(workers, FIRST)
             assert [worker.state for worker in workers.status()] == [State.DOWN, State.SERVING]
             assert workers.status()[1].pid == bystander
+            await client.close()
+
+    play(scenario)
+
+
+def test_a_link_that_somebody_changed_is_mended(
+    config: IPHTTPSServerConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Set down, it lost its addresses: it has them again, and the process stays."""
+    monkeypatch.setattr(module, "HEARTBEAT", 0.05)
+
+    async def scenario() -> None:
+        async with running(config) as (workers, owner):
+            second = workers._workers[1].tun
+            configured: list[str] = []
+            monkeypatch.setattr(
+                module, "is_configured", lambda tun, _: tun is not second or bool(configured)
+            )
+            monkeypatch.setattr(
+                module, "configure_gateway", lambda tun, _: configured.append(tun.name)
+            )
+            await wait_for(lambda: owner.mended, SOON)
+            assert configured == [second.name]
+            assert [worker.number for worker in owner.mended] == [1]
+            assert owner.ends == []
+
+    play(scenario)
+
+
+def test_a_device_that_was_deleted_is_made_anew(
+    config: IPHTTPSServerConfig, monkeypatch: pytest.MonkeyPatch, devices: dict[str, FakeTUN]
+) -> None:
+    monkeypatch.setattr(module, "HEARTBEAT", 0.05)
+
+    async def scenario() -> None:
+        async with running(config) as (workers, owner):
+            lost = devices["iphttps1"]
+            bystander = workers.status()[0].pid
+            monkeypatch.setattr(FakeTUN, "gone", property(lambda tun: tun is lost))
+            monkeypatch.setattr(module, "is_configured", lambda tun, _: tun is not lost)
+            await wait_for(lambda: len(owner.serving) == 3, SOON)
+            assert [end.last_end for end in owner.ends] == ["the interface iphttps1 is gone"]
+            assert [worker.number for worker in owner.mended] == [1]
+            assert lost.fd < 0
+            assert workers._workers[1].tun is devices["iphttps1"] is not lost
+            assert workers.status()[0].pid == bystander
+            client = await connect(workers, SECOND)
             await client.close()
 
     play(scenario)

@@ -113,6 +113,34 @@ for what in ("addr", "link"):
 
 
 @pytest.mark.lab
+def test_what_became_of_a_device_is_seen() -> None:
+    script = """
+import subprocess
+from throughway.net.tun import configure_gateway, is_configured, open_tun
+from throughway.wire.ipv6 import parse_address
+tun = open_tun("iphttps0")
+addresses = tuple(map(parse_address, ("2001:db8:da:1000::1", "fe80::1")))
+print(is_configured(tun, addresses), tun.gone)
+configure_gateway(tun, addresses)
+print(is_configured(tun, addresses), tun.gone)
+for words in (
+    "addr del 2001:db8:da:1000::1/64 dev iphttps0", "link set iphttps0 down",
+):
+    subprocess.run(["ip", *words.split()], check=True)
+    print(is_configured(tun, addresses), tun.gone)
+    configure_gateway(tun, addresses)
+    print(is_configured(tun, addresses), tun.gone)
+subprocess.run("ip link set iphttps0 name other".split(), check=True)
+print(is_configured(tun, addresses), tun.gone)
+subprocess.run("ip link del other".split(), check=True)
+print(is_configured(tun, addresses), tun.gone)
+"""
+    whole, changed, gone = ["True", "False"], ["False", "False"], ["False", "True"]
+    expected = [changed, whole, changed, whole, changed, whole, gone, gone]
+    assert [line.split() for line in in_namespace(script).splitlines()] == expected
+
+
+@pytest.mark.lab
 def test_the_client_s_address_is_stable_with_a_secret() -> None:
     script = """
 from throughway.net.tun import configure_client, global_addresses, open_tun

@@ -203,10 +203,13 @@ class GatewayDaemon:
         self._workers = Workers(config.iphttps, self, routes=routes, file=str(config.file))
         self._linked = True
         self._workers.open()
+        self._place_endpoints()
+
+    def _place_endpoints(self) -> None:
         present = {str(address) for address in local_addresses()}
         for endpoint in self._endpoints():
             if endpoint not in present:
-                add_address(config.iphttps.interface, parse_address(endpoint), 128)
+                add_address(self._devices[0], parse_address(endpoint), 128)
 
     def _define(self) -> None:
         """Tell the tracker what the catalogue's commands are about."""
@@ -223,13 +226,16 @@ class GatewayDaemon:
         ipsec = self._config.ipsec
         return ipsec.infrastructure_endpoint, ipsec.intranet_endpoint
 
+    @property
+    def _devices(self) -> tuple[str, ...]:
+        """The links' devices: a reload may have read other names, which wait for a restart."""
+        workers = self._workers
+        return workers.interfaces if workers else interfaces(self._config.iphttps)
+
     def _raise_firewall(self) -> None:
         support = self._ipsec.esp
-        # A reload may have read other names, but the devices stay until a restart.
-        workers = self._workers
-        devices = workers.interfaces if workers else interfaces(self._config.iphttps)
         wall = firewall.GatewayFirewall(
-            interfaces=devices,
+            interfaces=self._devices,
             kernel_esp=support is not None and support.mode is ESPMode.KERNEL,
             routes_others=self._routes_others,
         )
@@ -395,6 +401,11 @@ class GatewayDaemon:
             f"worker {worker.number}: {worker.last_end}; restarts: {worker.restarts}",
             key=str(worker.number),
         )
+
+    def link_mended(self, worker: WorkerStatus) -> None:
+        """Log it; the endpoints may have been on that device."""
+        self._log.warning("somebody changed a link: made again", interface=worker.interface)
+        self._place_endpoints()
 
     def limit_reached(self, source: str) -> None:
         """Say so once, until nobody has come to the limit for a while; floods fill no log."""

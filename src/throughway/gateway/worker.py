@@ -96,6 +96,7 @@ class Worker:
             on_opened=self._opened,
             on_closed=lambda session, why: self._channel.send(Closed(session, why), news=True),
             on_limit=lambda source: self._channel.send(LimitReached(source), news=True),
+            on_device_lost=self._device_lost,
         )
         privileges.renounce()
         server.start([adopt(descriptor) for descriptor in order.listeners])
@@ -141,6 +142,11 @@ class Worker:
     def _opened(self, session: SessionStatus) -> None:
         self._opened_count += 1
         self._channel.send(Opened(session), news=True)
+
+    def _device_lost(self, why: str) -> None:
+        """Only the gateway can make another one."""
+        self._channel.send(Failed("device", why, fatal=True))
+        self._end(EXIT_FAILED)
 
     def _orphaned(self) -> None:
         """The gateway is gone; nobody would restart or stop us."""

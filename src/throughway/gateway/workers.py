@@ -45,7 +45,7 @@ from throughway.net.iphttps_server import listen, tls_context
 from throughway.net.process import STOP_TIMEOUT, death_of
 from throughway.net.steering import steer
 from throughway.net.tls import Credentials
-from throughway.net.tun import TUN, configure_gateway, open_tun
+from throughway.net.tun import TUN, configure_gateway, is_configured, open_tun
 from throughway.proto.router import Link, links_within
 
 START_TIMEOUT = 20.0
@@ -91,6 +91,9 @@ class Owner(Protocol):
     def worker_serves(self, worker: WorkerStatus) -> None:
         """It is there, for the first time or again."""
 
+    def link_mended(self, worker: WorkerStatus) -> None:
+        """Its device was deleted or set down by somebody, and is again as it was made."""
+
     def failed(self, what: str, error: BaseException | None) -> None:
         """A bug of ours."""
 
@@ -127,9 +130,8 @@ class Workers:
         """Make the devices with their addresses; raises TransportError."""
         for number, name in enumerate(self.interfaces):
             link = Link.within(self.config.prefix, number)
-            tun = open_tun(name)
-            self._workers.append(_Worker(number, link, tun, self))
-            configure_gateway(tun, (link.link_local, link.address))
+            self._workers.append(worker := _Worker(number, link, open_tun(name), self))
+            configure_gateway(worker.tun, worker.addresses)
 
     async def start(self) -> None:
         """Listen, start all workers and wait until they serve; raises TransportError."""
@@ -242,6 +244,22 @@ class Workers:
         self._owner.worker_ended(worker.status())
         self.share_soon()
 
+    def mend_link(self, worker: "_Worker") -> None:
+        """Make a worker's device as it was, where somebody has changed it; raises TransportError.
+
+        A process cannot be given another device: it ends, and the next one has it.
+        """
+        if is_configured(worker.tun, worker.addresses):
+            return
+        if worker.tun.gone:
+            if worker.running:
+                worker.kill(f"the interface {worker.tun.name} is gone")
+                return
+            worker.tun.close()
+            worker.tun = open_tun(worker.tun.name)
+        configure_gateway(worker.tun, worker.addresses)
+        self._owner.link_mended(worker.status())
+
     def share_soon(self) -> None:
         """Share out the room for sessions, once the rush is over."""
         if self._shared is None:
@@ -267,6 +285,10 @@ class Workers:
             await asyncio.sleep(HEARTBEAT)
             for worker in self._workers:
                 worker.feel_pulse()
+                try:
+                    self.mend_link(worker)
+                except (TransportError, OSError) as error:
+                    worker.kill(str(error))  # seen, and tried again at its next start
 
 
 class _Worker:
@@ -303,6 +325,16 @@ class _Worker:
         """What earlier processes have counted, and what this one has."""
         self._number = 0
 
+    @property
+    def addresses(self) -> tuple[bytes, ...]:
+        """Return the gateway's own addresses on the link."""
+        return self.link.link_local, self.link.address
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a process."""
+        return self._process is not None
+
     def start(self) -> None:
         """Begin to live: processes, one after the other."""
         self._life = self._loop.create_task(self._live())
@@ -311,10 +343,11 @@ class _Worker:
         while True:
             await asyncio.sleep(RESTART_PAUSES[min(self._in_a_row, len(RESTART_PAUSES) - 1)])
             try:
+                self._workers.mend_link(self)
                 process = self._spawn()
-            except OSError as error:
+            except (TransportError, OSError) as error:
                 self._in_a_row += 1
-                self._ended(f"cannot be started: {error.strerror}")
+                self._ended(f"cannot be started: {error}")
                 continue
             await death_of(process).wait()
             steady = self.state is State.SERVING and self._loop.time() >= self._steady_at
@@ -415,9 +448,14 @@ class _Worker:
         if self._process is None:
             return
         if self._loop.time() - self._answered_at > HUNG_AFTER:
-            self._known_end = f"it did not answer for {HUNG_AFTER:g} s"
-            self._process.kill()
+            self.kill(f"it did not answer for {HUNG_AFTER:g} s")
         self.send(Ask(0, sessions=False))
+
+    def kill(self, why: str) -> None:
+        """End the process by force; it is started again."""
+        if self._process is not None:
+            self._known_end = why
+            self._process.kill()
 
     async def stop(self) -> None:
         """End the process in order, by force when it does not."""

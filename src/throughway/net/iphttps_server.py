@@ -92,8 +92,10 @@ class IPHTTPSServer:
         on_opened: OnSession | None = None,
         on_closed: OnClosed | None = None,
         on_limit: Callable[[str], None] | None = None,
+        on_device_lost: Callable[[str], None] | None = None,
     ) -> None:
-        """``on_limit`` is told of each source that is one too many."""
+        """``on_limit`` is told of each source that is one too many, ``on_device_lost`` why the
+        device can be read no more."""
         if tls is None and config.authentication is AuthenticationMode.CERTIFICATES:
             raise ConfigError("", "iphttps.authentication", "certificates need TLS on this server")
         self._loop = asyncio.get_running_loop()
@@ -103,6 +105,7 @@ class IPHTTPSServer:
         self._on_opened = on_opened
         self._on_closed = on_closed
         self._on_limit = on_limit
+        self._on_device_lost = on_device_lost
         self._buffers = Buffers()
         self._listeners: list[socket.socket] = []
         self._links: dict[int, _SessionLink] = {}
@@ -317,7 +320,13 @@ class IPHTTPSServer:
         self._reads = 0
         owners, links = self.machine.neighbours.sessions, self._links
         buffer, batch, walk = self._tun.buffer, self._tun.batch, self._tun.pump.walk
-        start, end = 0, self._tun.read()
+        try:
+            start, end = 0, self._tun.read()
+        except OSError as error:  # it was deleted, and would be readable without end
+            self._loop.remove_reader(self._tun.fd)
+            if self._on_device_lost is not None:
+                self._on_device_lost(f"the interface {self._tun.name} is gone: {error.strerror}")
+            return
         if self._tun.unreadable:
             self.machine.drops[Drop.UNREADABLE] += self._tun.unreadable
         pieces: dict[int, list[memoryview]] = {}

@@ -30,6 +30,7 @@ bytes, 72 of headers)."""
 
 _TUNSETIFF = 0x400454CA
 _IFF_TUN, _IFF_NO_PI, _IFF_VNET_HDR = 0x0001, 0x1000, 0x4000
+_TUNGETIFF = 0x800454D2
 _TUNSETOFFLOAD = 0x400454D0
 _TSO = 0x01 | 0x02 | 0x04  # checksums, and TCP over either version
 _USO = 0x20 | 0x40  # UDP over either version; there is only both
@@ -76,6 +77,15 @@ class TUN:
     def write(self, buffer: bytes | bytearray, start: int, end: int) -> int:
         """Write the packets of ``buffer[start:end]``; return how many the kernel refused."""
         return self.pump.coalesce(self.fd, buffer, start, end, self.udp)
+
+    @property
+    def gone(self) -> bool:
+        """Whether somebody has deleted the device, or given it another name."""
+        try:
+            request = fcntl.ioctl(self.fd, _TUNGETIFF, bytes(40))
+        except OSError as error:
+            return error.errno == errno.EBADFD
+        return request[: _MAX_NAME + 1].rstrip(b"\0") != self.name.encode()
 
     def close(self) -> None:
         """Remove the device."""
@@ -144,6 +154,26 @@ def configure_gateway(tun: TUN, addresses: tuple[bytes, ...]) -> None:
     set_up(tun.name)
     for address in addresses:
         add_address(tun.name, address, 64)
+
+
+def is_configured(tun: TUN, addresses: tuple[bytes, ...]) -> bool:
+    """Whether a gateway's device is up, with its addresses: set down it loses them."""
+    try:
+        return _is_up(tun.name) and set(addresses) <= _addresses_of(tun.name)
+    except OSError:
+        return False
+
+
+def _is_up(name: str) -> bool:
+    with _control() as control:
+        request = struct.pack("16sh22x", name.encode(), 0)
+        flags: int = struct.unpack_from("h", fcntl.ioctl(control, _SIOCGIFFLAGS, request), 16)[0]
+    return bool(flags & _IFF_UP)
+
+
+def _addresses_of(name: str) -> set[bytes]:
+    lines = map(str.split, Path("/proc/net/if_inet6").read_text().splitlines())
+    return {bytes.fromhex(address) for address, *_, interface in lines if interface == name}
 
 
 def forwards() -> bool:

@@ -52,6 +52,7 @@ BENCH_ROUNDS = $(if $(filter file,$(origin ROUNDS)),3,$(ROUNDS))
 bench: install
 	@packaging/install-debian-packages debian-packages-bench.txt
 	@$(BIN)/python -m bench.tunnel --rounds $(BENCH_ROUNDS) || [ $$? -eq 1 ]
+	@$(BIN)/python -m bench.scale
 	@$(BIN)/python -m bench.tunnel_report
 
 lint: install

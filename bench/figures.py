@@ -27,6 +27,9 @@ TWO_CLIENTS = ("two-clients-up", "two-clients-down")
 
 BOTTLENECK = ("rate", "200mbit", "burst", "64kb", "latency", "20ms")
 """Of tc-tbf(8), at both ends of the wire, while the round trip under load is taken."""
+FULL = 190.0
+"""Mbit/s on that wire which are a load: who carries less has no queue, and a round trip that says
+nothing of one."""
 FILL = 0.5
 """Seconds in which the stream beside the pings finds its rate."""
 CHECK_SECONDS = 0.3

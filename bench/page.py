@@ -1,6 +1,6 @@
-"""``docs/performance.md``: both benchmarks on one page."""
+"""``docs/performance.md``: all benchmarks on one page."""
 
-from bench import report, tunnel_page, tunnel_results
+from bench import report, scale_page, tunnel_page, tunnel_results
 from bench.tunnel_results import Results
 
 PAGE = report.ROOT / "docs" / "performance.md"
@@ -11,20 +11,21 @@ def tunnel() -> Results | None:
     return tunnel_results.load() if tunnel_results.RESULTS.exists() else None
 
 
-def text(connect: report.Results, carry: Results | None) -> str:
+def text(connect: report.Results, carry: Results | None, scale: scale_page.Found | None) -> str:
     """Return the page."""
     return f"""\
 # Performance
 
-Generated from `bench/results/{tunnel_results.RESULTS.name}` and \
-`bench/results/{report.RESULTS.name}`; not edited by hand. Why a target is missed
+Generated from `{tunnel_results.RESULTS.name}`, `{scale_page.RESULTS.name}` and \
+`{report.RESULTS.name}` in `bench/results`; not edited by hand. Why a target is missed
 where one is: [told by hand]({tunnel_page.LIMITS.name}).
 What an administrator can choose: [speed and size of a gateway](operate/size.md).
 
 {tunnel_page.part(carry)}
+{scale_page.part(scale)}
 {report.part(connect)}"""
 
 
 def write() -> None:
-    """Write the page from both results."""
-    PAGE.write_text(text(report.load(), tunnel()))
+    """Write the page from all results."""
+    PAGE.write_text(text(report.load(), tunnel(), scale_page.load()))

@@ -35,6 +35,8 @@ SETTLE = 1.0
 """Seconds until what a process frees by itself is free."""
 REST = 10.0
 """Seconds over which the CPU time at rest is measured."""
+WORKERS = 2
+"""Of the gateway that is measured."""
 WARM_UP = 64
 """Sessions before the first look at memory: what is loaded and cached once is nobody's."""
 PARTS = ("idle", "storm", "pings", "hoard", "bulk", "slow", "silence")
@@ -348,7 +350,12 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=10000)
     parser.add_argument("--clients", type=int, default=2000)
     parser.add_argument("--only", choices=PARTS)
-    parser.add_argument("--workers", type=int, help="as the gateway does it, not one process")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=WORKERS,
+        help="of the gateway, for what is not about one of them; 0: one process without a gateway",
+    )
     parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
     wanted = parser.parse_args()
     if wanted.serve:
@@ -371,12 +378,13 @@ def main() -> None:
         "kernel": platform.release(),
         "cores": os.cpu_count(),
         "load_before": os.getloadavg()[0],
+        "workers": wanted.workers,
     }
     for name, part in parts.items():
         if wanted.only in (None, name):
             found[name] = part()
             print(json.dumps({name: found[name]}, indent=2), flush=True)
-    if wanted.only is None and not wanted.workers:
+    if wanted.only is None:
         RESULT.write_text(json.dumps(found, indent=2) + "\n")
 
 

@@ -26,7 +26,7 @@ from statistics import median
 from typing import Any
 
 from bench import figures
-from bench.figures import GROUPS, UNITS, Up, Values
+from bench.figures import FULL, GROUPS, UNITS, Up, Values
 from bench.load import Load, build
 from bench.peers.ipsec import IPsec
 from bench.peers.ocserv import OCServ
@@ -81,7 +81,10 @@ class Figure:
     failed: bool = False
 
     def add(self, values: tuple[float, ...]) -> None:
-        """Take the value of one round."""
+        """Take the value of one round; not that of a wire which was not full when it had to be."""
+        if values[2:] and values[2] < FULL:
+            self.why = f"a round did not fill the wire: {values[2]:.0f} Mbit/s"
+            return
         self.values.append(values[0])
         self.tails.extend(values[1:2])
         self.carried.extend(values[2:3])

@@ -54,7 +54,8 @@ Not measured yet: there is no `bench/results/{RESULTS.name}`.
 gateway, *down* from gateway to client; a figure is compared with the same one of the other. The
 *best peer* is the best of {_listed(PEERS)} in this run, for each figure by itself. Plain TLS is the
 limit: the same pump over the same wire without a tunnel. Small packets are of 200 bytes, lost at
-most by 1 %. *Two workers* have two clients, and carry the sum of both.
+most by 1 %. A round trip under load counts where the stream beside it did fill the wire. *Two
+workers* have two clients, and carry the sum of both.
 
 {medians}
 

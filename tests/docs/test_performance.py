@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench import page, report, tunnel_page, tunnel_results
+from bench import page, report, scale_page, tunnel_page, tunnel_results
 from bench.report import FIGURES, Results
 from bench.targets import TARGETS, judge
 
@@ -23,20 +23,47 @@ def tunnel() -> tunnel_results.Results:
 
 
 def test_the_page_is_made_from_the_results(results: Results) -> None:
-    assert page.PAGE.read_text() == page.text(results, page.tunnel())
+    assert page.PAGE.read_text() == page.text(results, page.tunnel(), scale_page.load())
 
 
-def test_the_page_has_both_parts(results: Results) -> None:
-    text = page.text(results, None)
+def test_the_page_has_all_parts(results: Results) -> None:
+    text = page.text(results, None, None)
     for command in (results.command, *(t.command for t in [page.tunnel()] if t)):
-        assert f"`{command}`" in page.text(results, page.tunnel())
-    assert text.index("## How fast a tunnel carries") < text.index("## How fast it connects")
+        assert f"`{command}`" in page.text(results, page.tunnel(), scale_page.load())
+    order = [text.index(f"## How {what}") for what in ("fast a tunnel", "many", "fast it")]
+    assert order == sorted(order)
 
 
 def test_the_page_says_when_the_tunnels_were_not_measured(results: Results) -> None:
-    text = page.text(results, None)
+    text = page.text(results, None, None)
     assert "Not measured yet: there is no `bench/results/tunnel.json`." in text
     assert ".svg" not in text
+
+
+@pytest.fixture(scope="module")
+def scale() -> scale_page.Found:
+    found = scale_page.load()
+    if found is None:
+        pytest.skip("what a gateway holds was not measured yet")
+    return found
+
+
+def test_a_gateway_holds_what_it_must(scale: scale_page.Found) -> None:
+    assert scale["idle"]["sessions"] >= 10_000
+    assert scale["idle"]["kib_per_session"] <= scale_page.TARGET_MEMORY
+    assert (scale["storm"]["clients"], scale["storm"]["opened"]) == (2000, 2000)
+    assert scale["pings"]["sessions"] >= 1000
+    assert scale["pings"]["lost"] == 0
+    assert scale["silence"]["opened"] == scale["silence"]["clients"]
+
+
+def test_what_it_held_is_told(scale: scale_page.Found) -> None:
+    text = scale_page.part(scale)
+    assert f"{scale['idle']['kib_per_session']:.1f} KiB (to reach: 20, met)" in text
+    assert f"2,000 served in {scale['storm']['seconds']:.1f} s, 0 refused" in text
+    heavy = scale | {"idle": scale["idle"] | {"kib_per_session": 20.4}}
+    assert "20.4 KiB (to reach: 20, **MISSED**)" in scale_page.part(heavy)
+    assert "Not measured yet" in scale_page.part(None)
 
 
 def test_the_chart_is_made_from_the_results(tunnel: tunnel_results.Results) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench import tunnel
-from bench.figures import GROUPS, UNITS, Up, check_wire, tcp, wanted
+from bench.figures import FULL, GROUPS, UNITS, Up, check_wire, tcp, wanted
 from bench.load import Load, Stream, build, highest_rate, parse_ping, ping
 from bench.peers.peer import Ends, Peer, Unmeasured
 from bench.peers.plain_tls import PlainTLS
@@ -105,6 +105,16 @@ def test_a_figure_is_recorded_with_its_tail_or_with_why_not() -> None:
     empty = Figure("openvpn", "handshakes", why="has none")
     assert empty.record()["values"] == []
     assert empty.record()["why"] == "has none"
+
+
+def test_a_round_trip_beside_a_load_that_does_not_fill_the_wire_says_nothing() -> None:
+    figure = Figure("wireguard-go", "rtt-loaded-up")
+    figure.add((4.0, 5.0, FULL - 1))
+    assert figure.record()["values"] == []
+    assert "did not fill the wire: 189" in figure.record()["why"]
+    figure.add((14.0, 15.0, FULL + 1))
+    told = figure.record()
+    assert (told["values"], told["p95"], told["carried"]) == ([14.0], [15.0], [FULL + 1])
 
 
 def test_numbers_are_as_exact_as_they_were_measured() -> None:

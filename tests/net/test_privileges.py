@@ -1,8 +1,11 @@
 """What is left of root, and that it is enough."""
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -128,3 +131,24 @@ def test_every_process_can_be_read() -> None:
     assert privileges.permitted() <= privileges.bounding()
     with pytest.raises(ThroughwayError, match="lacks CAP_NO_SUCH"):
         privileges.drop(frozenset({"CAP_NO_SUCH"}))
+
+
+def test_a_child_that_hangs_ends_with_its_parent() -> None:
+    script = """
+import os, signal
+from throughway.net import privileges
+if os.fork():
+    os.waitpid(-1, os.WUNTRACED)
+    os.kill(os.getpid(), signal.SIGKILL)
+privileges.end_with_parent()
+os.kill(os.getpid(), signal.SIGSTOP)
+os.write(1, b"it goes on")
+"""
+    alone = {"start_new_session": True, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", script], **alone) as parent:  # type: ignore[call-overload]
+        try:
+            # Its end of the pipe is closed when the child is gone too.
+            assert parent.communicate(timeout=10) == (b"", None)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(parent.pid, signal.SIGKILL)

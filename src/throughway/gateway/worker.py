@@ -99,6 +99,7 @@ class Worker:
             on_device_lost=self._device_lost,
         )
         privileges.renounce()
+        privileges.end_with_parent()
         server.start([adopt(descriptor) for descriptor in order.listeners])
         self._server = server
         self._channel.send(Ready(server.packet_pump))

@@ -8,6 +8,7 @@ capabilities(7), capset(2), prctl(2).
 import ctypes
 import os
 import pwd
+import signal
 import struct
 from pathlib import Path
 
@@ -43,7 +44,7 @@ NOBODY = "nobody"
 
 _VERSION_3 = 0x20080522
 _CAPBSET_READ, _CAPBSET_DROP, _SET_NO_NEW_PRIVS, _CAP_AMBIENT = 23, 24, 38, 47
-_SET_DUMPABLE = 4
+_SET_PDEATHSIG, _SET_DUMPABLE = 1, 4
 _CLEAR_ALL = 4
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -84,6 +85,15 @@ def renounce() -> None:
             raise ThroughwayError(f"cannot become {NOBODY}: {error.strerror}") from error
     _capset(0)
     _prctl(_SET_DUMPABLE, 0)
+
+
+def end_with_parent() -> None:
+    """Let the kernel kill this process when the one that started it ends, however that ends.
+
+    Even one that hangs must not keep what the next daemon needs. Call it after :func:`renounce`:
+    becoming another user undoes it.
+    """
+    _prctl(_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def permitted(pid: int | None = None) -> frozenset[str]:

@@ -14,12 +14,14 @@ from throughway.model.errors import Stage, TransportError
 from throughway.net import link as module
 from throughway.net.link import (
     ANSWERS_LIMIT,
+    EMPTY_LIMIT,
     FLUSH_SIZE,
     LARGE_TAIL,
     PIECE_OVERHEAD,
     QUEUE_LIMIT,
     RECEIVE_SIZE,
     SHARE,
+    UNKNOWN_SIZE,
     Buffers,
     Connection,
     tune,
@@ -513,6 +515,50 @@ class Chatty:
 
     def write(self, data: bytes) -> int:
         return self._tls.write(data)
+
+
+class Mute:
+    """TLS whose records hold nothing of the stream, such as those which ask for new keys."""
+
+    def __init__(self, incoming: ssl.MemoryBIO) -> None:
+        self._incoming = incoming
+        self.largest = 0
+
+    def read(self, _length: int, _buffer: memoryview) -> bytes:
+        self.largest = max(self.largest, len(self._incoming.read()))
+        raise ssl.SSLWantReadError
+
+
+def test_a_flood_of_tls_without_a_stream_is_ended(contexts: Contexts) -> None:
+    """Each of those records costs as much as a hundred packets."""
+    if contexts == (None, None):
+        pytest.skip("about TLS")
+
+    async def scenario(pair: Pair) -> None:
+        await pair.open()
+        mute = Mute(pair.far._buffers.incoming)
+        pair.far.tls = mute  # type: ignore[assignment]
+        while pair.far_ear.error is None:
+            assert pair.near.bytes_out < 4 * EMPTY_LIMIT, "it goes on and on"
+            pair.near.send([bytes(10_000)])
+            await asyncio.sleep(0)
+        assert pair.far.closed
+        assert 0 < mute.largest <= UNKNOWN_SIZE, "nor is much of it taken at once"
+
+    run(contexts, scenario)
+
+
+def test_single_packets_in_records_of_their_own_are_a_stream(contexts: Contexts) -> None:
+    async def scenario(pair: Pair) -> None:
+        await pair.open()
+        count = EMPTY_LIMIT // 30
+        for _ in range(count):
+            pair.near.send([b"0123456789" * 4])
+            await asyncio.sleep(0)
+        await wait_for(lambda: len(pair.far_ear.heard) == 40 * count)
+        assert pair.far_ear.error is None
+
+    run(contexts, scenario)
 
 
 def test_what_tls_says_by_itself_is_bounded(contexts: Contexts) -> None:

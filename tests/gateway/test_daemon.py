@@ -224,6 +224,26 @@ def test_after_a_reload_the_firewall_guards_the_devices_that_are_there(
     assert [wall.interfaces for wall in walls] == [("iphttps0", "iphttps1")]
 
 
+def test_reloads_that_come_at_once_follow_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+
+    async def reload(_self: GatewayDaemon) -> None:
+        steps.append("begin")
+        await asyncio.sleep(0)
+        steps.append("end")
+
+    monkeypatch.setattr(GatewayDaemon, "_reload", reload)
+
+    async def scenario() -> None:
+        daemon = GatewayDaemon(config(tmp_path))
+        await asyncio.gather(*(daemon.reload() for _ in range(3)))
+
+    asyncio.run(scenario())
+    assert steps == 3 * ["begin", "end"]
+
+
 def test_a_firewall_that_another_program_removed_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

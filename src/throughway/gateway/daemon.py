@@ -92,6 +92,8 @@ class GatewayDaemon:
         self._ipsec = self._make_ipsec(config)
         self._tasks: set[asyncio.Task[None]] = set()
         self._dates_changed = asyncio.Event()
+        self._one_reload = asyncio.Lock()
+        """A signal and commands may come at once, and two would be in each other's way."""
         self._limit_timer: asyncio.TimerHandle | None = None
         self._refusals: deque[RefusedClient] = deque(maxlen=REFUSALS_SHOWN)
 
@@ -121,6 +123,10 @@ class GatewayDaemon:
 
     async def reload(self) -> None:
         """Read the configuration anew; sessions and tunnels stay where they can."""
+        async with self._one_reload:
+            await self._reload()
+
+    async def _reload(self) -> None:
         config = settings.load(self._config.file)
         fixed = self._workers.reload(config.iphttps) if self._workers is not None else ()
         fixed += await self._ipsec.reload(config.computers, config=config.ipsec)

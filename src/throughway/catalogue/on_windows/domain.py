@@ -1,0 +1,9 @@
+"""Problems of the Windows domain, and what mends the shared ones there."""
+
+from collections.abc import Mapping
+
+from throughway.model.findings import Advice, Problem
+
+PROBLEMS: tuple[Problem, ...] = ()
+
+ADVICE: Mapping[str, Advice] = {}

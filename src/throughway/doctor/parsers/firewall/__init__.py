@@ -1,0 +1,5 @@
+"""Profiles and connection security rules of the Windows firewall."""
+
+from throughway.doctor.parser import Parser
+
+PARSERS: tuple[Parser, ...] = ()

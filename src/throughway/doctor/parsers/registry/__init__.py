@@ -1,0 +1,5 @@
+"""The registry: reg query, exports, Registry.pol."""
+
+from throughway.doctor.parser import Parser
+
+PARSERS: tuple[Parser, ...] = ()

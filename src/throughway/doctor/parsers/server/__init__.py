@@ -1,0 +1,5 @@
+"""The DirectAccess server: its configuration and Operations Status."""
+
+from throughway.doctor.parser import Parser
+
+PARSERS: tuple[Parser, ...] = ()

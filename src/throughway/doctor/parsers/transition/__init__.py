@@ -1,0 +1,8 @@
+"""IP-HTTPS, Teredo, 6to4, ISATAP and the IPv6 interfaces."""
+
+from throughway.doctor.parsers.transition import netsh_httpstunnel, netsh_teredo
+
+PARSERS = (
+    netsh_httpstunnel.PARSER,
+    netsh_teredo.PARSER,
+)

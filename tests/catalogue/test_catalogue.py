@@ -36,7 +36,7 @@ PLACEHOLDERS = {
 }
 WORDS = {
     *("SRV", "ALL", "HKLM", "SYSTEM", "SOFTWARE", "TCPIP", "IPHTTPS", "HTTPS", "CRL", "TLS"),
-    *("CA", "IP", "NULL", "TLS_RSA_WITH_NULL_SHA"),
+    *("CA", "IP", "NT", "NULL", "CLSID", "TLS_RSA_WITH_NULL_SHA"),
 }
 """Words in capitals that are meant as they stand."""
 ALL = [problem for module in MODULES for problem in module.PROBLEMS]

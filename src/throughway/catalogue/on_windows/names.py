@@ -18,8 +18,8 @@ ADVICE: Mapping[str, Advice] = {
             "its source, and start the machine again."
         ),
         fix=(
-            r'reg query "HKLM\SOFTWARE\Policies\Microsoft\Windows NT\DNSClient\DnsPolicyConfig" /s',
-            r"reg query HKLM\SYSTEM\CurrentControlSet\Services\Dnscache\Parameters\DnsPolicyConfig /s",
+            r'reg query "HKLM\SOFTWARE\Policies\Microsoft\Windows NT\DNSClient" /s',
+            r"reg query HKLM\SYSTEM\CurrentControlSet\Services\Dnscache\Parameters /s",
             "gpupdate /force",
         ),
         verify=("Get-DnsClientNrptPolicy -Effective",),

@@ -1,5 +1,10 @@
 """The machine, its adapters, routes, proxies and tests of reachability."""
 
-from throughway.doctor.parser import Parser
+from throughway.doctor.parsers.network import ipconfig, netsh_winhttp, ping, services
 
-PARSERS: tuple[Parser, ...] = ()
+PARSERS = (
+    ipconfig.PARSER,
+    netsh_winhttp.PARSER,
+    ping.PARSER,
+    services.PARSER,
+)

@@ -1,5 +1,5 @@
 """The registry: reg query, exports, Registry.pol."""
 
-from throughway.doctor.parser import Parser
+from throughway.doctor.parsers.registry import reg_query
 
-PARSERS: tuple[Parser, ...] = ()
+PARSERS = (reg_query.PARSER,)

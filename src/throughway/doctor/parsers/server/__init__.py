@@ -1,5 +1,13 @@
 """The DirectAccess server: its configuration and Operations Status."""
 
-from throughway.doctor.parser import Parser
+from throughway.doctor.parsers.server import (
+    get_remoteaccess,
+    get_remoteaccesshealth,
+    operations_status,
+)
 
-PARSERS: tuple[Parser, ...] = ()
+PARSERS = (
+    get_remoteaccess.PARSER,
+    get_remoteaccesshealth.PARSER,
+    operations_status.PARSER,
+)

@@ -1,7 +1,7 @@
 """Whole cases: a bundle in, the cause first.
 
-``evidence/cases/NAME/expected.toml`` says what must come first (``first``, "" for nothing wrong)
-and what must not be said at all (``never``). The environment variable THROUGHWAY_CASES may name a
+``evidence/cases/NAME/expected.toml`` says what must come first (``first``, "" for nothing wrong),
+what must be shown beside it (``also``) and what must not be said at all (``never``). The environment variable THROUGHWAY_CASES may name a
 folder of more cases of that form.
 """
 
@@ -28,6 +28,7 @@ def test_the_cause_comes_first(case: Path) -> None:
     examination = examine([case / "evidence"])
     codes = [item.finding.problem.code for item in examination.diagnosis.findings]
     assert codes[:1] == ([expected["first"]] if expected["first"] else [])
+    assert set(expected.get("also", ())) <= set(codes)
     assert set(codes) & set(expected.get("never", ())) == set()
     assert exit_code(examination) == (1 if expected["first"] else 0)
     assert examination.reading.unreadable == []

@@ -51,18 +51,17 @@ def stale_rule(rule: NRPTRule) -> Finding | None:
     )
 
 
-def app_bypasses_nrpt(ping: PingResult, others: tuple[PingResult, ...]) -> Finding | None:
+def app_bypasses_nrpt(pings: tuple[PingResult, ...]) -> Finding | None:
     """Windows resolves a name which a Unix program on the same machine does not."""
-    if not ping.unix or ping.resolved is not False:
-        return None
-    for other in others:
-        if not other.unix and other.resolved and other.target == ping.target:
+    resolved = {ping.target: ping for ping in pings if not ping.unix and ping.resolved}
+    for ping in pings:
+        if ping.unix and ping.resolved is False and ping.target in resolved:
             return Finding(
                 problem=catalogue.APP_BYPASSES_NRPT,
                 summary=f"Windows resolves {ping.target}, the program beside it does not.",
                 confidence=Confidence.LIKELY,
                 reason="both stand in the evidence; a resolver of its own explains the difference",
-                evidence=(ping.source, other.source),
+                evidence=(ping.source, resolved[ping.target].source),
                 values=(("HOST", ping.target),),
             )
     return None

@@ -21,7 +21,7 @@ from throughway.model.evidence import Evidence
 from throughway.model.facts.base import Fact
 from throughway.model.facts.server import ConfigurationDistributed, OperationsError, ServerFault
 
-_GAP = r"[^.\n]{0,90}?"
+_GAP = r"(?:[^.\n]|\.(?=\S)){0,90}?"
 _DOWN = (
     r"(?:unreachable|not reachable|(?:cannot|could not) be (?:reached|contacted|located)"
     r"|not respond|unavailable|not available|no response)"

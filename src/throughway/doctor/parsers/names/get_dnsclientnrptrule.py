@@ -58,6 +58,8 @@ def signature(head: str) -> int:
 PARSER = Parser(
     name="Get-DnsClientNrptRule",
     parse=parse,
-    command=re.compile(r"\b(?:Get|Add|Set)-(?:DnsClientNrptRule|DAClientDNSConfig\w*)", re.I),
+    command=re.compile(
+        r"\b(?:Get-DnsClientNrptRule|(?:Add|Set)-(?:DnsClientNrptRule|DAClientDNSConfig\w*))", re.I
+    ),
     signature=signature,
 )

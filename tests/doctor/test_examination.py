@@ -1,8 +1,8 @@
 """Whole cases: a bundle in, the cause first.
 
 ``evidence/cases/NAME/expected.toml`` says what must come first (``first``, "" for nothing wrong),
-what must be shown beside it (``also``) and what must not be said at all (``never``). The environment variable THROUGHWAY_CASES may name a
-folder of more cases of that form.
+what must be shown beside it (``also``) and what must not be said at all (``never``). The
+environment variable THROUGHWAY_CASES may name a folder of more cases of that form.
 """
 
 import os

@@ -10,7 +10,10 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO, Protocol
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer as Buffer
 
 MAXIMUM_MEMBERS = 20_000
 """Files in one archive; a bundle of one machine has tens, of a fleet thousands."""
@@ -22,11 +25,16 @@ _BAD = (
     zlib.error,
     EOFError,
     OSError,
-    RuntimeError,  # a member that is encrypted
-    NotImplementedError,  # a compression that is not known
+    RuntimeError,  # a member that is encrypted, or compressed in a way that is not known
     ValueError,
     OverflowError,
 )
+
+
+class Closeable(Protocol):
+    """What must be closed in the end."""
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +95,39 @@ def _reading_zip(
     opener: Callable[[], BinaryIO], archive: zipfile.ZipFile, entry: zipfile.ZipInfo
 ) -> BinaryIO:
     """Open a member, also later, when the archive has been closed."""
-    if archive.fp is None:
-        archive = zipfile.ZipFile(opener())
-    return archive.open(entry)  # type: ignore[return-value]
+    if archive.fp is not None:
+        return archive.open(entry)  # type: ignore[return-value]
+    outer = opener()
+    again = zipfile.ZipFile(outer)
+    return _Owner.of(again.open(entry), again, outer)
+
+
+class _Owner(io.RawIOBase):
+    """A member that was opened later: closing it closes its archive too."""
+
+    def __init__(self, member: IO[bytes], *owned: Closeable) -> None:
+        super().__init__()
+        self._member = member
+        self._owned = owned
+
+    @classmethod
+    def of(cls, member: IO[bytes], *owned: Closeable) -> BinaryIO:
+        """Return the member, to be read as any file."""
+        return io.BufferedReader(cls(member, *owned))
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "Buffer") -> int:
+        view = memoryview(buffer)
+        chunk = self._member.read(len(view))
+        view[: len(chunk)] = chunk
+        return len(chunk)
+
+    def close(self) -> None:
+        for each in (self._member, *self._owned):
+            each.close()
+        super().close()
 
 
 def _tar_members(opener: Callable[[], BinaryIO]) -> Iterator[Member]:
@@ -108,7 +146,8 @@ def _tar_members(opener: Callable[[], BinaryIO]) -> Iterator[Member]:
 def _reading_tar(
     opener: Callable[[], BinaryIO], archive: tarfile.TarFile, entry: tarfile.TarInfo
 ) -> BinaryIO:
-    if getattr(archive, "closed", False):
-        archive = tarfile.open(fileobj=opener(), mode="r:*")  # noqa: SIM115 - lives with the member
-    stream = archive.extractfile(entry)
-    return stream if stream is not None else io.BytesIO()  # type: ignore[return-value]
+    if not getattr(archive, "closed", False):
+        return archive.extractfile(entry) or io.BytesIO()  # type: ignore[return-value]
+    outer = opener()
+    again = tarfile.open(fileobj=outer, mode="r:*")  # noqa: SIM115 - closed with the member
+    return _Owner.of(again.extractfile(entry) or io.BytesIO(), again, outer)

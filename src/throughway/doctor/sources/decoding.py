@@ -10,10 +10,11 @@ from collections import Counter
 
 _SAMPLE = 65_536
 """Bytes which the judgement looks at; a page of text says enough."""
-_MAXIMUM_NULS = 0.02
-"""Share of zero bytes from which on a content is no text."""
+_MAXIMUM_CONTROLS = 0.003
+"""Share of control characters from which on a content is no text."""
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _ASCII = bytes(range(128))
+_NO_CONTROLS = bytes({*b"\t\n\v\f\r\b\x1a\x1b", *range(32, 127), *range(128, 256)})
 _HIGH_RUNS = re.compile(rb"[\x80-\xff]+")
 _EAST_ASIAN = {
     "cp936": ("状态", "类型", "错误", "服务器", "参数", "接口", "地址", "配置", "适配器", "已"),
@@ -64,21 +65,19 @@ def _encoding(content: bytes) -> tuple[str | None, int]:
         if content.startswith(bom):
             return encoding, len(bom)
     sample = content[:_SAMPLE]
-    if b"\0" in sample:
-        return _with_nuls(sample), 0
-    if _is_utf8(content):
-        return "utf-8", 0
-    return _code_page(sample), 0
+    if b"\0" in sample and (wide := _utf16(sample)):
+        return wide, 0
+    if len(sample.translate(None, _NO_CONTROLS)) > _MAXIMUM_CONTROLS * len(sample):
+        return None, 0
+    return ("utf-8" if _is_utf8(content) else _code_page(sample)), 0
 
 
-def _with_nuls(sample: bytes) -> str | None:
+def _utf16(sample: bytes) -> str | None:
     even, odd = sample[::2].count(0), sample[1::2].count(0)
     half = len(sample) / 2
     if odd > 0.3 * half and even < 0.05 * half:
         return "utf-16-le"
-    if even > 0.3 * half and odd < 0.05 * half:
-        return "utf-16-be"
-    return None if even + odd > _MAXIMUM_NULS * len(sample) else "utf-8"
+    return "utf-16-be" if even > 0.3 * half and odd < 0.05 * half else None
 
 
 def _is_utf8(content: bytes) -> bool:
@@ -92,20 +91,27 @@ def _is_utf8(content: bytes) -> bool:
 
 
 def _code_page(sample: bytes) -> str:
+    page, hits = _east_asian(sample)
+    if hits > 0:
+        return page
     runs = _HIGH_RUNS.findall(sample)
     even = sum(len(run) % 2 == 0 for run in runs)
-    if even >= 0.7 * len(runs) and sum(map(len, runs)) >= 2 * len(runs):
-        return _east_asian(sample)
+    if even >= 0.7 * len(runs) and sum(map(len, runs)) >= 3 * len(runs):
+        return page
     long = sum(len(run) >= 3 for run in runs)
     return _best(sample, _CYRILLIC if long > 0.5 * len(runs) else _WESTERN)
 
 
-def _east_asian(sample: bytes) -> str:
+def _east_asian(sample: bytes) -> tuple[str, int]:
+    """Return the page in which words of the commands are found, and how many."""
+
     def hits(page: str) -> int:
         text = sample.decode(page, errors="replace")
-        return sum(word in text for word in _EAST_ASIAN[page]) * 4 - min(text.count("\ufffd"), 20)
+        return sum(word in text for word in _EAST_ASIAN[page])
 
-    return max(_EAST_ASIAN, key=hits)
+    found = {page: hits(page) for page in _EAST_ASIAN}
+    best = max(found, key=lambda page: found[page])
+    return best, found[best]
 
 
 def _best(sample: bytes, pages: tuple[str, ...]) -> str:

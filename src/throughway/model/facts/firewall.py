@@ -33,6 +33,9 @@ class FirewallSettings(Fact):
     """0 no checking, 1 weak (fails when revoked), 2 strong (fails on any error)."""
     idle_minutes: int | None = None
     through_nat: str | None = None
+    rules_owner: str | None = None
+    """Whose product the connection security rules are left to: "Windows Firewall", or another."""
+    firewall_owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,13 @@ class ConnectionSecurityRule(Fact):
     """UserNTLM, UserKerb, UserCert, …"""
     health_certificate: bool | None = None
     quick_mode_methods: str | None = None
+    enforcement: str | None = None
+    """Why the active store does not enforce it, as PowerShell words it; "" where it does."""
+
+    @property
+    def directaccess(self) -> bool:
+        """It is one of the rules that the DirectAccess policies bring."""
+        return self.name.lower().startswith("directaccess policy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,3 +97,4 @@ class ThirdPartyFirewall(Fact):
     COLLECT = (r"Get-CimInstance -Namespace root\SecurityCenter2 -ClassName FirewallProduct",)
 
     name: str
+    enabled: bool | None = None

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from throughway.catalogue.firewall import THIRD_PARTY
 from throughway.catalogue.on_windows.policy import GPO_NOT_APPLIED
 from throughway.model.findings import Advice, Component, Problem, Severity
 
@@ -66,8 +67,40 @@ CONSEC_RULES_INACTIVE = Problem(
     resolution="Look at the profile in use and at the firewall's state.",
     fix=(_PROFILE,),
     verify=(_ACTIVE,),
-    depends_on=(SERVICE_STOPPED, FIREWALL_OFF, DOMAIN_PROFILE_OUTSIDE, CONSEC_RULES_MISSING),
+    depends_on=(
+        SERVICE_STOPPED,
+        FIREWALL_OFF,
+        DOMAIN_PROFILE_OUTSIDE,
+        CONSEC_RULES_MISSING,
+        THIRD_PARTY,
+    ),
 )
+
+KEYING_SERVICE_STOPPED = Problem(
+    code="ipsec-keying-service-stopped",
+    title="The service that negotiates IPsec does not run",
+    severity=Severity.CRITICAL,
+    component=Component.FIREWALL,
+    cause=(
+        "IKE and AuthIP IPsec Keying Modules (ikeext) is stopped or disabled; without it no "
+        "association can be negotiated (13883)."
+    ),
+    resolution="Let the service start by itself, and start it now.",
+    fix=("sc config ikeext start= auto", "Start-Service ikeext"),
+    verify=("Get-Service ikeext", "netsh advfirewall monitor show mmsa"),
+    depends_on=(SERVICE_STOPPED,),
+)
+
+NO_IPSEC = (
+    SERVICE_STOPPED,
+    FIREWALL_OFF,
+    DOMAIN_PROFILE_OUTSIDE,
+    THIRD_PARTY,
+    CONSEC_RULES_MISSING,
+    CONSEC_RULES_INACTIVE,
+    KEYING_SERVICE_STOPPED,
+)
+"""Why a Windows client does not even begin to negotiate."""
 
 PROBLEMS: tuple[Problem, ...] = (
     SERVICE_STOPPED,
@@ -75,6 +108,20 @@ PROBLEMS: tuple[Problem, ...] = (
     DOMAIN_PROFILE_OUTSIDE,
     CONSEC_RULES_MISSING,
     CONSEC_RULES_INACTIVE,
+    KEYING_SERVICE_STOPPED,
 )
 
-ADVICE: Mapping[str, Advice] = {}
+ADVICE: Mapping[str, Advice] = {
+    THIRD_PARTY.code: Advice(
+        cause=(
+            "A firewall or security product of another maker has taken over connection security "
+            "rules, or drops UDP 500 and 4500, ESP or ICMPv6; IPsec of Windows then has no way."
+        ),
+        resolution=(
+            "Let the product leave connection security to Windows and allow these protocols, or "
+            "take it off for a test."
+        ),
+        fix=("netsh advfirewall show global",),
+        verify=(_ACTIVE, "netsh advfirewall monitor show mmsa"),
+    ),
+}

@@ -17,6 +17,8 @@ class FirewallProfile(Fact):
     enabled: bool | None = None
     current: bool | None = None
     """It is the profile (one of the profiles) in use."""
+    effective: bool = True
+    """False: of the machine's own store, which a group policy may override."""
     inbound: str | None = None
     outbound: str | None = None
     networks: tuple[str, ...] = ()

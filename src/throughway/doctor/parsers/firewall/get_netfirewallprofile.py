@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterator
 
 from throughway.doctor.parser import CERTAIN, Parser
-from throughway.doctor.parsers.firewall import words
+from throughway.doctor.parsers.firewall import answers, words
 from throughway.doctor.parsers.forms import records
 from throughway.model.evidence import Evidence
 from throughway.model.facts.base import Fact
@@ -38,6 +38,7 @@ _CATEGORIES = {
 
 def parse(evidence: Evidence) -> Iterator[Fact]:
     """Yield a :class:`FirewallProfile` for each profile, or each network's."""
+    effective = answers.mentions(evidence, "activestore")
     for record in records.read(evidence):
         if "networkcategory" in record:
             yield from _network(record, evidence)
@@ -46,6 +47,7 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
                 source=record.source(evidence, "enabled"),
                 name=name,
                 enabled=record.boolean("enabled"),
+                effective=effective,
                 inbound=_action(record, "defaultinboundaction"),
                 outbound=_action(record, "defaultoutboundaction"),
             )

@@ -301,6 +301,5 @@ RULES = (
     Rule((catalogue.INFRASTRUCTURE_TUNNEL_DOWN,), infrastructure_missing, Role.CLIENT),
     Rule((catalogue.INTRANET_TUNNEL_DOWN,), intranet_missing, Role.CLIENT),
     Rule((catalogue.POLICY_MISMATCH,), no_quick_mode, Role.CLIENT),
-    Rule(_FROM_FAILURES, negotiation_failed),
     Rule((AUDIT_DISABLED,), audit_disabled, Role.CLIENT),
 )

@@ -1,6 +1,7 @@
 """The machine, its adapters, routes, proxies and tests of reachability."""
 
 from throughway.doctor.parsers.network import (
+    get_date,
     ipconfig,
     netsh_winhttp,
     nslookup,
@@ -18,4 +19,5 @@ PARSERS = (
     resolve_dnsname.PARSER,
     test_netconnection.PARSER,
     services.PARSER,
+    get_date.PARSER,
 )

@@ -3,7 +3,7 @@
 The library that reads them is heavy, so it is imported only when there is such a file.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from throughway.doctor.parser import CERTAIN, Parser
 from throughway.model.errors import ParseError
@@ -19,7 +19,9 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
     """Yield what the file holds."""
     from throughway.doctor.parsers.certificates import decoded
 
-    yield from decoded.read(evidence, _bytes(evidence))
+    data = _bytes(evidence)
+    if data and not data.isspace():
+        yield from decoded.read(evidence, data)
 
 
 def _bytes(evidence: Evidence) -> bytes:
@@ -48,8 +50,6 @@ def magic(content: bytes) -> bool:
     inner = content[2 + size : 3 + size]
     return inner in {b"\x30", b"\x06"}
 
-
-Read = Callable[[Evidence, bytes], Iterator[Fact]]
 
 PARSER = Parser(
     name="certificate or revocation list",

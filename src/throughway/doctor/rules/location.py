@@ -161,9 +161,9 @@ def outside_wrongly(
 
 
 def reached_directly(controller: DomainController) -> bool:
-    """Whether a domain controller was found at an IPv4 address."""
+    """Whether a domain controller was found at an IPv4 address of an intranet."""
     address = controller.address or ""
-    return controller.found and ":" not in address and _is_private(address)
+    return controller.found and _is_private(address)
 
 
 def _values(ncsi: NCSIPolicy) -> tuple[tuple[str, str], ...]:
@@ -172,7 +172,7 @@ def _values(ncsi: NCSIPolicy) -> tuple[tuple[str, str], ...]:
 
 def _is_private(address: str) -> bool:
     try:
-        return ipaddress.ip_address(address).is_private
+        return ipaddress.IPv4Address(address).is_private
     except ValueError:
         return False
 

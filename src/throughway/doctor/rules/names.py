@@ -116,6 +116,19 @@ def missing(table: NRPTTable, rules: tuple[NRPTRule, ...], host: Host) -> Findin
     )
 
 
+def not_configured(state: DNSClientState, rules: tuple[NRPTRule, ...]) -> Finding | None:
+    """The DNS client says that it was given no settings of DirectAccess."""
+    if state.configured is not False or any(rule.dns_servers for rule in rules):
+        return None
+    return Finding(
+        problem=catalogue.NRPT_MISSING,
+        summary="The DNS client has no settings of DirectAccess.",
+        confidence=Confidence.LIKELY,
+        reason="the DNS client says so; whether this machine is meant to be a client it does not",
+        evidence=(state.source,),
+    )
+
+
 def corrupt(table: NRPTTable) -> Finding | None:
     """Windows refuses to show the table."""
     if table.error_code != _BROKEN_TABLE:
@@ -403,6 +416,7 @@ RULES = (
     Rule((catalogue.NRPT_STALE_RULE,), stale_rule, Role.CLIENT),
     Rule((catalogue.APP_BYPASSES_NRPT,), app_bypasses_nrpt, Role.CLIENT),
     Rule((catalogue.NRPT_MISSING,), missing, Role.CLIENT),
+    Rule((catalogue.NRPT_MISSING,), not_configured, Role.CLIENT),
     Rule((catalogue.NRPT_CORRUPT,), corrupt, Role.CLIENT),
     Rule((catalogue.NRPT_NOT_EFFECTIVE,), not_effective, Role.CLIENT),
     Rule((catalogue.NRPT_NOT_EFFECTIVE,), switched_off, Role.CLIENT),

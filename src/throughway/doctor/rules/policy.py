@@ -16,7 +16,8 @@ Signs = tuple[NRPTTable | DAClientExperience, ...]
 
 def filtered_out(result: GroupPolicyResult) -> Finding | None:
     """The policy for clients is there, and something keeps it from this computer."""
-    if not result.computer or any(_is_for_clients(name) for name in result.applied):
+    # Who applies the servers' policy is a server, and is kept from that of the clients.
+    if not result.computer or any(_is_ours(name) for name in result.applied):
         return None
     for name, reason in result.filtered:
         if _is_for_clients(name) and not any(word in reason.lower() for word in _EMPTY):
@@ -35,7 +36,7 @@ def not_listed(
 ) -> Finding | None:
     """No policy of DirectAccess is listed, and what it would bring is not there."""
     names = (*result.applied, *(name for name, _ in result.filtered))
-    if not result.computer or not result.applied or any(_is_for_clients(n) for n in names):
+    if not result.computer or not result.applied or any(_is_ours(name) for name in names):
         return None
     lacking = [sign for sign in signs if _is_empty(sign)]
     if not lacking or any(rule.dns_servers for rule in rules):
@@ -62,9 +63,12 @@ def settings_empty(experience: DAClientExperience) -> Finding | None:
     )
 
 
+def _is_ours(name: str) -> bool:
+    return "directaccess" in name.lower().replace(" ", "")
+
+
 def _is_for_clients(name: str) -> bool:
-    squeezed = name.lower().replace(" ", "")
-    return "directaccess" in squeezed and _SERVERS not in squeezed
+    return _is_ours(name) and _SERVERS not in name.lower()
 
 
 def _is_empty(sign: NRPTTable | DAClientExperience) -> bool:

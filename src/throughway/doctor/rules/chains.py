@@ -35,7 +35,7 @@ def is_past(moment: datetime | None, now: datetime | None) -> bool:
 def parts(name: str) -> frozenset[str]:
     """Return the parts of a distinguished name; commands print them in either order."""
     starts = list(_PART.finditer(name))
-    ends = [*(match.start() for match in starts[1:]), len(name)]
+    ends = [*(match.start() for match in starts), len(name)][1:]
     values = (name[match.end() : end] for match, end in zip(starts, ends, strict=True))
     return frozenset(
         match[1].lower() + "=" + value.strip(' \t"').lower()

@@ -62,13 +62,14 @@ def no_usable_certificate(
     if not candidates:
         return _none_issued(machine, demanding)
     now = chains.collected_at(moments)
-    keyless = len(machine) > 1 and all(c.private_key is False for c in machine)
+    store = [c for c in certificates if c.store is Store.MACHINE]
+    keyless = all(c.private_key is False for c in store) and (len(store) > 1 or not demanding)
     found = [
         (c, tuple(_defects(c, demanding, certificates, lists, now, sure_of_keys=not keyless)))
         for c in candidates
     ]
     best, defects = min(found, key=lambda item: len(item[1]))
-    return tuple(_finding(best, defect, demanding) for defect in defects)
+    return tuple(_finding(best, d, demanding) for d in defects if d[2] or demanding)
 
 
 def strict_check_fails(

@@ -84,9 +84,15 @@ class NegotiationFailure(Fact):
     role: str | None = None
     """initiator or responder."""
     authentication: str = ""
+    """certificate, kerberos, ntlm, … where it is known."""
     local_certificate: str = ""
     remote_certificate: str = ""
     """Thumbprints."""
+    local_name: str = ""
+    remote_name: str = ""
+    """The principals; "" where none was authenticated."""
+    answered: bool | None = None
+    """False: the other side never sent anything (its cookie is zero)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

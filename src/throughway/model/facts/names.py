@@ -153,3 +153,6 @@ class NCALog(Fact):
     """RED, YELLOW or GREEN of the probes."""
     failed_probes: tuple[str, ...] = ()
     passed_probes: tuple[str, ...] = ()
+    failed_endpoints: tuple[str, ...] = ()
+    passed_endpoints: tuple[str, ...] = ()
+    """Tunnel endpoints (DTE) that did not answer a ping, and that did."""

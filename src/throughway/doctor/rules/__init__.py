@@ -6,6 +6,7 @@ from throughway.doctor.rules import (
     certificates,
     connection,
     domain,
+    events,
     firewall,
     host,
     internet,
@@ -35,6 +36,7 @@ RULES: tuple[Rule, ...] = (
     *server.RULES,
     *ipsec_certificates.RULES,
     *ipsec.RULES,
+    *events.RULES,
     *connection.RULES,
     *domain.RULES,
 )

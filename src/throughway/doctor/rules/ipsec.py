@@ -28,6 +28,8 @@ from throughway.model.findings import Confidence, Finding
 _INFRASTRUCTURE = ("clienttoinfra", "clienttodnsdc", "clienttomgmt", "clienttoappserver")
 _INTRANET = "clienttocorp"
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}")
+_OF_THE_OTHER_SIDE = frozenset({13805, 13813, 13825, 13850, 13886})
+"""Who was asked notes these when the asker goes away, or was never meant to ask."""
 _MAXIMUM_QUOTED = 5
 """Failures of one kind that are quoted."""
 
@@ -160,6 +162,8 @@ def negotiation_failed(
     groups: dict[tuple[int, str], list[NegotiationFailure]] = {}
     for failure in failures:
         if failure.error_code is None or not _is_tunnel(failure.remote, ends):
+            continue
+        if failure.role == "responder" and failure.error_code in _OF_THE_OTHER_SIDE:
             continue
         if failure.remote in up or _is_past(failure, later):
             continue
@@ -302,4 +306,5 @@ RULES = (
     Rule((catalogue.INTRANET_TUNNEL_DOWN,), intranet_missing, Role.CLIENT),
     Rule((catalogue.POLICY_MISMATCH,), no_quick_mode, Role.CLIENT),
     Rule((AUDIT_DISABLED,), audit_disabled, Role.CLIENT),
+    Rule(_FROM_FAILURES, negotiation_failed),
 )

@@ -31,6 +31,7 @@ _RESULT = re.compile(r"^[ \t]*(PASS|FAIL)(?:ED)?\b[ \t:-]*(.{0,500}?)[ \t]*$")
 _TARGET = re.compile(
     r"(https?://\S+|\\\\\S+|(?:PING|HTTP|FILE|UDP)[ \t]*:[ \t]*\S+)", re.IGNORECASE
 )
+_SECTION = re.compile(r"^[ \t]*(Probes|DTE)[ \t]+List\b", re.IGNORECASE)
 _KIND = re.compile(r"^(?:PING|HTTP|FILE|UDP)[ \t]*:[ \t]*", re.IGNORECASE)
 
 
@@ -54,6 +55,8 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
             continue
         if source is None or (match[1] in {"FAIL", "RED"} and not source.text.startswith("FAIL")):
             source = evidence.at(number, text)
+    if not evidence.text.strip():
+        return
     if source is None:
         raise ParseError("neither a state nor a probe is in it", evidence.first_line)
     yield NCALog(

@@ -40,7 +40,11 @@ def described(
     provider: str, number: int, when: str | None, data: tuple[tuple[str, str], ...]
 ) -> str:
     """Quote an event that stands on no line of its own."""
-    said = [f"{name}={value[:_LENGTH]}" for name, value in data if value not in _SILENT]
+    said = [
+        f"{name}={value[:_LENGTH]}"
+        for name, value in data
+        if value not in _SILENT and not value.startswith("%%")
+    ]
     short = provider.removeprefix("Microsoft-Windows-")
     return " ".join([f"{short} event {number}", *([when] if when else []), *said[:_DESCRIBED]])
 

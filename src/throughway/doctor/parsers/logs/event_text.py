@@ -50,7 +50,7 @@ MAXIMUM_LINES = 400
 def parse(evidence: Evidence) -> Iterator[Fact]:
     """Yield what the events say; the last one may be cut off."""
     events = list(_events(evidence))
-    if not events:
+    if not events and evidence.text.strip():
         raise ParseError("no head of an event is in it", evidence.first_line)
     yield from meaning.facts(events)
 

@@ -49,7 +49,7 @@ def _events(evidence: Evidence) -> Iterator[Event]:
             read += 1
             yield event
         at = _BEGINNING.search(text, end)
-    if not read:
+    if not read and not text.isspace() and text:
         raise ParseError("no whole event is in it", line)
 
 

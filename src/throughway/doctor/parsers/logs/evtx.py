@@ -8,6 +8,7 @@ at a time, which also bounds the memory.
 import io
 import re
 import struct
+import zipfile
 import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -47,11 +48,13 @@ def _opened(evidence: Evidence) -> BinaryIO:
 
 def _events(stream: BinaryIO, file: str) -> Iterator[Event]:
     header = stream.read(_FILE_HEADER)
+    if not header:
+        return
     if len(header) < _FILE_HEADER or not header.startswith(MAGIC):
         raise ParseError("the head of the event log is not whole")
     sound: list[bytes] = []
     damaged = read = 0
-    while chunk := stream.read(_CHUNK):
+    while chunk := _next(stream):
         if _is_sound(chunk):
             sound.append(chunk.ljust(_CHUNK, b"\0"))
             read += 1
@@ -66,6 +69,14 @@ def _events(stream: BinaryIO, file: str) -> Iterator[Event]:
         raise ParseError(f"{what}; export the log again: wevtutil epl LOG FILE")
 
 
+def _next(stream: BinaryIO) -> bytes:
+    """Return the next chunk; an archive may break off."""
+    try:
+        return stream.read(_CHUNK)
+    except (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile) as error:
+        raise ParseError(f"the file breaks off: {error}") from error
+
+
 def _is_sound(chunk: bytes) -> bool:
     """Whether head and records of a chunk are as Windows wrote them."""
     if len(chunk) < _CHUNK_HEADER or not chunk.startswith(_CHUNK_MAGIC):
@@ -75,7 +86,8 @@ def _is_sound(chunk: bytes) -> bool:
     if not _CHUNK_HEADER <= free <= len(chunk):
         return False
     head = chunk[:120] + chunk[128:_CHUNK_HEADER]
-    return zlib.crc32(head) == head_sum and zlib.crc32(chunk[_CHUNK_HEADER:free]) == records_sum
+    sums = (zlib.crc32(head), zlib.crc32(chunk[_CHUNK_HEADER:free]))
+    return sums == (head_sum, records_sum)
 
 
 def _read(header: bytes, chunks: list[bytes], file: str) -> Iterator[Event]:

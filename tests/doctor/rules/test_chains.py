@@ -56,3 +56,16 @@ def test_moments() -> None:
     assert chains.is_past(datetime(2024, 1, 1, tzinfo=UTC), now)
     assert not chains.is_past(None, now)
     assert not chains.is_past(datetime(2024, 1, 1, tzinfo=UTC), None)
+
+
+def test_what_several_commands_say_of_one_certificate() -> None:
+    plain = Certificate(
+        source=HERE, store=Store.MACHINE, subject="CN=a", thumbprint="00", private_key=False
+    )
+    verbose = Certificate(
+        source=HERE, store=Store.MACHINE, thumbprint="00", usages=("1.2.3",), private_key=True
+    )
+    nameless = certificate("CN=b", "CN=c")
+    first, second = chains.joined([plain, nameless, verbose])
+    assert (first.subject, first.usages, first.private_key) == ("CN=a", ("1.2.3",), True)
+    assert second == nameless

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from throughway.model.facts.base import CollectedAt
@@ -41,6 +42,43 @@ def parts(name: str) -> frozenset[str]:
         match[1].lower() + "=" + value.strip(' \t"').lower()
         for match, value in zip(starts, values, strict=True)
     )
+
+
+def joined(certificates: Iterable[Certificate]) -> list[Certificate]:
+    """Make one of what several commands say of the same certificate."""
+    known: dict[str, Certificate] = {}
+    alone: list[Certificate] = []
+    for certificate in certificates:
+        if not certificate.thumbprint:
+            alone.append(certificate)
+        elif certificate.thumbprint in known:
+            known[certificate.thumbprint] = _joined(known[certificate.thumbprint], certificate)
+        else:
+            known[certificate.thumbprint] = certificate
+    return [*known.values(), *alone]
+
+
+def _joined(first: Certificate, other: Certificate) -> Certificate:
+    """Fill what one leaves open from the other; a key that was found once is there."""
+    return replace(
+        first,
+        subject=first.subject or other.subject,
+        issuer=first.issuer or other.issuer,
+        serial=first.serial or other.serial,
+        not_before=first.not_before or other.not_before,
+        not_after=first.not_after or other.not_after,
+        names=other.names if first.names is None else first.names,
+        usages=other.usages if first.usages is None else first.usages,
+        private_key=_either(first.private_key, other.private_key),
+        self_signed=_either(first.self_signed, other.self_signed),
+        authority=_either(first.authority, other.authority),
+        archived=first.archived and other.archived,
+    )
+
+
+def _either(one: bool | None, other: bool | None) -> bool | None:
+    known = [answer for answer in (one, other) if answer is not None]
+    return any(known) if known else None
 
 
 def common_name(name: str) -> str:

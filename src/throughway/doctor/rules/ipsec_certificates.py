@@ -54,7 +54,8 @@ def no_usable_certificate(
     moments: tuple[CollectedAt, ...],
 ) -> tuple[Finding, ...]:
     """Each certificate of the store has a defect: say those of the best one."""
-    machine = [c for c in certificates if c.store is Store.MACHINE and not c.archived]
+    store = chains.joined(c for c in certificates if c.store is Store.MACHINE)
+    machine = [c for c in store if not c.archived]
     if not machine or _works(associations) or _without(rules):
         return ()
     demanding = _demanding(rules)
@@ -62,7 +63,6 @@ def no_usable_certificate(
     if not candidates:
         return _none_issued(machine, demanding)
     now = chains.collected_at(moments)
-    store = [c for c in certificates if c.store is Store.MACHINE]
     keyless = all(c.private_key is False for c in store) and (len(store) > 1 or not demanding)
     found = [
         (c, tuple(_defects(c, demanding, certificates, lists, now, sure_of_keys=not keyless)))

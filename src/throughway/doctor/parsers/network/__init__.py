@@ -1,14 +1,21 @@
 """The machine, its adapters, routes, proxies and tests of reachability."""
 
 from throughway.doctor.parsers.network import (
+    dfsrmig,
     get_date,
+    get_netroute,
     ipconfig,
+    net_view,
+    netsh_ipv6_routes,
     netsh_winhttp,
     nslookup,
     ping,
     resolve_dnsname,
+    route_print,
     services,
+    systeminfo,
     test_netconnection,
+    tracert,
 )
 
 PARSERS = (
@@ -20,4 +27,11 @@ PARSERS = (
     test_netconnection.PARSER,
     services.PARSER,
     get_date.PARSER,
+    dfsrmig.PARSER,
+    get_netroute.PARSER,
+    net_view.PARSER,
+    netsh_ipv6_routes.PARSER,
+    route_print.PARSER,
+    systeminfo.PARSER,
+    tracert.PARSER,
 )

@@ -18,6 +18,7 @@ _IPV4 = struct.Struct("!BxHxxHBB2x4s4s")
 _MORE_FRAGMENTS = 0x2000
 _DONT_FRAGMENT = 0x4000
 _OFFSET_MASK = 0x1FFF
+_FRAGMENTED = _MORE_FRAGMENTS | _OFFSET_MASK
 
 
 class IPHeader(NamedTuple):
@@ -69,8 +70,14 @@ def _parse_ipv4(data: bytes, offset: int, end: int) -> IPHeader:
     if start - offset < IPV4_HEADER_LENGTH or start > min(after, end):
         raise WireError("IPv4 header with wrong lengths")
     known = min(after, end)
+    missing = after - known
+    if fragment & _FRAGMENTED == 0:
+        dont = bool(fragment)
+        return IPHeader(
+            4, source, destination, protocol, hops, start, known, missing, dont_fragment=dont
+        )
     return IPHeader(
-        *(4, source, destination, protocol, hops, start, known, after - known),
+        *(4, source, destination, protocol, hops, start, known, missing),
         (fragment & _OFFSET_MASK) * 8,
         bool(fragment & _MORE_FRAGMENTS),
         bool(fragment & _DONT_FRAGMENT),

@@ -43,6 +43,8 @@ MAXIMUM_TAGS = 4
 """VLAN tags of one frame; customer and provider tag are two (IEEE 802.1ad)."""
 
 _IPV4, _IPV6, _PPPOE_SESSION = b"\x08\x00", b"\x86\xdd", b"\x88\x64"
+_IP = frozenset({_IPV4, _IPV6})
+_ETHERNET, _ETHERNET_LENGTH = int(LinkType.ETHERNET), 14
 _TAGS = frozenset({b"\x81\x00", b"\x88\xa8", b"\x91\x00"})
 _PPP_PROTOCOLS = frozenset({b"\x00\x21", b"\x00\x57"})
 """IPv4 and IPv6 in PPP (RFC 2516, RFC 5072)."""
@@ -54,6 +56,8 @@ def find_ip(link_type: int, frame: bytes) -> int | None:
 
     Raises :exc:`WireError` for links that are not read here and frames that are cut off.
     """
+    if link_type == _ETHERNET and frame[12:14] in _IP and len(frame) > _ETHERNET_LENGTH:
+        return _ETHERNET_LENGTH
     length = HEADER_LENGTHS.get(link_type)
     if length is None:
         raise WireError(refusal(link_type))
@@ -82,7 +86,7 @@ def _behind_tags(frame: bytes, ethertype: bytes, offset: int) -> int | None:
     if ethertype == _PPPOE_SESSION:
         ethertype = _IPV4 if frame[offset + 6 : offset + 8] in _PPP_PROTOCOLS else b""
         offset += 8
-    if ethertype not in (_IPV4, _IPV6):
+    if ethertype not in _IP:
         return None
     if len(frame) <= offset:
         raise WireError("frame ends before its IP packet")

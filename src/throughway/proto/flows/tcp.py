@@ -13,6 +13,9 @@ RETRANSMISSION_TIME = 0.1
 """Seconds after which the same again is a retransmission; before, it is the same packet captured
 in two places. The shortest timers wait longer."""
 
+_APPLICATION_DATA = b"\x17\x03"
+"""How a TLS record begins once a client has its keys and uses them: what the server answers to it
+is the last that can tell anything (in a session with a NULL suite, the head of its answer)."""
 _SEQUENCES = 1 << 32
 _HALF = 1 << 31
 _SYN, _FIN, _RST, _ACK = (int(f) for f in (TCPFlags.SYN, TCPFlags.FIN, TCPFlags.RST, TCPFlags.ACK))
@@ -158,8 +161,12 @@ class Connection:
     established: bool = False
     reset_by: Side | None = None
     finished_by: Side | None = None
+    counted: int = 0
+    """Bytes of it in the sum over all connections."""
     _finished: set[Side] = field(default_factory=set)
     _asked_at: float | None = None
+    _client_ciphers: bool = False
+    _both_cipher: bool = False
 
     @property
     def closed(self) -> bool:
@@ -169,7 +176,7 @@ class Connection:
     @property
     def told_all(self) -> bool:
         """Whether what comes now is only more data."""
-        return self.from_client.full or self.from_server.full
+        return self._both_cipher or self.from_client.full or self.from_server.full
 
     @property
     def kept(self) -> int:
@@ -194,6 +201,9 @@ class Connection:
         if segment.length:
             self.established = self.established or not segment.flags & _SYN
             direction.receive(segment, at)
+            if segment.payload.startswith(_APPLICATION_DATA):
+                self._both_cipher = self._client_ciphers and side is Side.SERVER
+                self._client_ciphers = self._client_ciphers or side is Side.CLIENT
         if segment.flags & _RST:
             self.reset_by = self.reset_by or side
         elif segment.flags & _FIN:

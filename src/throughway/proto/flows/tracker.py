@@ -43,6 +43,7 @@ TOLD_PORTS = frozenset({DNS_PORT, IKE_PORT, NAT_T_PORT, TEREDO_PORT})
 
 _IPV6_LENGTH = 40
 _SYN, _ACK = int(TCPFlags.SYN), int(TCPFlags.ACK)
+_ENDS = int(TCPFlags.FIN | TCPFlags.RST)
 _NON_ESP_MARKER = bytes(4)
 
 
@@ -185,15 +186,15 @@ class Tracker:
         return connection
 
     def _advance(self, key: bytes, connection: Connection, segment: TCPSegment, side: Side) -> None:
-        before = connection.kept
         connection.receive(segment, side, self._at, self._number)
-        if connection.closed:
-            self._kept -= before
-            del self._connections[key]
-            self._end(key, connection, counted=False)
+        if segment.flags & _ENDS and connection.closed:
+            self._end(key, self._connections.pop(key))
             return
-        self._kept += connection.kept - before
         self._connections.move_to_end(key)
+        if not segment.length:
+            return
+        self._kept += connection.kept - connection.counted
+        connection.counted = connection.kept
         if connection.told_all:
             self._silence(key)
         while self._kept > MAXIMUM_KEPT and len(self._connections) > 1:
@@ -208,12 +209,9 @@ class Tracker:
         self.given_up += 1
         self._end(key, connection, complete=False)
 
-    def _end(
-        self, key: bytes, connection: Connection, *, complete: bool = True, counted: bool = True
-    ) -> None:
+    def _end(self, key: bytes, connection: Connection, *, complete: bool = True) -> None:
         """Tell of a connection; what still comes of it is passed over."""
-        if counted:
-            self._kept -= connection.kept
+        self._kept -= connection.counted
         for way, direction in (
             (key, connection.from_client),
             (_turned(key), connection.from_server),

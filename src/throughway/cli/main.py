@@ -42,6 +42,8 @@ COMMANDS = {
     "logout": Lazy("login", "Log the user off."),
     "policy": Lazy("policy", "What clients are told: build, sign and read the policy bundle."),
     "pki": Lazy("pki", "A certification authority for those who have none."),
+    "doctor": Lazy("doctor", "What is wrong with DirectAccess on Windows, from its evidence."),
+    "explain": Lazy("explain", "What an error number or a problem's code means."),
     "lab": Lazy("lab", "A whole network on this machine, to try everything in."),
 }
 

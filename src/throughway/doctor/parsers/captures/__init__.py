@@ -1,0 +1,5 @@
+"""Network captures and traces."""
+
+from throughway.doctor.parser import Parser
+
+PARSERS: tuple[Parser, ...] = ()

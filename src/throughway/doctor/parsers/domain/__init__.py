@@ -1,0 +1,5 @@
+"""Domain controllers and group policy."""
+
+from throughway.doctor.parser import Parser
+
+PARSERS: tuple[Parser, ...] = ()

@@ -1,0 +1,5 @@
+"""Event logs and the logs of the connectivity assistants."""
+
+from throughway.doctor.parser import Parser
+
+PARSERS: tuple[Parser, ...] = ()

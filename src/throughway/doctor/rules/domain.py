@@ -1,0 +1,5 @@
+"""Rules about domain controllers, Kerberos and time."""
+
+from throughway.doctor.rule import Rule
+
+RULES: tuple[Rule, ...] = ()

@@ -1,0 +1,5 @@
+"""Rules about the certificates that open the tunnels."""
+
+from throughway.doctor.rule import Rule
+
+RULES: tuple[Rule, ...] = ()

@@ -45,7 +45,7 @@ from throughway.wire.tls import Stream, read_stream, recognise
 from throughway.wire.transport import parse_icmp_error, parse_tcp, parse_udp
 
 VECTORS = Path(__file__).parent.parent / "vectors"
-ROUNDS = 400
+ROUNDS = 1000
 """Changed copies of each seed."""
 
 

@@ -189,6 +189,12 @@ def test_unknown_numbers_stay_numbers() -> None:
     assert parse_ike(message(unknown, protocol=Protocol.IKEV2)).notifies[0].name == "notify 9999"
 
 
+def test_payloads_of_the_other_version_are_not_read() -> None:
+    old, new = (Payload(kind, bytes(12)) for kind in (PayloadType.NOTIFY_V1, PayloadType.NOTIFY_V2))
+    assert parse_ike(message(old, protocol=Protocol.IKEV2, exchange=34)).notifies == ()
+    assert parse_ike(message(new)).notifies == ()
+
+
 @pytest.mark.parametrize(
     "data",
     [

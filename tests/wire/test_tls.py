@@ -187,6 +187,7 @@ def test_how_streams_begin(head: bytes, opening: Opening | None) -> None:
         build_record(Record(21, 0x0303, b"\7\x28")),
         build_record(Record(22, 0x0303, b"\1\xff\xff\xff")),
         build_record(Record(22, 0x0303, b"\1\0\0\3\3\3\0")),
+        build_record(Record(22, 0x0303, b"\0\0\0\0" * 257)),
     ],
 )
 def test_what_is_no_tls_is_said(stream: bytes) -> None:

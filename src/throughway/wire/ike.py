@@ -30,6 +30,10 @@ HEADER_LENGTH = 28
 MAXIMUM_PAYLOADS = 64
 """Payloads of one message; Windows sends a dozen vendor IDs."""
 MAXIMUM_PROPOSALS = 64
+MAXIMUM_TRANSFORMS = 256
+"""Transforms of one proposal; the rest is not looked at."""
+MAXIMUM_ATTRIBUTES = 64
+"""Attributes of one transform; the rest is not looked at."""
 NON_ESP_MARKER = bytes(4)
 """In front of IKE on port 4500 (RFC 3948, section 2.2)."""
 KEEPALIVE = b"\xff"
@@ -280,8 +284,9 @@ def _payloads(body: bytes, kind: int, short: bool) -> tuple[tuple[Payload, ...],
 
 def _notifies(protocol: Protocol, payloads: tuple[Payload, ...]) -> Iterator[Notify]:
     for payload in payloads:
-        if payload.type == PayloadType.NOTIFY_V2:
-            yield parse_notify_v2(payload.body)
+        if protocol is Protocol.IKEV2:
+            if payload.type == PayloadType.NOTIFY_V2:
+                yield parse_notify_v2(payload.body)
         elif payload.type == PayloadType.NOTIFY_V1:
             yield parse_notify_v1(payload.body, protocol)
 
@@ -325,7 +330,9 @@ def _read_proposals(body: bytes, names: dict[int, dict[int, str]] | None) -> Ite
 def _transforms(
     body: bytes, protocol: int, names: dict[int, dict[int, str]] | None
 ) -> Iterator[str]:
-    while body:
+    for _ in range(MAXIMUM_TRANSFORMS):
+        if not body:
+            return
         length = int.from_bytes(body[2:4], "big")
         if not 8 <= length <= len(body):
             raise WireError(f"IKE transform of {length} bytes")
@@ -339,7 +346,9 @@ def _transforms(
 
 def _attributes(data: bytes) -> Iterator[tuple[int, int]]:
     """Yield type and value of attributes (RFC 2408, section 3.3)."""
-    while len(data) >= 4:
+    for _ in range(MAXIMUM_ATTRIBUTES):
+        if len(data) < 4:
+            return
         kind, value = struct.unpack_from("!HH", data)
         if kind & 0x8000:
             yield kind & 0x7FFF, value

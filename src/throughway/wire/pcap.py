@@ -97,6 +97,8 @@ class Reader:
         """Packets so far, with the quiet ones."""
         self.first_timestamp: float | None = None
         self.last_timestamp: float | None = None
+        self._links: list[tuple[Interface, int, bool]] = []
+        """The interfaces, each with what the fast path needs of it."""
         self._buffer = b""
         self._position = 0
         self._dropped = 0
@@ -217,9 +219,11 @@ class Reader:
 
     def _read_block(self, kind: int, body: bytes) -> Packet | None:
         if kind == _SECTION_HEADER:
-            self.interfaces = []
+            self.interfaces, self._links = [], []
         elif kind == _INTERFACE:
-            self.interfaces.append(self._parse_interface(body))
+            interface = self._parse_interface(body)
+            self.interfaces.append(interface)
+            self._links.append((interface, *_fast_path(interface)))
         elif kind == _SIMPLE_PACKET:
             return self._parse_simple(body)
         elif kind == _OBSOLETE_PACKET:
@@ -229,7 +233,7 @@ class Reader:
     def _enhanced(self) -> Iterator[Packet]:
         """Read enhanced packet blocks for as long as they follow each other."""
         header = struct.Struct(f"{self._order}7I")
-        links = [(i, *_fast_path(i)) for i in self.interfaces]
+        links = self._links
         data, at, end = self._buffer, self._position, len(self._buffer)
         covers, unpack = self.quiet.covers, header.unpack_from
         last = -1

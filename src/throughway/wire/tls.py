@@ -21,6 +21,8 @@ MAXIMUM_RECORD = 16384 + 2048
 """Bytes of a record's body (RFC 5246, section 6.2.3)."""
 MAXIMUM_HANDSHAKE = 1 << 18
 """Bytes of one message; certificate chains and lists of CA names are far smaller."""
+MAXIMUM_MESSAGES = 256
+"""Messages of one side; a handshake has a dozen."""
 MAXIMUM_APPLICATION = 4096
 """Bytes of application data that are kept: the head of a request."""
 _HANDSHAKE_HEADER_LENGTH = 4
@@ -277,6 +279,8 @@ class _StreamReader:
     def _take_handshake(self, body: bytes) -> None:
         self._pending += body
         for kind, content in self._whole_messages():
+            if len(self._messages) >= MAXIMUM_MESSAGES:
+                raise WireError(f"more than {MAXIMUM_MESSAGES} TLS handshake messages")
             self._messages.append(parse_handshake(kind, content))
 
     def _whole_messages(self) -> Iterator[tuple[int, bytes]]:

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 
 from throughway.doctor.parser import Parser
-from throughway.model.evidence import Evidence
+from throughway.model.evidence import Evidence, Source
 from throughway.model.facts.base import Fact
 from throughway.model.facts.capture import TraceFile
 
@@ -31,7 +31,8 @@ def is_trace(content: bytes) -> bool:
 
 def parse(evidence: Evidence) -> Iterator[Fact]:
     """Yield one :class:`TraceFile`; the size is that of what was read of it."""
-    yield TraceFile(source=evidence.at(1), size=len(evidence.content))
+    if evidence.content:
+        yield TraceFile(source=Source(evidence.file), size=len(evidence.content))
 
 
 PARSER = Parser(name="ETL trace", parse=parse, magic=is_trace)

@@ -33,7 +33,7 @@ from throughway.wire.teredo import Kind, Mapping, parse_teredo
 MAXIMUM_EXCHANGES = 20_000
 """Exchanges of one kind; more say nothing new."""
 MAXIMUM_MESSAGES = 1000
-"""Messages of one negotiation that are remembered, to know them again."""
+"""Messages of one negotiation that are remembered; later ones only show that it goes on."""
 
 
 @dataclass(slots=True)
@@ -151,8 +151,9 @@ class Exchanges:
         if event.source == known.responder:
             known.answered = True
         known.encrypted = known.encrypted or message.encrypted
-        known.notifies.update(dict.fromkeys(notify.type for notify in message.notifies))
-        known.vendors.update(dict.fromkeys(message.vendors))
+        if len(known.said) < MAXIMUM_MESSAGES:
+            known.notifies.update(dict.fromkeys(notify.type for notify in message.notifies))
+            known.vendors.update(dict.fromkeys(message.vendors))
         known.error = known.error if known.error is not None else message.windows_error
         digest = hashlib.blake2b(event.source + payload, digest_size=16).digest()
         before, now = known.said.get(digest), event.timestamp

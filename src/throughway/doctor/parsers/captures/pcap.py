@@ -39,6 +39,8 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
             _follow(file, reader, tracker, exchanges, streams)
         except WireError as error:
             broken = str(error)
+    if reader.format is None and not (broken or reader.incomplete):
+        return
     tracker.finish()
     _drain(tracker, exchanges, streams)
     yield replace(_whole(reader, evidence.file), truncated=bool(broken or reader.incomplete))

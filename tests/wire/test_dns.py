@@ -117,6 +117,18 @@ def test_pointers_have_a_limit() -> None:
         parse_answer(data)
 
 
+def test_labels_have_a_limit() -> None:
+    question = b"\1a" * 120 + b"\0" + struct.pack("!HH", 1, 1)
+    record = b"\1b\xc0\x0c" + struct.pack("!HHIH", 1, 1, 60, 4) + bytes(4)
+    for count, refused in ((10, False), (30, True)):
+        data = struct.pack("!6H", 1, 0x8000, 1, count, 0, 0) + question + record * count
+        if refused:
+            with pytest.raises(WireError, match="labels"):
+                parse_answer(data)
+        else:
+            assert len(parse_answer(data).records) == count
+
+
 def test_records_have_a_limit() -> None:
     read = parse_answer(with_record(b"\xc0\x0c", MAXIMUM_RECORDS + 1))
     assert (len(read.records), read.cut_off) == (MAXIMUM_RECORDS, True)

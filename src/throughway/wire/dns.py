@@ -20,6 +20,8 @@ MAXIMUM_RECORDS = 256
 
 MAXIMUM_POINTERS = 32
 """Compression pointers followed in one name: no honest name needs more than it has labels."""
+MAXIMUM_LABELS = 2048
+"""Labels of all names of an answer: pointers let short messages hold very many."""
 
 TYPE_A = 1
 TYPE_CNAME = 5
@@ -189,11 +191,12 @@ def parse_answer(data: bytes) -> Answer:
     message = parse_message(data)
     _, _, _, answers, _, _ = _header(data)
     offset, records, cut_off = message.question_end, [], answers > MAXIMUM_RECORDS
+    names = _Names(data)
     for _ in range(min(answers, MAXIMUM_RECORDS)):
         if not _holds_record(data, offset):
             cut_off = True
             break
-        record, offset = _resource(data, offset)
+        record, offset = _resource(data, offset, names)
         if record is not None:
             records.append(record)
     return Answer(message, tuple(records), cut_off)
@@ -260,9 +263,32 @@ def _holds_record(data: bytes, offset: int) -> bool:
     return True
 
 
-def _resource(data: bytes, offset: int) -> tuple[Resource | None, int]:
+class _Names:
+    """The names of one message, and what reading them may cost."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._known: dict[bytes, str] = {}
+        self._left = MAXIMUM_LABELS
+
+    def read(self, offset: int) -> str:
+        """Read a name; one that is only a pointer is followed once."""
+        pointer = self._data[offset : offset + 2]
+        if pointer in self._known:
+            return self._known[pointer]
+        labels = _labels(self._data, offset)
+        self._left -= len(labels)
+        if self._left < 0:
+            raise WireError(f"DNS answer with more than {MAXIMUM_LABELS} labels")
+        name = name_of(labels)
+        if pointer >= bytes((_POINTER,)):
+            self._known[pointer] = name
+        return name
+
+
+def _resource(data: bytes, offset: int, names: _Names) -> tuple[Resource | None, int]:
     """Read one record; None when it is not of the Internet class."""
-    labels = _labels(data, offset)
+    name = names.read(offset)
     offset = _skip_name(data, offset)
     kind, klass, length = _record(data, offset)
     (ttl,) = struct.unpack_from("!I", data, offset + 4)
@@ -270,20 +296,20 @@ def _resource(data: bytes, offset: int) -> tuple[Resource | None, int]:
     end = begin + length
     if klass != CLASS_IN:
         return None, end
-    return Resource(name_of(labels), kind, ttl, _value(data, kind, begin, end)), end
+    return Resource(name, kind, ttl, _value(data, kind, begin, end, names)), end
 
 
-def _value(data: bytes, kind: int, begin: int, end: int) -> str | Service | bytes:
+def _value(data: bytes, kind: int, begin: int, end: int, names: _Names) -> str | Service | bytes:
     value = data[begin:end]
     if kind == TYPE_A and len(value) == 4:
         return str(IPv4Address(value))
     if kind == TYPE_AAAA and len(value) == 16:
         return str(IPv6Address(value))
     if kind == TYPE_CNAME:
-        return name_of(_labels(data, begin))
+        return names.read(begin)
     if kind == TYPE_SRV and len(value) > 6:
         priority, weight, port = struct.unpack_from("!HHH", value)
-        return Service(priority, weight, port, name_of(_labels(data, begin + 6)))
+        return Service(priority, weight, port, names.read(begin + 6))
     return value
 
 

@@ -360,3 +360,18 @@ def test_captures_and_traces_are_known_by_their_first_bytes() -> None:
     (fact,) = found.read[1].facts
     assert isinstance(fact, TraceFile)
     assert not etl.is_trace(bytes(trace[:75]))
+
+
+@pytest.mark.parametrize("name", ["ethernet.pcap", "cooked.pcapng"])
+def test_what_tcpdump_saw(name: str) -> None:
+    content = (TLS.parent / "captures" / name).read_bytes()
+    found = list(PARSER.parse(evidence(content)))
+    refused, distrusted = [fact for fact in found if isinstance(fact, TLSHandshake)]
+    assert (refused.offered, refused.alert, refused.alert_by_server) == ((0x3B,), 40, True)
+    assert (refused.stage, refused.source.text) == (TLSStage.CLIENT_HELLO, "packet 1")
+    assert (distrusted.alert, distrusted.alert_by_server) == (48, False)
+    assert (distrusted.stage, distrusted.reset) == (TLSStage.CERTIFICATE, True)
+    (shown,) = [fact for fact in found if isinstance(fact, Certificate)]
+    assert shown.thumbprint == distrusted.certificate
+    ends = {fact.port: fact.end for fact in found if isinstance(fact, TCPConnection)}
+    assert ends[444] is ConnectionEnd.REFUSED

@@ -2,6 +2,7 @@
 
 from throughway.catalogue.iphttps import NRPT_PUBLIC_NAME_NOT_EXEMPT
 from throughway.catalogue.ipsec import INFRASTRUCTURE_TUNNEL_DOWN
+from throughway.catalogue.on_windows.policy import GPO_NOT_APPLIED
 from throughway.catalogue.policy import EXPIRED, MALFORMED, MISSING, SIGNATURE_INVALID
 from throughway.model.findings import Component, Problem, Severity
 
@@ -17,7 +18,7 @@ NRPT_MISSING = Problem(
         "throughway client refresh",
     ),
     verify=("throughway client status",),
-    depends_on=(MISSING, SIGNATURE_INVALID, MALFORMED, EXPIRED),
+    depends_on=(MISSING, SIGNATURE_INVALID, MALFORMED, EXPIRED, GPO_NOT_APPLIED),
 )
 
 NRPT_NO_DIRECTACCESS_RULE = Problem(
@@ -32,7 +33,7 @@ NRPT_NO_DIRECTACCESS_RULE = Problem(
         "throughway client refresh",
     ),
     verify=("throughway client status",),
-    depends_on=(NRPT_MISSING,),
+    depends_on=(NRPT_MISSING, GPO_NOT_APPLIED),
 )
 
 NRPT_CORRUPT = Problem(

@@ -13,6 +13,12 @@ class Role(StrEnum):
     SERVER = "server"
 
 
+MAXIMUM_LINE = 2048
+"""Characters of a line that parsers are shown; no console is that wide."""
+MAXIMUM_QUOTE = 400
+"""Characters of a line that are quoted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """The place in the evidence which a fact was read from."""
@@ -43,9 +49,10 @@ class Evidence:
     """The command that printed it, where a prompt or a heading says so."""
 
     def lines(self) -> Iterator[tuple[int, str]]:
-        """Yield each line with its number in the file."""
-        return enumerate(self.text.split("\n"), start=self.first_line)
+        """Yield each line with its number in the file, cut off where it is absurdly long."""
+        for number, line in enumerate(self.text.split("\n"), start=self.first_line):
+            yield number, line if len(line) <= MAXIMUM_LINE else line[:MAXIMUM_LINE]
 
     def at(self, line: int, text: str = "") -> Source:
         """Return the source of what was read from that line."""
-        return Source(self.file, line, text.strip())
+        return Source(self.file, line, text.strip()[:MAXIMUM_QUOTE])

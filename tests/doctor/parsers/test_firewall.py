@@ -258,6 +258,24 @@ def test_rules_that_are_no_connection_security_rules() -> None:
         facts(netsh_advfirewall_consec.PARSER, text)
 
 
+def test_no_rule_after_the_settings() -> None:
+    text = (
+        "\nGlobal Settings:\n------\nIPsec:\nStrongCRLCheck                        0:Disabled\n"
+        "\nQuick Mode:\nQuickModeSecMethods                   ESP:SHA1-None+60min+100000kb\n"
+    )
+    command = "netsh advfirewall monitor show consec"
+    assert facts(netsh_advfirewall_consec.PARSER, text, command=command) == []
+    text += "\nNo rules match the specified criteria.\n"
+    (none,) = facts(netsh_advfirewall_consec.PARSER, text, command=command)
+    assert isinstance(none, NoConnectionSecurityRules)
+    assert none.active
+
+
+def test_a_part_without_a_name_is_said_to_be_one() -> None:
+    with pytest.raises(ParseError):
+        facts(netsh_advfirewall_consec.PARSER, RULE.split("Auth2", 1)[1])
+
+
 def block(heading: str, state: str, policy: str = "BlockInbound,AllowOutbound") -> str:
     return (
         f"\n{heading}\n{'-' * 70}\n{state}\n"

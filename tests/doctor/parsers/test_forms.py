@@ -158,3 +158,20 @@ def test_numbers() -> None:
 )
 def test_dates(text: str, moment: datetime | None) -> None:
     assert dates.moment(text) == moment
+
+
+@pytest.mark.parametrize(
+    ("value", "items"),
+    [
+        ("{a, b}", ("a", "b")),
+        ("{a, b, c, d...}", ("a", "b", "c", "d")),
+        ("{a, b...", ("a",)),
+        ("{a, bcd\u2026", ("a",)),
+        (".corp.exam...", None),
+        ("{}", ()),
+        ("", ()),
+    ],
+)
+def test_an_element_that_is_cut_off_is_none(value: str, items: tuple[str, ...] | None) -> None:
+    (record,) = records.read(Evidence("a.txt", f"Name : x\nList : {value}\n"))
+    assert record.items("List") == items

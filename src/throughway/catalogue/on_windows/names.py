@@ -63,6 +63,18 @@ PROBLEMS: tuple[Problem, ...] = (
 )
 
 ADVICE: Mapping[str, Advice] = {
+    names.NRPT_NOT_EFFECTIVE.code: Advice(
+        cause=(
+            "The policy has rules for the intranet's names, but the DNS client does not apply "
+            "them: it holds an old location, or the settings are disabled by hand."
+        ),
+        resolution=(
+            "Let the client look again where it is; if that does not help, start the services "
+            "that decide it again and fetch the policy."
+        ),
+        fix=("gpupdate /force", "Restart-Service iphlpsvc", "Restart-Service NlaSvc -Force"),
+        verify=("netsh dnsclient show state", "netsh namespace show effectivepolicy"),
+    ),
     names.NRPT_MISSING.code: Advice(
         cause="The client has no name resolution rules at all: its policy has not arrived.",
         resolution="Let the client fetch its group policy inside, or over another VPN.",

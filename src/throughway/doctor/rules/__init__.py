@@ -16,6 +16,7 @@ from throughway.doctor.rules import (
     names,
     policy,
     server,
+    sixtofour,
     transitions,
 )
 
@@ -30,6 +31,7 @@ RULES: tuple[Rule, ...] = (
     *certificates.RULES,
     *captures.RULES,
     *transitions.RULES,
+    *sixtofour.RULES,
     *server.RULES,
     *ipsec_certificates.RULES,
     *ipsec.RULES,

@@ -44,20 +44,23 @@ def keying_service_stopped(
     service: ServiceState,
     associations: tuple[SecurityAssociation, ...],
     none: tuple[NoSecurityAssociations, ...],
+    signs: tuple[Sign, ...],
 ) -> Finding | None:
     """Nobody negotiates; that a service which waits for work is stopped alone says little."""
+    place = whereabouts.outside(signs)
     if service.name != "ikeext" or service.running is not False or associations:
         return None
-    if not service.disabled and not none:
+    if not service.disabled and (not none or place is False):
         return None
+    confidence = Confidence.LIKELY if place else Confidence.POSSIBLE
     return Finding(
         problem=catalogue.KEYING_SERVICE_STOPPED,
         summary="IKE and AuthIP IPsec Keying Modules (ikeext) does not run.",
-        confidence=Confidence.CERTAIN if service.disabled else Confidence.LIKELY,
+        confidence=Confidence.CERTAIN if service.disabled else confidence,
         reason=(
             "the service is disabled"
             if service.disabled
-            else "the service is stopped, and there is no association"
+            else "the service is stopped and there is no association; it starts when it is needed"
         ),
         evidence=(service.source, *(fact.source for fact in none)),
     )

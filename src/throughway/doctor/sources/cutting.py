@@ -6,6 +6,7 @@ its own, as in a heading of a collecting script.
 """
 
 import re
+import string
 from collections.abc import Iterator
 
 from throughway.model.evidence import Evidence
@@ -16,21 +17,22 @@ _VERBS = (
     r"|(?:Get|Test|Resolve|Find|Show|Add|Set|New|Remove)-[A-Za-z0-9]{2,60}"
 )
 _BEGINNING = re.compile(
-    r"^[ \t]*(?:"
+    r"(?:"
     r"(?:\[[^\]\n]{1,80}\]:[ ]?)?PS[ ][^>\n]{1,250}>[ ]?(?P<powershell>[^\n]*)"
     r"|(?:Administrator: ?)?[A-Za-z]:(?:\\[^<>|\n]{0,250})?>[ ]?(?P<cmd>[^\n]*)"
     r"|(?P<context>netsh(?: [a-z0-9]+){0,4})>[ ]?(?P<netsh>[^\n]*)"
     rf"|(?:[^\s>$#]{{0,60}}[$#>])[ ]?(?P<shell>(?:{_VERBS})\b[^\n]*)"
     rf"|[#=*\-_\[(<\" ]{{0,80}}(?P<bare>(?:{_VERBS})(?:[ \t|][^\n]*)?)"
     r")$",
-    re.MULTILINE | re.IGNORECASE,
+    re.IGNORECASE,
 )
+_FIRST = frozenset(string.ascii_letters + '[$#>=*-_(<"~')
+"""What the line of a command begins with."""
+_MAXIMUM_PROMPT = 1000
+"""Characters of a line with a prompt and a command; longer ones are output."""
 _ORNAMENT = ' \t=*#-_])>":'
 _MAXIMUM_BARE = 160
 """Characters of a line that may be a bare command; longer ones are prose or output."""
-_SINGLE = re.compile(
-    r"(?:ipconfig|systeminfo|hostname|ver|nslookup|(?:Get|Test|Resolve|Find|Show)-\w+)\b", re.I
-)
 _BARE = re.compile(
     r"(?:netsh[ ]+(?:int|adv|nam|dns|winh|http|trace)"
     r"|ipconfig([ ]+/\w+)?$|systeminfo$|hostname$|reg[ ]+query[ ]|route[ ]+print"
@@ -65,10 +67,16 @@ def cut(evidence: Evidence) -> list[Evidence]:
 
 def _beginnings(text: str) -> Iterator[tuple[int, int, str]]:
     """Yield where a command's line starts, where its output starts, and the command."""
-    for match in _BEGINNING.finditer(text):
-        command = _command(match)
-        if command is not None:
-            yield match.start(), min(match.end() + 1, len(text)), command
+    start = 0
+    for line in text.split("\n"):
+        end = start + len(line) + 1
+        stripped = line.strip()
+        if stripped[:1] in _FIRST and len(stripped) <= _MAXIMUM_PROMPT:
+            match = _BEGINNING.match(stripped)
+            command = _command(match) if match else None
+            if command is not None:
+                yield start, min(end, len(text)), command
+        start = end
 
 
 def _command(match: re.Match[str]) -> str | None:

@@ -55,6 +55,16 @@ class Certificate(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoCertificates(Fact):
+    """A store was listed whole and holds no certificate."""
+
+    QUESTION = Certificate.QUESTION
+    COLLECT = Certificate.COLLECT
+
+    store: Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateVerification(Fact):
     """``certutil -verify [-urlfetch]`` of one certificate, whole."""
 

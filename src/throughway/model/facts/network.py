@@ -114,6 +114,8 @@ class NameLookup(Fact):
     timed_out: bool | None = None
     through_nrpt: bool | None = None
     """False for nslookup, which asks past the NRPT; True for Resolve-DnsName."""
+    record_type: str | None = None
+    """The only type that was asked for: "A"; None is addresses of both kinds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,9 @@
-"""Domain controllers and group policy."""
+"""The domain: controllers, group policy, time."""
 
-from throughway.doctor.parser import Parser
+from throughway.doctor.parsers.domain import gpresult, nltest, w32tm
 
-PARSERS: tuple[Parser, ...] = ()
+PARSERS = (
+    nltest.PARSER,
+    gpresult.PARSER,
+    w32tm.PARSER,
+)

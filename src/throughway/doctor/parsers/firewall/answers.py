@@ -31,6 +31,7 @@ _RULE = re.compile(
     re.IGNORECASE,
 )
 _ASSOCIATIONS = re.compile("(?<![A-Za-z])SAs?(?![A-Za-z])|security association", re.ASCII)
+_NO_RULES = "No rules match the specified criteria"
 _NAME = re.compile(r"\bname\s{0,4}=\s{0,4}(\"[^\"\n]{1,200}\"|\S{1,200})", re.IGNORECASE)
 
 
@@ -51,7 +52,10 @@ def service_down(evidence: Evidence) -> Iterator[Fact]:
 
 
 def no_rules(evidence: Evidence) -> Source | None:
-    """Return where the output says that no rule matches."""
+    """Return where the output says that no rule matches; settings may stand before it."""
+    if _NO_RULES in evidence.text:
+        line = next((item for item in evidence.lines() if _NO_RULES in item[1]), None)
+        return evidence.at(*line) if line else None
     source = _message(evidence)
     return source if source and _RULE.search(evidence.text) and not _is_error(evidence) else None
 

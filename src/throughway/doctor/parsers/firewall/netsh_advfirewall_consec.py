@@ -43,6 +43,7 @@ _AUTHENTICATION = re.compile(
     r"(?:Computer|User|Anonymous)\w{0,24}(?:,(?:Computer|User)\w{1,24}){0,8}$"
 )
 _METHODS = re.compile(r"(?:ESP|AH|AuthNoEncap):\w", re.IGNORECASE)
+_MODE_METHODS = re.compile(r"QuickModeSecMethods|[:\s](?:ESP|AH):\w{2,12}-", re.IGNORECASE)
 _AUTHORITY = re.compile(r"(?:CN|DC|OU|O|C|E|L|S|ST)\s?=\s?\S", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]{1,24}\.?(?: [^\W\d_]{1,24}){0,3}$")
 _ENDPOINTS = re.compile(r"(?=[0-9a-fA-F,.\-]{0,200}[:./])[0-9a-fA-F:./\-,% ]{2,}$")
@@ -77,7 +78,8 @@ class _Tunnel:
 def parse(evidence: Evidence) -> Iterator[Fact]:
     """Yield a :class:`ConnectionSecurityRule` for each rule, or that there is none."""
     yield from answers.service_down(evidence)
-    active = answers.mentions(evidence, "monitor", "active") or "StrongCRLCheck" in evidence.text
+    settings = "StrongCRLCheck" in evidence.text
+    active = settings or answers.mentions(evidence, "monitor", "active")
     if source := answers.no_rules(evidence):
         if answers.mentions(evidence, "consec"):
             yield NoConnectionSecurityRules(
@@ -88,6 +90,8 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
     rules = [rule for record in records if (rule := _rule(record, active))]
     if not rules and any(len(record.fields) > 4 for record in records):
         raise ParseError("rules without action or authentication", records[0].source.line)
+    if not records and not settings and _MODE_METHODS.search(evidence.text):
+        raise ParseError("a part of a rule without its name", evidence.first_line)
     yield from rules
 
 

@@ -59,5 +59,7 @@ def is_rule(text: str) -> bool:
 
 def without_remark(value: str) -> tuple[str, bool]:
     """Take "(Group Policy)" off a value; return whether it was there."""
+    if not value.endswith(")"):
+        return value, False
     shorter = GROUP_POLICY.sub("", value)
     return shorter, shorter != value

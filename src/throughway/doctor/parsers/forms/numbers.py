@@ -37,6 +37,8 @@ def integer(text: str) -> int | None:
 
 def address(text: str) -> str | None:
     """Return an IP address without zone and mark ("(Preferred)"), in its short form."""
+    if ":" not in text and "." not in text:
+        return None
     try:
         return str(ipaddress.ip_address(_MARKS.sub("", text).strip()))
     except ValueError:

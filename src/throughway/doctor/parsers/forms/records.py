@@ -22,6 +22,7 @@ _FIELD = re.compile(
 _CLIXML = "{http://schemas.microsoft.com/powershell/2004/04}"
 _DASHES = re.compile(r"[ \t]*-{2,}(?:[ \t]+-{2,})*[ \t]*$")
 _COLUMN = re.compile(r"-{2,}")
+_CUT = ("...", "\u2026")
 _MAXIMUM_JSON_DEPTH = 64
 """Levels of nesting; what PowerShell writes has at most a hundred, of use are few."""
 _WIDE = re.compile(
@@ -72,12 +73,17 @@ class Record:
         return numbers.integer(self.text(name) or "")
 
     def items(self, name: str) -> tuple[str, ...] | None:
-        """Return the elements of ``{a, b}``; () where it is empty."""
+        """Return the elements of ``{a, b}``; () where it is empty, None where none is whole."""
         value = self.text(name)
         if value is None:
             return None
-        inner = value.removeprefix("{").removesuffix("}").removesuffix("...").rstrip("\u2026")
-        return tuple(part.strip() for part in inner.split(",") if part.strip())
+        whole = value.removesuffix("}").rstrip(" ")
+        inner = whole.removeprefix("{").removesuffix("...").rstrip("\u2026")
+        parts = [part.strip() for part in inner.split(",") if part.strip()]
+        if not value.endswith("}") and whole.endswith(_CUT):
+            # A column was too narrow; a list of too many ends with the same marks within braces.
+            return tuple(parts[:-1]) or None
+        return tuple(parts)
 
     def source(self, evidence: Evidence, name: str = "") -> Source:
         """Return where the property (or the object) stands."""

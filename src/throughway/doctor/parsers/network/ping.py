@@ -56,6 +56,8 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
     typed = _TYPED.search(evidence.command)
     target = typed[1] if typed else ""
     for number, text in evidence.lines():
+        if not text or text.isspace():
+            continue
         begun = _begin(text, target, evidence, number)
         if begun is not None:
             if found is not None:

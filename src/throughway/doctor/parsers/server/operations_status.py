@@ -82,6 +82,8 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
     component = ""
     advising = False
     for number, text in evidence.lines():
+        if not text or text.isspace():
+            continue
         if match := _COMPONENT.match(text):
             component = match[1].strip()
         if _WELL in text.lower():

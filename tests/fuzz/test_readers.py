@@ -3,6 +3,7 @@
 import contextlib
 import io
 import random
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -253,3 +254,43 @@ def test_senseless_connections_stay_within_their_limits() -> None:
         kept = len(getattr(event, "client_data", b"")) + len(getattr(event, "server_data", b""))
         assert kept <= 2 * KEPT_BYTES
     assert tracker.malformed == 0
+
+
+MEBIBYTE = 1 << 20
+SECONDS = 1.0
+"""CPU time that a mebibyte may take, whatever is in it."""
+
+
+def floods() -> dict[str, bytes]:
+    """Return a quarter of a mebibyte of each of what costs most."""
+    size = MEBIBYTE // 4
+    syns = (
+        ip(f"10.{n >> 8 & 255}.{n & 255}.1", SERVER, TCP, tcp(b"", 2, sequence=n))
+        for n in range(size // 70)
+    )
+    name = b"\1a" * 120 + b"\0" + bytes((0, 1, 0, 1))
+    record = b"\1b\xc0\x0c" + bytes((0, 1, 0, 1, 0, 0, 0, 60, 0, 4)) + bytes(4)
+    head = bytes((0, 1, 0x80, 0, 0, 1, 0, 16, 0, 0, 0, 0))
+    names = ip(CLIENT, SERVER, UDP, udp(head + name + record * 16, (53, 50000)))
+    hellos = (b"\x16\x03\x03\x00\x04" + bytes(4)) * 150
+    said = [ip(CLIENT, SERVER, TCP, tcp(b"", 2, sequence=99))]
+    said += [
+        ip(CLIENT, SERVER, TCP, tcp(hellos, sequence=100 + n * len(hellos)))
+        for n in range(size // len(hellos))
+    ]
+    few = section() + interface() * 4000
+    statistics = bytes.fromhex("05000000 0c000000 0c000000")
+    return {
+        "connections": pcap(*map(ethernet, syns)),
+        "names": pcap(*[ethernet(names)] * (size // len(names))),
+        "messages": pcap(*map(ethernet, said)),
+        "interfaces": few + (enhanced(b"", 7) + statistics) * (size // 60),
+    }
+
+
+@pytest.mark.parametrize("name", ["connections", "names", "messages", "interfaces"])
+def test_nothing_takes_long(name: str) -> None:
+    content = floods()[name]
+    began = time.process_time()
+    read_evidence(content)
+    assert time.process_time() - began <= SECONDS * len(content) / MEBIBYTE

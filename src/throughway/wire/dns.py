@@ -20,9 +20,6 @@ MAXIMUM_RECORDS = 256
 
 MAXIMUM_POINTERS = 32
 """Compression pointers followed in one name: no honest name needs more than it has labels."""
-MAXIMUM_LABELS = 2048
-"""Labels of all names of an answer: pointers let short messages hold very many."""
-
 TYPE_A = 1
 TYPE_CNAME = 5
 TYPE_AAAA = 28
@@ -43,6 +40,8 @@ _RECURSION_DESIRED = 0x0100
 _RECURSION_AVAILABLE = 0x0080
 _CHECKING_DISABLED = 0x0010
 _OPCODE = 0x7800
+_LONGEST_TEXT = 4 * MAXIMUM_NAME
+"""Characters of a name as people see it: what is no ASCII takes four."""
 _POINTER = 0xC0
 """The upper bits of a compression pointer (RFC 1035, section 4.1.4)."""
 
@@ -264,25 +263,35 @@ def _holds_record(data: bytes, offset: int) -> bool:
 
 
 class _Names:
-    """The names of one message, and what reading them may cost."""
+    """The names of one message; each is read once, however many point to it."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._known: dict[bytes, str] = {}
-        self._left = MAXIMUM_LABELS
+        self._known: dict[int, str] = {}
 
-    def read(self, offset: int) -> str:
-        """Read a name; one that is only a pointer is followed once."""
-        pointer = self._data[offset : offset + 2]
-        if pointer in self._known:
-            return self._known[pointer]
-        labels = _labels(self._data, offset)
-        self._left -= len(labels)
-        if self._left < 0:
-            raise WireError(f"DNS answer with more than {MAXIMUM_LABELS} labels")
-        name = name_of(labels)
-        if pointer >= bytes((_POINTER,)):
-            self._known[pointer] = name
+    def read(self, offset: int, pointers: int = MAXIMUM_POINTERS) -> str:
+        """Read a name, following pointers backwards only (RFC 1035, section 4.1.4)."""
+        known = self._known.get(offset)
+        if known is not None:
+            return known
+        parts, at = [], offset
+        while (size := _byte(self._data, at)) != 0:
+            if size >= _POINTER:
+                target = (size & 0x3F) << 8 | _byte(self._data, at + 1)
+                if target >= offset or not pointers:
+                    raise WireError("DNS name that points in a circle")
+                tail = self.read(target, pointers - 1)
+                parts += [tail] if tail != "." else []
+                break
+            label = self._data[at + 1 : at + 1 + size]
+            if size > MAXIMUM_LABEL or len(label) < size:
+                raise WireError("DNS name cut off")
+            parts.append(label.lower().decode("ascii", "backslashreplace"))
+            at += size + 1
+        name = ".".join(parts) or "."
+        if len(name) > _LONGEST_TEXT:
+            raise WireError("DNS name too long")
+        self._known[offset] = name
         return name
 
 
@@ -311,27 +320,6 @@ def _value(data: bytes, kind: int, begin: int, end: int, names: _Names) -> str |
         priority, weight, port = struct.unpack_from("!HHH", value)
         return Service(priority, weight, port, names.read(begin + 6))
     return value
-
-
-def _labels(data: bytes, offset: int) -> Labels:
-    """Read a name, following pointers backwards only (RFC 1035, section 4.1.4)."""
-    labels: list[bytes] = []
-    length, before, pointers = 1, offset, 0
-    while (size := _byte(data, offset)) != 0:
-        if size >= _POINTER:
-            offset = (size & 0x3F) << 8 | _byte(data, offset + 1)
-            pointers += 1
-            if offset >= before or pointers > MAXIMUM_POINTERS:
-                raise WireError("DNS name that points in a circle")
-            before = offset
-            continue
-        label = data[offset + 1 : offset + 1 + size]
-        length += size + 1
-        if size > MAXIMUM_LABEL or len(label) < size or length > MAXIMUM_NAME:
-            raise WireError("DNS name cut off or too long")
-        labels.append(label.lower())
-        offset += size + 1
-    return tuple(labels)
 
 
 def _has_opt(data: bytes, offset: int, records: int) -> bool:

@@ -13,6 +13,8 @@ from throughway.model.facts.network import ServiceState
 
 _MAXIMUM_LINES = 4
 """Lines of an output that is only a message."""
+_MAXIMUM_MESSAGE = 2000
+"""Characters of such an output, blank lines among them."""
 _FIREWALL = ("firewall", "pare-feu", "cortafuegos", "\u9632\u706b", "\u30d5\u30a1\u30a4\u30a2")
 _SERVICE = re.compile(
     "service|dienst|servi[czs]|tj\u00e4nst|us\u0142ug|\u0441\u043b\u0443\u0436\u0431"
@@ -76,6 +78,8 @@ def wanted(evidence: Evidence) -> str:
 
 def _message(evidence: Evidence) -> Source | None:
     """Return the first line of an output that is nothing but a sentence or two."""
+    if len(evidence.text) > _MAXIMUM_MESSAGE:
+        return None
     lines = [(number, line) for number, line in evidence.lines() if line.strip()]
     if not 0 < len(lines) <= _MAXIMUM_LINES or any(_is_field(line) for _, line in lines):
         return None

@@ -49,6 +49,7 @@ _WORD = re.compile(r"[^\W\d_]{1,24}\.?(?: [^\W\d_]{1,24}){0,3}$")
 _ENDPOINTS = re.compile(r"(?=[0-9a-fA-F,.\-]{0,200}[:./])[0-9a-fA-F:./\-,% ]{2,}$")
 _NAMED = re.compile(r"DirectAccess Policy-?\w", re.IGNORECASE)
 _NAMES = ("rule name", "regelname", "nom de la règle", "nombre de regla", "规则名称")
+_MAY_NAME = re.compile("directaccess policy|" + "|".join(_NAMES), re.IGNORECASE)
 _MAXIMUM_VALUE = 4096
 """Characters kept of a value that goes on over many lines."""
 
@@ -102,6 +103,8 @@ def _records(evidence: Evidence) -> Iterator[_Record]:
         if labelled.is_rule(text):
             continue
         ruled = i + 1 < len(lines) and labelled.is_rule(lines[i + 1][1])
+        if record is None and not ruled and not _MAY_NAME.search(text):
+            continue
         line = labelled.split(number, text)
         if _is_name(line, ruled):
             if record is not None:

@@ -33,6 +33,8 @@ from throughway.model.facts.firewall import FirewallSettings
 
 _CRL = re.compile(r"\s*(?:StrongCRLCheck)\s*([012])(?:\s*[:\uff1a]|\s*$)", re.IGNORECASE)
 _CRL_VALUE = re.compile(r"\S.*\s{2,}([012])[:\uff1a]\D")
+_SHAPE = re.compile(r"(?:Check|Min|NAT|Category)|[ ][012][:\uff1a]", re.IGNORECASE)
+"""What every line that is read has somewhere."""
 _IDLE = re.compile(r"\s*SAIdleTimeMin\s*([0-9]{1,4})\s*min", re.IGNORECASE)
 _NAT = re.compile(r"\s*IPsecThroughNAT\s*(\S.*)", re.IGNORECASE)
 _OWNER = re.compile(r"\s*(ConSecRule|FirewallRule)(?:Rule)?Category\s*(\S.*)", re.IGNORECASE)
@@ -51,6 +53,8 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
 
 
 def _read(line: str, found: FirewallSettings) -> FirewallSettings | None:
+    if not _SHAPE.search(line):
+        return None
     if match := _CRL.match(line) or _CRL_VALUE.match(line):
         source = replace(found.source, text=line.strip())
         return replace(found, strong_crl_check=int(match[1]), source=source)

@@ -24,6 +24,7 @@ it. Where no heading is understood, three blocks are Domain, Private and Public 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from throughway.doctor.parser import CERTAIN, LIKELY, Parser
 from throughway.doctor.parsers.firewall import answers, words
@@ -52,6 +53,8 @@ _OTHERS = ("local", "inbound", "remote", "unicast", "log", "file", "maxfile")
 """Beginnings of the labels that are the same in every language."""
 _STATE = re.compile(r"State\s+(?:ON|OFF)$", re.IGNORECASE)
 _OKAY = re.compile("(?:ok|o\\.k)\\.?$|\u786e\u5b9a|aceptar|D.accord", re.IGNORECASE)
+_MAXIMUM_BLOCKS = 500
+"""Headings that are looked at; an output has seven."""
 _MAXIMUM_HEADING = 80
 """Characters; a longer line is prose."""
 
@@ -73,7 +76,7 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
     """Yield a :class:`FirewallProfile` for each block."""
     yield from answers.service_down(evidence)
     current = True if answers.mentions(evidence, "currentprofile", "current profile") else None
-    blocks = list(_blocks(evidence))
+    blocks = list(islice(_blocks(evidence), _MAXIMUM_BLOCKS))
     found = [fact for block in blocks if (fact := _settings(block, current, evidence))]
     if len(found) == len(words.PROFILES) and not any(fact.name for fact in found):
         names = [name for name, _ in words.PROFILES]

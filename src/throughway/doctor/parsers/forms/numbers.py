@@ -5,6 +5,7 @@ import re
 
 _HEXADECIMAL = re.compile(r"0x([0-9a-f]{1,8})\b", re.IGNORECASE)
 _DECIMAL = re.compile(r"-?[0-9]{1,11}\b")
+_ADDRESS = re.compile(r"\s*[0-9a-f]*[.:][0-9a-f.:]*\s*(?:[(\uff08%].*)?", re.IGNORECASE | re.DOTALL)
 _MARKS = re.compile(r"[(\uff08%].*$")
 UNSIGNED = 1 << 32
 
@@ -37,7 +38,7 @@ def integer(text: str) -> int | None:
 
 def address(text: str) -> str | None:
     """Return an IP address without zone and mark ("(Preferred)"), in its short form."""
-    if ":" not in text and "." not in text:
+    if not _ADDRESS.fullmatch(text):
         return None
     try:
         return str(ipaddress.ip_address(_MARKS.sub("", text).strip()))

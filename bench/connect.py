@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from bench import delay, imports, probe, report
+from bench import delay, imports, page, probe, report
 from bench.report import Machine, Memory, Phases, Results, Round
 from throughway import __version__
 from throughway.lab.lab import Lab
@@ -311,8 +311,9 @@ def main() -> None:
 
     results = run(rounds, say)
     report.save(results)
+    page.write()
     print(report.table(results))
-    print(f"Written: {report.RESULTS}, {report.PAGE}")
+    print(f"Written: {report.RESULTS}, {page.PAGE}")
     sys.exit(0 if report.met(results) else 1)
 
 

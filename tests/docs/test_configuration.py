@@ -21,6 +21,7 @@ HEADINGS = {
     "users": "### [users]",
     "publish": "### [publish]",
     "publish.nrpt": "### [[publish.nrpt]]",
+    "metrics": "### [metrics]",
 }
 
 
@@ -38,6 +39,8 @@ def written(default: object) -> str:
     """Write a default as the page does."""
     if default in (None, ()):
         return "none"
+    if isinstance(default, tuple):
+        default = ":".join(map(str, default))
     return f"`{str(default).lower() if isinstance(default, bool) else default}`"
 
 

@@ -14,7 +14,6 @@ from throughway.model.config import GatewayConfig, IPHTTPSServerConfig, IPsecSer
 from throughway.model.errors import ConfigError
 from throughway.model.status import ComponentState, GatewaySnapshot
 from throughway.net import firewall
-from throughway.net.tun import TUN
 
 
 def config(folder: Path) -> GatewayConfig:
@@ -155,7 +154,7 @@ def test_a_router_that_we_made_is_one_for_tunnels_only_and_none_afterwards(
         again = GatewayDaemon(config(tmp_path))
         again._routes_others = again._was_router()
         assert not again._routes_others, "it is still we who made it one"
-        again._tun = TUN(-1, "iphttps0")
+        again._linked = True
         again._leave_kernel()
         assert not router.on
         assert not again._marker.exists()
@@ -170,7 +169,7 @@ def test_a_router_stays_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         daemon = GatewayDaemon(config(tmp_path))
         daemon._routes_others = daemon._was_router()
         assert daemon._routes_others
-        daemon._tun = TUN(-1, "iphttps0")
+        daemon._linked = True
         daemon._leave_kernel()
         assert router.on
 

@@ -169,26 +169,6 @@ def test_anything_else_is_refused(tmp_path: Path, request_bytes: bytes, status: 
     serving(tmp_path / "policy.bundle", scenario)
 
 
-def test_silent_clients_are_ended_and_too_many_are_not_heard(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    built(tmp_path)
-    monkeypatch.setattr(publish, "REQUEST_TIMEOUT", 0.2)
-    monkeypatch.setattr(publish, "MAX_CONNECTIONS", 2)
-
-    async def scenario(port: int) -> None:
-        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
-        silent[0][1].write(b"GET /policy")
-        assert await ask(port, GET + b"\r\n") == (b"", b"")
-        assert [await read_all(*connection) for connection in silent] == [b"", b""]
-        head = b""
-        while not head:
-            head, _ = await ask(port, GET + b"\r\n")
-        assert head.startswith(b"HTTP/1.1 200 ")
-
-    serving(tmp_path / "policy.bundle", scenario)
-
-
 def test_an_address_that_is_not_here_is_told(tmp_path: Path) -> None:
     async def run() -> None:
         with pytest.raises(ConfigError, match="cannot listen on 192"):

@@ -310,7 +310,7 @@ def test_names_of_interfaces_cannot_smuggle_rules(name: str) -> None:
     with pytest.raises(ThroughwayError):
         render_client(replace(CLOSED, tunnel_interface=name))
     with pytest.raises(ThroughwayError):
-        render_gateway(GatewayFirewall(interface=name))
+        render_gateway(GatewayFirewall(interfaces=("iphttps0", name)))
 
 
 def test_what_is_no_prefix_is_refused() -> None:

@@ -188,7 +188,7 @@ def test_each_packet_goes_to_the_owner_of_its_destination(hall: Hall) -> None:
                 hall.tun.kernel.send(packet(CORP, target))
             assert await two.received() == packet(CORP, other)
             assert await one.received() == packet(CORP, OWN)
-            assert hall.server.dropped == {Drop.MULTICAST: 1, Drop.NOBODY: 1}
+            assert hall.server.drops == {Drop.MULTICAST: 1, Drop.NOBODY: 1}
 
     asyncio.run(scenario())
 
@@ -387,7 +387,7 @@ def test_limits_are_kept(hall: Hall) -> None:
     async def scenario() -> None:
         hall.config = replace(hall.config, max_sessions_per_source=1)
         async with serving(hall), hall.linked(), hall.client() as (client, _):
-            assert (await hall.error()).windows_code == 0x2746
+            assert (await hall.error()).windows_code == 0x80190000 + 503
             assert client.state is State.LINK_DOWN
             assert hall.server.refusals[Refusal.SOURCE_LIMIT] >= 1
             assert len(hall.server.sessions()) == 1

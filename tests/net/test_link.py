@@ -1,6 +1,7 @@
 """The pump, over socket pairs."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Coroutine
@@ -13,8 +14,12 @@ from throughway.model.errors import Stage, TransportError
 from throughway.net import link as module
 from throughway.net.link import (
     ANSWERS_LIMIT,
+    FLUSH_SIZE,
+    LARGE_TAIL,
+    PIECE_OVERHEAD,
     QUEUE_LIMIT,
     RECEIVE_SIZE,
+    SHARE,
     Buffers,
     Connection,
     tune,
@@ -142,7 +147,7 @@ def test_the_queue_is_bounded_and_drops_the_newest(contexts: Contexts) -> None:
         pair.near.send([bytes(1_000_000)])
         assert pair.near.busy
         dropped = pair.near.send(packets)
-        assert len(packets) - dropped == QUEUE_LIMIT // 1000
+        assert len(packets) - dropped == QUEUE_LIMIT // (1000 + PIECE_OVERHEAD)
         assert pair.near.send(packets[:1]) in (0, 1)
         assert pair.near_ear.drained == 0
         pair.far._loop.add_reader(pair.far._socket, pair.far._on_readable)
@@ -153,6 +158,203 @@ def test_the_queue_is_bounded_and_drops_the_newest(contexts: Contexts) -> None:
         assert not pair.near.busy
 
     run(contexts, scenario)
+
+
+def stop_reading(connection: Connection) -> None:
+    asyncio.get_running_loop().remove_reader(connection._socket)
+
+
+def read_again(connection: Connection) -> None:
+    asyncio.get_running_loop().add_reader(connection._socket, connection._on_readable)
+
+
+def test_what_waits_is_counted_and_given_back(contexts: Contexts) -> None:
+    async def scenario(pair: Pair) -> None:
+        await pair.open()
+        buffers = pair.near._buffers
+        stop_reading(pair.far)
+        pair.near.send([bytes(100_000)])
+        assert 0 < buffers.held <= 110_000
+        pair.near.send([bytes(1000)] * 100)
+        assert buffers.held == len(pair.near._unsent) + 100 * (1000 + PIECE_OVERHEAD)
+        read_again(pair.far)
+        await wait_for(lambda: len(pair.far_ear.heard) == 200_000)
+        await wait_for(lambda: not pair.near.busy)
+        assert buffers.held == 0
+        assert pair.near._unsent == b""
+        stop_reading(pair.far)
+        pair.near.send([bytes(500_000), bytes(1000)])
+        assert buffers.held
+        pair.near.abort()
+        assert buffers.held == 0
+
+    run(contexts, scenario)
+
+
+def test_of_a_long_queue_a_part_is_sent_at_once(contexts: Contexts) -> None:
+    async def scenario(pair: Pair) -> None:
+        await pair.open()
+        stop_reading(pair.far)
+        pair.near.send([bytes(30_000)])
+        while not pair.near.busy:
+            pair.near.send([bytes(30_000)])
+        pair.near.send([bytes(1000)] * 200)
+        first = len(pair.near._unsent)
+        read_again(pair.far)
+        await wait_for(lambda: len(pair.near._unsent) not in (0, first) or not pair.near._queue)
+        assert len(pair.near._unsent) <= max(first, FLUSH_SIZE + 2000)
+        await wait_for(lambda: not pair.near.busy)
+
+    run(contexts, scenario)
+
+
+async def hoarders(
+    contexts: Contexts, count: int
+) -> tuple[Buffers, list[tuple[Connection, Connection]]]:
+    """Return so many connections, with the ends that read nothing."""
+    buffers, pairs = Buffers(), []
+    for _ in range(count):
+        sockets = socket.socketpair()
+        for sock in sockets:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            tune(sock)
+        ears = Ear(), Ear()
+        client, server = contexts
+        name = NAME if client else None
+        far = Connection(sockets[0], buffers, ears[0], tls=client, server_name=name)
+        near = Connection(sockets[1], buffers, ears[1], tls=server, server_side=True)
+        near.start()
+        far.start()
+        await wait_for(lambda ears=ears: all(ear.ready for ear in ears))  # type: ignore[misc]
+        stop_reading(far)
+        pairs.append((near, far))
+    return buffers, pairs
+
+
+def test_hoarders_share_a_budget_and_leave_room_for_others(
+    contexts: Contexts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = 1_000_000
+    monkeypatch.setattr(module, "HELD_LIMIT", limit)
+
+    async def scenario() -> None:
+        buffers, pairs = await hoarders(contexts, 40)
+        try:
+            for _ in range(400):
+                for near, _ in pairs[:-1]:
+                    near.send([bytes(1000)] * 10)
+                    assert buffers.held <= limit
+            assert buffers.held > limit // 2, "it is used"
+            most = max(near._held for near, _ in pairs)
+            assert most < 3 * limit / len(pairs), "no one has much more than its part"
+            last, _ = pairs[-1]
+            assert last.send([bytes(1000)]) == 0
+            assert (limit - buffers.held) // SHARE > 1000
+        finally:
+            for pair in pairs:
+                for end in pair:
+                    end.abort()
+        assert buffers.held == 0
+
+    asyncio.run(scenario())
+
+
+def test_unfinished_packets_are_bounded(
+    contexts: Contexts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TAIL_LIMIT", 10_000)
+
+    async def scenario(pair: Pair) -> None:
+        pair.far_ear.portion = 60_000
+        await pair.open()
+        buffers = pair.far._buffers
+        pair.near.send([bytes(LARGE_TAIL)])
+        await wait_for(lambda: len(pair.far._tail) == LARGE_TAIL)
+        assert buffers.tails == 0
+        pair.near.send([bytes(2000)])
+        await wait_for(lambda: buffers.tails == LARGE_TAIL + 2000)
+        assert pair.far_ear.error is None
+        pair.near.send([bytes(5000)])
+        await wait_for(lambda: pair.far_ear.error)
+        assert buffers.tails == 0
+
+    run(contexts, scenario)
+
+
+def test_who_connects_and_is_silent_has_no_tls(contexts: Contexts) -> None:
+    if contexts == (None, None):
+        pytest.skip("about TLS")
+
+    async def scenario(pair: Pair) -> None:
+        spoke: list[bool] = []
+        pair.far.on_spoken = lambda: spoke.append(True)
+        pair.far.start()
+        await asyncio.sleep(0)
+        assert pair.far.tls is None
+        assert spoke == []
+        pair.near.start()
+        await wait_for(lambda: pair.near_ear.ready and pair.far_ear.ready)
+        assert pair.far.tls is not None
+        pair.near.send([b"0123456789"])
+        await wait_for(lambda: pair.far_ear.heard)
+        assert spoke == [True]
+
+    run(contexts, scenario)
+
+
+def test_connections_do_not_meet_in_what_they_share(contexts: Contexts) -> None:
+    """Many at once, their records and packets cut anywhere, one that ends in the middle."""
+
+    async def scenario() -> None:
+        buffers, pairs = Buffers(), []
+        client, server = contexts
+        for _ in range(8):
+            ends = [socket.socketpair() for _ in range(2)]
+            for sock in (*ends[0], *ends[1]):
+                tune(sock)
+            ears = Ear(), Ear()
+            near = Connection(
+                ends[0][0], buffers, ears[0], tls=client, server_name=NAME if client else None
+            )
+            far = Connection(ends[1][0], buffers, ears[1], tls=server, server_side=True)
+            pairs.append((near, far, ears, ends[0][1], ends[1][1]))
+        for near, far, *_ in pairs:
+            far.start()
+            near.start()
+
+        async def relay(size: int) -> None:
+            """Carry some bytes of each, so that all are in the middle of something."""
+            for _, _, _, one, other in pairs:
+                for source, target in ((one, other), (other, one)):
+                    with contextlib.suppress(BlockingIOError, OSError):
+                        target.send(source.recv(size))
+            await asyncio.sleep(0)
+
+        try:
+            while not all(ear.ready for *_, ears, _, _ in pairs for ear in ears):
+                await relay(37)
+            for number, (near, far, *_) in enumerate(pairs):
+                near.send([bytes((number,)) * 5000])
+                far.send([bytes((number + 100,)) * 5000])
+            for _ in range(30):
+                await relay(37)
+            pairs[3][0].abort()
+            rest = [pair for pair in pairs if pair is not pairs[3]]
+            while not all(len(ear.heard) == 5000 for *_, ears, _, _ in rest for ear in ears):
+                assert not any(ear.error for *_, ears, _, _ in rest for ear in ears)
+                await relay(701)
+            for number, (_, _, ears, _, _) in enumerate(pairs):
+                if number != 3:
+                    assert ears[1].heard == bytes((number,)) * 5000
+                    assert ears[0].heard == bytes((number + 100,)) * 5000
+        finally:
+            for near, far, _, *sockets in pairs:
+                near.abort()
+                far.abort()
+                for sock in sockets:
+                    sock.close()
+
+    asyncio.run(scenario())
 
 
 def test_an_end_after_everything_was_sent(contexts: Contexts) -> None:
@@ -267,7 +469,7 @@ def test_what_tls_says_by_itself_is_bounded(contexts: Contexts) -> None:
         await pair.open()
         far = pair.far
         assert far.tls is not None
-        far.tls = Chatty(far.tls, far._outgoing)  # type: ignore[assignment]
+        far.tls = Chatty(far.tls, far._buffers.outgoing)  # type: ignore[assignment]
         asyncio.get_running_loop().remove_reader(pair.near._socket)
         far.send([bytes(RECEIVE_SIZE)])
         assert far.busy

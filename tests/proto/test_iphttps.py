@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from throughway.proto.iphttps.client import Client, ConnectionWanted, LinkOpened, PacketQueued
 from throughway.proto.iphttps.client import State as ClientState
-from throughway.proto.iphttps.http import parse_url
+from throughway.proto.iphttps.http import build_request, parse_url
 from throughway.proto.iphttps.server import Limits, Server, SessionClosed, SessionOpened
 from throughway.proto.iphttps.session import Session, SessionState
 from throughway.proto.iphttps.slowpath import PacketForClient, PacketForHost
@@ -142,5 +142,8 @@ def test_a_server_that_is_full_keeps_what_it_has() -> None:
     wire = Wire()
     wire.server.configure(Limits(max_sessions=1))
     wire.move(9999, 9999)
-    assert wire.server.accept("192.0.2.2", 1, "192.0.2.2", 0) is None
+    other = wire.server.accept("192.0.2.2", 1, "192.0.2.2", 0)
+    assert other is not None
+    wire.server.receive_data(other, build_request(wire.server.url), 0)
+    assert other.data_to_send().startswith(b"HTTP/1.1 503 ")
     assert list(wire.server.sessions.values()) == [wire.session]

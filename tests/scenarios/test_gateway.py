@@ -122,7 +122,7 @@ def test_a_second_daemon_is_refused_and_harms_nothing(
 def test_a_broken_configuration_is_told_whole(fresh: Lab) -> None:
     text = edited(
         fresh,
-        ('prefix = "2001:db8:da:1000::/64"', 'prefx = "2001:db8:da:1000::/64"'),
+        ('prefix = "2001:db8:da:1000::/59"', 'prefx = "2001:db8:da:1000::/59"'),
         ('listen = ["131.107.0.2:443"]', 'listen = ["131.107.0.2"]'),
         ('realm = "CORP.EXAMPLE.COM"', 'realm = ""'),
     )

@@ -19,8 +19,9 @@ CONNECTION_LIMIT_REACHED = Problem(
     severity=Severity.WARNING,
     component=Component.GATEWAY,
     cause=(
-        "As many connections are open, in all or from one address, as the configuration allows. "
-        "Those that have asked for nothing yet make room; when there are none, nobody gets in."
+        "As many sessions are open, in all or from one address, as the configuration allows: one "
+        "more is answered 503, unless its client only comes back. Or more connections than that "
+        "have asked for nothing yet; the oldest of those that say nothing make room."
     ),
     resolution=(
         "If they are all real clients, raise the limit; many from one address that never "

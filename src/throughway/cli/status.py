@@ -26,6 +26,7 @@ from throughway.model.status import (
     SessionStatus,
     TunnelState,
     TunnelStatus,
+    WorkerStatus,
 )
 
 WELL, PROBLEMS, COULD_NOT_TELL = 0, 1, 3
@@ -254,6 +255,7 @@ def render_gateway(snapshot: GatewaySnapshot, view: View) -> str:
         "Components",
         *(_component(component, view) for component in snapshot.components),
         "",
+        *_workers(snapshot.workers, view),
         *_sessions(snapshot.sessions, view),
         *_tunnels(snapshot.tunnels, view),
         *_refusals(snapshot.refusals, view),
@@ -281,6 +283,25 @@ def _component(component: ComponentStatus, view: View) -> str:
     state = view.paint(f"{component.state:<9}", component.state)
     detail = joined(view.since(component.since), printable(component.detail))
     return f"  {component.component:<{LABEL_WIDTH - 2}}{state}{detail}".rstrip()
+
+
+def _workers(workers: tuple[WorkerStatus, ...], view: View) -> list[str]:
+    header = ("worker", "state", "pid", "link", "prefix", "for", "sessions", "restarts", "last end")
+    rows = [
+        (
+            str(worker.number),
+            worker.state,
+            str(worker.pid or "-"),
+            worker.interface,
+            worker.prefix,
+            duration(view.now - worker.since) if worker.since else "-",
+            str(worker.sessions),
+            str(worker.restarts),
+            worker.last_end or "-",
+        )
+        for worker in workers
+    ]
+    return [f"Workers: {len(workers)}", *_table(header, rows), ""] if workers else []
 
 
 def _sessions(sessions: tuple[SessionStatus, ...], view: View) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from enum import Enum
 from functools import cache
+from pathlib import Path
 from types import UnionType
 from typing import Any, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -116,6 +117,8 @@ def to_json(value: object) -> JSON:
     match value:
         case Enum():
             return to_json(value.value)
+        case Path():
+            return str(value)
         case None | bool() | str() | int() | float():
             return value
         case list() | tuple():
@@ -144,6 +147,8 @@ def _read(wanted: Any, value: JSON, where: str) -> Any:  # noqa: ANN401 (the typ
         return _read_dataclass(wanted, value, where)
     if isinstance(wanted, type) and issubclass(wanted, Enum):
         return _read_enum(wanted, value, where)
+    if wanted is Path and isinstance(value, str):
+        return Path(value)
     if wanted is float and type(value) is int and abs(value) < 1 << 53:
         return float(value)
     if wanted is float and isinstance(value, float) and not math.isfinite(value):

@@ -38,7 +38,7 @@ class Daemon(Protocol):
 
 def run(make: Callable[[], Daemon], report: Report) -> int:
     """Run a daemon until SIGTERM or SIGINT and return its exit code; no traceback is shown."""
-    _allow_descriptors()
+    allow_descriptors()
     try:
         return asyncio.run(_live(make(), report))
     except ConfigError as error:
@@ -50,7 +50,7 @@ def run(make: Callable[[], Daemon], report: Report) -> int:
         return EXIT_FAILED
 
 
-def _allow_descriptors() -> None:
+def allow_descriptors() -> None:
     """Take as many file descriptors as we may; a shell gives 1024, fewer than there are clients."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)

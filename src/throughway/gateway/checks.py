@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cryptography import x509
 
+from throughway.gateway.workers import interfaces
 from throughway.model.config import (
     AuthenticationMode,
     Computer,
@@ -24,9 +25,10 @@ from throughway.model.config import (
 from throughway.model.errors import ConfigError, TrustError
 from throughway.net.files import read_file, read_secret
 from throughway.pki import judgement, pem
-from throughway.pki.fields import url_host
+from throughway.pki.fields import INTERFACE, url_host
 from throughway.pki.judgement import Usage, Validity
 from throughway.proto.nrpt.table import Table
+from throughway.proto.router import links_within
 
 NT_HASH = re.compile(rb"[0-9A-Fa-f]{32}\s*")
 KEYTAB_VERSIONS = (b"\x05\x01", b"\x05\x02")
@@ -64,6 +66,12 @@ def _iphttps(iphttps: IPHTTPSServerConfig) -> Wrong:
         yield "max_sessions_per_source", f"is more than max_sessions ({iphttps.max_sessions})"
     if len(set(iphttps.listen)) != len(iphttps.listen):
         yield "listen", "names an address twice"
+    there = links_within(iphttps.prefix)
+    if iphttps.workers is not None and iphttps.workers > there:
+        each = f"each needs a /64 for its clients, and {iphttps.prefix} has {there}"
+        yield "workers", f"is {iphttps.workers}: {each}"
+    elif not INTERFACE.fullmatch(last := interfaces(iphttps)[-1]):
+        yield "interface", f"the last worker's would be {last!r}, longer than Linux allows"
 
 
 def _ipsec(ipsec: IPsecServerConfig) -> Wrong:

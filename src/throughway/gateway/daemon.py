@@ -20,30 +20,28 @@ from throughway.control.codec import JSON, to_json
 from throughway.control.server import ControlServer, Request, require_owner, unknown_command
 from throughway.gateway import settings
 from throughway.gateway.ipsec import GatewayIPsec
+from throughway.gateway.metrics import MetricsServer
 from throughway.gateway.publish import PolicyServer
 from throughway.gateway.refusals import MISMATCH
 from throughway.gateway.watch import expiry_problem, read_certificate
+from throughway.gateway.workers import State, Workers, interfaces
 from throughway.health import log
 from throughway.health.tracker import Change, Tracker
 from throughway.model.config import ESPMode, GatewayConfig
 from throughway.model.errors import ConfigError, IPsecError, ThroughwayError
 from throughway.model.findings import Component
-from throughway.model.status import ComponentState, GatewaySnapshot, RefusedClient, SessionStatus
+from throughway.model.status import (
+    ComponentState,
+    GatewaySnapshot,
+    RefusedClient,
+    SessionStatus,
+    WorkerStatus,
+)
 from throughway.net import firewall, privileges
 from throughway.net.esp import local_addresses
-from throughway.net.iphttps_server import IPHTTPSServer, tls_context
 from throughway.net.process import write_private
-from throughway.net.tun import (
-    TUN,
-    add_address,
-    configure_gateway,
-    disable_forwarding,
-    forwards,
-    open_tun,
-)
+from throughway.net.tun import add_address, disable_forwarding, forwards
 from throughway.proto.iphttps.http import parse_url
-from throughway.proto.iphttps.server import State
-from throughway.proto.router import Link
 from throughway.wire.ipv6 import parse_address
 
 COMPONENTS = (
@@ -62,6 +60,8 @@ FIREWALL_INTERVAL = 5.0
 """Seconds between two looks whether the firewall stands."""
 CERTIFICATE_INTERVAL = 3600.0
 """Seconds between two looks at the certificates' dates."""
+RESTART_SHOWN = 60.0
+"""Seconds for which a worker's restart is told when it serves again."""
 LIMIT_SHOWN = 60.0
 """Seconds for which a limit that was reached is told."""
 REFUSALS_SHOWN = 20
@@ -84,9 +84,11 @@ class GatewayDaemon:
         """Whether no other gateway runs here: else what is in the kernel is that one's."""
         self._routes_others = True
         self._guarded = False
-        self._tun: TUN | None = None
-        self._server: IPHTTPSServer | None = None
+        self._linked = False
+        self._workers: Workers | None = None
+        self._restart_timers: dict[int, asyncio.TimerHandle] = {}
         self._publisher: PolicyServer | None = None
+        self._metrics: MetricsServer | None = None
         self._ipsec = self._make_ipsec(config)
         self._tasks: set[asyncio.Task[None]] = set()
         self._dates_changed = asyncio.Event()
@@ -105,11 +107,12 @@ class GatewayDaemon:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._routes_others = self._was_router()
         self._raise_firewall()  # before anything is forwarded
-        self._open_link()
+        self._open_links()
         await self._start_ipsec()
         self._raise_firewall()  # now that it is known who does ESP
-        self._start_listener()
+        await self._start_workers()
         await self._start_publisher()
+        await self._start_metrics()
         self._tracker.ok(Component.GATEWAY, f"version {__version__}")
         self._define()
         self._keep(self._watch_certificates())
@@ -119,13 +122,14 @@ class GatewayDaemon:
     async def reload(self) -> None:
         """Read the configuration anew; sessions and tunnels stay where they can."""
         config = settings.load(self._config.file)
-        tls = tls_context(config.iphttps, str(config.file))
-        fixed = await self._ipsec.reload(config.computers, config=config.ipsec)
-        fixed += self._server.reload(config.iphttps, tls) if self._server is not None else ()
+        fixed = self._workers.reload(config.iphttps) if self._workers is not None else ()
+        fixed += await self._ipsec.reload(config.computers, config=config.ipsec)
         fixed += tuple(k for k in FIXED if getattr(config, k) != getattr(self._config, k))
         await self._stop_publisher()
+        await self._stop_metrics()
         self._config = config
         await self._start_publisher()
+        await self._start_metrics()
         self._raise_firewall()
         self._dates_changed.set()
         self._define()
@@ -146,10 +150,11 @@ class GatewayDaemon:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._control.close)
             stack.callback(self._leave_kernel)
-            if self._server is not None:
-                stack.push_async_callback(self._server.close)
+            if self._workers is not None:
+                stack.push_async_callback(self._workers.close)
             stack.push_async_callback(self._ipsec.stop)
             stack.push_async_callback(self._stop_publisher)
+            stack.push_async_callback(self._stop_metrics)
         self._log.info("gateway has ended")
 
     def failed(self, what: str, error: BaseException | None) -> None:
@@ -185,24 +190,23 @@ class GatewayDaemon:
         return not self._marker.exists()
 
     def _leave_kernel(self) -> None:
-        if self._tun is not None:
-            self._tun.close()
-            if not self._routes_others:
-                disable_forwarding()
-                self._marker.unlink(missing_ok=True)
+        if self._linked and not self._routes_others:
+            disable_forwarding()
+            self._marker.unlink(missing_ok=True)
         if self._guarded:
             firewall.unguard_gateway()
 
-    def _open_link(self) -> None:
-        """Make the link's device; endpoints that the machine does not have live on it."""
+    def _open_links(self) -> None:
+        """Make the links' devices; endpoints that the machine does not have live on the first."""
         config = self._config
-        link = Link.of(config.iphttps.prefix)
-        self._tun = open_tun(config.iphttps.interface)
-        configure_gateway(self._tun, (link.link_local, link.address))
+        routes = tuple(f"{endpoint}/128" for endpoint in self._endpoints())
+        self._workers = Workers(config.iphttps, self, routes=routes, file=str(config.file))
+        self._linked = True
+        self._workers.open()
         present = {str(address) for address in local_addresses()}
         for endpoint in self._endpoints():
             if endpoint not in present:
-                add_address(self._tun.name, parse_address(endpoint), 128)
+                add_address(config.iphttps.interface, parse_address(endpoint), 128)
 
     def _define(self) -> None:
         """Tell the tracker what the catalogue's commands are about."""
@@ -222,7 +226,7 @@ class GatewayDaemon:
     def _raise_firewall(self) -> None:
         support = self._ipsec.esp
         wall = firewall.GatewayFirewall(
-            interface=self._config.iphttps.interface,
+            interfaces=interfaces(self._config.iphttps),
             kernel_esp=support is not None and support.mode is ESPMode.KERNEL,
             routes_others=self._routes_others,
         )
@@ -262,21 +266,16 @@ class GatewayDaemon:
             else:
                 return
 
-    def _start_listener(self) -> None:
-        assert self._tun is not None
-        config = self._config.iphttps
-        self._server = IPHTTPSServer(
-            config,
-            self._tun,
-            tls=tls_context(config, str(self._config.file)),
-            routes=[f"{endpoint}/128" for endpoint in self._endpoints()],
-            on_opened=self._opened,
-            on_closed=self._closed,
-            on_limit=self._limit_reached,
+    async def _start_workers(self) -> None:
+        assert self._workers is not None
+        await self._workers.start()
+        listen = self._config.iphttps.listen
+        listening = ", ".join(f"{address} port {port}" for address, port in listen)
+        count = len(self._workers.interfaces)
+        self._tracker.ok(
+            Component.IPHTTPS,
+            f"{count} worker{'s' if count > 1 else ''}, listening on {listening}",
         )
-        self._server.start()
-        listening = ", ".join(f"{address} port {port}" for address, port in config.listen)
-        self._tracker.ok(Component.IPHTTPS, f"listens on {listening}")
 
     async def _start_publisher(self) -> None:
         publish = self._config.publish
@@ -302,6 +301,19 @@ class GatewayDaemon:
         publisher, self._publisher = self._publisher, None
         if publisher is not None:
             await publisher.close()
+
+    async def _start_metrics(self) -> None:
+        if self._config.metrics is not None:
+            self._metrics = MetricsServer(self._config.metrics.listen, self._figures)
+            await self._metrics.start()
+
+    async def _figures(self) -> GatewaySnapshot:
+        return await self.snapshot(sessions=False)
+
+    async def _stop_metrics(self) -> None:
+        metrics, self._metrics = self._metrics, None
+        if metrics is not None:
+            await metrics.close()
 
     async def _watch_certificates(self) -> None:
         while True:
@@ -343,12 +355,17 @@ class GatewayDaemon:
 
     # What the parts tell
 
-    def _opened(self, session: SessionStatus) -> None:
-        self._log.info("session opened", session=session.id, peer=session.peer)
+    def session_opened(self, session: SessionStatus) -> None:
+        """Log it."""
+        self._log.info(
+            "session opened", worker=session.worker, session=session.id, peer=session.peer
+        )
 
-    def _closed(self, session: SessionStatus, reason: str) -> None:
+    def session_closed(self, session: SessionStatus, reason: str) -> None:
+        """Log it."""
         self._log.info(
             "session closed",
+            worker=session.worker,
             session=session.id,
             peer=session.peer,
             reason=reason,
@@ -356,7 +373,27 @@ class GatewayDaemon:
             bytes_out=session.bytes_out,
         )
 
-    def _limit_reached(self, source: str) -> None:
+    def worker_serves(self, worker: WorkerStatus) -> None:
+        """Log it; the restart is shown for a while longer."""
+        self._log.info("worker serves", worker=worker.number, pid=worker.pid, link=worker.prefix)
+        if worker.restarts:
+            loop, key = asyncio.get_running_loop(), str(worker.number)
+            self._restart_timers[worker.number] = loop.call_later(
+                RESTART_SHOWN, lambda: self._tracker.clear(find("worker-restarting"), key=key)
+            )
+
+    def worker_ended(self, worker: WorkerStatus) -> None:
+        """Make it visible; it is being started again."""
+        if (timer := self._restart_timers.pop(worker.number, None)) is not None:
+            timer.cancel()
+        self._log.error("worker ended", worker=worker.number, reason=worker.last_end)
+        self._tracker.set(
+            find("worker-restarting"),
+            f"worker {worker.number}: {worker.last_end}; restarts: {worker.restarts}",
+            key=str(worker.number),
+        )
+
+    def limit_reached(self, source: str) -> None:
         """Say so once, until nobody has come to the limit for a while; floods fill no log."""
         problem = find("connection-limit-reached")
         if not self._tracker.holds(problem):
@@ -383,10 +420,10 @@ class GatewayDaemon:
             self._log.error("charon ended", reason=reason)
             self._tracker.set(down, reason, attempt="ipsec")
             return
-        if self._tracker.holds(down) and self._server is not None:
+        if self._tracker.holds(down) and self._workers is not None:
             # Clients would believe in their tunnels for ten seconds more; over a new link they
             # ask for them anew.
-            self._server.drop_all("charon was started again and knows no tunnels")
+            self._workers.drop_all("charon was started again and knows no tunnels")
         self._tracker.succeeded("ipsec")
         self._tracker.clear(down)
         self._tracker.ok(Component.IPSEC, self._esp())
@@ -418,25 +455,35 @@ class GatewayDaemon:
             self.failed(f"uid {request.peer.uid} asked for a configuration with errors", error)
             raise
 
-    async def snapshot(self) -> GatewaySnapshot:
-        """Return the whole gateway."""
+    async def snapshot(self, *, sessions: bool = True) -> GatewaySnapshot:
+        """Return the whole gateway, the single sessions only where they are asked for."""
         await self._ipsec.refresh()
         self._look_at_bundle()
-        server = self._server
+        workers = self._workers
+        opened: tuple[SessionStatus, ...] = ()
+        if workers is not None:
+            opened = await workers.report(sessions=sessions)
         return GatewaySnapshot(
             version=__version__,
             taken_at=time.time(),
             state=self._state(),
-            iphttps_state=str(server.state if server is not None else State.STOPPED),
+            iphttps_state=self._iphttps_state(),
             url=self._config.iphttps.url,
             esp=self._esp(),
-            sessions=server.sessions() if server is not None else (),
+            sessions=opened,
             tunnels=self._ipsec.tunnels(),
             components=self._tracker.components(),
             problems=self._tracker.current(),
             refusals=tuple(self._refusals),
-            pump=server.packet_pump if server is not None else "",
+            pump=workers.pump if workers is not None else "",
+            workers=workers.status() if workers is not None else (),
         )
+
+    def _iphttps_state(self) -> str:
+        """Say it in the words of [MS-IPHTTPS] 3.2.1."""
+        workers = self._workers.status() if self._workers is not None else ()
+        serving = any(worker.state == State.SERVING for worker in workers)
+        return "listen" if serving else "stopped"
 
     def _state(self) -> ComponentState:
         return self._tracker.state()

@@ -4,15 +4,14 @@ It is served by plain http on an inside address: clients come through the infras
 tunnel, and the bundle proves itself by its signature.
 """
 
-import asyncio
 import contextlib
 import hashlib
-import os
 from http import HTTPStatus
 from pathlib import Path
 
 import h11
 
+from throughway.gateway.webserver import Answer, WebServer, plain
 from throughway.model.config import GatewayConfig, PublishConfig
 from throughway.model.errors import ConfigError, ThroughwayError
 from throughway.model.policy import Policy, TunnelPolicy
@@ -21,13 +20,6 @@ from throughway.pki import bundle, pem
 
 PATH = "/policy.bundle"
 SECONDS_PER_DAY = 86400
-
-HEAD_LIMIT = 8 * 1024
-"""Bytes of a request's head; a client of ours sends a few hundred."""
-REQUEST_TIMEOUT = 10.0
-"""Seconds for the whole exchange: a bundle is small, and inside the network is near."""
-MAX_CONNECTIONS = 64
-"""At once; more are closed unheard, and their clients come again."""
 
 
 def build_bundle(config: GatewayConfig, now: float) -> tuple[Policy, bytes]:
@@ -109,86 +101,38 @@ class PolicyServer:
 
     def __init__(self, path: Path, address: tuple[str, int]) -> None:
         self._path = path
-        self._address = address
-        self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self._server = WebServer(address, self._respond, key="publish.serve")
         self._loaded: tuple[tuple[int, int], bytes, int] | None = None
 
     @property
     def port(self) -> int:
         """The port on which it listens."""
-        assert self._server is not None
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
+        return self._server.port
 
     async def start(self) -> None:
         """Listen; raises :exc:`ConfigError` when the address cannot be had."""
-        host, port = self._address
-        try:
-            self._server = await asyncio.start_server(self._accept, host, port, limit=HEAD_LIMIT)
-        except OSError as error:
-            why = f"cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}"
-            raise ConfigError("", "publish.serve", why) from error
+        await self._server.start()
 
     async def close(self) -> None:
         """Stop listening and end what is being served."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        for task in tuple(self._connections):
-            task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        await self._server.close()
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._connections) >= MAX_CONNECTIONS:
-            writer.transport.abort()
-            return
-        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
-        self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One request, one answer, the end."""
-        try:
-            async with asyncio.timeout(REQUEST_TIMEOUT):
-                writer.write(await self._exchange(reader))
-                await writer.drain()
-                writer.write_eof()
-                # Closing with something unread would reset the connection under the answer.
-                while await reader.read(HEAD_LIMIT):
-                    pass
-        except (OSError, TimeoutError):
-            pass  # the client is gone or too slow; it will come again
-        finally:
-            writer.transport.abort()
-
-    async def _exchange(self, reader: asyncio.StreamReader) -> bytes:
-        connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_LIMIT)
-        try:
-            while (event := connection.next_event()) is h11.NEED_DATA:
-                connection.receive_data(await reader.read(HEAD_LIMIT))
-        except h11.RemoteProtocolError as error:
-            return _answer(connection, HTTPStatus(error.error_status_hint), str(error))
-        if not isinstance(event, h11.Request):
-            return b""
-        return self._respond(connection, event)
-
-    def _respond(self, connection: h11.Connection, request: h11.Request) -> bytes:
+    async def _respond(self, request: h11.Request) -> Answer:
         if request.target.partition(b"?")[0] != PATH.encode():
-            return _answer(connection, HTTPStatus.NOT_FOUND, f"only {PATH} is here")
+            return plain(HTTPStatus.NOT_FOUND, f"only {PATH} is here")
         if request.method not in {b"GET", b"HEAD"}:
-            return _answer(connection, HTTPStatus.METHOD_NOT_ALLOWED, "GET it", allow="GET, HEAD")
+            return plain(HTTPStatus.METHOD_NOT_ALLOWED, "GET it", allow="GET, HEAD")
         try:
             data, version = self._load()
         except (ValueError, ThroughwayError):
             why = "there is no policy bundle yet: `throughway policy build` makes it"
-            return _answer(connection, HTTPStatus.SERVICE_UNAVAILABLE, why, retry_after="60")
+            return plain(HTTPStatus.SERVICE_UNAVAILABLE, why, retry_after="60")
         etag = f'"{hashlib.sha256(data).hexdigest()}"'
         headers = {"etag": etag, "throughway-policy-version": str(version)}
         if etag.encode() in dict(request.headers).get(b"if-none-match", b""):
-            return _send(connection, HTTPStatus.NOT_MODIFIED, headers, b"")
-        headers |= {"content-type": "application/octet-stream", "content-length": str(len(data))}
-        return _send(connection, HTTPStatus.OK, headers, b"" if request.method == b"HEAD" else data)
+            return Answer(HTTPStatus.NOT_MODIFIED, headers)
+        headers |= {"content-type": "application/octet-stream"}
+        return Answer(HTTPStatus.OK, headers, data)
 
     def _load(self) -> tuple[bytes, int]:
         """Return bundle and version; read again only when the file is another one."""
@@ -200,22 +144,3 @@ class PolicyServer:
             return self._loaded[1:]
         self._loaded = None
         return _read_bundle(self._path)
-
-
-def _answer(connection: h11.Connection, status: HTTPStatus, text: str, **headers: str) -> bytes:
-    body = f"{text}\n".encode("ascii", "replace")
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    named |= {"content-type": "text/plain", "content-length": str(len(body))}
-    return _send(connection, status, named, body)
-
-
-def _send(
-    connection: h11.Connection, status: HTTPStatus, headers: dict[str, str], body: bytes
-) -> bytes:
-    """Return the whole response, as far as the connection still takes one."""
-    if connection.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
-        return b""
-    every = list((headers | {"connection": "close"}).items())
-    response = h11.Response(status_code=status, headers=every, reason=status.phrase)
-    head = connection.send(response) or b""
-    return head + body

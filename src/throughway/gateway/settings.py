@@ -23,7 +23,14 @@ from pydantic import (
 
 from throughway.gateway import checks
 from throughway.model import config as model
-from throughway.model.config import AuthenticationMode, ESPMode, GatewayConfig, Revocation
+from throughway.model.config import (
+    MAX_WORKERS,
+    AuthenticationMode,
+    ESPMode,
+    GatewayConfig,
+    Revocation,
+    Spread,
+)
 from throughway.model.errors import ConfigError
 from throughway.model.policy import NRPTRule
 from throughway.net.files import read_toml
@@ -40,10 +47,15 @@ def _defaults(kind: type) -> dict[str, Any]:
 IPHTTPS = _defaults(model.IPHTTPSServerConfig)
 IPSEC = _defaults(model.IPsecServerConfig)
 PUBLISH = _defaults(model.PublishConfig)
+METRICS = _defaults(model.MetricsConfig)
 GATEWAY = _defaults(GatewayConfig)
 
 MAX_SESSIONS = 65536
 """Each session is a TCP connection: there are no more ports on one address."""
+
+
+AUTO = "auto"
+"""As many workers as there are cores and /64."""
 
 
 def _resolve(value: Path, info: ValidationInfo) -> Path:
@@ -71,12 +83,24 @@ def _socket_address(value: object) -> tuple[str, int]:
     return address, int(port)
 
 
+def _workers(value: object) -> object:
+    """``"auto"`` is for the gateway to decide."""
+    if isinstance(value, str):
+        if value != AUTO:
+            raise ValueError(f'must be a number or "{AUTO}", is {value!r}')
+        return None
+    return value
+
+
 def _checked(check: fields.Check) -> AfterValidator:
     return AfterValidator(check)
 
 
 Text = Annotated[str, _checked(fields.check_text)]
 Sessions = Annotated[int, Field(ge=1, le=MAX_SESSIONS)]
+Workers = Annotated[
+    Annotated[int, Field(ge=1, le=MAX_WORKERS, strict=True)] | None, BeforeValidator(_workers)
+]
 Addresses = Annotated[int, Field(ge=1, le=256)]
 Interface = Annotated[str, _checked(fields.check_interface)]
 DNSName = Annotated[str, _checked(fields.check_dns_name)]
@@ -105,6 +129,8 @@ class IPHTTPSTable(Table):
     authentication: AuthenticationMode = IPHTTPS["authentication"]
     client_ca: File | None = None
     interface: Interface = IPHTTPS["interface"]
+    workers: Workers = Field(AUTO, validate_default=True)
+    spread: Spread = IPHTTPS["spread"]
     max_sessions: Sessions = IPHTTPS["max_sessions"]
     max_sessions_per_source: Sessions = IPHTTPS["max_sessions_per_source"]
     max_addresses_per_session: Addresses = IPHTTPS["max_addresses_per_session"]
@@ -163,6 +189,12 @@ class PublishTable(Table):
     serve: SocketAddress | None = None
 
 
+class MetricsTable(Table):
+    """``[metrics]``."""
+
+    listen: SocketAddress = METRICS["listen"]
+
+
 class GatewayFile(Table):
     """The whole file."""
 
@@ -171,6 +203,7 @@ class GatewayFile(Table):
     computers: tuple[ComputerTable, ...] = ()
     users: UsersTable | None = None
     publish: PublishTable | None = None
+    metrics: MetricsTable | None = None
     state_directory: File = GATEWAY["state_directory"]
     runtime_directory: File = GATEWAY["runtime_directory"]
     control_socket: File = GATEWAY["control_socket"]
@@ -184,6 +217,7 @@ TABLES: dict[str, type[Table]] = {
     "users": UsersTable,
     "publish": PublishTable,
     "publish.nrpt": NRPTTable,
+    "metrics": MetricsTable,
 }
 """Every table by its name in the file."""
 
@@ -210,6 +244,7 @@ def _config(file: GatewayFile, path: Path) -> GatewayConfig:
         computers=tuple(model.Computer(**dict(computer)) for computer in file.computers),
         users=model.UsersConfig(**dict(file.users)) if file.users else None,
         publish=_publish(file.publish) if file.publish else None,
+        metrics=model.MetricsConfig(**dict(file.metrics)) if file.metrics else None,
         state_directory=file.state_directory,
         runtime_directory=file.runtime_directory,
         control_socket=file.control_socket,

@@ -21,7 +21,7 @@ from throughway.lab.topology import (
     INFRASTRUCTURE_PREFIX,
     INTRANET_ENDPOINT,
     INTRANET_PREFIX,
-    IPHTTPS_PREFIX,
+    IPHTTPS_PREFIXES,
     NLS_NAME,
     REALM,
     Host,
@@ -62,7 +62,7 @@ url = "https://{GATEWAY_NAME}:443/IPHTTPS"
 listen = ["131.107.0.2:443"]
 certificate = "{CONFIGURATION}/gateway.crt"
 key = "{CONFIGURATION}/gateway.key"
-prefix = "{IPHTTPS_PREFIX}"
+prefix = "{IPHTTPS_PREFIXES}"
 
 [ipsec]
 identity = "{GATEWAY_NAME}"

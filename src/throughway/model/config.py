@@ -6,12 +6,24 @@ from pathlib import Path
 
 from throughway.model.policy import NRPTRule
 
+MAX_WORKERS = 32
+"""One for each /64 of a /59."""
+
 
 class AuthenticationMode(StrEnum):
     """Whether the IP-HTTPS server asks clients for certificates ([MS-IPHTTPS] 3.2.1)."""
 
     NONE = "none"
     CERTIFICATES = "certificates"
+
+
+class Spread(StrEnum):
+    """By what a client's connections are given to a worker."""
+
+    ADDRESS = "address"
+    """Its public address: one that comes back finds the worker it had, and keeps its address."""
+    CONNECTION = "connection"
+    """Each by itself: for many clients behind few addresses."""
 
 
 class ESPMode(StrEnum):
@@ -39,11 +51,16 @@ class IPHTTPSServerConfig:
     certificate: Path
     key: Path
     prefix: str
-    """The /64 of the link; the gateway itself is its first address."""
+    """/59 to /64: each worker's link has a /64 of it, of which the gateway is the first address."""
     authentication: AuthenticationMode = AuthenticationMode.NONE
     client_ca: Path | None = None
     interface: str = "iphttps0"
+    """Of the first worker; the others count on from it."""
+    workers: int | None = None
+    """Processes that carry the sessions; None: as many as there are cores and /64."""
+    spread: Spread = Spread.ADDRESS
     max_sessions: int = 2000
+    """Of all workers together."""
     max_sessions_per_source: int = 64
     max_addresses_per_session: int = 8
     head_timeout: float = 10.0
@@ -106,6 +123,14 @@ class PublishConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsConfig:
+    """Figures for Prometheus."""
+
+    listen: tuple[str, int] = ("127.0.0.1", 9723)
+    """Address and port; they have no protection of their own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayConfig:
     """A whole gateway."""
 
@@ -115,6 +140,7 @@ class GatewayConfig:
     computers: tuple[Computer, ...] = ()
     users: UsersConfig | None = None
     publish: PublishConfig | None = None
+    metrics: MetricsConfig | None = None
     state_directory: Path = Path("/var/lib/throughway/gateway")
     runtime_directory: Path = Path("/run/throughway/gateway")
     control_socket: Path = Path("/run/throughway/gateway.sock")

@@ -160,6 +160,36 @@ class SessionStatus:
     bytes_out: int = 0
     dropped: int = 0
     """Packets."""
+    worker: int = 0
+    """The worker that carries it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerStatus:
+    """One process that carries sessions."""
+
+    number: int
+    """From 0."""
+    state: str
+    """``starting``, ``serving`` or ``down``."""
+    interface: str
+    prefix: str
+    """Its clients' /64."""
+    pid: int = 0
+    since: float = 0.0
+    """When it began to serve, or ended."""
+    sessions: int = 0
+    opened: int = 0
+    """Sessions since the gateway started; so are the counters below."""
+    bytes_in: int = 0
+    bytes_out: int = 0
+    drops: tuple[tuple[str, int], ...] = ()
+    """Packets that went no further, by reason."""
+    refusals: tuple[tuple[str, int], ...] = ()
+    """Connections that did not become sessions, by reason."""
+    restarts: int = 0
+    last_end: str = ""
+    """Why it ended last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,3 +221,4 @@ class GatewaySnapshot:
     """The latest, oldest first."""
     pump: str = ""
     """Who moves the packets, ``native`` or ``pure``, and why; "" without a link."""
+    workers: tuple[WorkerStatus, ...] = ()

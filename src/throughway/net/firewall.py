@@ -62,9 +62,10 @@ class ClientFirewall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayFirewall:
-    """The gateway's side of the IP-HTTPS link."""
+    """The gateway's side of the IP-HTTPS links."""
 
-    interface: str = "iphttps0"
+    interfaces: tuple[str, ...] = ("iphttps0",)
+    """Of all workers."""
     tunnel_interface: str = "ipsec0"
     kernel_esp: bool = False
     routes_others: bool = True
@@ -152,7 +153,8 @@ table inet {CLIENT_TABLE} {{
 
 def render_gateway(firewall: GatewayFirewall) -> str:
     """Return the gateway's table for ``nft -f``, replacing an older one at one stroke."""
-    link, tunnel = _quoted(firewall.interface), _quoted(firewall.tunnel_interface)
+    links = ", ".join(_quoted(interface) for interface in firewall.interfaces)
+    link, tunnel = f"{{ {links} }}", _quoted(firewall.tunnel_interface)
     clamp = (
         f"tcp flags syn tcp option maxseg size > {MAXIMUM_SEGMENT} "
         f"tcp option maxseg size set {MAXIMUM_SEGMENT}"
@@ -186,8 +188,8 @@ table inet {GATEWAY_TABLE} {{
   }}
   chain forward {{
     type filter hook forward priority filter; policy accept;
-    iifname {{ {link}, {tunnel} }} {clamp}
-    oifname {{ {link}, {tunnel} }} {clamp}
+    iifname {{ {links}, {tunnel} }} {clamp}
+    oifname {{ {links}, {tunnel} }} {clamp}
     {elsewhere}
     iifname {link} {decrypted or "counter drop"}
     {to_encrypt}

@@ -6,7 +6,8 @@ import socket
 import ssl
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from throughway.model.config import AuthenticationMode, IPHTTPSServerConfig
 from throughway.model.errors import ConfigError, Stage, TransportError, WireError
@@ -16,6 +17,7 @@ from throughway.net.tls import server_context, subject_of
 from throughway.net.tun import TUN
 from throughway.proto.iphttps.http import parse_url
 from throughway.proto.iphttps.server import (
+    LimitReached,
     Limits,
     Refusal,
     Server,
@@ -29,10 +31,11 @@ from throughway.proto.iphttps.stream import cut_packets, sort_packets
 from throughway.proto.router import Link, Router
 from throughway.wire.ipv6 import DESTINATION_OFFSET, HEADER_LENGTH, format_address
 
-BACKLOG = 512
-"""Connections which the kernel holds for us."""
-ACCEPT_BATCH = 64
-"""Connections accepted before sessions have their turn again."""
+BACKLOG = 4096
+"""Connections which the kernel holds for us (as far as net.core.somaxconn lets it)."""
+ACCEPT_BATCH = 16
+"""Connections accepted before sessions, and handshakes that have begun, have their turn again:
+of a rush the kernel holds the most, and what we have begun with we finish."""
 ACCEPT_PAUSE = 0.5
 """Seconds without accepting when the process has no more file descriptors."""
 
@@ -77,7 +80,7 @@ class IPHTTPSServer:
         on_closed: OnClosed | None = None,
         on_limit: Callable[[str], None] | None = None,
     ) -> None:
-        """``on_limit`` is told of each source that connects when a limit is reached."""
+        """``on_limit`` is told of each source that is one too many."""
         if tls is None and config.authentication is AuthenticationMode.CERTIFICATES:
             raise ConfigError("", "iphttps.authentication", "certificates need TLS on this server")
         self._loop = asyncio.get_running_loop()
@@ -94,8 +97,7 @@ class IPHTTPSServer:
         self._parting: set[Connection] = set()
         """Connections which still send their last bytes."""
         self._timer: asyncio.TimerHandle | None = None
-        self.dropped: Counter[Drop] = Counter()
-        """Packets from the host to nobody on the link."""
+        self._ended_traffic = (0, 0)
         try:
             url, link = parse_url(config.url), Link.of(config.prefix)
             router = Router(link, routes=routes, now=self._loop.time())
@@ -125,22 +127,29 @@ class IPHTTPSServer:
         return self.machine.refusals
 
     @property
+    def drops(self) -> Counter[Drop]:
+        """Return how many packets went no further, by reason, since the start."""
+        return Counter(self.machine.drops)
+
+    def traffic(self) -> tuple[int, int]:
+        """Return the bytes of all sessions since the start, from and to the clients."""
+        received, sent = self._ended_traffic
+        for link in self._links.values():
+            received += link.connection.bytes_in
+            sent += link.connection.bytes_out
+        return received, sent
+
+    @property
     def addresses(self) -> tuple[tuple[str, int], ...]:
         """Return where the server listens, with the ports the kernel chose for 0."""
         return tuple(listener.getsockname()[:2] for listener in self._listeners)
 
-    def start(self) -> None:
-        """Listen on all addresses; raises TransportError when one cannot be had."""
-        try:
-            for address, port in self.config.listen:
-                self._listeners.append(_listen(address, port))
-        except OSError as error:
-            self._stop_listening()
-            raise TransportError(
-                Stage.LINK,
-                f"cannot listen on {address} port {port}: {error.strerror}",
-                problem="iphttps-listener-down",
-            ) from error
+    def start(self, listeners: Sequence[socket.socket] = ()) -> None:
+        """Listen on all addresses, or on sockets that listen already.
+
+        Raises TransportError when an address cannot be had.
+        """
+        self._listeners += listeners or listen(self.config.listen)
         self.machine.start()
         self._resume_accepting()
         self._loop.add_reader(self._tun.fd, self._on_tun_readable)
@@ -158,6 +167,10 @@ class IPHTTPSServer:
         self.machine.set_authentication(config.authentication)
         self.pump()
         return changed
+
+    def limit_sessions(self, count: int) -> None:
+        """Take no more sessions than this; those which are open stay."""
+        self.machine.configure(replace(self.machine.limits, max_sessions=count))
 
     def drop_all(self, reason: str) -> None:
         """Drop all clients; those of ours come back at once, over a new link."""
@@ -186,7 +199,12 @@ class IPHTTPSServer:
                     if link is not None:
                         link.send([packet])
                 case PacketForHost(packet):
-                    self._tun.write(memoryview(packet), 0, len(packet))
+                    refused = self._tun.write(memoryview(packet), 0, len(packet))
+                    if refused:
+                        self.machine.drops[Drop.REFUSED] += refused
+                case LimitReached(source):
+                    if self._on_limit is not None:
+                        self._on_limit(source)
                 case SessionOpened(session, remainder):
                     self._open(self._links[session.number], len(remainder))
                 case SessionClosed(session, reason, was_open):
@@ -202,6 +220,8 @@ class IPHTTPSServer:
 
     def _end(self, link: "_SessionLink", reason: str, *, was_open: bool) -> None:
         status = link.status()
+        received, sent = self._ended_traffic
+        self._ended_traffic = received + status.bytes_in, sent + status.bytes_out
         link.finish()
         if not link.connection.closed:
             self._parting.add(link.connection)
@@ -210,12 +230,16 @@ class IPHTTPSServer:
             self._on_closed(status, reason)
 
     def _arm_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        """Wait for the next thing that is due; a timer which is early asks again by itself."""
         at = self.machine.timer_at()
+        if self._timer is not None:
+            if at is not None and self._timer.when() <= at:
+                return
+            self._timer.cancel()
         self._timer = None if at is None else self._loop.call_at(at, self._on_timer)
 
     def _on_timer(self) -> None:
+        self._timer = None
         self.machine.handle_timer(self._loop.time())
         self.pump()
 
@@ -242,11 +266,7 @@ class IPHTTPSServer:
             self._accept(sock, peer[0], peer[1])
 
     def _accept(self, sock: socket.socket, address: str, port: int) -> None:
-        source = _source(address)
-        at_limit = self.machine.at_limit(source)
-        if at_limit and self._on_limit is not None:
-            self._on_limit(source)
-        session = self.machine.accept(address, port, source, self._loop.time())
+        session = self.machine.accept(address, port, _source(address), self._loop.time())
         if session is None:
             sock.close()
             return
@@ -273,7 +293,7 @@ class IPHTTPSServer:
             owner = owners.get(destination)
             if owner is None:  # multicast too: advertisements are not the kernel's to send
                 reason = Drop.MULTICAST if destination[0] == 0xFF else Drop.NOBODY
-                self.dropped[reason] += sum(1 for _ in cut_packets(batch, start, after))
+                self.machine.drops[reason] += sum(1 for _ in cut_packets(batch, start, after))
             else:
                 pieces.setdefault(owner.number, []).append(batch[start:after])
             start = after
@@ -293,7 +313,9 @@ class IPHTTPSServer:
             walk=self._tun.pump.walk,
         )
         for begin, behind in batch.runs:
-            self._tun.write(buffers.view, begin, behind)
+            refused = self._tun.write(buffers.view, begin, behind)
+            if refused:
+                session.drop(Drop.REFUSED, refused)
         if batch.slow or batch.error is not None:
             now = self._loop.time()
             for packet in batch.slow:
@@ -306,6 +328,16 @@ class IPHTTPSServer:
 
 class _SessionLink:
     """One connection and its entry in the client table."""
+
+    __slots__ = (
+        "_loop",
+        "_machine",
+        "_remainder",
+        "_server",
+        "_session",
+        "_since",
+        "connection",
+    )
 
     def __init__(
         self,
@@ -322,6 +354,10 @@ class _SessionLink:
         self._loop = asyncio.get_running_loop()
         self._remainder = 0
         self.connection = Connection(sock, buffers, self, tls=tls, server_side=True)
+        self.connection.on_spoken = self._spoke
+
+    def _spoke(self) -> None:
+        self._machine.peer_spoke(self._session)
 
     def connection_ready(self) -> None:
         """Note who the client is."""
@@ -359,7 +395,8 @@ class _SessionLink:
         dropped = self.connection.send(pieces)
         if dropped:
             rest = [p for piece in pieces[-dropped:] for p in cut_packets(piece, 0, len(piece))]
-            self._session.drops[Drop.QUEUE_FULL] += self.connection.send(rest)
+            if dropped := self.connection.send(rest):
+                self._session.drop(Drop.QUEUE_FULL, dropped)
 
     def finish(self) -> None:
         """Send what is due, a refusal perhaps, and close."""
@@ -382,11 +419,34 @@ class _SessionLink:
         )
 
 
-def _listen(address: str, port: int) -> socket.socket:
+def listen(
+    addresses: Iterable[tuple[str, int]], *, shared: bool = False
+) -> tuple[socket.socket, ...]:
+    """Listen on all addresses; ``shared``: others listen there too (SO_REUSEPORT).
+
+    Raises TransportError when one cannot be had.
+    """
+    listeners: list[socket.socket] = []
+    try:
+        for address, port in addresses:
+            listeners.append(_listen(address, port, shared=shared))
+    except OSError as error:
+        for listener in listeners:
+            listener.close()
+        raise TransportError(
+            Stage.LINK,
+            f"cannot listen on {address} port {port}: {error.strerror}",
+            problem="iphttps-listener-down",
+        ) from error
+    return tuple(listeners)
+
+
+def _listen(address: str, port: int, *, shared: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.setblocking(False)

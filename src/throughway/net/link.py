@@ -25,6 +25,19 @@ RECORD_SIZE = 16 * 1024
 """Bytes of cleartext in one TLS record, at most."""
 QUEUE_LIMIT = 256 * 1024
 """Bytes of packets which wait for a connection: 200 ms at 10 Mbit/s."""
+PIECE_OVERHEAD = 64
+"""Bytes which a piece of the queue costs beside its own."""
+FLUSH_SIZE = 64 * 1024
+"""Bytes of the queue which become ciphertext at once: what is unsent then waits no longer."""
+HELD_LIMIT = 64 * 1024 * 1024
+"""Bytes which wait for all connections of a process together."""
+SHARE = 8
+"""A connection may hold one part in so many of what is free. The more connections hoard, the less
+has each of them, and there is always room for one that does not."""
+TAIL_LIMIT = 16 * 1024 * 1024
+"""Bytes of unfinished packets, of those beyond :data:`LARGE_TAIL`; who needs more is ended."""
+LARGE_TAIL = 4 * 1024
+"""Bytes; no packet of a link whose MTU is 1280 leaves more."""
 ANSWERS_LIMIT = 64 * 1024
 """Bytes that TLS wants to say by itself while nothing can be sent; a peer who asks for new keys
 (RFC 8446, section 4.6.3) without end and reads nothing must not fill the memory."""
@@ -39,9 +52,19 @@ LINGER = 1.0
 
 
 class Buffers:
-    """The receive buffers which all connections of a process share."""
+    """The buffers which all connections of a process share.
+
+    The memory BIOs as well: one of OpenSSL's never shrinks, so that each of its own would hold
+    what its largest batch had. They are empty between two steps of a connection: TLS takes all
+    ciphertext there is, an unfinished record too, and what it says is fetched at once.
+    """
 
     def __init__(self) -> None:
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.held = 0
+        """Bytes that wait to be sent."""
+        self.tails = 0
+        """Bytes of large unfinished packets."""
         self.raw = memoryview(bytearray(RECEIVE_SIZE))
         # The unfinished packet of the last read, a whole read, and a record finished by it.
         self.stream = bytearray(MAX_PACKET + RECEIVE_SIZE + 2 * RECORD_SIZE)
@@ -67,6 +90,32 @@ class Handler(Protocol):
 class Connection:
     """Bytes of a stream, both ways, over one TCP connection."""
 
+    __slots__ = (
+        "_answers",
+        "_buffers",
+        "_closed",
+        "_ending",
+        "_gone",
+        "_handler",
+        "_held",
+        "_linger",
+        "_loop",
+        "_queue",
+        "_queued",
+        "_server_name",
+        "_server_side",
+        "_socket",
+        "_tail",
+        "_unsent",
+        "_wanted",
+        "bytes_in",
+        "bytes_out",
+        "on_gone",
+        "on_spoken",
+        "stage",
+        "tls",
+    )
+
     def __init__(
         self,
         sock: socket.socket,
@@ -86,26 +135,23 @@ class Connection:
         self._socket = sock
         self._buffers = buffers
         self._handler = handler
+        self._wanted, self._server_side, self._server_name = tls, server_side, server_name
         self._tail = b""
-        self._unsent = memoryview(b"")
+        self._unsent: bytes | memoryview = b""
         self._answers = 0
         """Bytes of :attr:`_unsent` that TLS has said by itself."""
+        self._held = 0
+        """What of :attr:`Buffers.held` is ours."""
         self._queue: list[bytes] = []
         self._queued = 0
         self._ending = False
         self._closed = False
         self.on_gone: Callable[[Connection], object] | None = None
         """Called when the socket is closed, for whatever reason."""
-        self._gone = asyncio.Event()
+        self.on_spoken: Callable[[], object] | None = None
+        """Called once, when the first bytes come."""
+        self._gone: asyncio.Event | None = None
         self._linger: asyncio.TimerHandle | None = None
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        if tls is not None:
-            self.tls = tls.wrap_bio(
-                self._incoming,
-                self._outgoing,
-                server_side=server_side,
-                server_hostname=server_name,
-            )
 
     @property
     def closed(self) -> bool:
@@ -118,12 +164,16 @@ class Connection:
         return bool(self._unsent)
 
     def start(self) -> None:
-        """Begin to read, and with the handshake."""
+        """Begin to read, and with the handshake.
+
+        A server makes its end of TLS when the peer has said something: whoever connects and
+        is silent costs a socket.
+        """
         self._loop.add_reader(self._socket, self._on_readable)
-        if self.tls is None:
+        if self._wanted is None:
             self._handler.connection_ready()
-        else:
-            self._guarded(self._shake_hands)
+        elif not self._server_side:
+            self._guarded(self._begin_tls)
 
     def send(self, pieces: Sequence[bytes | memoryview]) -> int:
         """Send packets, or queue them behind what is unsent.
@@ -133,16 +183,41 @@ class Connection:
         """
         if self._closed or self._ending:
             return len(pieces)
-        if not self._unsent:
+        free = (HELD_LIMIT - self._buffers.held) // SHARE
+        if not self._unsent and free >= QUEUE_LIMIT:
             data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
             self._guarded(partial(self._write, data))
             return 0
-        for number, piece in enumerate(pieces):
-            if self._queued + len(piece) > QUEUE_LIMIT:
-                return len(pieces) - number
-            self._queue.append(bytes(piece))
-            self._queued += len(piece)
-        return 0
+        fit, size, room = 0, self._queued, min(QUEUE_LIMIT, free)
+        for piece in pieces:
+            size += len(piece) + PIECE_OVERHEAD
+            if size > room:
+                break
+            fit += 1
+        if not self._unsent:
+            self._guarded(partial(self._write, b"".join(pieces[:fit])))
+        else:
+            self._queue += map(bytes, pieces[:fit])
+            self._queued += sum(map(len, pieces[:fit])) + fit * PIECE_OVERHEAD
+            self._account()
+        return len(pieces) - fit
+
+    def _account(self) -> None:
+        """Say how much we hold, after each change."""
+        unsent = self._unsent.obj if isinstance(self._unsent, memoryview) else self._unsent
+        held = len(unsent) + self._queued if self._unsent else 0  # type: ignore[arg-type]
+        self._buffers.held += held - self._held
+        self._held = held
+
+    def _keep(self, tail: memoryview) -> None:
+        """Keep the begin of a packet until its rest comes."""
+        before, after = len(self._tail), len(tail)
+        self._tail = bytes(tail)
+        if before > LARGE_TAIL or after > LARGE_TAIL:
+            grown = after * (after > LARGE_TAIL) - before * (before > LARGE_TAIL)
+            self._buffers.tails += grown
+            if grown > 0 and self._buffers.tails > TAIL_LIMIT:
+                raise ConnectionAbortedError(errno.ECONNABORTED, "too many unfinished packets")
 
     def finish(self) -> None:
         """Close when everything is sent; the handler hears no more."""
@@ -158,20 +233,25 @@ class Connection:
         if self._closed:
             return
         self._closed = True
-        self._gone.set()
+        if self._gone is not None:
+            self._gone.set()
         if self._linger is not None:
             self._linger.cancel()
         self._loop.remove_reader(self._socket)
         self._loop.remove_writer(self._socket)
         self._socket.close()
         self._queue.clear()
-        self._unsent = memoryview(b"")
+        self._queued, self._unsent = 0, b""
+        self._account()
+        self._keep(memoryview(b""))
         if self.on_gone is not None:
             self.on_gone(self)
 
     async def wait_closed(self) -> None:
         """Wait until the connection is gone."""
-        await self._gone.wait()
+        if not self._closed:
+            self._gone = self._gone or asyncio.Event()
+            await self._gone.wait()
 
     def _on_readable(self) -> None:
         self._guarded(self._discard if self._ending else self._read)
@@ -193,16 +273,20 @@ class Connection:
         stream, tail = self._buffers.view, self._tail
         end = len(tail)
         stream[:end] = tail
-        if self.tls is None:
+        if self._wanted is None:
             size = self._socket.recv_into(stream[end:], RECEIVE_SIZE)
             ended = not size
             self.bytes_in += size
             end += size
         else:
             end, ended = self._decrypt(end)
+        if self.on_spoken is not None:
+            spoken, self.on_spoken = self.on_spoken, None
+            spoken()
         if end > len(tail) and not self._closed:
             consumed = self._handler.stream_received(self._buffers, end)
-            self._tail = bytes(stream[consumed:end])
+            if not self._closed:
+                self._keep(stream[consumed:end])
         if ended and not self._closed and not self._ending:
             self._lose(
                 TransportError(
@@ -215,32 +299,47 @@ class Connection:
 
     def _decrypt(self, end: int) -> tuple[int, bool]:
         """Read from the socket; return the new end of the stream buffer, and whether it is all."""
-        assert self.tls is not None
         size = self._socket.recv_into(self._buffers.raw)
-        if size:
-            self._incoming.write(self._buffers.raw[:size])
-        else:
-            self._incoming.write_eof()
-        if self.stage is Stage.TLS:
-            self._shake_hands()
+        if not size:
+            return end, True
         stream, start = self._buffers.view, end
+        incoming = self._buffers.incoming
+        incoming.write(self._buffers.raw[:size])
         try:
+            if self.stage is Stage.TLS:
+                self._shake_hands()
+            tls = self.tls
+            assert tls is not None
             while not self._closed and len(stream) > end:
-                got: int = self.tls.read(len(stream) - end, stream[end:])  # type: ignore[assignment]
+                got: int = tls.read(len(stream) - end, stream[end:])  # type: ignore[assignment]
                 if not got:
                     return end, True
                 end += got
         except ssl.SSLWantReadError:
-            return end, not size
+            return end, False
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
             return end, True
         finally:
             self.bytes_in += end - start
+            if incoming.pending:  # behind the end: nobody's, and the next one must not read it
+                incoming.read()
             self._transmit()  # post-handshake messages may want an answer
-        return end, not size
+        return end, False
+
+    def _begin_tls(self) -> None:
+        assert self._wanted is not None
+        self.tls = self._wanted.wrap_bio(
+            self._buffers.incoming,
+            self._buffers.outgoing,
+            server_side=self._server_side,
+            server_hostname=self._server_name,
+        )
+        self._shake_hands()
 
     def _shake_hands(self) -> None:
-        assert self.tls is not None
+        if self.tls is None:
+            self._begin_tls()
+            return
         try:
             self.tls.do_handshake()
         finally:
@@ -250,16 +349,19 @@ class Connection:
 
     def _write(self, data: bytes | memoryview) -> None:
         self.bytes_out += len(data)
-        if self.tls is None:
+        if self._wanted is None:
             self._put(data)
-        elif data:
-            self.tls.write(data)
-            self._transmit()
+        elif self.tls is not None and data:
+            try:
+                self.tls.write(data)
+            finally:
+                self._transmit()
 
     def _transmit(self) -> None:
         """Send what TLS has produced."""
-        if self._outgoing.pending:
-            self._put(self._outgoing.read())
+        outgoing = self._buffers.outgoing
+        if outgoing.pending:
+            self._put(outgoing.read())
 
     def _put(self, data: bytes | memoryview) -> None:
         if self._closed:
@@ -269,7 +371,8 @@ class Connection:
             self._answers += len(data)
             if self._answers > ANSWERS_LIMIT:
                 raise ConnectionAbortedError(errno.ECONNABORTED, "too many TLS messages unread")
-            self._unsent = memoryview(b"".join((self._unsent, data)))
+            self._unsent = b"".join((self._unsent, data))
+            self._account()
             return
         self._answers = 0
         try:
@@ -278,25 +381,39 @@ class Connection:
             sent = 0
         if sent < len(data):
             # A view may be of a buffer which is used again before this is sent.
-            rest = memoryview(data)[sent:]
-            self._unsent = rest if isinstance(data, bytes) else memoryview(bytes(rest))
+            self._unsent = bytes(memoryview(data)[sent:])
+            self._account()
             self._loop.add_writer(self._socket, self._on_writable)
 
     def _flush(self) -> None:
         """Send what is unsent, then what was queued, then say that it is done."""
-        self._unsent = self._unsent[self._socket.send(self._unsent) :]
+        self._unsent = memoryview(self._unsent)[self._socket.send(self._unsent) :]
         if self._unsent:
             return
+        self._unsent = b""  # an empty view would hold all that was sent
         self._loop.remove_writer(self._socket)
-        if self._queue:
-            batch, self._queue, self._queued = b"".join(self._queue), [], 0
-            self._write(batch)
+        while self._queue and not self._unsent:
+            self._write(self._next_batch())
+        self._account()
         if self._unsent:
             return
         if self._ending:
             self._say_goodbye()
         else:
             self._handler.stream_drained()
+
+    def _next_batch(self) -> bytes:
+        """Take from the queue what is sent at once."""
+        count = size = 0
+        for piece in self._queue:
+            count += 1
+            size += len(piece)
+            if size >= FLUSH_SIZE:
+                break
+        batch = b"".join(self._queue[:count])
+        del self._queue[:count]
+        self._queued -= size + count * PIECE_OVERHEAD
+        return batch
 
     def _say_goodbye(self) -> None:
         """End our half; what the peer still sends is read and forgotten, or we would reset."""

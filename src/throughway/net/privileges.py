@@ -7,6 +7,7 @@ capabilities(7), capset(2), prctl(2).
 
 import ctypes
 import os
+import pwd
 import struct
 from pathlib import Path
 
@@ -35,10 +36,14 @@ CAPABILITIES = {
 """Numbers of linux/capability.h, of those that anybody here could ask for."""
 CLIENT = frozenset({"CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_NET_BIND_SERVICE"})
 """TUN, routes, nft, socket marks; sockets of charon; port 53 of the stub and 500 of IKE."""
-GATEWAY = CLIENT
+GATEWAY = CLIENT | {"CAP_SETUID", "CAP_SETGID", "CAP_KILL"}
+"""The workers are nobody, and one that hangs is killed."""
+NOBODY = "nobody"
+"""Who a process is that needs nothing of the machine but what it was given."""
 
 _VERSION_3 = 0x20080522
 _CAPBSET_READ, _CAPBSET_DROP, _SET_NO_NEW_PRIVS, _CAP_AMBIENT = 23, 24, 38, 47
+_SET_DUMPABLE = 4
 _CLEAR_ALL = 4
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -59,6 +64,26 @@ def drop(keep: frozenset[str]) -> None:
         if not mask >> number & 1 and _prctl(_CAPBSET_READ, number):
             _prctl(_CAPBSET_DROP, number)
     _capset(mask)
+
+
+def renounce() -> None:
+    """Become nobody, without any capability and unseen by debuggers, for good.
+
+    Call it when everything is imported and opened. A process that is not root's stays who it is.
+    Raises :exc:`ThroughwayError` when the kernel refuses.
+    """
+    _prctl(_SET_NO_NEW_PRIVS, 1)
+    _prctl(_CAP_AMBIENT, _CLEAR_ALL)
+    if os.geteuid() == 0:
+        account = pwd.getpwnam(NOBODY)
+        try:
+            os.setgroups([])
+            os.setresgid(*3 * (account.pw_gid,))
+            os.setresuid(*3 * (account.pw_uid,))
+        except OSError as error:
+            raise ThroughwayError(f"cannot become {NOBODY}: {error.strerror}") from error
+    _capset(0)
+    _prctl(_SET_DUMPABLE, 0)
 
 
 def permitted(pid: int | None = None) -> frozenset[str]:

@@ -1,5 +1,6 @@
 """TLS on both ends: contexts, and what went wrong said in our words and in Windows' numbers."""
 
+import contextlib
 import errno
 import os
 import re
@@ -7,6 +8,7 @@ import socket
 import ssl
 import stat
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -36,6 +38,33 @@ def server_context(
         except OSError as error:
             raise ConfigError(file, "client_ca", f"{client_ca}: {_words(error)}") from error
     return context
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """A server's files, read: for a process that may not read them itself."""
+
+    certificate: str
+    key: str = field(repr=False)
+    client_ca: str = ""
+    """"": clients need no certificate."""
+
+
+def context_of(credentials: Credentials) -> ssl.SSLContext:
+    """Make the context of a server without any file on a disk."""
+    with contextlib.ExitStack() as stack:
+
+        def file(text: str) -> Path:
+            # There is no other way into ssl for a key but the path of a file.
+            descriptor = os.memfd_create("throughway")
+            stack.callback(os.close, descriptor)
+            os.write(descriptor, text.encode())
+            return Path(f"/proc/self/fd/{descriptor}")
+
+        client_ca = file(credentials.client_ca) if credentials.client_ca else None
+        return server_context(
+            file(credentials.certificate), file(credentials.key), client_ca=client_ca
+        )
 
 
 def client_context(

@@ -95,11 +95,16 @@ def check_ipv6_prefix(value: str) -> str:
     return str(network)
 
 
+WIDEST_LINKS = 59
+"""Length of a prefix with a /64 for each of 32 workers."""
+
+
 def check_link_prefix(value: str) -> str:
-    """The prefix of a link on which hosts form their addresses (RFC 4862, 5.5.3: a /64)."""
+    """The prefix of links on which hosts form their addresses, in a /64 (RFC 4862, 5.5.3) each."""
     prefix = check_ipv6_prefix(value)
-    if not prefix.endswith("/64"):
-        raise ValueError(f"{value!r} must be a /64: clients form their addresses in it")
+    if not WIDEST_LINKS <= int(prefix.rpartition("/")[2]) <= 64:
+        why = f"must be from a /{WIDEST_LINKS} to a /64: each worker's clients have a /64 of it"
+        raise ValueError(f"{value!r} {why}")
     return prefix
 
 

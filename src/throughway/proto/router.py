@@ -17,7 +17,13 @@ from throughway.wire.icmpv6 import (
     RouterAdvertisement,
     build_icmpv6,
 )
-from throughway.wire.ipv6 import ALL_NODES, MIN_MTU, parse_address, parse_prefix
+from throughway.wire.ipv6 import (
+    ALL_NODES,
+    MIN_MTU,
+    format_address,
+    parse_address,
+    parse_prefix,
+)
 
 MAX_ADVERTISEMENT_INTERVAL = 600.0
 """Seconds between unsolicited advertisements (RFC 4861, section 6.2.1: MaxRtrAdvInterval)."""
@@ -53,9 +59,27 @@ class Link:
             raise WireError(f"the prefix of a link is a /64, not {text}")
         return cls(prefix=prefix, address=prefix[:8] + b"\0" * 7 + b"\x01")
 
+    @classmethod
+    def within(cls, text: str, number: int) -> "Link":
+        """Make the link of the prefix's n-th /64, from 0; WireError where there is none."""
+        if not 0 <= number < links_within(text):
+            raise WireError(f"{text} has no /64 number {number}")
+        first = int.from_bytes(parse_prefix(text)[0][:8]) + number
+        return cls.of(f"{format_address(first.to_bytes(8) + bytes(8))}/64")
+
+    @property
+    def text(self) -> str:
+        """Return the prefix as people write it."""
+        return f"{format_address(self.prefix)}/64"
+
     def holds(self, address: bytes) -> bool:
         """Whether the address is in the link's prefix."""
         return address[:8] == self.prefix[:8]
+
+
+def links_within(text: str) -> int:
+    """Return how many /64 a prefix has."""
+    return 1 << max(0, 64 - parse_prefix(text)[1])
 
 
 @dataclass(slots=True)

@@ -7,9 +7,12 @@ from throughway.model.errors import LocalProtocolError, RemoteProtocolError
 from throughway.proto.iphttps.http import build_request, parse_url
 from throughway.proto.iphttps.neighbours import CONTEST_PAUSE, CONTEST_TIME, MAX_CONTESTS, MIN_HOLD
 from throughway.proto.iphttps.server import (
+    ADVERTISEMENT_BATCH,
+    ADVERTISEMENT_PAUSE,
     MAX_HALF_OPEN,
     TRANSITIONS,
     Input,
+    LimitReached,
     Limits,
     Refusal,
     Server,
@@ -18,7 +21,13 @@ from throughway.proto.iphttps.server import (
     State,
 )
 from throughway.proto.iphttps.session import PACKET_BURST, PACKET_RATE, Drop, Session, SessionState
-from throughway.proto.iphttps.slowpath import PacketForClient, PacketForHost
+from throughway.proto.iphttps.slowpath import (
+    COPY_BURST,
+    COPY_RATE,
+    CopyBudget,
+    PacketForClient,
+    PacketForHost,
+)
 from throughway.proto.router import MAX_ADVERTISEMENT_INTERVAL, SOLICITATION_BURST, Link, Router
 from throughway.wire.icmpv6 import (
     Message,
@@ -160,56 +169,102 @@ def test_slow_heads_are_cut_off() -> None:
     assert table.server.timer_at() == MAX_ADVERTISEMENT_INTERVAL
 
 
+def refused(table: Table, address: str, key: str = "") -> Refusal:
+    """Ask for a session where there is no room for one; return why it was refused."""
+    session = table.connect(address)
+    assert session is not None
+    table.server.receive_data(session, build_request(URL, key), table.now)
+    limit, closed = table.events()
+    assert isinstance(limit, LimitReached)
+    assert isinstance(closed, SessionClosed)
+    assert limit.source == address
+    assert closed.session is session
+    assert session.data_to_send().startswith(b"HTTP/1.1 503 ")
+    assert table.server.refusals[limit.refusal] == 1
+    return limit.refusal
+
+
 def test_limits_hold_for_open_sessions() -> None:
     table = Table(limits=Limits(max_sessions=3, max_sessions_per_source=2))
     first = table.open(address="a")
     table.open(address="a")
-    assert table.connect("a") is None
+    assert refused(table, "a") is Refusal.SOURCE_LIMIT
     table.open(address="b")
-    assert table.connect("c") is None
-    assert table.server.refusals == {Refusal.SOURCE_LIMIT: 1, Refusal.SESSION_LIMIT: 1}
+    assert refused(table, "c") is Refusal.SESSION_LIMIT
     table.server.connection_lost(first, "closed")
-    assert table.connect("a") is not None
-
-
-def test_at_a_limit_those_who_say_nothing_make_room() -> None:
-    table = Table(limits=Limits(max_sessions=4, max_sessions_per_source=2))
-    other = table.connect("b")
-    silent = table.connect("a")
     table.open(address="a")
+
+
+def test_at_the_limits_a_client_still_replaces_its_own_session() -> None:
+    table = Table(limits=Limits(max_sessions=2, max_sessions_per_source=1))
+    table.open("one", address="a")
+    table.open("two", address="b")
+    for key, address in (("one", "a"), ("two", "c"), ("one", "b")):
+        session = table.connect(address)
+        assert session is not None
+        session.certificate = "CN=x"
+        table.server.receive_data(session, build_request(URL, key), table.now)
+        assert session.state is SessionState.OPEN
+    assert len(table.server.sessions) == 2
     table.events()
-    client = table.connect("a")
-    assert client is not None
-    (closed,) = table.events()
-    assert isinstance(closed, SessionClosed)
-    assert closed.session is silent
+    assert refused(table, "d", "three") is Refusal.SESSION_LIMIT
+
+
+def test_without_a_limit_per_source_all_may_come_from_one() -> None:
+    table = Table(limits=Limits(max_sessions_per_source=0))
+    for _ in range(200):
+        table.open(address="a")
+    assert table.server.refusals == {}
+
+
+def gone(events: list[object]) -> list[Session]:
+    return [event.session for event in events if isinstance(event, SessionClosed)]
+
+
+def test_at_a_limit_the_oldest_that_has_said_nothing_makes_room() -> None:
+    table = Table(limits=Limits(max_half_open=3, max_sessions_per_source=2))
+    began = table.connect("a")
+    first = table.connect("a")
+    other = table.connect("b")
+    assert began is not None
+    assert first is not None
+    table.server.peer_spoke(began)
+    assert table.connect("a") is not None
+    assert gone(table.events()) == [first], "of its own source"
     assert table.connect("c") is not None
-    assert table.connect("d") is not None, "of all sources, when there are too many in all"
-    (closed,) = table.events()
-    assert isinstance(closed, SessionClosed)
-    assert closed.session is other
-    assert table.server.refusals == {Refusal.SOURCE_LIMIT: 1, Refusal.SESSION_LIMIT: 1}
+    assert gone(table.events()) == [other], "of all sources"
+    assert table.server.refusals == {Refusal.SOURCE_LIMIT: 1, Refusal.HALF_OPEN_LIMIT: 1}
+
+
+def test_where_all_have_begun_the_oldest_makes_room() -> None:
+    table = Table(limits=Limits(max_half_open=2))
+    sessions = [table.connect(), table.connect()]
+    for session in sessions:
+        assert session is not None
+        table.server.peer_spoke(session)
+    assert table.connect() is not None
+    assert gone(table.events()) == sessions[:1]
 
 
 def test_no_source_has_more_than_its_share_by_pushing_others_out() -> None:
-    table = Table(limits=Limits(max_sessions=4, max_sessions_per_source=2))
-    table.open(address="a")
-    table.open(address="a")
-    table.connect("b")
-    table.connect("b")
-    assert table.connect("a") is None
-    assert table.server.refusals[Refusal.SOURCE_LIMIT] == 1
+    table = Table(limits=Limits(max_sessions_per_source=2))
+    others = [table.connect("b"), table.connect("b")]
+    own = [table.connect("a") for _ in range(4)]
+    assert gone(table.events()) == own[:2]
+    assert all(session and session.state is SessionState.HALF_OPEN for session in others)
 
 
-def test_a_flood_without_requests_pushes_itself_out() -> None:
+def test_a_flood_of_silent_connections_pushes_out_none_that_speaks() -> None:
     table = Table(limits=Limits(max_sessions_per_source=0))
-    flood = [table.connect() for _ in range(MAX_HALF_OPEN)]
     real = table.connect()
     assert real is not None
-    (closed,) = table.events()
-    assert isinstance(closed, SessionClosed)
-    assert closed.session is flood[0]
-    assert table.server.refusals == {Refusal.HALF_OPEN_LIMIT: 1}
+    table.server.peer_spoke(real)
+    flood = [table.connect() for _ in range(3 * MAX_HALF_OPEN)]
+    pushed = gone(table.events())
+    assert pushed == flood[: len(pushed)]
+    assert len(pushed) == 2 * MAX_HALF_OPEN + 1
+    table.server.receive_data(real, build_request(URL), table.now)
+    assert real.state is SessionState.OPEN
 
 
 def test_stop_disable_and_another_mode_drop_all() -> None:
@@ -403,6 +458,19 @@ def test_advertisements_go_to_all_in_time() -> None:
     assert [to for to, _, _ in sent] == sessions
 
 
+def test_an_advertisement_to_very_many_goes_to_some_at_a_time() -> None:
+    table = Table(limits=Limits(max_sessions_per_source=0))
+    sessions = [table.open() for _ in range(2 * ADVERTISEMENT_BATCH + 3)]
+    told = [to for to, _, _ in messages(table.pass_time(MAX_ADVERTISEMENT_INTERVAL))]
+    assert told == sessions[:ADVERTISEMENT_BATCH]
+    table.server.connection_lost(sessions[-1], "closed")
+    table.events()
+    while table.server.timer_at() == table.now + ADVERTISEMENT_PAUSE:
+        told += [to for to, _, _ in messages(table.pass_time(ADVERTISEMENT_PAUSE))]
+    assert told == sessions[:-1]
+    assert table.server.timer_at() == 2 * MAX_ADVERTISEMENT_INTERVAL
+
+
 def test_duplicate_addresses_are_answered_for_their_owner() -> None:
     table = Table()
     owner, other = table.open(), table.open()
@@ -470,6 +538,36 @@ def contest(table: Table) -> tuple[Session, Session]:
     assert table.send(challenger, plain(A, CORP)) == []  # the owner is asked once
     assert challenger.drops == {Drop.CONTESTED: 2}
     return owner, challenger
+
+
+def test_copies_of_multicast_are_bounded() -> None:
+    table = Table(mode=CERTIFICATES, limits=Limits(max_sessions_per_source=0))
+    sessions = [table.open() for _ in range(101)]
+    table.send(sessions[0], dad(A))
+    packets = COPY_BURST // 100 + 10
+    copies = sum(len(table.send(sessions[0], plain(A, GROUP))) for _ in range(packets))
+    assert copies <= COPY_BURST
+    assert copies > COPY_BURST - 200
+    assert sessions[0].drops[Drop.TOO_OFTEN] == packets - copies // 100
+    table.pass_time(1.0)
+    assert len(table.send(sessions[0], plain(A, GROUP))) == 100
+
+
+def test_more_clients_than_copies_at_once_leave_a_debt() -> None:
+    budget = CopyBudget()
+    assert budget.take(3 * COPY_BURST, now=0)
+    assert not budget.take(1, now=2 * COPY_BURST / COPY_RATE)
+    assert budget.take(3 * COPY_BURST, now=3 * COPY_BURST / COPY_RATE)
+
+
+def test_drops_are_counted_beyond_a_session() -> None:
+    table = Table()
+    for _ in range(2):
+        session = table.open()
+        table.send(session, plain(CORP, CORP))
+        assert session.drops == {Drop.SPOOFED: 1}
+        table.server.connection_lost(session, "closed")
+    assert table.server.drops == {Drop.SPOOFED: 2}
 
 
 def test_a_silent_owner_loses_its_address() -> None:

@@ -87,6 +87,8 @@ class TLSHandshake(Fact):
     reset: bool = False
     certificate_requested: bool | None = None
     client_certificate_sent: bool | None = None
+    certificate: str = ""
+    """Thumbprint of the server's own certificate, where it can be seen (TLS up to 1.2)."""
     not_tls: str = ""
     """What the other side said instead of TLS."""
 

@@ -5,9 +5,9 @@ sent from it. When another session sends from it, the owner is asked whether it 
 client that came back over a new connection must not wait until TCP has given up the old one.
 """
 
-from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from heapq import heappop, heappush
 
 from throughway.proto.iphttps.session import Session
 from throughway.proto.router import Link
@@ -43,6 +43,8 @@ class Contest:
     ends_at: float
     settled: bool = False
     """The owner lives; the contest stays for a while, so that it is not asked at each packet."""
+    number: int = 0
+    """Of its end, as it was set last."""
 
 
 class Neighbours:
@@ -54,6 +56,11 @@ class Neighbours:
         self.sessions: dict[bytes, Session] = {}
         """By address; the driver looks up each packet's destination here."""
         self._contests: dict[bytes, Contest] = {}
+        self._challenges: dict[int, set[bytes]] = {}
+        """What each session contests, by its number."""
+        self._ends: list[tuple[float, int, bytes]] = []
+        """A heap of when contests end; some have ended otherwise before."""
+        self._number = 0
 
     def claim(self, address: bytes, session: Session, now: float) -> Claim:
         """Say that the session uses the address."""
@@ -76,10 +83,12 @@ class Neighbours:
         Returns the owner and the packet to send to it, or None when that is under way already,
         was answered a moment ago, or the session asks for too many.
         """
-        going = sum(1 for contest in self._contests.values() if contest.challenger is session)
-        if address in self._contests or going >= MAX_CONTESTS:
+        going = self._challenges.get(session.number, ())
+        if address in self._contests or len(going) >= MAX_CONTESTS:
             return None
-        self._contests[address] = Contest(session, now, now + CONTEST_TIME)
+        self._contests[address] = contest = Contest(session, now, now + CONTEST_TIME)
+        self._challenges.setdefault(session.number, set()).add(address)
+        self._await_end(address, contest)
         message = NeighborSolicitation(target=address)
         probe = build_icmpv6(message, source=self.link.link_local, destination=address)
         return self.sessions[address], probe
@@ -88,38 +97,54 @@ class Neighbours:
         """Forget a session which ended."""
         for address in session.owned:
             del self.sessions[address]
-            self._contests.pop(address, None)
+            self._end_contest(address)
         session.owned.clear()
-        _forget(self._contests, [a for a, c in self._contests.items() if c.challenger is session])
+        for address in tuple(self._challenges.get(session.number, ())):
+            self._end_contest(address)
 
     def inherit(self, old: Session, new: Session) -> None:
         """Give all addresses of a session to the one that replaces it."""
         for address, since in old.owned.items():
             self.sessions[address] = new
             new.owned[address] = since
-            self._contests.pop(address, None)
+            self._end_contest(address)
         old.owned.clear()
 
     def timer_at(self) -> float | None:
         """Return when :meth:`handle_timer` is due, or None."""
-        return min((contest.ends_at for contest in self._contests.values()), default=None)
+        while self._ends and not self._going(*self._ends[0]):
+            heappop(self._ends)
+        return self._ends[0][0] if self._ends else None
 
     def handle_timer(self, now: float) -> None:
         """Let time pass: an owner which was not heard of loses its address."""
-        for address, contest in list(self._due(now)):
-            if self._contests.get(address) is not contest:
-                continue  # its owner has just won another one and gave this one up for it
-            owner = self.sessions[address]
-            if contest.settled:
-                del self._contests[address]
-            elif owner.heard_at > contest.started_at:
+        while (at := self.timer_at()) is not None and at <= now:
+            _, _, address = heappop(self._ends)
+            contest, owner = self._contests[address], self.sessions[address]
+            if not contest.settled and owner.heard_at > contest.started_at:
                 contest.settled, contest.ends_at = True, now + CONTEST_PAUSE
-            else:
-                del self._contests[address], self.sessions[address], owner.owned[address]
+                self._await_end(address, contest)
+                continue
+            self._end_contest(address)
+            if not contest.settled:
+                del self.sessions[address], owner.owned[address]
                 self.claim(address, contest.challenger, now)
 
-    def _due(self, now: float) -> Iterator[tuple[bytes, Contest]]:
-        return ((a, c) for a, c in self._contests.items() if now >= c.ends_at)
+    def _await_end(self, address: bytes, contest: Contest) -> None:
+        self._number = contest.number = self._number + 1
+        heappush(self._ends, (contest.ends_at, contest.number, address))
+
+    def _going(self, _ends_at: float, number: int, address: bytes) -> bool:
+        contest = self._contests.get(address)
+        return contest is not None and contest.number == number
+
+    def _end_contest(self, address: bytes) -> None:
+        contest = self._contests.pop(address, None)
+        if contest is not None:
+            challenges = self._challenges[contest.challenger.number]
+            challenges.discard(address)
+            if not challenges:
+                del self._challenges[contest.challenger.number]
 
     def _make_room(self, session: Session, now: float) -> bool:
         if not session.owned:
@@ -128,14 +153,9 @@ class Neighbours:
         if now - session.owned[oldest] < MIN_HOLD:
             return False
         del session.owned[oldest], self.sessions[oldest]
-        self._contests.pop(oldest, None)
+        self._end_contest(oldest)
         return True
 
 
 _RESERVED = (bytes(8), b"\0" * 7 + b"\x01")
 """Interface identifiers of the routers' anycast address (RFC 4291, 2.6.1) and of the router."""
-
-
-def _forget(contests: MutableMapping[bytes, Contest], addresses: list[bytes]) -> None:
-    for address in addresses:
-        del contests[address]

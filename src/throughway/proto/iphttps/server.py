@@ -21,13 +21,25 @@ from throughway.proto.iphttps.http import (
     build_response,
 )
 from throughway.proto.iphttps.neighbours import Neighbours
-from throughway.proto.iphttps.session import Drop, Session, SessionInput, SessionState
+from throughway.proto.iphttps.session import (
+    Drop,
+    HalfOpen,
+    Session,
+    SessionInput,
+    SessionState,
+)
 from throughway.proto.iphttps.slowpath import PacketForClient, PacketForHost, SlowPath
 from throughway.proto.router import Router
 
-MAX_HALF_OPEN = 512
-"""Connections without a request yet; here as at the other limits the oldest goes when there is
-one more, so that a flood of them never keeps out a client which speaks at once."""
+MAX_HALF_OPEN = 4096
+"""Connections without a request yet, besides the sessions: all clients come back at once after a
+failure, and one over a slow path takes a second. With a TLS handshake begun each holds some 20
+KiB, before that 2."""
+
+ADVERTISEMENT_BATCH = 128
+"""Clients that are told at once what is told to all of them: two milliseconds of work."""
+ADVERTISEMENT_PAUSE = 0.05
+"""Seconds until the next ones are: ten thousand within four seconds."""
 
 
 class State(StrEnum):
@@ -76,15 +88,23 @@ class Refusal(StrEnum):
     """Not one for a session on our URL."""
 
 
+class _NoRoomError(RequestError):
+    """A request which is as it must be, at a limit."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(503, "This gateway has as many sessions as it may have. Try again.")
+        self.refusal = refusal
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """How much one server takes on."""
 
     max_sessions: int = 2000
-    """Half-open ones count."""
     max_sessions_per_source: int = 64
-    """Half-open ones count. 0: no limit, for a server behind a device that ends TLS, where all
-    clients have one source."""
+    """And as many half-open ones. 0: no limit, for a server behind a device that ends TLS, where
+    all clients have one source."""
+    max_half_open: int = MAX_HALF_OPEN
     max_addresses_per_session: int = 8
     head_timeout: float = 10.0
     """Seconds for TLS handshake and HTTP head together."""
@@ -108,7 +128,15 @@ class SessionClosed:
     was_open: bool
 
 
-Event = SessionOpened | SessionClosed | PacketForClient | PacketForHost
+@dataclass(frozen=True, slots=True)
+class LimitReached:
+    """There was one too many from this source, or in all."""
+
+    source: str
+    refusal: Refusal
+
+
+Event = SessionOpened | SessionClosed | LimitReached | PacketForClient | PacketForHost
 
 
 class Server:
@@ -127,17 +155,23 @@ class Server:
         self.url = url
         self.limits = limits or Limits()
         self.refusals: Counter[Refusal] = Counter()
+        self.drops: Counter[Drop] = Counter()
+        """Packets which went no further, of all sessions there ever were."""
         self.sessions: dict[int, Session] = {}
         """Open ones, by number."""
         self.neighbours = Neighbours(
             router.link, max_addresses=self.limits.max_addresses_per_session
         )
-        self._half_open: dict[int, Session] = {}
+        self._half_open = HalfOpen()
         self._by_key: dict[tuple[str, str], Session] = {}
         self._sources: Counter[str] = Counter()
+        """Of open sessions."""
         self._router = router
         self._wall_clock = wall_clock
         self._number = 0
+        self._unadvertised: list[int] = []
+        """Sessions to which the advertisement that is due to all has still to go, last first."""
+        self._advertise_at = 0.0
         self._events: deque[Event] = deque()
         self._slow_path = SlowPath(router, self.neighbours, self._events.append)
         self._slow_path.authentication = authentication
@@ -182,25 +216,30 @@ class Server:
         self.neighbours.max_addresses = limits.max_addresses_per_session
         self._slow_path.client_to_client = limits.client_to_client
 
-    def at_limit(self, source: str) -> bool:
-        """Whether one more connection from there would be one too many."""
-        return self._refusal(source) not in (None, Refusal.NOT_LISTENING)
-
     def accept(self, address: str, port: int, source: str, now: float) -> Session | None:
-        """Enter a new connection, half-open; None: it is one too many and must be closed.
+        """Enter a new connection, half-open; None: it must be closed, we take none.
 
-        At a limit the oldest connection without a request makes room for the new one.
+        When there are too many half-open ones, of the source or in all, another one makes room:
+        a client that comes back must get as far as its request, which says who it is.
         """
-        while (refusal := self._refusal(source)) is not None:
-            if not self._make_room(refusal, source):
-                self.refusals[refusal] += 1
-                return None
+        if self.state is not State.LISTEN:
+            self.refusals[Refusal.NOT_LISTENING] += 1
+            return None
+        share = self.limits.max_sessions_per_source
+        if 0 < share <= self._half_open.of(source):
+            self._push_out(self._half_open.least(source), source, Refusal.SOURCE_LIMIT)
+        elif len(self._half_open) >= self.limits.max_half_open:
+            self._push_out(self._half_open.least(), source, Refusal.HALF_OPEN_LIMIT)
         self._number += 1
         peer = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-        session = Session(self._number, peer, source, RequestReader(self.url), now=now)
-        self._half_open[session.number] = session
-        self._sources[source] += 1
+        session = Session(self._number, peer, source, now=now, totals=self.drops)
+        self._half_open.add(session)
         return session
+
+    def peer_spoke(self, session: Session) -> None:
+        """Take note that a client has said its first word, of TLS too."""
+        if session.state is SessionState.HALF_OPEN:
+            self._half_open.spoke(session)
 
     def receive_data(self, session: Session, data: bytes, now: float) -> None:
         """Take bytes of a request; the stream behind it comes with :class:`SessionOpened`.
@@ -210,13 +249,17 @@ class Server:
         session.heard_at = now
         if session.state is not SessionState.HALF_OPEN:
             return
+        self._half_open.spoke(session)
+        if session.reader is None:
+            session.reader = RequestReader(self.url)
         try:
             request = session.reader.receive_data(data)
             if request is not None:
                 self._admit(session, request)
         except RequestError as error:
+            refusal = error.refusal if isinstance(error, _NoRoomError) else Refusal.REQUEST
             session.outgoing = build_refusal(error.status, str(error), self._wall_clock())
-            self._close(session, f"{error.status} {error}", Refusal.REQUEST)
+            self._close(session, f"{error.status} {error}", refusal)
 
     def receive_slow(self, session: Session, packet: bytes, now: float) -> None:
         """Take a packet which does not pass in bulk."""
@@ -225,7 +268,7 @@ class Server:
         if session.slow.take(now):
             self._slow_path.receive(session, packet, self.sessions.values(), now)
         else:
-            session.drops[Drop.TOO_OFTEN] += 1
+            session.drop(Drop.TOO_OFTEN)
 
     def receive_garbage(self, session: Session, error: RemoteProtocolError) -> None:
         """Take note that a stream is out of step: the session ends (3.2.5.2.2)."""
@@ -247,49 +290,52 @@ class Server:
 
     def handle_timer(self, now: float) -> None:
         """Let time pass: slow heads, contests for addresses, advertisements."""
-        for session in list(self._half_open.values()):
-            if now < self._deadline(session):
-                break
-            self._close(session, "no request in time", Refusal.TIMEOUT)
+        while (slowest := self._half_open.oldest()) and now >= self._deadline(slowest):
+            self._close(slowest, "no request in time", Refusal.TIMEOUT)
         self.neighbours.handle_timer(now)
-        advertisement = self._router.handle_timer(now)
-        if advertisement is not None:
-            for session in self.sessions.values():
-                self._events.append(PacketForClient(session, advertisement))
+        if self._router.handle_timer(now):
+            self._unadvertised = [*reversed(self.sessions)]
+        if self._unadvertised:
+            self._advertise(now)
+
+    def _advertise(self, now: float) -> None:
+        """Send what is due to every client to some of them; the others have their turn soon."""
+        packet, left = self._router.advertisement(), self._unadvertised
+        for number in reversed(left[-ADVERTISEMENT_BATCH:]):
+            if number in self.sessions:
+                self._events.append(PacketForClient(self.sessions[number], packet))
+        del left[-ADVERTISEMENT_BATCH:]
+        self._advertise_at = now + ADVERTISEMENT_PAUSE
 
     def _timers(self) -> Iterator[float]:
         yield self._router.timer_at()
+        if self._unadvertised:
+            yield self._advertise_at
         contest = self.neighbours.timer_at()
         if contest is not None:
             yield contest
-        if self._half_open:  # in the order of their deadlines, since all have the same time
-            yield self._deadline(next(iter(self._half_open.values())))
+        slowest = self._half_open.oldest()  # all have the same time
+        if slowest is not None:
+            yield self._deadline(slowest)
 
     def _deadline(self, session: Session) -> float:
         return session.accepted_at + self.limits.head_timeout
 
-    def _refusal(self, source: str) -> Refusal | None:
-        if self.state is not State.LISTEN:
-            return Refusal.NOT_LISTENING
-        if len(self.sessions) + len(self._half_open) >= self.limits.max_sessions:
-            return Refusal.SESSION_LIMIT
-        if 0 < self.limits.max_sessions_per_source <= self._sources[source]:
-            return Refusal.SOURCE_LIMIT
-        return Refusal.HALF_OPEN_LIMIT if len(self._half_open) >= MAX_HALF_OPEN else None
+    def _push_out(self, session: Session, source: str, refusal: Refusal) -> None:
+        self._close(session, "too many connections without a request", refusal)
+        self._events.append(LimitReached(source, refusal))
 
-    def _make_room(self, refusal: Refusal, source: str) -> bool:
-        """Close the oldest half-open connection, of the source itself where that is at its limit.
-
-        Else whoever shares a client's NAT could keep it out by connecting and saying nothing.
-        """
-        if refusal is Refusal.NOT_LISTENING:
-            return False
-        own = refusal is Refusal.SOURCE_LIMIT
-        for session in self._half_open.values():
-            if not own or session.source == source:
-                self._close(session, "too many connections without a request", refusal)
-                return True
-        return False
+    def _check_room(self, session: Session, old: Session | None) -> None:
+        """Refuse one session too many; one that takes another's place is not."""
+        limits, refusal = self.limits, None
+        own = self._sources[session.source] - (old is not None and old.source == session.source)
+        if len(self.sessions) - (old is not None) >= limits.max_sessions:
+            refusal = Refusal.SESSION_LIMIT
+        elif 0 < limits.max_sessions_per_source <= own:
+            refusal = Refusal.SOURCE_LIMIT
+        if refusal is not None:
+            self._events.append(LimitReached(session.source, refusal))
+            raise _NoRoomError(refusal)
 
     def _admit(self, session: Session, request: Request) -> None:
         """Open the session (3.2.5.1); one with the same key makes way."""
@@ -298,14 +344,17 @@ class Server:
         session.key = request.session
         key = (session.certificate, session.key)
         old = self._by_key.get(key) if session.key else None
+        self._check_room(session, old)
         if old is not None:
             self.neighbours.inherit(old, session)
             self._close(old, "its client came back over a new connection")
         if session.key:
             self._by_key[key] = session
-        del self._half_open[session.number]
+        self._half_open.remove(session)
         session.advance(SessionInput.ACCEPT)
+        session.reader = None
         self.sessions[session.number] = session
+        self._sources[session.source] += 1
         session.outgoing = build_response(self._wall_clock())
         self._events.append(SessionOpened(session, request.remainder))
         self._events.append(PacketForClient(session, self._router.advertisement()))
@@ -315,22 +364,23 @@ class Server:
             return
         was_open = session.state is SessionState.OPEN
         session.advance(SessionInput.CLOSE)
+        session.reader = None
         if was_open:
             del self.sessions[session.number]
+            self._sources[session.source] -= 1
+            if not self._sources[session.source]:
+                del self._sources[session.source]
             self.neighbours.release(session)
             key = (session.certificate, session.key)
             if self._by_key.get(key) is session:
                 del self._by_key[key]
         else:
-            del self._half_open[session.number]
+            self._half_open.remove(session)
             self.refusals[refusal] += 1
-        self._sources[session.source] -= 1
-        if not self._sources[session.source]:
-            del self._sources[session.source]
         self._events.append(SessionClosed(session, reason, was_open))
 
     def _close_all(self, reason: str) -> None:
-        for session in (*self._half_open.values(), *self.sessions.values()):
+        for session in (*self._half_open, *self.sessions.values()):
             self._close(session, reason)
 
     def _advance(self, what: Input) -> None:

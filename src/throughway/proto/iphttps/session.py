@@ -1,11 +1,15 @@
 """One entry of the server's client table, [MS-IPHTTPS] 3.2.1."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
+from typing import TYPE_CHECKING
 
-from throughway.proto.iphttps.http import RequestReader
 from throughway.proto.router import SolicitationBudget
+
+if TYPE_CHECKING:
+    from throughway.proto.iphttps.http import RequestReader
 
 
 class SessionState(StrEnum):
@@ -74,21 +78,52 @@ class Drop(StrEnum):
     QUEUE_FULL = "queue-full"
     NOBODY = "nobody"
     """From the host, to an address that no session owns."""
+    REFUSED = "refused"
+    """By the kernel of the gateway, which did not take it."""
 
 
 class Session:
-    """A connection from a client: half-open, then a session of the link."""
+    """A connection from a client: half-open, then a session of the link.
+
+    There are thousands: what most of them never need is made when it is needed first.
+    """
+
+    __slots__ = (
+        "_drops",
+        "_totals",
+        "accepted_at",
+        "certificate",
+        "heard_at",
+        "key",
+        "number",
+        "outgoing",
+        "owned",
+        "peer",
+        "reader",
+        "slow",
+        "solicitations",
+        "source",
+        "state",
+    )
 
     def __init__(
-        self, number: int, peer: str, source: str, reader: RequestReader, *, now: float
+        self,
+        number: int,
+        peer: str,
+        source: str,
+        *,
+        now: float,
+        totals: Counter[Drop] | None = None,
     ) -> None:
+        """``totals`` count drops as well, beyond the session's end."""
         self.number = number
         self.peer = peer
         """Address and port, for people."""
         self.source = source
         """What the limit per source counts: an IPv4 address or an IPv6 /64."""
         self.state = SessionState.HALF_OPEN
-        self.reader = reader
+        self.reader: RequestReader | None = None
+        """While a request is being read."""
         self.key = ""
         self.certificate = ""
         """The subject of the client's certificate; empty: none was shown."""
@@ -97,11 +132,25 @@ class Session:
         """When bytes came last; the driver keeps it."""
         self.owned: dict[bytes, float] = {}
         """The addresses of the link that it may send from, and since when."""
-        self.drops: Counter[Drop] = Counter()
         self.solicitations = SolicitationBudget(filled_at=now)
         self.slow = PacketBudget(filled_at=now)
         self.outgoing = b""
         """HTTP heads; packets go by events and by the driver's batches."""
+        self._drops: Counter[Drop] | None = None
+        self._totals = totals
+
+    @property
+    def drops(self) -> Counter[Drop]:
+        """Return how many of its packets were dropped, by reason; :meth:`drop` counts."""
+        return Counter() if self._drops is None else self._drops
+
+    def drop(self, reason: Drop, packets: int = 1) -> None:
+        """Count packets which go no further."""
+        if self._drops is None:
+            self._drops = Counter()
+        self._drops[reason] += packets
+        if self._totals is not None:
+            self._totals[reason] += packets
 
     def data_to_send(self) -> bytes:
         """Return, and forget, the bytes of HTTP which are due to the client."""
@@ -111,3 +160,55 @@ class Session:
     def advance(self, what: SessionInput) -> None:
         """Go to the next state."""
         self.state = SESSION_TRANSITIONS[self.state, what]
+
+
+class HalfOpen:
+    """Connections without a request, in the order in which they came; the silent ones apart.
+
+    Whoever has said something is never pushed out as long as there is one who has not: a flood of
+    silent connections pushes itself out.
+    """
+
+    def __init__(self) -> None:
+        self._all: dict[int, Session] = {}
+        self._silent: dict[int, Session] = {}
+        self._of_source: dict[str, tuple[dict[int, Session], dict[int, Session]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(tuple(self._all.values()))
+
+    def of(self, source: str) -> int:
+        """Return how many there are from a source."""
+        return len(self._of_source[source][0]) if source in self._of_source else 0
+
+    def add(self, session: Session) -> None:
+        """Enter a new connection."""
+        own = self._of_source.setdefault(session.source, ({}, {}))
+        for table in (self._all, self._silent, *own):
+            table[session.number] = session
+
+    def spoke(self, session: Session) -> None:
+        """Take note that it said something."""
+        if self._silent.pop(session.number, None) is not None:
+            self._of_source[session.source][1].pop(session.number)
+
+    def remove(self, session: Session) -> None:
+        """Forget a connection."""
+        self.spoke(session)
+        del self._all[session.number]
+        own = self._of_source[session.source][0]
+        del own[session.number]
+        if not own:
+            del self._of_source[session.source]
+
+    def oldest(self) -> Session | None:
+        """Return the one whose time is up first."""
+        return next(iter(self._all.values()), None)
+
+    def least(self, source: str | None = None) -> Session:
+        """Return the one that goes when there is one too many: the oldest silent one, if any."""
+        every, silent = (self._all, self._silent) if source is None else self._of_source[source]
+        return next(iter((silent or every).values()))

@@ -5,7 +5,7 @@ be owned, Router Advertisements and Redirects come from the gateway only, client
 each other, multicast listener reports go nowhere since no router here forwards multicast.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from throughway.model.config import AuthenticationMode
@@ -65,6 +65,30 @@ class PacketForHost:
 
 Delivery = PacketForClient | PacketForHost
 
+COPY_BURST, COPY_RATE = 4096, 2048
+"""Copies of multicast packets for other clients, at once and each second, in all: every client
+that arrives asks all others for its address, and ten thousand would ask ten thousand."""
+
+
+@dataclass(slots=True)
+class CopyBudget:
+    """How many copies of multicast packets may still be made (a token bucket)."""
+
+    tokens: float = COPY_BURST
+    filled_at: float = 0.0
+
+    def take(self, copies: int, now: float) -> bool:
+        """Take the copies of one packet out of the budget; False when it is used up.
+
+        More than there ever are at once leave a debt.
+        """
+        gained = max(0.0, now - self.filled_at) * COPY_RATE
+        self.tokens, self.filled_at = min(float(COPY_BURST), self.tokens + gained), now
+        if self.tokens < min(copies, COPY_BURST):
+            return False
+        self.tokens -= copies
+        return True
+
 
 class SlowPath:
     """Judges one packet at a time; what is to be done goes to ``deliver``."""
@@ -78,9 +102,10 @@ class SlowPath:
         self._link = router.link
         self._neighbours = neighbours
         self._deliver = deliver
+        self._copies = CopyBudget()
 
     def receive(
-        self, session: Session, data: bytes, sessions: Iterable[Session], now: float
+        self, session: Session, data: bytes, sessions: Collection[Session], now: float
     ) -> None:
         """Do what is to be done with a packet; a drop is counted in the session."""
         packet = parse_packet(data)
@@ -88,20 +113,20 @@ class SlowPath:
         if kind in icmpv6.MLD_TYPES:
             return
         if kind in _OF_ROUTERS:
-            session.drops[Drop.ADVERTISEMENT] += 1
+            session.drop(Drop.ADVERTISEMENT)
         elif kind in _DISCOVERY:
             self._receive_discovery(session, packet, data, sessions, now)
         elif is_link_local(packet.source):
-            session.drops[Drop.LINK_LOCAL] += 1
+            session.drop(Drop.LINK_LOCAL)
         elif self._claim(packet.source, session, now):
-            self._forward(session, packet.destination, data, sessions)
+            self._forward(session, packet.destination, data, sessions, now)
 
     def _claim(self, source: bytes, session: Session, now: float) -> bool:
         """Whether the session may send from the address; its first use is enough."""
         claim = self._neighbours.claim(source, session, now)
         if claim is Claim.OWNED:
             return True
-        session.drops[_CLAIM_DROPS[claim]] += 1
+        session.drop(_CLAIM_DROPS[claim])
         if claim is Claim.CONTESTED:
             question = self._neighbours.contest(source, session, now)
             if question is not None:
@@ -109,23 +134,33 @@ class SlowPath:
         return False
 
     def _forward(
-        self, session: Session, destination: bytes, data: bytes, sessions: Iterable[Session]
+        self,
+        session: Session,
+        destination: bytes,
+        data: bytes,
+        sessions: Collection[Session],
+        now: float,
     ) -> None:
         if is_multicast(destination):
-            self._spread(session, data, sessions)
+            self._spread(session, data, sessions, now)
         elif destination == self._link.link_local or may_leave(
             destination, self._link, client_to_client=self.client_to_client
         ):
             self._deliver(PacketForHost(data))
         elif is_link_local(destination):
-            session.drops[Drop.LINK_LOCAL] += 1
+            session.drop(Drop.LINK_LOCAL)
         else:
-            session.drops[Drop.CLIENT_TO_CLIENT] += 1
+            session.drop(Drop.CLIENT_TO_CLIENT)
 
-    def _spread(self, session: Session, data: bytes, sessions: Iterable[Session]) -> None:
+    def _spread(
+        self, session: Session, data: bytes, sessions: Collection[Session], now: float
+    ) -> None:
         """Give a multicast packet to all other clients, where the mode allows it."""
         if self.authentication is AuthenticationMode.NONE:
-            session.drops[Drop.MULTICAST] += 1
+            session.drop(Drop.MULTICAST)
+            return
+        if not self._copies.take(len(sessions), now):
+            session.drop(Drop.TOO_OFTEN)
             return
         for other in sessions:
             if other is not session:
@@ -136,13 +171,13 @@ class SlowPath:
         session: Session,
         packet: IPv6Packet,
         data: bytes,
-        sessions: Iterable[Session],
+        sessions: Collection[Session],
         now: float,
     ) -> None:
         try:
             message = parse_icmpv6(packet)
         except WireError:
-            session.drops[Drop.MALFORMED] += 1
+            session.drop(Drop.MALFORMED)
             return
         match message:
             case RouterSolicitation():
@@ -152,25 +187,25 @@ class SlowPath:
             case NeighborSolicitation(target=target):
                 self._receive_neighbor_solicitation(session, packet, target, data, sessions, now)
             case NeighborAdvertisement(target=target):
-                self._receive_neighbor_advertisement(session, packet, target, data, sessions)
+                self._receive_neighbor_advertisement(session, packet, target, data, sessions, now)
 
     def _receive_router_solicitation(
         self,
         session: Session,
         packet: IPv6Packet,
         data: bytes,
-        sessions: Iterable[Session],
+        sessions: Collection[Session],
         now: float,
     ) -> None:
         """Answer as the router. The answer stays in the stream, so the source does not matter."""
         answer = self._router.answer(session.solicitations, now)
         if answer is None:
-            session.drops[Drop.TOO_OFTEN] += 1
+            session.drop(Drop.TOO_OFTEN)
             return
         self._deliver(PacketForClient(session, answer))
         multicast = is_multicast(packet.destination)
         if multicast and self.authentication is AuthenticationMode.CERTIFICATES:
-            self._spread(session, data, sessions)
+            self._spread(session, data, sessions, now)
 
     def _receive_duplicate_detection(
         self,
@@ -178,12 +213,12 @@ class SlowPath:
         packet: IPv6Packet,
         target: bytes,
         data: bytes,
-        sessions: Iterable[Session],
+        sessions: Collection[Session],
         now: float,
     ) -> None:
         """Answer for the owner of an address, or let the asking session have it."""
         if not is_solicited_node(packet.destination):
-            session.drops[Drop.MALFORMED] += 1
+            session.drop(Drop.MALFORMED)
             return
         owner = self._neighbours.sessions.get(target)
         if self._is_own(target):
@@ -195,7 +230,7 @@ class SlowPath:
         elif self._link.holds(target) and not self._claim(target, session, now):
             return
         elif owner is None and self.authentication is AuthenticationMode.CERTIFICATES:
-            self._spread(session, data, sessions)
+            self._spread(session, data, sessions, now)
 
     def _receive_neighbor_solicitation(
         self,
@@ -203,7 +238,7 @@ class SlowPath:
         packet: IPv6Packet,
         target: bytes,
         data: bytes,
-        sessions: Iterable[Session],
+        sessions: Collection[Session],
         now: float,
     ) -> None:
         """Answer for the router; a question about others is a packet like any other."""
@@ -212,7 +247,7 @@ class SlowPath:
         if self._is_own(target):
             self._advertise(session, target, packet.source, solicited=True)
         elif is_multicast(packet.destination):
-            self._spread(session, data, sessions)
+            self._spread(session, data, sessions, now)
         else:
             self._refuse_unicast(session, packet)
 
@@ -222,22 +257,23 @@ class SlowPath:
         packet: IPv6Packet,
         target: bytes,
         data: bytes,
-        sessions: Iterable[Session],
+        sessions: Collection[Session],
+        now: float,
     ) -> None:
         """Let nobody speak for another session's address; a unicast one is an answer to us."""
         owner = self._neighbours.sessions.get(target)
         if self._is_own(target) or (owner is not None and owner is not session):
-            session.drops[Drop.SPOOFED] += 1
+            session.drop(Drop.SPOOFED)
         elif not is_multicast(packet.destination):
             if not self._is_own(packet.destination):
                 self._refuse_unicast(session, packet)
         elif owner is None or self.authentication is AuthenticationMode.NONE:
-            self._spread(session, data, sessions)
+            self._spread(session, data, sessions, now)
         # Else the one client that has the target in the Neighbor Cache is the sender itself.
 
     def _refuse_unicast(self, session: Session, packet: IPv6Packet) -> None:
         local = is_link_local(packet.destination) or is_link_local(packet.source)
-        session.drops[Drop.LINK_LOCAL if local else Drop.CLIENT_TO_CLIENT] += 1
+        session.drop(Drop.LINK_LOCAL if local else Drop.CLIENT_TO_CLIENT)
 
     def _is_own(self, address: bytes) -> bool:
         return address in (self._link.address, self._link.link_local)

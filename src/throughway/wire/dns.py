@@ -1,7 +1,8 @@
-"""As much of DNS messages as a forwarder needs (RFC 1035, section 4; RFC 6891; RFC 8914).
+"""DNS messages: as much as a forwarder needs, and answers for those who diagnose.
 
-Messages pass through the stub as they are, but for their number. Only the header, the question
-and the presence of EDNS are read; the only answers made here are refusals.
+RFC 1035 (section 4), RFC 2782, RFC 6891, RFC 8914. Messages pass through the stub as they are, but
+for their number: only the header, the question and the presence of EDNS are read for it, and the
+only answers made here are refusals. :func:`parse_answer` reads the answer section as well.
 """
 
 import struct
@@ -17,8 +18,12 @@ MAXIMUM_NAME = 255
 MAXIMUM_RECORDS = 256
 """Records that are walked through in one message; more is no honest message of a stub client."""
 
+MAXIMUM_POINTERS = 32
+"""Compression pointers followed in one name: no honest name needs more than it has labels."""
 TYPE_A = 1
+TYPE_CNAME = 5
 TYPE_AAAA = 28
+TYPE_SRV = 33
 TYPE_OPT = 41
 CLASS_IN = 1
 
@@ -35,6 +40,10 @@ _RECURSION_DESIRED = 0x0100
 _RECURSION_AVAILABLE = 0x0080
 _CHECKING_DISABLED = 0x0010
 _OPCODE = 0x7800
+_LONGEST_TEXT = 4 * MAXIMUM_NAME
+"""Characters of a name as people see it: what is no ASCII takes four."""
+_POINTER = 0xC0
+"""The upper bits of a compression pointer (RFC 1035, section 4.1.4)."""
 
 Labels = tuple[bytes, ...]
 
@@ -50,7 +59,48 @@ class Question:
     @property
     def name(self) -> str:
         """The name for people."""
-        return ".".join(label.decode("ascii", "backslashreplace") for label in self.labels) or "."
+        return name_of(self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The value of an SRV record (RFC 2782)."""
+
+    priority: int
+    weight: int
+    port: int
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One record of the answer section."""
+
+    name: str
+    type: int
+    ttl: int
+    """Seconds."""
+    value: str | Service | bytes
+    """An address, the name of a CNAME, a service; the bytes of what is not read here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A message with its answer section."""
+
+    message: "Message"
+    records: tuple[Resource, ...]
+    cut_off: bool = False
+    """Whether records are missing: the answer was truncated, or not captured whole."""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The addresses, of whatever name in a chain of aliases."""
+        return tuple(
+            record.value
+            for record in self.records
+            if record.type in (TYPE_A, TYPE_AAAA) and isinstance(record.value, str)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,20 +179,31 @@ def with_id(data: bytes, identifier: int) -> bytes:
 
 def parse_addresses(data: bytes) -> tuple[str, ...]:
     """Return all addresses in the answer section, in order."""
+    answer = parse_answer(data)
+    if answer.cut_off:
+        raise WireError("DNS record cut off")
+    return answer.addresses
+
+
+def parse_answer(data: bytes) -> Answer:
+    """Read a message with its answers; those behind a cut are missing, others must be right."""
+    message = parse_message(data)
     _, _, _, answers, _, _ = _header(data)
-    offset = parse_message(data).question_end
-    found = []
+    offset, records, cut_off = message.question_end, [], answers > MAXIMUM_RECORDS
+    names = _Names(data)
     for _ in range(min(answers, MAXIMUM_RECORDS)):
-        offset = _skip_name(data, offset)
-        kind, klass, length = _record(data, offset)
-        offset += 10
-        value = data[offset : offset + length]
-        offset += length
-        if klass == CLASS_IN and kind == TYPE_A and len(value) == 4:
-            found.append(str(IPv4Address(value)))
-        elif klass == CLASS_IN and kind == TYPE_AAAA and len(value) == 16:
-            found.append(str(IPv6Address(value)))
-    return tuple(found)
+        if not _holds_record(data, offset):
+            cut_off = True
+            break
+        record, offset = _resource(data, offset, names)
+        if record is not None:
+            records.append(record)
+    return Answer(message, tuple(records), cut_off)
+
+
+def name_of(labels: Labels) -> str:
+    """Return a name for people."""
+    return ".".join(label.decode("ascii", "backslashreplace") for label in labels) or "."
 
 
 def labels_of(name: str) -> Labels:
@@ -189,6 +250,78 @@ def _question(data: bytes) -> tuple[Question, int]:
     return Question(tuple(labels), kind, klass), end
 
 
+def _holds_record(data: bytes, offset: int) -> bool:
+    """Whether the whole record at ``offset`` is there."""
+    try:
+        offset = _skip_name(data, offset)
+        _record(data, offset)
+    except WireError:
+        if offset < len(data) and MAXIMUM_LABEL < data[offset] < _POINTER:
+            raise
+        return False
+    return True
+
+
+class _Names:
+    """The names of one message; each is read once, however many point to it."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._known: dict[int, str] = {}
+
+    def read(self, offset: int, pointers: int = MAXIMUM_POINTERS) -> str:
+        """Read a name, following pointers backwards only (RFC 1035, section 4.1.4)."""
+        known = self._known.get(offset)
+        if known is not None:
+            return known
+        parts, at = [], offset
+        while (size := _byte(self._data, at)) != 0:
+            if size >= _POINTER:
+                target = (size & 0x3F) << 8 | _byte(self._data, at + 1)
+                if target >= offset or not pointers:
+                    raise WireError("DNS name that points in a circle")
+                tail = self.read(target, pointers - 1)
+                parts += [tail] if tail != "." else []
+                break
+            label = self._data[at + 1 : at + 1 + size]
+            if size > MAXIMUM_LABEL or len(label) < size:
+                raise WireError("DNS name cut off")
+            parts.append(label.lower().decode("ascii", "backslashreplace"))
+            at += size + 1
+        name = ".".join(parts) or "."
+        if len(name) > _LONGEST_TEXT:
+            raise WireError("DNS name too long")
+        self._known[offset] = name
+        return name
+
+
+def _resource(data: bytes, offset: int, names: _Names) -> tuple[Resource | None, int]:
+    """Read one record; None when it is not of the Internet class."""
+    name = names.read(offset)
+    offset = _skip_name(data, offset)
+    kind, klass, length = _record(data, offset)
+    (ttl,) = struct.unpack_from("!I", data, offset + 4)
+    begin = offset + 10
+    end = begin + length
+    if klass != CLASS_IN:
+        return None, end
+    return Resource(name, kind, ttl, _value(data, kind, begin, end, names)), end
+
+
+def _value(data: bytes, kind: int, begin: int, end: int, names: _Names) -> str | Service | bytes:
+    value = data[begin:end]
+    if kind == TYPE_A and len(value) == 4:
+        return str(IPv4Address(value))
+    if kind == TYPE_AAAA and len(value) == 16:
+        return str(IPv6Address(value))
+    if kind == TYPE_CNAME:
+        return names.read(begin)
+    if kind == TYPE_SRV and len(value) > 6:
+        priority, weight, port = struct.unpack_from("!HHH", value)
+        return Service(priority, weight, port, names.read(begin + 6))
+    return value
+
+
 def _has_opt(data: bytes, offset: int, records: int) -> bool:
     if records > MAXIMUM_RECORDS:
         raise WireError(f"DNS query with {records} records")
@@ -213,7 +346,7 @@ def _record(data: bytes, offset: int) -> tuple[int, int, int]:
 def _skip_name(data: bytes, offset: int) -> int:
     while True:
         size = _byte(data, offset)
-        if size >= 0xC0:
+        if size >= _POINTER:
             return offset + 2
         if size > MAXIMUM_LABEL:
             raise WireError("DNS name with an unknown label type")

@@ -41,6 +41,8 @@ class Bundle:
     evidence: list[Evidence] = field(default_factory=list)
     unreadable: list[tuple[str, str]] = field(default_factory=list)
     """File and why."""
+    whole: bool = False
+    """Leave a pasted text that holds several commands in one piece."""
     _files: int = 0
     _bytes: int = 0
 
@@ -70,7 +72,8 @@ class Bundle:
             return
         if max(size, len(content)) > MAXIMUM_TEXT or len(content) == MAXIMUM_TEXT:
             self.unreadable.append((name, f"only the first {MAXIMUM_TEXT >> 20} MiB were read"))
-        self.evidence += cut(Evidence(name, text))
+        evidence = Evidence(name, text)
+        self.evidence += [evidence] if self.whole else cut(evidence)
 
     def _add_archive(self, name: str, size: int, opener: Opener, head: bytes, depth: int) -> None:
         if depth >= MAXIMUM_DEPTH:
@@ -84,9 +87,9 @@ class Bundle:
             self.add(f"{name}/{member.name}", member.size, member.open, depth + 1)
 
 
-def read(paths: Iterable[Path], stdin: BinaryIO | None = None) -> Bundle:
+def read(paths: Iterable[Path], stdin: BinaryIO | None = None, *, whole: bool = False) -> Bundle:
     """Read everything that was named; the path "-" is ``stdin``."""
-    bundle = Bundle()
+    bundle = Bundle(whole=whole)
     for path in paths:
         if str(path) == STDIN and stdin is not None:
             content = stdin.read(MAXIMUM_BINARY)

@@ -27,6 +27,8 @@ _MARK = "throughway doctor --collect"
 
 def parse(evidence: Evidence) -> Iterator[Fact]:
     """Yield the machine's name and when it was asked."""
+    if not evidence.text.strip():
+        return
     try:
         data = json.loads(evidence.text)
     except (ValueError, RecursionError) as error:

@@ -77,8 +77,8 @@ def test_it_runs_every_command_that_a_question_names(command: str) -> None:
         words = words.removeprefix("reg query ").split(" /v ")[0]
     if words.startswith("sc query"):
         words = f"'{words.removeprefix('sc query ')}'"
-    if words.startswith("wevtutil qe security"):
-        words = "save-log 'events-security' 'security'"
+    if words.startswith("wevtutil qe "):
+        words = f"'{words.split()[2]}'"
     words = {"net view \\\\": "", "tracert -d": "", "certutil -dump": ""}.get(words, words)
     assert words in flat(SCRIPT)
 

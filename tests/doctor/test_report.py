@@ -7,9 +7,14 @@ from typing import Any
 
 import pytest
 
+from throughway.catalogue.iphttps import URL_INVALID
 from throughway.doctor.examination import Examination, examine_bundle
 from throughway.doctor.report import as_data, exit_code, filled, quote, verdict
+from throughway.doctor.rule import Rule
+from throughway.doctor.rules import RULES
 from throughway.doctor.sources.bundle import Bundle, read_text
+from throughway.model.facts.transition import IPHTTPSInterface
+from throughway.model.findings import Finding
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "schema" / "doctor-1.json").read_text())
 TYPES = {"object": dict, "array": list, "string": str, "integer": int, "null": type(None)}
@@ -104,3 +109,18 @@ def test_what_a_shell_would_act_on_stays_out_of_commands() -> None:
     assert filled("ping HOST", evil) == "ping HOST"
     commands = [c for f in as_data(examined(hostile))["diagnosis"] for c in f["fix"]]
     assert not any("calc" in command for command in commands)
+
+
+def test_our_own_mistakes_are_shown_last_and_are_no_finding_about_the_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def failing(fact: IPHTTPSInterface) -> Finding:
+        raise KeyError(fact.url)
+
+    rules = (Rule((URL_INVALID,), failing), *RULES)
+    monkeypatch.setattr("throughway.doctor.examination.RULES", rules)
+    well, fault = examined(WELL), examined(FAULT)
+    assert [item["code"] for item in as_data(fault)["diagnosis"]][-1] == "bug-in-throughway"
+    assert (exit_code(well), exit_code(fault)) == (3, 1)
+    assert verdict(well).startswith("Could not tell: this program failed")
+    assert verdict(fault) == "The public name of the gateway has no address."

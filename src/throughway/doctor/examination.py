@@ -45,7 +45,7 @@ def examine_bundle(bundle: Bundle, host: str | None = None) -> Examination:
     machines = with_captures(tell_apart(reading.read))
     if host is not None:
         machines = [(h, facts) for h, facts in machines if host.lower() in _known_as(h)]
-    diagnosis = diagnose(machines, RULES)
+    diagnosis = diagnose(machines, RULES, reading.mistakes)
     return Examination(
         diagnosis,
         tuple(host for host, _ in machines),

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from throughway.catalogue.host import BUG
 from throughway.catalogue.on_windows.advice import advice
 from throughway.doctor.engine import Diagnosed, Unanswered
 from throughway.doctor.examination import Examination
@@ -27,9 +28,13 @@ def verdict(examination: Examination) -> str:
     """Return the whole in one sentence."""
     findings = [i.finding for i in examination.diagnosis.findings]
     wrong = [f for f in findings if f.problem.severity is not Severity.INFO]
+    ours = [f for f in wrong if f.problem is BUG]
+    wrong = [f for f in wrong if f.problem is not BUG]
     facts = examination.reading.facts
     if not examination.could_tell:
         return "Could not tell: nothing in this is evidence of a kind that is known."
+    if ours and not wrong:
+        return "Could not tell: this program failed, as is said below."
     if not wrong:
         seen = f"{facts} fact{'s' if facts != 1 else ''}"
         remarks = f"; {len(findings)} to know" if findings else ""
@@ -40,10 +45,14 @@ def verdict(examination: Examination) -> str:
 
 
 def exit_code(examination: Examination) -> int:
-    """Return 0 when nothing is wrong, 1 with findings, 3 when there was nothing to judge."""
-    if any(d.finding.problem.severity is not Severity.INFO for d in examination.diagnosis.findings):
+    """Return 0 when nothing is wrong, 1 with findings, 3 when there was nothing to judge.
+
+    Our own mistakes are no findings about the machine: with them alone, nobody could tell.
+    """
+    problems = [item.finding.problem for item in examination.diagnosis.findings]
+    if any(p.severity is not Severity.INFO and p is not BUG for p in problems):
         return FINDINGS
-    return WELL if examination.could_tell else COULD_NOT_TELL
+    return WELL if examination.could_tell and BUG not in problems else COULD_NOT_TELL
 
 
 def as_data(examination: Examination) -> dict[str, Any]:

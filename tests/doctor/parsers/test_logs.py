@@ -265,6 +265,16 @@ def test_labels_of_no_language() -> None:
     check(next(fact for fact in found if isinstance(fact, NegotiationFailure)))
 
 
+def test_a_description_without_its_head() -> None:
+    (failure,) = facts(BODY, NegotiationFailure)
+    check(failure)
+
+
+def test_the_description_of_a_kind_of_event_is_no_event() -> None:
+    template = BODY.replace("2001:db8:7::1", "%5")
+    assert facts(template, NegotiationFailure) == []
+
+
 def test_a_text_without_a_head() -> None:
     with pytest.raises(ParseError):
         parsed(event_text.PARSER, "Nothing: here\n")

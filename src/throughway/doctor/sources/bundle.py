@@ -17,6 +17,7 @@ from throughway.doctor.sources.archives import (
 )
 from throughway.doctor.sources.cutting import cut
 from throughway.doctor.sources.decoding import decode
+from throughway.doctor.sources.hypertext import is_page, shown_text
 from throughway.model.evidence import Evidence
 
 MAXIMUM_TEXT = 16 * 1024 * 1024
@@ -72,8 +73,10 @@ class Bundle:
             return
         if max(size, len(content)) > MAXIMUM_TEXT or len(content) == MAXIMUM_TEXT:
             self.unreadable.append((name, f"only the first {MAXIMUM_TEXT >> 20} MiB were read"))
-        evidence = Evidence(name, text)
-        self.evidence += [evidence] if self.whole else cut(evidence)
+        if self.whole:
+            self.evidence.append(Evidence(name, text))
+        else:
+            self.evidence += cut(Evidence(name, shown_text(text) if is_page(text) else text))
 
     def _add_archive(self, name: str, size: int, opener: Opener, head: bytes, depth: int) -> None:
         if depth >= MAXIMUM_DEPTH:

@@ -179,6 +179,7 @@ def test_xml_of_wevtutil_the_newest_of_each_kind() -> None:
     check(failure)
     assert failure.when == "2024-03-05T09:00:00Z"
     assert failure.source.line == 2
+    assert failure.times == 3
 
 
 def test_xml_as_event_viewer_shows_it() -> None:

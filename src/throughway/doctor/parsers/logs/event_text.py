@@ -43,7 +43,7 @@ _LEVELS = (
 )
 _KNOWN = re.compile(
     r"\bIPsec ((?:Main|Quick|Extended) Mode "
-    r"(?:negotiation failed|security association \w{2,5} \w{3,20}))",
+    r"(?:negotiation failed|security association (?:was )?\w{3,20}))",
     re.IGNORECASE,
 )
 _DESCRIBED = (

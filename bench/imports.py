@@ -22,7 +22,7 @@ print(resident() - before, time.perf_counter() - begun)
 COMPARED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("netlink", "throughway.net.netlink", ("throughway.net.netlink",)),
     ("netlink", "pyroute2", ("pyroute2",)),
-    ("DNS messages", "throughway.proto.nrpt.message", ("throughway.proto.nrpt.message",)),
+    ("DNS messages", "throughway.wire.dns", ("throughway.wire.dns",)),
     ("DNS messages", "dnspython", ("dns.message", "dns.rdatatype")),
     ("configuration", "throughway.client.settings", ("throughway.client.settings",)),
     ("configuration", "pydantic", ("pydantic",)),

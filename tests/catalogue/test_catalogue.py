@@ -11,6 +11,7 @@ from typer.main import get_command
 
 from throughway import catalogue
 from throughway.catalogue import MODULES, PROBLEMS, find
+from throughway.catalogue.on_windows.advice import ADVICE
 from throughway.cli.main import app
 from throughway.model.findings import Component, Problem
 
@@ -21,19 +22,49 @@ PROGRAMS = {
     *("ip", "ss", "ping", "nft", "curl", "dig", "getent", "openssl", "update-ca-certificates"),
     *("kinit", "klist", "kvno", "kpasswd", "samba-tool", "apt-get", "cat", "ls", "grep"),
 }
+WINDOWS_PROGRAMS = {
+    *("netsh", "reg", "ipconfig", "certutil", "gpupdate", "gpresult", "nltest", "nslookup", "ping"),
+    *("sc", "net", "shutdown", "slmgr", "dfsrmig", "w32tm", "auditpol", "wevtutil", "systeminfo"),
+    *("start", "tracert", "route", "klist"),
+}
+CMDLET = re.compile(r"[A-Z][a-z]+-[A-Z][A-Za-z0-9]+")
 PLACEHOLDERS = {
     *("HOST", "PORT", "URL", "PROXY", "INTERFACE", "ENDPOINT", "CERTIFICATE", "KEY", "CRL_URL"),
     *("CRL_FILE", "NLS_URL", "POLICY_URL", "DNS", "DC", "REALM", "USER", "SERVICE", "KEYTAB"),
-    *("GATEWAY_ACCOUNT", "COMPUTER"),
+    *("GATEWAY_ACCOUNT", "COMPUTER", "FOLDER"),
+    *(
+        "INDEX",
+        "THUMBPRINT",
+        "SERVER",
+        "GPO",
+        "GROUP",
+        "NAME",
+        "ADDRESS",
+        "PREFIX",
+        "DOMAIN",
+        "PATH",
+    ),
 }
-WORDS = {"SRV", "ALL"}
+WORDS = {
+    *("SRV", "ALL", "HKLM", "SYSTEM", "SOFTWARE", "TCPIP", "IPHTTPS", "HTTPS", "CRL", "TLS"),
+    *("CA", "IP", "NT", "NULL", "CLSID", "TLS_RSA_WITH_NULL_SHA"),
+}
 """Words in capitals that are meant as they stand."""
 ALL = [problem for module in MODULES for problem in module.PROBLEMS]
 RELEASED = (Path(__file__).parent / "released-codes.txt").read_text().split()
 
 
+def of_windows(command: str) -> bool:
+    program = command.split()[0]
+    return program in WINDOWS_PROGRAMS - {"ping"} or bool(CMDLET.fullmatch(program))
+
+
 def commands() -> list[str]:
     return sorted({command for problem in ALL for command in (*problem.fix, *problem.verify)})
+
+
+def advised() -> list[str]:
+    return sorted({command for a in ADVICE.values() for command in (*a.fix, *a.verify)})
 
 
 def test_codes_are_unique_and_found() -> None:
@@ -74,16 +105,30 @@ def test_every_root_is_in_the_catalogue() -> None:
 
 
 def test_every_component_of_a_connection_has_problems() -> None:
-    later = {Component.TEREDO, Component.SIXTOFOUR}
-    assert {p.component for p in ALL} == set(Component) - later
+    assert {p.component for p in ALL} == set(Component)
 
 
-@pytest.mark.parametrize("command", commands())
+@pytest.mark.parametrize("command", sorted({*commands(), *advised()}))
 def test_a_command_can_be_typed(command: str) -> None:
-    program = shlex.split(command)[0]
-    assert program in PROGRAMS
+    program = shlex.split(command, posix=False)[0]
+    assert program in PROGRAMS or of_windows(command)
     assert not re.search(r"[<>|;&`$]", command)
     assert set(re.findall(r"\b[A-Z][A-Z_]+\b", command)) <= PLACEHOLDERS | WORDS
+
+
+@pytest.mark.parametrize("command", advised())
+def test_advice_for_windows_is_typed_on_windows(command: str) -> None:
+    assert of_windows(command) or command.startswith(("ping ", "throughway doctor "))
+
+
+@pytest.mark.parametrize("code", sorted(ADVICE))
+def test_advice_is_complete(code: str) -> None:
+    said = ADVICE[code]
+    assert code in PROBLEMS
+    for text in (said.cause, said.resolution):
+        assert re.fullmatch(r"[A-Z(a-z0-9].*[.)]", text), text
+        assert "  " not in text
+    assert said.fix or said.verify
 
 
 @pytest.mark.parametrize("command", [c for c in commands() if c.startswith("throughway ")])

@@ -10,8 +10,8 @@ from throughway.model.errors import WireError
 from throughway.model.policy import NRPTRule
 from throughway.model.status import TunnelState
 from throughway.proto.nrpt import Situation, Stub, Table, Transport
-from throughway.proto.nrpt.message import build_refusal, parse_addresses, parse_message
 from throughway.proto.nrpt.stub import AnswerReady, AttemptStarted
+from throughway.wire.dns import build_refusal, parse_addresses, parse_message
 
 QUERY = dns.message.make_query("app1.corp.example.com", "A", use_edns=0).to_wire()
 

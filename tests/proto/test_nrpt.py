@@ -14,13 +14,6 @@ from throughway.model.errors import WireError
 from throughway.model.policy import NRPTRule
 from throughway.model.status import TunnelState
 from throughway.proto.nrpt import Situation, Stub, Table, Transport
-from throughway.proto.nrpt.message import (
-    build_query,
-    build_refusal,
-    labels_of,
-    parse_addresses,
-    parse_message,
-)
 from throughway.proto.nrpt.stub import (
     HOLD_TIME,
     MAXIMUM_PENDING,
@@ -34,6 +27,13 @@ from throughway.proto.nrpt.stub import (
     Input,
     IntranetServersChanged,
     State,
+)
+from throughway.wire.dns import (
+    build_query,
+    build_refusal,
+    labels_of,
+    parse_addresses,
+    parse_message,
 )
 
 INTRANET = ("2001:db8:c0:1::10", "2001:db8:c0:1::11")

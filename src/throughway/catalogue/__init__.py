@@ -18,22 +18,42 @@ from throughway.catalogue import (
     names,
     policy,
 )
+from throughway.catalogue.on_windows import domain as windows_domain
+from throughway.catalogue.on_windows import firewall as windows_firewall
+from throughway.catalogue.on_windows import host as windows_host
+from throughway.catalogue.on_windows import internet as windows_internet
+from throughway.catalogue.on_windows import ipsec as windows_ipsec
+from throughway.catalogue.on_windows import location as windows_location
+from throughway.catalogue.on_windows import names as windows_names
+from throughway.catalogue.on_windows import policy as windows_policy
+from throughway.catalogue.on_windows import server as windows_server
+from throughway.catalogue.on_windows import transitions as windows_transitions
 from throughway.model.findings import Problem
 
 MODULES = (
     host,
+    windows_host,
     internet,
+    windows_internet,
     policy,
+    windows_policy,
     location,
+    windows_location,
     iphttps,
     iphttps_certificate,
+    windows_transitions,
     ipsec,
     ipsec_certificate,
+    windows_ipsec,
     firewall,
+    windows_firewall,
     names,
+    windows_names,
     domain,
+    windows_domain,
     authoriser,
     gateway,
+    windows_server,
 )
 """In the order in which a connection comes up."""
 

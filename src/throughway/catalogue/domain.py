@@ -2,6 +2,7 @@
 
 from throughway.catalogue.host import CLOCK_SKEW
 from throughway.catalogue.ipsec import INFRASTRUCTURE_TUNNEL_DOWN
+from throughway.catalogue.location import INSIDE_DETECTED_WRONGLY
 from throughway.catalogue.names import NRPT_DNS_SERVER_UNREACHABLE, NRPT_NOT_EFFECTIVE
 from throughway.model.findings import Component, Problem, Severity
 
@@ -22,7 +23,7 @@ DC_UNREACHABLE = Problem(
     ),
     fix=("dig SRV _ldap._tcp.dc._msdcs.REALM", "ping -c 3 DC"),
     verify=("throughway client status",),
-    depends_on=NO_INFRASTRUCTURE,
+    depends_on=(*NO_INFRASTRUCTURE, INSIDE_DETECTED_WRONGLY),
     visible_after=5.0,
 )
 

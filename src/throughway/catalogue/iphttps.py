@@ -2,7 +2,11 @@
 
 from throughway.catalogue.host import IPV6_DISABLED
 from throughway.catalogue.internet import NO_WAY_OUT
+from throughway.catalogue.on_windows.host import IPHLPSVC_STOPPED, IPV6_DISABLED_BY_REGISTRY
+from throughway.catalogue.on_windows.internet import PROXY_STATIC_CANCELS_IPHTTPS
 from throughway.model.findings import Component, Problem, Severity
+
+_NO_WAY = (*NO_WAY_OUT, PROXY_STATIC_CANCELS_IPHTTPS, IPHLPSVC_STOPPED)
 
 URL_TOO_LONG = Problem(
     code="iphttps-url-too-long",
@@ -67,7 +71,7 @@ INTERFACE_CREATION_FAILED = Problem(
     resolution="Load the tun module, start the daemon as root, or remove the other interface.",
     fix=("modprobe tun", "ip link show INTERFACE", "systemctl restart throughway-client"),
     verify=("ip -6 address show dev INTERFACE",),
-    depends_on=(IPV6_DISABLED,),
+    depends_on=(IPV6_DISABLED, IPV6_DISABLED_BY_REGISTRY),
 )
 
 IDLE_OTHER_TRANSPORT_IN_USE = Problem(
@@ -80,6 +84,23 @@ IDLE_OTHER_TRANSPORT_IN_USE = Problem(
         "of last resort."
     ),
     resolution="Nothing is wrong; nothing needs to be done.",
+    verify=("throughway client status",),
+)
+
+NRPT_PUBLIC_NAME_NOT_EXEMPT = Problem(
+    code="nrpt-public-name-not-exempt",
+    title="A public name that is needed for connecting is not exempt",
+    severity=Severity.WARNING,
+    component=Component.NAMES,
+    cause=(
+        "The name of the gateway, of the network location server or of a CRL distribution "
+        "point lies under an intranet suffix without an exemption of its own."
+    ),
+    resolution="Add a rule without servers for exactly that name and publish the policy.",
+    fix=(
+        "throughway policy build --config /etc/throughway/gateway.toml",
+        "throughway client refresh",
+    ),
     verify=("throughway client status",),
 )
 
@@ -98,6 +119,7 @@ NAME_CAPTURED_BY_NRPT = Problem(
     ),
     fix=("throughway policy build --config /etc/throughway/gateway.toml",),
     verify=("throughway client status", "getent ahosts HOST"),
+    depends_on=(NRPT_PUBLIC_NAME_NOT_EXEMPT,),
 )
 
 NAME_UNRESOLVABLE = Problem(
@@ -114,7 +136,7 @@ NAME_UNRESOLVABLE = Problem(
         "when none does, mend this network's DNS."
     ),
     verify=("getent ahosts HOST", "dig HOST", "throughway client status"),
-    depends_on=(*NO_WAY_OUT, NAME_CAPTURED_BY_NRPT),
+    depends_on=(*_NO_WAY, NAME_CAPTURED_BY_NRPT),
 )
 
 PORT_BLOCKED = Problem(
@@ -134,7 +156,7 @@ PORT_BLOCKED = Problem(
         "openssl s_client -connect HOST:PORT -servername HOST -brief",
         "throughway client status",
     ),
-    depends_on=(NAME_UNRESOLVABLE,),
+    depends_on=(*_NO_WAY, NAME_UNRESOLVABLE),
 )
 
 CONNECTION_REFUSED = Problem(
@@ -152,7 +174,7 @@ CONNECTION_REFUSED = Problem(
         "ss -ltn sport = :PORT",
         "openssl s_client -connect HOST:PORT -servername HOST -brief",
     ),
-    depends_on=NO_WAY_OUT,
+    depends_on=_NO_WAY,
 )
 
 CONNECTION_RESET = Problem(
@@ -170,7 +192,7 @@ CONNECTION_RESET = Problem(
     ),
     fix=("journalctl -u throughway-gateway --since -10min",),
     verify=("throughway client status",),
-    depends_on=NO_WAY_OUT,
+    depends_on=_NO_WAY,
 )
 
 WRONG_SERVER = Problem(
@@ -187,7 +209,7 @@ WRONG_SERVER = Problem(
         "openssl s_client -connect HOST:PORT -servername HOST",
         "ss -ltnp sport = :PORT",
     ),
-    depends_on=NO_WAY_OUT,
+    depends_on=_NO_WAY,
 )
 
 TLS_INSPECTED = Problem(
@@ -204,7 +226,7 @@ TLS_INSPECTED = Problem(
         "not trust the inspector's root certificate for IP-HTTPS."
     ),
     verify=("openssl s_client -connect HOST:PORT -servername HOST -showcerts",),
-    depends_on=NO_WAY_OUT,
+    depends_on=_NO_WAY,
 )
 
 NULL_SUITES_MISSING = Problem(
@@ -266,6 +288,7 @@ LISTENER_DOWN = Problem(
     resolution="Free the port or correct the listen address, then reload the gateway.",
     fix=("ss -ltnp sport = :PORT", "throughway gateway reload"),
     verify=("throughway gateway status iphttps",),
+    depends_on=(IPHLPSVC_STOPPED, IPV6_DISABLED_BY_REGISTRY),
 )
 
 ROUTE_UNPUBLISHED = Problem(
@@ -345,7 +368,14 @@ NO_ROUTER_ADVERTISEMENT = Problem(
     resolution="Look at the gateway first; on this host accept_ra of the interface must be 2.",
     fix=("sysctl -w net.ipv6.conf.INTERFACE.accept_ra=2", "throughway client refresh"),
     verify=("ip -6 route show default dev INTERFACE", "throughway gateway status iphttps"),
-    depends_on=(IPV6_DISABLED, *NO_LINK, ADVERTISING_DISABLED),
+    depends_on=(
+        IPV6_DISABLED,
+        IPV6_DISABLED_BY_REGISTRY,
+        *NO_LINK,
+        ROUTE_UNPUBLISHED,
+        FORWARDING_DISABLED,
+        ADVERTISING_DISABLED,
+    ),
     visible_after=5.0,
 )
 

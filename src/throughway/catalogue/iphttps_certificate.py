@@ -188,6 +188,7 @@ NO_USABLE_CERT = Problem(
         "openssl x509 -in CERTIFICATE -noout -subject -dates -ext subjectAltName,extendedKeyUsage",
     ),
     verify=("throughway gateway status iphttps", "throughway client status"),
+    depends_on=(NAME_MISMATCH,),
 )
 
 EXPIRING = Problem(

@@ -3,6 +3,7 @@
 from throughway.catalogue import iphttps, iphttps_certificate, ipsec_certificate, policy
 from throughway.catalogue.host import CLOCK_SKEW
 from throughway.catalogue.internet import NO_WAY_OUT
+from throughway.catalogue.on_windows.firewall import NO_IPSEC
 from throughway.model.findings import Component, Problem, Severity
 
 GATEWAY_LOG = "journalctl -u throughway-gateway --since -10min"
@@ -201,7 +202,7 @@ INFRASTRUCTURE_TUNNEL_DOWN = Problem(
     resolution="The client keeps trying. Mend what its status and the gateway's log name.",
     fix=("throughway client refresh",),
     verify=("throughway client status", GATEWAY_LOG),
-    depends_on=(NEGOTIATION_TIMEOUT, *REFUSED),
+    depends_on=(NEGOTIATION_TIMEOUT, *REFUSED, *NO_IPSEC),
     visible_after=10.0,
 )
 
@@ -214,7 +215,7 @@ INTRANET_TUNNEL_DOWN = Problem(
     resolution="The client keeps trying. Mend what its status names, or log on again.",
     fix=("throughway login USER",),
     verify=("throughway client status", GATEWAY_LOG),
-    depends_on=(INFRASTRUCTURE_TUNNEL_DOWN, USER_REFUSED, SMART_CARD_REQUIRED),
+    depends_on=(INFRASTRUCTURE_TUNNEL_DOWN, USER_REFUSED, SMART_CARD_REQUIRED, *NO_IPSEC),
     visible_after=10.0,
 )
 

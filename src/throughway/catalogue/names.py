@@ -1,6 +1,8 @@
 """Problems of the Name Resolution Policy Table and the stub resolver."""
 
+from throughway.catalogue.iphttps import NRPT_PUBLIC_NAME_NOT_EXEMPT
 from throughway.catalogue.ipsec import INFRASTRUCTURE_TUNNEL_DOWN
+from throughway.catalogue.on_windows.policy import GPO_NOT_APPLIED
 from throughway.catalogue.policy import EXPIRED, MALFORMED, MISSING, SIGNATURE_INVALID
 from throughway.model.findings import Component, Problem, Severity
 
@@ -16,7 +18,7 @@ NRPT_MISSING = Problem(
         "throughway client refresh",
     ),
     verify=("throughway client status",),
-    depends_on=(MISSING, SIGNATURE_INVALID, MALFORMED, EXPIRED),
+    depends_on=(MISSING, SIGNATURE_INVALID, MALFORMED, EXPIRED, GPO_NOT_APPLIED),
 )
 
 NRPT_NO_DIRECTACCESS_RULE = Problem(
@@ -31,7 +33,7 @@ NRPT_NO_DIRECTACCESS_RULE = Problem(
         "throughway client refresh",
     ),
     verify=("throughway client status",),
-    depends_on=(NRPT_MISSING,),
+    depends_on=(NRPT_MISSING, GPO_NOT_APPLIED),
 )
 
 NRPT_CORRUPT = Problem(
@@ -87,23 +89,6 @@ NRPT_STALE_RULE = Problem(
     resolution="Start the client, which takes them over, or restore the settings.",
     fix=("throughway client reset",),
     verify=("cat /etc/resolv.conf",),
-)
-
-NRPT_PUBLIC_NAME_NOT_EXEMPT = Problem(
-    code="nrpt-public-name-not-exempt",
-    title="A public name that is needed for connecting is not exempt",
-    severity=Severity.WARNING,
-    component=Component.NAMES,
-    cause=(
-        "The name of the gateway, of the network location server or of a CRL distribution "
-        "point lies under an intranet suffix without an exemption of its own."
-    ),
-    resolution="Add a rule without servers for exactly that name and publish the policy.",
-    fix=(
-        "throughway policy build --config /etc/throughway/gateway.toml",
-        "throughway client refresh",
-    ),
-    verify=("throughway client status",),
 )
 
 NRPT_DNS_SERVER_UNREACHABLE = Problem(

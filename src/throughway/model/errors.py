@@ -85,6 +85,14 @@ class TrustError(ThroughwayError):
         self.problem = problem
 
 
+class ParseError(ThroughwayError):
+    """Evidence is not in the form its kind promises."""
+
+    def __init__(self, message: str, line: int | None = None) -> None:
+        super().__init__(message if line is None else f"line {line}: {message}")
+        self.line = line
+
+
 class ControlError(ThroughwayError):
     """The daemon cannot be asked, or refused the command."""
 

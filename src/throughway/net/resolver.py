@@ -17,7 +17,13 @@ from typing import Protocol, cast
 
 from throughway.model.errors import Stage, TransportError, WireError
 from throughway.proto.nrpt import Situation, Stub, Transport
-from throughway.proto.nrpt.message import (
+from throughway.proto.nrpt.stub import (
+    AnswerReady,
+    AttemptEnded,
+    AttemptStarted,
+    IntranetServersChanged,
+)
+from throughway.wire.dns import (
     NOERROR,
     NXDOMAIN,
     TYPE_A,
@@ -26,12 +32,6 @@ from throughway.proto.nrpt.message import (
     labels_of,
     parse_addresses,
     parse_message,
-)
-from throughway.proto.nrpt.stub import (
-    AnswerReady,
-    AttemptEnded,
-    AttemptStarted,
-    IntranetServersChanged,
 )
 
 PORT = 53

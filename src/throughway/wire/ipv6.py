@@ -24,6 +24,14 @@ DESTINATION_OFFSET = 24
 HOP_BY_HOP = 0
 """Next Header of the Hop-by-Hop Options, which MLD reports carry (RFC 2710, section 3)."""
 
+_ROUTING, FRAGMENT, _AUTHENTICATION, _DESTINATION_OPTIONS = 43, 44, 51, 60
+EXTENSION_HEADERS = frozenset(
+    {HOP_BY_HOP, _ROUTING, FRAGMENT, _AUTHENTICATION, _DESTINATION_OPTIONS}
+)
+"""Those that say themselves how long they are and what follows (RFC 8200, section 4)."""
+MAXIMUM_EXTENSION_HEADERS = 8
+"""Headers of one packet; RFC 8200, section 4.1 has use for six."""
+
 UNSPECIFIED = bytes(16)
 ALL_NODES = bytes.fromhex("ff020000000000000000000000000001")
 ALL_ROUTERS = bytes.fromhex("ff020000000000000000000000000002")
@@ -41,6 +49,19 @@ class IPv6Packet:
     hop_limit: int = 64
     traffic_class: int = 0
     flow_label: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ExtensionHeaders:
+    """Where a chain of extension headers leads."""
+
+    protocol: int
+    """The Next Header of the last."""
+    start: int
+    """Where what it names begins."""
+    fragment_offset: int = 0
+    """Bytes; what begins here is the middle of the payload when it is more than 0."""
+    more_fragments: bool = False
 
 
 def packet_length(buffer: bytes | bytearray | memoryview, offset: int = 0) -> int:
@@ -70,6 +91,31 @@ def parse_packet(data: bytes) -> IPv6Packet:
         traffic_class=first >> 20 & 0xFF,
         flow_label=first & 0xFFFFF,
     )
+
+
+def skip_extension_headers(data: bytes, next_header: int, start: int, end: int) -> ExtensionHeaders:
+    """Follow the chain that begins at ``start`` with a header of that kind (RFC 8200, 4).
+
+    A fragment that is not the first ends it: what follows is no header.
+    """
+    offset, more = 0, False
+    for _ in range(MAXIMUM_EXTENSION_HEADERS):
+        if next_header not in EXTENSION_HEADERS or offset:
+            return ExtensionHeaders(next_header, start, offset, more)
+        if end - start < 8:
+            raise WireError("IPv6 extension header is cut off")
+        length = (data[start + 1] + 1) * 8
+        if next_header == FRAGMENT:
+            length = 8
+            field = data[start + 2] << 8 | data[start + 3]
+            offset, more = field & 0xFFF8, bool(field & 1)
+        elif next_header == _AUTHENTICATION:
+            length = (data[start + 1] + 2) * 4
+        next_header = data[start]
+        start += length
+        if start > end:
+            raise WireError("IPv6 extension header is cut off")
+    raise WireError(f"more than {MAXIMUM_EXTENSION_HEADERS} IPv6 extension headers")
 
 
 def build_packet(packet: IPv6Packet) -> bytes:

@@ -13,7 +13,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from throughway.model.errors import LocalProtocolError, WireError
 from throughway.model.status import TunnelState
-from throughway.proto.nrpt.message import (
+from throughway.proto.nrpt.table import Table
+from throughway.wire.dns import (
     FORMERR,
     NOTIMP,
     REFUSED,
@@ -23,7 +24,6 @@ from throughway.proto.nrpt.message import (
     parse_message,
     with_id,
 )
-from throughway.proto.nrpt.table import Table
 
 HOLD_TIME = 2.0
 """Seconds a query waits for a tunnel that is being set up."""

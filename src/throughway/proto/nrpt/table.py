@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from throughway.model.policy import NRPTRule
-from throughway.proto.nrpt.message import Labels, labels_of
+from throughway.wire.dns import Labels, labels_of
 
 
 class Table:

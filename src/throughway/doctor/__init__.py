@@ -1,0 +1,1 @@
+"""From evidence to the root cause: source -> Evidence -> parser -> Fact -> rule -> Finding."""

@@ -1,0 +1,113 @@
+"""Whose certificate is whose, and what time it was: for the rules about certificates."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from throughway.model.facts.base import CollectedAt
+from throughway.model.facts.certificates import Certificate
+
+_PART = re.compile(r"(?:^|[,+;/])\s*(CN|DC|OU|O|C|E|L|ST|S)\s?=\s?", re.IGNORECASE)
+_MAXIMUM_CHAIN = 8
+"""Certificates from a leaf to its root; real chains have four."""
+
+
+def collected_at(moments: Iterable[CollectedAt]) -> datetime | None:
+    """Return when the evidence was collected, in the machine's own time."""
+    for moment in moments:
+        try:
+            return naive(datetime.fromisoformat(moment.iso))
+        except ValueError:
+            continue
+    return None
+
+
+def naive(moment: datetime) -> datetime:
+    """Return the moment without its time zone, as certutil prints it; hours do not matter here."""
+    return moment.replace(tzinfo=None)
+
+
+def is_past(moment: datetime | None, now: datetime | None) -> bool:
+    """Whether both are known and the first was before the other."""
+    return moment is not None and now is not None and naive(moment) < now
+
+
+def parts(name: str) -> frozenset[str]:
+    """Return the parts of a distinguished name; commands print them in either order."""
+    starts = list(_PART.finditer(name))
+    ends = [*(match.start() for match in starts), len(name)][1:]
+    values = (name[match.end() : end] for match, end in zip(starts, ends, strict=True))
+    return frozenset(
+        match[1].lower() + "=" + value.strip(' \t"').lower()
+        for match, value in zip(starts, values, strict=True)
+    )
+
+
+def joined(certificates: Iterable[Certificate]) -> list[Certificate]:
+    """Make one of what several commands say of the same certificate."""
+    known: dict[str, Certificate] = {}
+    alone: list[Certificate] = []
+    for certificate in certificates:
+        if not certificate.thumbprint:
+            alone.append(certificate)
+        elif certificate.thumbprint in known:
+            known[certificate.thumbprint] = _joined(known[certificate.thumbprint], certificate)
+        else:
+            known[certificate.thumbprint] = certificate
+    return [*known.values(), *alone]
+
+
+def _joined(first: Certificate, other: Certificate) -> Certificate:
+    """Fill what one leaves open from the other; a key that was found once is there."""
+    return replace(
+        first,
+        subject=first.subject or other.subject,
+        issuer=first.issuer or other.issuer,
+        serial=first.serial or other.serial,
+        not_before=first.not_before or other.not_before,
+        not_after=first.not_after or other.not_after,
+        names=other.names if first.names is None else first.names,
+        usages=other.usages if first.usages is None else first.usages,
+        private_key=_either(first.private_key, other.private_key),
+        self_signed=_either(first.self_signed, other.self_signed),
+        authority=_either(first.authority, other.authority),
+        archived=first.archived and other.archived,
+    )
+
+
+def _either(one: bool | None, other: bool | None) -> bool | None:
+    known = [answer for answer in (one, other) if answer is not None]
+    return any(known) if known else None
+
+
+def common_name(name: str) -> str:
+    """Return the common name in lower case; "" where there is none."""
+    names = [part[3:] for part in parts(name) if part.startswith("cn=")]
+    return names[0] if len(names) == 1 else ""
+
+
+def covers(names: Iterable[str], host: str) -> bool:
+    """Whether one of the names is the host, or stands for it with an asterisk."""
+    host = host.lower().rstrip(".")
+    rest = host.partition(".")[2]
+    return any(name.lower() in {host, f"*.{rest}"} for name in names)
+
+
+def chains_to(
+    leaf: Certificate, authority: str, certificates: Iterable[Certificate]
+) -> bool | None:
+    """Whether a certificate chains to an authority of that name; None where a link is unknown."""
+    wanted = parts(authority)
+    by_subject = {parts(c.subject): c for c in certificates if c.subject}
+    current: Certificate | None = leaf
+    for _ in range(_MAXIMUM_CHAIN):
+        if current is None or not current.issuer:
+            return None
+        issuer = parts(current.issuer)
+        if issuer == wanted:
+            return True
+        if issuer == parts(current.subject):
+            return False
+        current = by_subject.get(issuer)
+    return None

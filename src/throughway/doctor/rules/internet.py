@@ -1,0 +1,71 @@
+"""Rules about the network before a client: the way out, portals, proxies."""
+
+from throughway.catalogue import internet
+from throughway.catalogue.on_windows.internet import PROXY_STATIC_CANCELS_IPHTTPS
+from throughway.doctor.rule import Rule
+from throughway.model.evidence import Role
+from throughway.model.facts.names import DAConnectionStatus
+from throughway.model.facts.network import BrowserProxy, WinHTTPProxy
+from throughway.model.facts.transition import IPHTTPSInterface, IPHTTPSStatus
+from throughway.model.findings import Confidence, Finding
+
+_CONNECTING = frozenset({0x2AF9, 0x2AFA, 0x2AFB, 0x2AFC, 0x274C, 0x274D, 0x2746, 0x80090326})
+"""Codes that a proxy of another network brings about."""
+
+
+def static_proxy(proxy: WinHTTPProxy, interface: IPHTTPSInterface | None) -> Finding | None:
+    """WinHTTP has a proxy, whatever the network."""
+    if not proxy.proxy or proxy.direct or _active(interface):
+        return None
+    failing = interface is not None and interface.last_error in _CONNECTING
+    return Finding(
+        problem=PROXY_STATIC_CANCELS_IPHTTPS,
+        summary=f"WinHTTP uses the proxy {proxy.proxy} on every network.",
+        confidence=Confidence.LIKELY if failing else Confidence.POSSIBLE,
+        reason=(
+            "the proxy is set, and IP-HTTPS fails in a way in which it does behind a wrong proxy"
+            if failing
+            else "the proxy is set; whether this network has it the evidence does not say"
+        ),
+        evidence=(proxy.source, *((interface.source,) if failing and interface else ())),
+        values=(("PROXY", proxy.proxy),),
+    )
+
+
+def proxy_missing(
+    proxy: WinHTTPProxy, browser: BrowserProxy, interface: IPHTTPSInterface | None
+) -> Finding | None:
+    """The browser has a proxy, WinHTTP has none."""
+    if not proxy.direct or not browser.enabled or not browser.proxy or _active(interface):
+        return None
+    return Finding(
+        problem=internet.PROXY_REQUIRED_NOT_CONFIGURED,
+        summary=f"The browser uses the proxy {browser.proxy}, WinHTTP none.",
+        confidence=Confidence.LIKELY,
+        reason="both settings stand in the evidence; that nobody gets out directly is usual then",
+        evidence=(proxy.source, browser.source),
+        values=(("PROXY", browser.proxy),),
+    )
+
+
+def internet_down(status: DAConnectionStatus) -> Finding | None:
+    """The Network Connectivity Assistant says so."""
+    if (status.substatus or "").lower() != "internetconnectivitydown":
+        return None
+    return Finding(
+        problem=internet.INTERNET_DOWN,
+        summary="The Network Connectivity Assistant says that the Internet cannot be reached.",
+        reason="the substatus says exactly this",
+        evidence=(status.source,),
+    )
+
+
+def _active(interface: IPHTTPSInterface | None) -> bool:
+    return interface is not None and interface.status is IPHTTPSStatus.ACTIVE
+
+
+RULES = (
+    Rule((PROXY_STATIC_CANCELS_IPHTTPS,), static_proxy, Role.CLIENT),
+    Rule((internet.PROXY_REQUIRED_NOT_CONFIGURED,), proxy_missing, Role.CLIENT),
+    Rule((internet.INTERNET_DOWN,), internet_down, Role.CLIENT),
+)

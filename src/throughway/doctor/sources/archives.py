@@ -1,0 +1,153 @@
+"""Members of zip and tar archives, without writing anything to the disk.
+
+An archive comes from somebody else's machine: what it says of its sizes and names is not
+believed. Members are read as streams up to the limits, names are only ever shown.
+"""
+
+import io
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, BinaryIO, Protocol
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer as Buffer
+
+MAXIMUM_MEMBERS = 20_000
+"""Files in one archive; a bundle of one machine has tens, of a fleet thousands."""
+MAXIMUM_DEPTH = 3
+"""Archives within archives; each level may multiply the size."""
+_BAD = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    EOFError,
+    OSError,
+    RuntimeError,  # a member that is encrypted, or compressed in a way that is not known
+    ValueError,
+    OverflowError,
+)
+
+
+class Closeable(Protocol):
+    """What must be closed in the end."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file in an archive."""
+
+    name: str
+    size: int
+    """As the archive says."""
+    open: Callable[[], BinaryIO]
+
+
+class BadArchiveError(Exception):
+    """The archive cannot be read, or not further."""
+
+
+def is_archive(head: bytes, name: str) -> bool:
+    """Whether the first bytes are those of an archive that is read here."""
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")):
+        return True
+    return head[257:262] == b"ustar"
+
+
+def members(opener: Callable[[], BinaryIO], head: bytes) -> Iterator[Member]:
+    """Yield the files of the archive; raise :exc:`BadArchiveError` when it breaks off."""
+    try:
+        if head.startswith(b"PK"):
+            yield from _zip_members(opener)
+        else:
+            yield from _tar_members(opener)
+    except _BAD as error:
+        raise BadArchiveError(str(error) or type(error).__name__) from error
+
+
+def read_limited(opener: Callable[[], BinaryIO], limit: int) -> bytes:
+    """Read at most that many bytes; raise :exc:`BadArchiveError` when the member is broken."""
+    try:
+        with opener() as stream:
+            return stream.read(limit)
+    except _BAD as error:
+        raise BadArchiveError(str(error) or type(error).__name__) from error
+
+
+def _zip_members(opener: Callable[[], BinaryIO]) -> Iterator[Member]:
+    with opener() as stream, zipfile.ZipFile(stream) as archive:
+        for number, entry in enumerate(archive.infolist()):
+            if number >= MAXIMUM_MEMBERS:
+                raise BadArchiveError(f"more than {MAXIMUM_MEMBERS} files")
+            if not entry.is_dir():
+                yield Member(
+                    entry.filename,
+                    entry.file_size,
+                    lambda entry=entry: _reading_zip(opener, archive, entry),  # type: ignore[misc]
+                )
+
+
+def _reading_zip(
+    opener: Callable[[], BinaryIO], archive: zipfile.ZipFile, entry: zipfile.ZipInfo
+) -> BinaryIO:
+    """Open a member, also later, when the archive has been closed."""
+    if archive.fp is not None:
+        return archive.open(entry)  # type: ignore[return-value]
+    outer = opener()
+    again = zipfile.ZipFile(outer)
+    return _Owner.of(again.open(entry), again, outer)
+
+
+class _Owner(io.RawIOBase):
+    """A member that was opened later: closing it closes its archive too."""
+
+    def __init__(self, member: IO[bytes], *owned: Closeable) -> None:
+        super().__init__()
+        self._member = member
+        self._owned = owned
+
+    @classmethod
+    def of(cls, member: IO[bytes], *owned: Closeable) -> BinaryIO:
+        """Return the member, to be read as any file."""
+        return io.BufferedReader(cls(member, *owned))
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "Buffer") -> int:
+        view = memoryview(buffer)
+        chunk = self._member.read(len(view))
+        view[: len(chunk)] = chunk
+        return len(chunk)
+
+    def close(self) -> None:
+        for each in (self._member, *self._owned):
+            each.close()
+        super().close()
+
+
+def _tar_members(opener: Callable[[], BinaryIO]) -> Iterator[Member]:
+    with opener() as stream, tarfile.open(fileobj=stream, mode="r:*") as archive:
+        for number, entry in enumerate(archive):
+            if number >= MAXIMUM_MEMBERS:
+                raise BadArchiveError(f"more than {MAXIMUM_MEMBERS} files")
+            if entry.isreg():
+                yield Member(
+                    entry.name,
+                    entry.size,
+                    lambda entry=entry: _reading_tar(opener, archive, entry),  # type: ignore[misc]
+                )
+
+
+def _reading_tar(
+    opener: Callable[[], BinaryIO], archive: tarfile.TarFile, entry: tarfile.TarInfo
+) -> BinaryIO:
+    if not getattr(archive, "closed", False):
+        return archive.extractfile(entry) or io.BytesIO()  # type: ignore[return-value]
+    outer = opener()
+    again = tarfile.open(fileobj=outer, mode="r:*")  # noqa: SIM115 - closed with the member
+    return _Owner.of(again.extractfile(entry) or io.BytesIO(), again, outer)

@@ -1,0 +1,92 @@
+r"""Cut one pasted text that holds several commands into its parts.
+
+A part begins where a prompt is followed by a command (``C:\>netsh …``, ``PS C:\Users\x> Get-…``,
+``netsh interface teredo>show state``, ``$ ping …``), or where a known command stands on a line of
+its own, as in a heading of a collecting script.
+"""
+
+import re
+import string
+from collections.abc import Iterator
+
+from throughway.model.evidence import Evidence
+
+_VERBS = (
+    r"netsh|ipconfig|ping|tracert|nslookup|nltest|certutil|auditpol|gpresult|systeminfo|reg|route"
+    r"|net|sc|w32tm|dfsrmig|wevtutil|klist|whoami|hostname|ver|tracert|pathping|arp|dsregcmd"
+    r"|(?:Get|Test|Resolve|Find|Show|Add|Set|New|Remove)-[A-Za-z0-9]{2,60}"
+)
+_BEGINNING = re.compile(
+    r"(?:"
+    r"(?:\[[^\]\n]{1,80}\]:[ ]?)?PS[ ][^>\n]{1,250}>[ ]?(?P<powershell>[^\n]*)"
+    r"|(?:Administrator: ?)?[A-Za-z]:(?:\\[^<>|\n]{0,250})?>[ ]?(?P<cmd>[^\n]*)"
+    r"|(?P<context>netsh(?: [a-z0-9]+){0,4})>[ ]?(?P<netsh>[^\n]*)"
+    rf"|(?:[^\s>$#]{{0,60}}[$#>])[ ]?(?P<shell>(?:{_VERBS})\b[^\n]*)"
+    rf"|[#=*\-_\[(<\" ]{{0,80}}(?P<bare>(?:{_VERBS})(?:[ \t|][^\n]*)?)"
+    r")$",
+    re.IGNORECASE,
+)
+_FIRST = frozenset(string.ascii_letters + '[$#>=*-_(<"~')
+"""What the line of a command begins with."""
+_MAXIMUM_PROMPT = 1000
+"""Characters of a line with a prompt and a command; longer ones are output."""
+_ORNAMENT = ' \t=*#-_])>":'
+_MAXIMUM_BARE = 160
+"""Characters of a line that may be a bare command; longer ones are prose or output."""
+_BARE = re.compile(
+    r"(?:netsh[ ]+(?:int|adv|nam|dns|winh|http|trace)"
+    r"|ipconfig([ ]+/\w+)?$|systeminfo$|hostname$|reg[ ]+query[ ]|route[ ]+print"
+    r"|net[ ]+(?:view|start)\b|sc(?:\.exe)?[ ]+query|certutil[ ]+-|auditpol[ ]+/|gpresult[ ]+/"
+    r"|nltest[ ]+/|w32tm[ ]+/|dfsrmig[ ]+/|ping[ ]+\S+$|tracert[ ]+\S|nslookup[ ]+\S+$"
+    r"|wevtutil[ ]+|(?:Get|Test|Resolve|Find)-[A-Za-z]+\d?[A-Za-z]*(?:[ ]+[-|\"'$({].*)?$)",
+    re.IGNORECASE,
+)
+
+
+def cut(evidence: Evidence) -> list[Evidence]:
+    """Return the parts, each with its command where one is known; a whole text is one part."""
+    beginnings = list(_beginnings(evidence.text))
+    if not beginnings:
+        return [evidence]
+    first = Evidence(
+        evidence.file, evidence.text[: beginnings[0][0]], first_line=evidence.first_line
+    )
+    parts = [first] if first.text.strip() else []
+    line, at = evidence.first_line, 0
+    ends = [start for start, _, _ in beginnings[1:]] + [len(evidence.text)]
+    for (_, output, command), end in zip(beginnings, ends, strict=True):
+        line += evidence.text.count("\n", at, output)
+        at = output
+        text = evidence.text[output:end]
+        if text.strip() and command:
+            parts.append(Evidence(evidence.file, text, first_line=line, command=command))
+        elif text.strip():
+            parts.append(Evidence(evidence.file, text, first_line=line))
+    return parts
+
+
+def _beginnings(text: str) -> Iterator[tuple[int, int, str]]:
+    """Yield where a command's line starts, where its output starts, and the command."""
+    start = 0
+    for line in text.split("\n"):
+        end = start + len(line) + 1
+        stripped = line.strip()
+        if stripped[:1] in _FIRST and len(stripped) <= _MAXIMUM_PROMPT:
+            match = _BEGINNING.match(stripped)
+            command = _command(match) if match else None
+            if command is not None:
+                yield start, min(end, len(text)), command
+        start = end
+
+
+def _command(match: re.Match[str]) -> str | None:
+    """Return the command of a line; "" for an empty prompt, None when it is none at all."""
+    bare = match["bare"]
+    if bare is not None:
+        bare = bare.strip(_ORNAMENT)
+        fits = len(bare) <= _MAXIMUM_BARE and " : " not in bare and _BARE.match(bare)
+        return " ".join(bare.split()) if fits else None
+    if match["netsh"] is not None:
+        return f"{match['context']} {match['netsh']}".strip()
+    given: str = match["powershell"] or match["cmd"] or match["shell"] or ""
+    return " ".join(given.split())

@@ -1,0 +1,58 @@
+"""Evidence: what was seen, verbatim, before anybody has read meaning into it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import BinaryIO
+
+
+class Role(StrEnum):
+    """What a Windows machine is in DirectAccess."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+
+MAXIMUM_LINE = 2048
+"""Characters of a line that parsers are shown; no console is that wide."""
+MAXIMUM_QUOTE = 400
+"""Characters of a line that are quoted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The place in the evidence which a fact was read from."""
+
+    file: str
+    """The path in the bundle; "-" is what was piped in."""
+    line: int | None = None
+    """Counted from 1 in the file as it was given; None where there are no lines."""
+    text: str = ""
+    """The line as it stands there, without the blanks around it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One output, log or file; or one part of a pasted text that holds several."""
+
+    file: str
+    """The path in the bundle, with "/"; "-" is what was piped in."""
+    text: str = ""
+    """Decoded, with "\\n" line ends; "" where the content is not text."""
+    content: bytes = b""
+    """The bytes where the content is not text; only the first of them when it is large."""
+    open: Callable[[], BinaryIO] | None = None
+    """Opens the whole of a large content, to be read as a stream."""
+    first_line: int = 1
+    """The number which the first line of ``text`` has in the file."""
+    command: str = ""
+    """The command that printed it, where a prompt or a heading says so."""
+
+    def lines(self) -> Iterator[tuple[int, str]]:
+        """Yield each line with its number in the file, cut off where it is absurdly long."""
+        for number, line in enumerate(self.text.split("\n"), start=self.first_line):
+            yield number, line if len(line) <= MAXIMUM_LINE else line[:MAXIMUM_LINE]
+
+    def at(self, line: int, text: str = "") -> Source:
+        """Return the source of what was read from that line."""
+        return Source(self.file, line, text.strip()[:MAXIMUM_QUOTE])

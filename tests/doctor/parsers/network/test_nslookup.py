@@ -1,0 +1,81 @@
+"""Lookups by nslookup, answered, refused and cut off."""
+
+import pytest
+
+from tests.doctor.parsers.reading import facts
+from throughway.model.facts.network import NameLookup
+
+SERVER = "Server:  UnKnown\nAddress:  2001:db8:7:3333::1\n\n"
+ANSWER = (
+    "Non-authoritative answer:\nName:    web.corp.example.com\nAddresses:  2001:db8::80\n"
+    "          192.0.2.80\nAliases:  app.corp.example.com\n"
+)
+
+
+def lookups(text: str) -> list[NameLookup]:
+    return facts(text, NameLookup)
+
+
+def test_an_answer() -> None:
+    (found,) = lookups(f"C:\\>nslookup app.corp.example.com\n{SERVER}{ANSWER}")
+    assert (found.name, found.server) == ("app.corp.example.com", "2001:db8:7:3333::1")
+    assert found.addresses == ("2001:db8::80", "192.0.2.80")
+    assert (found.failed, found.timed_out, found.through_nrpt) == (False, False, False)
+
+
+def test_without_the_command_the_alias_is_what_was_asked_for() -> None:
+    (found,) = lookups(SERVER + ANSWER)
+    assert found.name == "app.corp.example.com"
+
+
+@pytest.mark.parametrize(
+    ("labels", "failure"),
+    [
+        (
+            "Server:  x.example.com\nAddress:  192.0.2.1\n",
+            "*** UnKnown can't find {}: Server failed",
+        ),
+        (
+            "Serveur :   box\nAddress:  192.0.2.1\n",
+            "*** UnKnown ne parvient pas à trouver {} : xyz",
+        ),
+        ("Server:  box\nAddress:  192.0.2.1\n", "*** {} wurde von box nicht gefunden: xyz"),
+        ("Servidor:  box\nAddress:  192.0.2.1\n", "*** UnKnown no encuentra {}: xyz"),
+        ("服务器:  UnKnown\nAddress:  192.0.2.1\n", "*** UnKnown 找不到 {}: xyz"),
+    ],
+)
+def test_a_failure_in_other_languages(labels: str, failure: str) -> None:
+    text = f"{labels}\n{failure.format('app.corp.example.com')}\n"
+    (found,) = lookups(f"C:\\>nslookup app.corp.example.com\n{text}")
+    assert (found.name, found.server) == ("app.corp.example.com", "192.0.2.1")
+    assert (found.failed, found.timed_out) == (True, False)
+    (found,) = [item for item in lookups_of_file(text) if isinstance(item, NameLookup)]
+    assert found.name == "app.corp.example.com"
+
+
+def lookups_of_file(text: str) -> list[NameLookup]:
+    return facts(text, NameLookup, "nslookup.txt")
+
+
+def test_a_server_that_does_not_answer() -> None:
+    text = "DNS request timed out.\n    timeout was 2 seconds.\n"
+    end = "*** Request to UnKnown timed-out\n"
+    (found,) = lookups(f"C:\\>nslookup app.example.com 192.0.2.1\n{text}{SERVER}{text}{end}")
+    assert (found.failed, found.timed_out) == (True, True)
+
+
+def test_a_server_without_a_name_answers_all_the_same() -> None:
+    text = "DNS request timed out.\n    timeout was 2 seconds.\n"
+    (found,) = lookups(f"C:\\>nslookup app.corp.example.com\n{text}{SERVER}{ANSWER}")
+    assert (found.failed, found.timed_out) == (False, False)
+
+
+def test_the_type_that_was_asked_for() -> None:
+    (found,) = lookups(f"C:\\>nslookup -q=a app.corp.example.com\n{SERVER}{ANSWER}")
+    assert found.record_type == "A"
+
+
+@pytest.mark.parametrize("cut", range(0, len(SERVER + ANSWER), 5))
+def test_what_is_cut_off_did_not_fail(cut: int) -> None:
+    text = f"C:\\>nslookup app.corp.example.com\n{(SERVER + ANSWER)[:cut]}"
+    assert not any(found.failed for found in lookups(text))

@@ -1,0 +1,72 @@
+"""Every problem that a rule looks for has evidence on which it fires and on which it is quiet."""
+
+from pathlib import Path
+
+import pytest
+
+from throughway.catalogue import PROBLEMS
+from throughway.catalogue.on_windows.advice import advice
+from throughway.doctor.engine import Diagnosed
+from throughway.doctor.examination import examine
+from throughway.doctor.rules import RULES
+from throughway.model.facts.base import Fact
+
+EVIDENCE = Path(__file__).parent.parent / "evidence"
+SOUGHT = sorted({problem.code for rule in RULES for problem in rule.problems})
+LINUX_ONLY = ("throughway ", "systemctl ", "journalctl ", "ip ", "sysctl ", "openssl ", "nft ")
+
+
+def bundles(folder: Path) -> list[Path]:
+    """The folder is one bundle; or several, when it holds nothing but folders."""
+    entries = sorted(folder.iterdir()) if folder.is_dir() else []
+    if entries and all(entry.is_dir() for entry in entries):
+        return entries
+    return [folder] if entries else []
+
+
+def said(bundle: Path) -> set[str]:
+    """Return the codes of all findings, consequences among them."""
+    found = examine([bundle]).diagnosis.findings
+    return {item.finding.problem.code for item in (*found, *consequences(found))}
+
+
+def consequences(found: tuple[Diagnosed, ...]) -> list[Diagnosed]:
+    return [follower for item in found for follower in item.consequences]
+
+
+@pytest.mark.parametrize("code", SOUGHT)
+def test_it_fires(code: str) -> None:
+    fires = bundles(EVIDENCE / code / "fires")
+    assert fires, f"tests/evidence/{code}/fires is missing"
+    assert {bundle.name: said(bundle) & {code} for bundle in fires} == {
+        bundle.name: {code} for bundle in fires
+    }
+
+
+@pytest.mark.parametrize("code", SOUGHT)
+def test_it_is_quiet(code: str) -> None:
+    quiet = bundles(EVIDENCE / code / "quiet")
+    assert quiet, f"tests/evidence/{code}/quiet is missing"
+    for bundle in quiet:
+        examination = examine([bundle])
+        assert examination.could_tell
+        assert code not in said(bundle)
+
+
+def test_no_evidence_is_of_a_problem_that_nobody_looks_for() -> None:
+    folders = {folder.name for folder in EVIDENCE.iterdir()} - {"cases"}
+    assert folders - set(SOUGHT) == set()
+
+
+@pytest.mark.parametrize("code", SOUGHT)
+def test_what_is_said_can_be_done_on_windows(code: str) -> None:
+    words = advice(PROBLEMS[code])
+    commands = [*words.fix, *words.verify]
+    assert commands
+    assert [command for command in commands if command.startswith(LINUX_ONLY)] == []
+
+
+def test_every_needed_fact_says_how_to_collect_it() -> None:
+    kinds = {kind for rule in RULES for need in rule.needs() for kind in need.kinds}
+    silent = [kind.__name__ for kind in kinds - {Fact} if not kind.COLLECT or not kind.QUESTION]
+    assert [name for name in silent if name not in {"Host", "RegistryValue"}] == []

@@ -1,0 +1,218 @@
+"""Getting at evidence: decoding, cutting, folders, archives, limits."""
+
+import io
+import os
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from throughway.doctor.sources import archives, bundle
+from throughway.doctor.sources.bundle import read, read_text
+from throughway.doctor.sources.cutting import cut
+from throughway.doctor.sources.decoding import clean, decode
+from throughway.model.evidence import Evidence
+
+CHINESE = "状态          : offline\n错误          : 无法通过 UDP 访问主 teredo 服务器\n"
+GERMAN = "Verbindungsspezifisches Präfix: für größere Überprüfung\n"
+FRENCH = "État : Activé\nParamètres de proxy : aucun accès réseau\n"
+SPANISH = "Dirección IPv6 : ninguna\nConfiguración de túnel\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        (CHINESE, "utf-8"),
+        (CHINESE, "utf-8-sig"),
+        (CHINESE, "utf-16"),
+        (CHINESE, "cp936"),
+        ("狀態 : 錯誤\n伺服器 介面卡\n", "cp950"),
+        ("状態 : エラー\nサーバーのアドレス\n", "cp932"),
+        ("상태 : 오류\n서버 주소\n", "cp949"),
+        (GERMAN, "cp850"),
+        (GERMAN, "cp437"),
+        (GERMAN, "cp1252"),
+        (FRENCH, "cp850"),
+        (FRENCH, "cp1252"),
+        (SPANISH, "cp850"),
+        (SPANISH, "cp1252"),
+        ("Состояние: отключено\n", "cp866"),
+        ("Состояние: отключено\n", "cp1251"),
+        ("Plain : text\n", "ascii"),
+    ],
+)
+def test_a_console_text_is_decoded(text: str, encoding: str) -> None:
+    assert decode(text.encode(encoding)) == text
+
+
+def test_utf16_is_known_without_a_mark() -> None:
+    assert decode("Role : client\n".encode("utf-16-le")) == "Role : client\n"
+    assert decode("Role : client\n".encode("utf-16-be")) == "Role : client\n"
+
+
+def test_a_truncated_character_at_the_end_does_not_change_the_encoding() -> None:
+    assert decode(CHINESE.encode()[:-2]) == CHINESE[:-2] + "\ufffd"
+
+
+@pytest.mark.parametrize("content", [b"\x0a\x0d\x0d\x0a" + bytes(60), b"ElfFile\0" + bytes(99)])
+def test_what_is_no_text_is_told(content: bytes) -> None:
+    assert decode(content) is None
+
+
+def test_line_ends_and_additions_are_cleaned_and_lines_keep_their_numbers() -> None:
+    assert clean("a\r\nb\r\r\nc\rd") == "a\nb\nc\nd"
+    assert clean("\x1b[31mError\x1b[0m:\xa00x1\ufeff") == "Error: 0x1"
+    assert clean("> Role : client\n>\n> URL : x\n") == "Role : client\n\nURL : x\n"
+    assert clean("C:\\>ping a\nReply\nReply\n").startswith("C:\\>ping")
+
+
+PASTE = r"""Hello, here it is:
+C:\Windows\system32>netsh interface teredo show state
+Teredo Parameters
+State : qualified
+
+PS C:\Users\anna> Get-DAConnectionStatus
+
+Status    : Error
+Substatus : NameResolutionFailure
+
+netsh interface ipv6>show interfaces
+Idx
+c:>
+===== ipconfig /all =====
+Windows IP Configuration
+~$ ping app.example.com
+ping: app.example.com: Name or service not known
+[edge1]: PS C:\> Get-RemoteAccess
+DAStatus : Installed
+"""
+
+
+def test_a_paste_is_cut_at_its_prompts() -> None:
+    parts = cut(Evidence("-", PASTE))
+    assert [part.command for part in parts] == [
+        "",
+        "netsh interface teredo show state",
+        "Get-DAConnectionStatus",
+        "netsh interface ipv6 show interfaces",
+        "ipconfig /all",
+        "ping app.example.com",
+        "Get-RemoteAccess",
+    ]
+    lines = PASTE.split("\n")
+    for part in parts:
+        for number, text in part.lines():
+            assert not text or lines[number - 1] == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Type : enterpriseclient\nState : offline\n",
+        "Resolution\n1. Type Get-Service iphlpsvc at a prompt.\n",
+        "Get-DAConnectionStatus : The service is stopped.\n",
+        "Pinging a [192.0.2.1] with 32 bytes of data:\nReply from 192.0.2.1: time=1ms\n",
+        "net.ipv6.conf : 1\n",
+    ],
+)
+def test_what_holds_no_command_stays_whole(text: str) -> None:
+    assert cut(Evidence("a.txt", text)) == [Evidence("a.txt", text)]
+
+
+def test_folders_are_read_in_order_without_hidden_files_and_ways_out(tmp_path: Path) -> None:
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    (tmp_path / "in" / "b.txt").write_text("b")
+    (tmp_path / "in" / "sub" / "a.txt").write_text("a")
+    (tmp_path / "in" / ".hidden").write_text("h")
+    (tmp_path / "secret").write_text("s")
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "secret")
+    os.mkfifo(tmp_path / "in" / "fifo")
+    found = read([tmp_path / "in"])
+    assert [(e.file, e.text) for e in found.evidence] == [("b.txt", "b"), ("sub/a.txt", "a")]
+    assert found.unreadable == [("fifo", "is no regular file")]
+
+
+def test_what_is_piped_in_is_read() -> None:
+    found = read([Path("-")], io.BytesIO(PASTE.encode()))
+    assert len(found.evidence) == 7
+    assert {e.file for e in found.evidence} == {"-"}
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+def tarred(files: dict[str, bytes], mode: str) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode=mode) as archive:  # type: ignore[call-overload]
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return stream.getvalue()
+
+
+def from_bytes(tmp_path: Path, name: str, content: bytes) -> bundle.Bundle:
+    (tmp_path / name).write_bytes(content)
+    return read([tmp_path / name])
+
+
+FILES = {"c1/a.txt": b"one", "../../etc/b.txt": b"two", "c1\\c.txt": b"three"}
+
+
+@pytest.mark.parametrize("form", ["zip", "w:", "w:gz", "w:bz2", "w:xz"])
+def test_archives_are_read_in_place(tmp_path: Path, form: str) -> None:
+    content = zipped(FILES) if form == "zip" else tarred(FILES, form)
+    found = from_bytes(tmp_path, "x", content)
+    assert {e.text for e in found.evidence} == {"one", "two", "three"}
+    assert {p.name for p in tmp_path.iterdir()} == {"x"}
+
+
+def test_archives_in_archives_are_read_to_a_depth(tmp_path: Path) -> None:
+    content = zipped({"a.txt": b"deep"})
+    for _ in range(archives.MAXIMUM_DEPTH - 1):
+        content = zipped({"inner.zip": content})
+    assert [e.text for e in from_bytes(tmp_path, "ok", content).evidence] == ["deep"]
+    too_deep = from_bytes(tmp_path, "deep", zipped({"inner.zip": content}))
+    assert too_deep.evidence == []
+    assert "too deeply" in too_deep.unreadable[0][1]
+
+
+def test_a_bomb_is_read_to_the_limit_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle, "MAXIMUM_TEXT", 100_000)
+    monkeypatch.setattr(bundle, "MAXIMUM_TOTAL", 250_000)
+    bomb = zipped({f"{i}.txt": b"x" * 1_000_000 for i in range(9)})
+    found = from_bytes(tmp_path, "bomb.zip", bomb)
+    assert sum(len(e.text) for e in found.evidence) <= 400_000
+    assert any("too large" in why for _, why in found.unreadable)
+    assert any("only the first" in why for _, why in found.unreadable)
+
+
+@pytest.mark.parametrize("cut_at", [30, 60, 100])
+def test_a_broken_archive_is_said(tmp_path: Path, cut_at: int) -> None:
+    found = from_bytes(tmp_path, "broken.zip", zipped({"a.txt": b"one" * 50})[:cut_at])
+    assert found.evidence == []
+    assert [name for name, _ in found.unreadable] == ["broken.zip"]
+
+
+def test_a_large_binary_is_opened_later(tmp_path: Path) -> None:
+    content = b"\x0a\x0d\x0d\x0a" + bytes(range(256)) * 1000
+    found = from_bytes(tmp_path, "x.zip", zipped({"a.pcapng": content}))
+    (evidence,) = found.evidence
+    assert evidence.content.startswith(b"\x0a\x0d\x0d\x0a")
+    assert evidence.open is not None
+    with evidence.open() as stream:
+        assert stream.read() == content
+
+
+def test_names_are_shown_without_control_characters() -> None:
+    assert bundle.shown("a\\b\n\x1b[31mc") == "a/b??[31mc"
+
+
+def test_a_text_is_read() -> None:
+    assert [e.text for e in read_text("Role : client").evidence] == ["Role : client"]

@@ -30,7 +30,7 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
     unresolved = set()
     for match in _UNRESOLVED.finditer(evidence.text):
         unresolved.add(match[1].lower())
-        line = evidence.first_line + evidence.text.count("\n", 0, match.start(1))
+        line = evidence.first_line + evidence.text.count("\n", 0, match.start(1)) * evidence.step
         yield NameLookup(
             source=evidence.at(line, match[0]), name=match[1], failed=True, through_nrpt=True
         )

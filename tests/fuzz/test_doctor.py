@@ -212,7 +212,7 @@ def archives() -> Iterator[tuple[str, bytes]]:
         yield f"{mode}.zip", buffer.getvalue()
     for kind in ("w", "w:gz", "w:bz2", "w:xz"):
         buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode=kind) as tar:  # type: ignore[call-overload]
+        with tarfile.open(fileobj=buffer, mode=kind) as tar:
             for name, data in content.items():
                 entry = tarfile.TarInfo(name)
                 entry.size = len(data)

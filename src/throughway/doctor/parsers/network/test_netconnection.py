@@ -22,7 +22,9 @@ from throughway.model.evidence import Evidence
 from throughway.model.facts.base import Fact
 from throughway.model.facts.network import NameLookup, PingResult, PortTest
 
-_UNRESOLVED = re.compile(r"^[^\w\n]{0,40}\w{1,40}: Name resolution of (\S+) failed", re.IGNORECASE | re.MULTILINE)
+_UNRESOLVED = re.compile(
+    r"^[^\w\n]{0,40}\w{1,40}: Name resolution of (\S+) failed", re.IGNORECASE | re.MULTILINE
+)
 
 
 def parse(evidence: Evidence) -> Iterator[Fact]:

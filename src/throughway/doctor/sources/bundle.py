@@ -16,7 +16,7 @@ from throughway.doctor.sources.archives import (
     read_limited,
 )
 from throughway.doctor.sources.cutting import cut
-from throughway.doctor.sources.decoding import decode
+from throughway.doctor.sources.decoding import decode, single_spaced
 from throughway.doctor.sources.hypertext import is_page, shown_text
 from throughway.model.evidence import Evidence
 
@@ -75,8 +75,9 @@ class Bundle:
             self.unreadable.append((name, f"only the first {MAXIMUM_TEXT >> 20} MiB were read"))
         if self.whole:
             self.evidence.append(Evidence(name, text))
-        else:
-            self.evidence += cut(Evidence(name, shown_text(text) if is_page(text) else text))
+            return
+        shown_as, first, step = single_spaced(shown_text(text) if is_page(text) else text)
+        self.evidence += cut(Evidence(name, shown_as, first_line=first, step=step))
 
     def _add_archive(self, name: str, size: int, opener: Opener, head: bytes, depth: int) -> None:
         if depth >= MAXIMUM_DEPTH:

@@ -53,10 +53,11 @@ def judge_certificate(
         return
     real = [c for c in certificates if c.purpose == "ssl" and c.store is not Store.CAPTURE]
     genuine = any(c.thumbprint == leaf.thumbprint for c in real)
-    found = [] if genuine else list(_strange(handshake, target, leaf, real))
-    found += _names(handshake, target, leaf, genuine=genuine)
-    found += _dates(handshake, target, leaf, captures)
-    found += _revocation(handshake, target, leaf, lists, captures)
+    found = list(_dates(handshake, target, leaf, captures))
+    if not target.linked:
+        found += [] if genuine else _strange(handshake, target, leaf, real)
+        found += _names(handshake, target, leaf, genuine=genuine)
+        found += _revocation(handshake, target, leaf, lists, captures)
     yield from found
     if not found:
         chain = [c for c in certificates if c.thumbprint in handshake.issuers]
@@ -123,11 +124,11 @@ def _dates(
         return
     begins, ends = leaf.not_before.timestamp(), leaf.not_after.timestamp()
     problem: Problem | None = None
-    if ends < now:
+    if ends < now and not target.linked:
         problem, what = catalogue.EXPIRED, f"expired on {leaf.not_after:%Y-%m-%d}"
-    elif begins > now:
+    elif begins > now and not target.linked:
         problem, what = catalogue.NOT_YET_VALID, f"is valid only from {leaf.not_before:%Y-%m-%d} on"
-    elif target.reached and ends - now < EXPIRES_SOON:
+    elif target.reached and 0 <= ends - now < EXPIRES_SOON:
         problem, what = catalogue.EXPIRING, f"expires on {leaf.not_after:%Y-%m-%d}"
     if problem is not None:
         yield finding(

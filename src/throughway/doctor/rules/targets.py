@@ -71,6 +71,8 @@ class Target:
     """With it, by whatever way."""
     reached: bool
     """Whether a handshake with it was seen to its end."""
+    linked: bool
+    """Whether the link within one was seen, so that the client accepted everything."""
     sureness: Confidence
 
     @property
@@ -130,6 +132,7 @@ def find_target(
         servers=frozenset(servers),
         handshakes=tuple(ours),
         reached=bool(open_book) or any(h.finished for h in ours),
+        linked=bool(open_book),
         sureness=sureness,
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from throughway.doctor.parsers.captures.link import read_link
-from throughway.doctor.parsers.captures.shown import read_certificate
+from throughway.doctor.parsers.captures.shown import read_certificate, read_list
 from throughway.model.errors import WireError
 from throughway.model.evidence import Source
 from throughway.model.facts.base import Fact
@@ -53,6 +53,8 @@ _TLS_1_3 = 0x0304
 _LONGEST_ALERT = 40
 """Bytes of an encrypted alert of TLS 1.3; the Finished message is longer."""
 _OK = 200
+_SEQUENCES = (b"\x30\x81", b"\x30\x82", b"\x30\x83")
+"""How a revocation list begins (DER)."""
 _LINE = 80
 """Characters that are quoted of what is no TLS."""
 
@@ -186,6 +188,8 @@ def _told(flow: TCPFlow, source: Source) -> Iterator[Fact]:
         exchange, said, answer = _http(flow, source, said, answer)
         if exchange is not None:
             yield exchange
+            if exchange.method == "GET" and answer.startswith(_SEQUENCES):
+                yield from filter(None, (read_list(answer, source),))
         if exchange is None or exchange.method != "CONNECT":
             return
     if recognise(said) in (Opening.TLS, Opening.SSL2):

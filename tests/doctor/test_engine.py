@@ -1,5 +1,6 @@
 """Rules over facts: their needs, their order, their consequences."""
 
+from throughway.catalogue.host import BUG
 from throughway.doctor.engine import Diagnosis, diagnose
 from throughway.doctor.rule import Rule
 from throughway.model.evidence import Role, Source
@@ -155,3 +156,24 @@ def test_a_rule_may_find_several_problems() -> None:
         "the-root",
         "the-other",
     ]
+
+
+def test_a_rule_that_fails_is_seen_and_the_others_are_asked() -> None:
+    def failing(fact: DisabledComponents) -> Finding:
+        raise KeyError(fact.bits)
+
+    diagnosis = judge(Rule((END,), failing), always(ROOT))
+    assert [item.finding.problem for item in diagnosis.findings] == [ROOT, BUG]
+    bug = diagnosis.findings[1].finding
+    assert bug.summary.startswith("The rule for the-end failed (test_engine.py, line ")
+    assert bug.summary.endswith("): KeyError(1).")
+    assert bug.evidence == (Source("reg.txt", 1),)
+
+
+def test_a_mistake_that_says_much_is_cut() -> None:
+    def failing(facts: tuple[DisabledComponents, ...]) -> Finding:
+        raise ValueError("x" * 10_000)
+
+    bug = judge(Rule((END,), failing)).findings[0].finding
+    assert len(bug.summary) < 500
+    assert bug.evidence == (Source("reg.txt", 1),)

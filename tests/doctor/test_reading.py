@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from throughway.catalogue.host import BUG
 from throughway.doctor import reading
 from throughway.doctor.parser import CERTAIN, Parser
 from throughway.doctor.reading import read_all
@@ -15,6 +16,8 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
     for number, line in evidence.lines():
         if line == "broken":
             raise ParseError("it breaks off", number)
+        if line == "failing":
+            raise IndexError("list index out of range")
         yield ComputerName(source=evidence.at(number, line), name=line)
 
 
@@ -40,3 +43,12 @@ def test_facts_without_end_are_stopped() -> None:
     found = read_all([Evidence("x", "a\n" * (limit + 10))], [PARSER])
     assert found.facts == limit
     assert "more than" in found.unreadable[0].why
+
+
+def test_a_parser_that_fails_is_seen_and_the_rest_is_read() -> None:
+    found = read_all([Evidence("x", "a\nfailing\nb"), Evidence("y", "a")], [PARSER])
+    assert found.facts == 2
+    assert found.unrecognised == []
+    (mistake,) = found.mistakes
+    assert mistake.problem is BUG
+    assert mistake.summary.startswith("Reading x as names failed (test_reading.py, line ")

@@ -1,14 +1,20 @@
 """A diagnosis as data and as text."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from throughway.catalogue.iphttps import URL_INVALID
 from throughway.doctor.examination import Examination, examine_bundle
-from throughway.doctor.report import as_data, as_lines, exit_code
+from throughway.doctor.report import as_data, exit_code, filled, quote, verdict
+from throughway.doctor.rule import Rule
+from throughway.doctor.rules import RULES
 from throughway.doctor.sources.bundle import Bundle, read_text
+from throughway.model.facts.transition import IPHTTPSInterface
+from throughway.model.findings import Finding
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "schema" / "doctor-1.json").read_text())
 TYPES = {"object": dict, "array": list, "string": str, "integer": int, "null": type(None)}
@@ -75,26 +81,6 @@ def test_exit_codes(text: str, code: int) -> None:
     assert exit_code(examined(text)) == code
 
 
-def test_the_text_says_what_the_data_say() -> None:
-    lines = [line.text for line in as_lines(examined(FAULT))]
-    data = as_data(examined(FAULT))
-    (finding,) = data["diagnosis"]
-    whole = "\n".join(lines)
-    for key in ("title", "code", "summary", "cause", "resolution", "confidence", "reason"):
-        assert finding[key] in whole
-    for command in (*finding["fix"], *finding["verify"]):
-        assert command in lines
-    assert "-:3: Last Error Code : 0x2af9" in lines
-    assert all(question["question"] in lines for question in data["unanswered"])
-
-
-def test_well_and_unknown_are_told_apart() -> None:
-    assert "Nothing wrong in what was shown" in next(as_lines(examined(WELL))).text
-    unknown = [line.text for line in as_lines(examined("nothing of this is known"))]
-    assert "Could not tell" in unknown[0]
-    assert unknown[-1] == "Not recognised: -"
-
-
 def test_broken_evidence_is_told_with_its_line() -> None:
     bundle = read_text('PS C:\\> Get-DAConnectionStatus | ConvertTo-Json\n{\n"Status": "Er')
     questions = as_data(examine_bundle(bundle))["unanswered"]
@@ -102,3 +88,39 @@ def test_broken_evidence_is_told_with_its_line() -> None:
     unreadable = Bundle(unreadable=[("x.zip", "is broken")])
     (question,) = as_data(examine_bundle(unreadable))["unanswered"]
     assert question["question"] == "What does x.zip say? It could not be read: is broken."
+
+
+def test_the_verdict_is_one_sentence() -> None:
+    assert verdict(examined(FAULT)) == "The public name of the gateway has no address."
+    assert verdict(examined(WELL)).startswith("Nothing wrong in what was shown (1 fact")
+    assert verdict(examined("nothing of this is known")).startswith("Could not tell")
+
+
+def test_a_quote_is_one_line_and_moves_no_cursor() -> None:
+    assert quote("a\x1b]0;title\x07b\u202ec\nd") == "a\ufffd]0;title\ufffdb\ufffdc\ufffdd"
+    assert len(quote("x" * 10_000)) < 500
+
+
+def test_what_a_shell_would_act_on_stays_out_of_commands() -> None:
+    hostile = FAULT.replace("da.example.com", "da.example.com;calc")
+    (item,) = examined(FAULT).diagnosis.findings
+    evil = replace(item, finding=replace(item.finding, values=(("HOST", "x;$(calc)`y|z"),)))
+    assert filled("ping HOST", item) == "ping da.example.com"
+    assert filled("ping HOST", evil) == "ping HOST"
+    commands = [c for f in as_data(examined(hostile))["diagnosis"] for c in f["fix"]]
+    assert not any("calc" in command for command in commands)
+
+
+def test_our_own_mistakes_are_shown_last_and_are_no_finding_about_the_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def failing(fact: IPHTTPSInterface) -> Finding:
+        raise KeyError(fact.url)
+
+    rules = (Rule((URL_INVALID,), failing), *RULES)
+    monkeypatch.setattr("throughway.doctor.examination.RULES", rules)
+    well, fault = examined(WELL), examined(FAULT)
+    assert [item["code"] for item in as_data(fault)["diagnosis"]][-1] == "bug-in-throughway"
+    assert (exit_code(well), exit_code(fault)) == (3, 1)
+    assert verdict(well).startswith("Could not tell: this program failed")
+    assert verdict(fault) == "The public name of the gateway has no address."

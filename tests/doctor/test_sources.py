@@ -11,7 +11,7 @@ import pytest
 from throughway.doctor.sources import archives, bundle
 from throughway.doctor.sources.bundle import read, read_text
 from throughway.doctor.sources.cutting import cut
-from throughway.doctor.sources.decoding import clean, decode
+from throughway.doctor.sources.decoding import clean, decode, single_spaced
 from throughway.model.evidence import Evidence
 
 CHINESE = "状态          : offline\n错误          : 无法通过 UDP 访问主 teredo 服务器\n"
@@ -216,3 +216,44 @@ def test_names_are_shown_without_control_characters() -> None:
 
 def test_a_text_is_read() -> None:
     assert [e.text for e in read_text("Role : client").evidence] == ["Role : client"]
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("> > a\n> >   b\n", "a\n  b\n"),
+        (">a\n>  b\n>\n", "a\n  b\n\n"),
+        ("> a\n>\n>   b", "a\n\n  b"),
+        ("    a\n\n      b\n", "a\n\n  b\n"),
+        ("```powershell\na\n```\n~~~\nb", "\na\n\n\nb"),
+        ("a > b\nc", "a > b\nc"),
+        ("a\n  b", "a\n  b"),
+    ],
+)
+def test_what_mails_and_forums_add_is_taken_away(text: str, cleaned: str) -> None:
+    assert clean(text) == cleaned
+
+
+def test_a_blank_line_after_each_line_is_taken_away_and_lines_keep_their_numbers() -> None:
+    (part,) = cut(Evidence("x", *doubled("a\n\nb\n\n\n\nc\n\nd\n")))
+    assert [(n, line) for n, line in part.lines() if line] == [
+        (1, "a"),
+        (3, "b"),
+        (7, "c"),
+        (9, "d"),
+    ]
+    (part,) = cut(Evidence("x", *doubled("\na\n\nb\n\n\n\nc\n")))
+    assert [(n, line) for n, line in part.lines() if line] == [(2, "a"), (4, "b"), (8, "c")]
+    first, second = cut(Evidence("x", *doubled("C:\\>ver\n\nA\n\nC:\\>hostname\n\npc1\n")))
+    assert [n for n, line in (*first.lines(), *second.lines()) if line] == [3, 7]
+
+
+def doubled(text: str) -> tuple[str, bytes, None, int, str, int]:
+    text, first, step = single_spaced(text)
+    assert step == 2
+    return text, b"", None, first, "", step
+
+
+def test_a_text_with_a_few_blank_lines_is_left_alone() -> None:
+    assert single_spaced("a\n\nb\n\nc") == ("a\n\nb\n\nc", 1, 1)
+    assert single_spaced("a\n\nb\nc\n\nd\n\ne\n\n")[2] == 1

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from throughway.catalogue.windows_ipsec import IPSEC
+
 
 class WindowsCode(NamedTuple):
     """Symbol of a number and what it means here."""
@@ -73,50 +75,35 @@ _DOMAIN = {
     0x51F: ("ERROR_NO_LOGON_SERVERS", "no domain controller for the logon"),
     0x54B: ("ERROR_NO_SUCH_DOMAIN", "the domain cannot be contacted"),
 }
-# IKE and IPsec; the symbols share their beginning
-_IPSEC = {
-    13801: ("AUTH_FAIL", "the credentials were not accepted"),
-    13802: ("ATTRIB_FAIL", "the security attributes were not accepted"),
-    13803: ("NEGOTIATION_PENDING", "negotiation goes on"),
-    13804: ("GENERAL_PROCESSING_ERROR", "processing failed"),
-    13805: ("TIMED_OUT", "negotiation timed out"),
-    13806: ("NO_CERT", "no valid computer certificate"),
-    13807: ("SA_DELETED", "the other side deleted the association before it was up"),
-    13808: ("SA_REAPED", "the association was given up before it was up"),
-    13813: ("DROP_NO_RESPONSE", "the other side does not answer"),
-    13816: ("ERROR", "unknown error"),
-    13817: ("CRL_FAILED", "our revocation check failed"),
-    13818: ("INVALID_KEY_USAGE", "the certificate's key usage does not fit"),
-    13819: ("INVALID_CERT_TYPE", "the certificate's type does not fit"),
-    13820: ("NO_PRIVATE_KEY", "the certificate has no private key"),
-    13822: ("DH_FAIL", "the key exchange failed"),
-    13825: ("NO_POLICY", "no policy for this peer"),
-    13826: ("INVALID_SIGNATURE", "the signature is wrong"),
-    13827: ("KERBEROS_ERROR", "Kerberos failed"),
-    13828: ("NO_PUBLIC_KEY", "the peer's certificate has no public key"),
-    13847: ("NO_PEER_CERT", "the peer sent no certificate"),
-    13848: ("PEER_CRL_FAILED", "the peer's revocation check failed"),
-    13850: ("NO_MM_POLICY", "no main mode policy"),
-    13868: ("POLICY_MATCH", "the policies of both sides do not match"),
-    13875: ("INVALID_SIG", "the certificate's signature is wrong"),
-    13881: ("INVALID_CERT_KEYLEN", "the certificate's key is too short"),
-    13883: ("NEGOTIATION_DISABLED", "negotiation is switched off"),
-    13886: ("PEER_MM_ASSUMED_INVALID", "the peer stopped answering"),
-    13887: ("CERT_CHAIN_POLICY_MISMATCH", "the certificate comes from another authority"),
-    13905: ("AUTHORIZATION_FAILURE", "the peer is not authorised"),
-    13906: ("STRONG_CRED_AUTHORIZATION_FAILURE", "a smart card or one-time password is needed"),
+# WinHTTP, beneath the probes of the Network Connectivity Assistant
+_HTTP = {
+    0x5: ("ERROR_ACCESS_DENIED", "access denied"),
+    0x102: ("WAIT_TIMEOUT", "it took too long"),
+    0x424: ("ERROR_SERVICE_DOES_NOT_EXIST", "there is no service of that name"),
+    0x426: ("ERROR_SERVICE_NOT_ACTIVE", "the service does not run"),
+    0x422: ("ERROR_SERVICE_DISABLED", "the service is disabled"),
+    12002: ("ERROR_WINHTTP_TIMEOUT", "no answer in time"),
+    12007: ("ERROR_WINHTTP_NAME_NOT_RESOLVED", "the name could not be resolved"),
+    12029: ("ERROR_WINHTTP_CANNOT_CONNECT", "no connection to the server"),
+    12030: ("ERROR_WINHTTP_CONNECTION_ERROR", "the connection was reset or broke off"),
+    12037: ("ERROR_WINHTTP_SECURE_CERT_DATE_INVALID", "the certificate is outside its validity"),
+    12038: ("ERROR_WINHTTP_SECURE_CERT_CN_INVALID", "the certificate is for another name"),
+    12044: ("ERROR_WINHTTP_CLIENT_AUTH_CERT_NEEDED", "the server wants a client certificate"),
+    12045: ("ERROR_WINHTTP_SECURE_INVALID_CA", "the certificate's root is not trusted"),
+    12057: ("ERROR_WINHTTP_SECURE_CERT_REV_FAILED", "revocation could not be checked"),
+    12152: ("ERROR_WINHTTP_INVALID_SERVER_RESPONSE", "the answer is no HTTP"),
+    12170: ("ERROR_WINHTTP_SECURE_CERT_REVOKED", "the certificate was revoked"),
+    12175: ("ERROR_WINHTTP_SECURE_FAILURE", "the server's certificate or TLS was not accepted"),
+    12180: ("ERROR_WINHTTP_AUTODETECTION_FAILED", "no proxy was found by itself"),
 }
 
 CODES: Mapping[int, WindowsCode] = MappingProxyType(
     {
         code: WindowsCode(*words)
-        for table in (_INTERFACE, _SOCKETS, _TLS, _DOMAIN)
+        for table in (_INTERFACE, _SOCKETS, _TLS, _DOMAIN, _HTTP)
         for code, words in table.items()
     }
-    | {
-        code: WindowsCode(f"ERROR_IPSEC_IKE_{symbol}", meaning)
-        for code, (symbol, meaning) in _IPSEC.items()
-    }
+    | {code: WindowsCode(*words) for code, words in IPSEC.items()}
 )
 
 

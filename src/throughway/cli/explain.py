@@ -6,66 +6,76 @@ import typer
 
 from throughway.catalogue import PROBLEMS, windows
 from throughway.catalogue.on_windows.advice import advice
-from throughway.catalogue.on_windows.codes import Meaning, of_last_error
+from throughway.catalogue.on_windows.codes import Meaning
+from throughway.catalogue.on_windows.explanation import Explanation, near
+from throughway.catalogue.on_windows.explanation import explain as explanations_of
 from throughway.cli.output import examples, print_fields, print_json
 from throughway.model.errors import ConfigError
-from throughway.model.findings import Problem
-
-_UNSIGNED = 1 << 32
 
 app = typer.Typer(add_completion=False)
+
+
+def _complete(incomplete: str) -> list[str]:
+    """Offer problems' codes and symbols to a shell."""
+    symbols = (known.symbol for known in windows.CODES.values())
+    return sorted(name for name in (*PROBLEMS, *symbols) if name.startswith(incomplete))
 
 
 @app.command(
     epilog=examples(
         "throughway explain 0x80090326",
-        "throughway explain -- -2146893018",
+        "throughway explain -2146893018",
+        "throughway explain 13905",
+        "throughway explain 4653",
         "throughway explain WSAHOST_NOT_FOUND",
-        "throughway explain iphttps-port-blocked",
+        "throughway explain iphttps-port-blocked --json",
     ),
     context_settings={"ignore_unknown_options": True},
 )
 def explain(
-    code: Annotated[str, typer.Argument(help="A number, a symbol, or a problem's code.")],
+    code: Annotated[
+        str,
+        typer.Argument(
+            help="An error number as it was shown (hexadecimal or decimal), the number of an "
+            "event, a symbol, or a problem's code.",
+            autocompletion=_complete,
+        ),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Say what a code means, what brings it about and what mends it."""
-    described, meanings = _look_up(code)
-    if as_json:
-        print_json(
-            {"code": code, "meaning": described, "problems": [_data(m.problem) for m in meanings]}
+    known = explanations_of(code)
+    if not known:
+        alike = near(code)
+        hint = f"; alike: {', '.join(alike)}" if alike else ""
+        raise ConfigError(
+            code, "", f"is neither a known error number, event or symbol nor a problem{hint}"
         )
+    if as_json:
+        print_json(_data(code, known))
         return
-    typer.echo(typer.style(described, bold=True))
-    for meaning in meanings:
-        _print(meaning)
+    for number, explanation in enumerate(known):
+        if number:
+            typer.echo("")
+        _print(explanation)
 
 
-def _look_up(code: str) -> tuple[str, tuple[Meaning, ...]]:
-    if problem := PROBLEMS.get(code.lower()):
-        return problem.title, (Meaning(problem),)
-    number = _number(code)
-    if number is None or windows.describe(number) == f"0x{number:X}":
-        raise ConfigError(code, "", "is neither a known error number nor a problem's code")
-    return windows.describe(number), of_last_error(number)
+def _data(code: str, known: tuple[Explanation, ...]) -> dict[str, Any]:
+    return {
+        "code": code,
+        "meaning": known[0].title,
+        "meanings": [explanation.title for explanation in known],
+        "problems": [_problem_data(m) for explanation in known for m in explanation.meanings],
+    }
 
 
-def _number(code: str) -> int | None:
-    """Return the number that a person wrote: hexadecimal, decimal, negative, or its symbol."""
-    for number, known in windows.CODES.items():
-        if known.symbol == code.upper():
-            return number
-    try:
-        return int(code, 0) % _UNSIGNED
-    except ValueError:
-        return None
-
-
-def _data(problem: Problem) -> dict[str, Any]:
-    said = advice(problem)
+def _problem_data(meaning: Meaning) -> dict[str, Any]:
+    problem, said = meaning.problem, advice(meaning.problem)
     return {
         "code": problem.code,
         "title": problem.title,
+        "confidence": meaning.confidence,
+        "reason": meaning.reason,
         "cause": said.cause,
         "resolution": said.resolution,
         "fix": said.fix,
@@ -73,12 +83,23 @@ def _data(problem: Problem) -> dict[str, Any]:
     }
 
 
-def _print(meaning: Meaning) -> None:
+def _print(explanation: Explanation) -> None:
+    typer.echo(typer.style(explanation.title, bold=True))
+    if explanation.reading:
+        typer.echo(f"{explanation.reading[0].upper()}{explanation.reading[1:]}.")
+    if not explanation.meanings:
+        typer.echo("By itself it stands for no problem that is known here.")
+    for meaning in explanation.meanings:
+        _print_problem(meaning)
+
+
+def _print_problem(meaning: Meaning) -> None:
     problem, said = meaning.problem, advice(meaning.problem)
     typer.echo("")
     print_fields(
         [
             ("Problem", f"{problem.title} ({problem.code})"),
+            ("Confidence", f"{meaning.confidence}, because {meaning.reason}"),
             ("Cause", said.cause),
             ("What to do", said.resolution),
             ("Commands", said.fix),

@@ -1,12 +1,17 @@
-"""Run rules over the facts of each host; put consequences under their causes. Decide no more."""
+"""Run rules over the facts of each host; put consequences under their causes. Decide no more.
 
-from collections.abc import Iterable, Sequence
+Here is the doctor's one net below rules: what nobody foresaw becomes a finding about ourselves.
+"""
+
+import traceback
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, product
 
+from throughway.catalogue.host import BUG
 from throughway.doctor.layers import layer_of
 from throughway.doctor.rule import Need, Rule, Want
-from throughway.model.evidence import Role
+from throughway.model.evidence import Role, Source
 from throughway.model.facts.base import Fact, Host
 from throughway.model.findings import Confidence, Finding, Layer, Problem, Severity
 
@@ -14,6 +19,8 @@ MAXIMUM_QUESTIONS = 10_000
 """How often one rule is asked on one host; more pairs of facts than that say nothing new."""
 MAXIMUM_EVIDENCE = 20
 """Lines quoted for one finding."""
+MAXIMUM_WORDS = 400
+"""Characters that are said of our own mistake; an error may quote half a file."""
 
 Facts = dict[type[Fact], list[Fact]]
 _SURENESS = (Confidence.CERTAIN, Confidence.LIKELY, Confidence.POSSIBLE)
@@ -52,9 +59,17 @@ class Diagnosis:
     unanswered: tuple[Unanswered, ...]
 
 
-def diagnose(hosts: Sequence[tuple[Host, Sequence[Fact]]], rules: Sequence[Rule]) -> Diagnosis:
-    """Return root causes in the order of the way, each with its consequences."""
-    found: list[Diagnosed] = []
+def diagnose(
+    hosts: Sequence[tuple[Host, Sequence[Fact]]],
+    rules: Sequence[Rule],
+    mistakes: Iterable[Finding] = (),
+) -> Diagnosis:
+    """Return root causes in the order of the way, each with its consequences.
+
+    ``mistakes`` are our own ones of reading; they come last.
+    """
+    nobody = Host(source=Source(""), name="")
+    found = [Diagnosed(each, nobody, layer_of(each.problem)) for each in mistakes]
     unanswered: list[Unanswered] = []
     for host, facts in hosts:
         by_kind = _by_kind(host, facts)
@@ -84,13 +99,44 @@ def _ask(
             missing.setdefault(need.kinds[0], []).extend(p.code for p in rule.problems)
             return []
         choices.append(options)
-    answers = (rule.check(*chosen) for chosen in islice(product(*choices), MAXIMUM_QUESTIONS))
     return [
         Diagnosed(finding, host, layer_of(finding.problem))
-        for answer in answers
-        if answer is not None
-        for finding in (answer if isinstance(answer, tuple) else (answer,))
+        for chosen in islice(product(*choices), MAXIMUM_QUESTIONS)
+        for finding in _answers(rule, chosen)
     ]
+
+
+def _answers(rule: Rule, chosen: Sequence[object]) -> tuple[Finding, ...]:
+    """Ask once; what goes wrong in the asking is found to be our own mistake."""
+    try:
+        answer = rule.check(*chosen)
+    except Exception as error:  # whatever it was: the other rules are still to be asked
+        codes = ", ".join(problem.code for problem in rule.problems[:3])
+        what = f"The rule for {codes} failed"
+        return (mistake(what, error, tuple(_sources(chosen))),)
+    if answer is None:
+        return ()
+    return answer if isinstance(answer, tuple) else (answer,)
+
+
+def mistake(what: str, error: Exception, evidence: tuple[Source, ...]) -> Finding:
+    """Return the finding that we failed, and where in the program."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    module = frame.filename.replace("\\", "/").rpartition("/")[2]
+    return Finding(
+        problem=BUG,
+        summary=f"{what} ({module}, line {frame.lineno}): {error!r}"[:MAXIMUM_WORDS] + ".",
+        reason="this program failed; it says nothing of the machine",
+        evidence=evidence[:MAXIMUM_EVIDENCE],
+    )
+
+
+def _sources(chosen: Iterable[object]) -> Iterator[Source]:
+    for each in chosen:
+        if isinstance(each, tuple):
+            yield from _sources(each)
+        elif isinstance(each, Fact):
+            yield each.source
 
 
 def _options(need: Need, facts: Facts) -> Sequence[object]:
@@ -145,10 +191,11 @@ def _sureness(item: Diagnosed) -> int:
     return _SURENESS.index(item.finding.confidence)
 
 
-def _order(item: Diagnosed) -> tuple[int, bool, int, int, bool]:
+def _order(item: Diagnosed) -> tuple[bool, int, bool, int, int, bool]:
     """What matters (or has consequences that do) first, then what is sure, then what is lowest."""
     finding = item.finding
     return (
+        finding.problem is BUG,
         min(_WEIGHT.index(i.finding.problem.severity) for i in (item, *item.consequences)),
         finding.confidence is Confidence.POSSIBLE,
         item.layer,

@@ -11,7 +11,7 @@ from throughway.doctor.parsers import PARSERS
 from throughway.doctor.reading import Reading, read_all
 from throughway.doctor.rules import RULES
 from throughway.doctor.sources.bundle import Bundle, read
-from throughway.model.facts.base import Host
+from throughway.model.facts.base import Fact, Host
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,8 @@ class Examination:
     reading: Reading
     unreadable: tuple[tuple[str, str], ...]
     """Files that could not even be opened, and why."""
+    kinds: tuple[frozenset[type[Fact]], ...] = ()
+    """Of which kinds the facts of each host are."""
 
     @property
     def could_tell(self) -> bool:
@@ -43,8 +45,14 @@ def examine_bundle(bundle: Bundle, host: str | None = None) -> Examination:
     machines = with_captures(tell_apart(reading.read))
     if host is not None:
         machines = [(h, facts) for h, facts in machines if host.lower() in _known_as(h)]
-    diagnosis = diagnose(machines, RULES)
-    return Examination(diagnosis, tuple(h for h, _ in machines), reading, tuple(bundle.unreadable))
+    diagnosis = diagnose(machines, RULES, reading.mistakes)
+    return Examination(
+        diagnosis,
+        tuple(host for host, _ in machines),
+        reading,
+        tuple(bundle.unreadable),
+        tuple(frozenset(type(fact) for fact in facts) for _, facts in machines),
+    )
 
 
 def _known_as(host: Host) -> set[str]:

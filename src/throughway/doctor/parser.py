@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from throughway.model.evidence import Evidence
 from throughway.model.facts.base import Fact
@@ -28,7 +29,7 @@ def _no_magic(content: bytes) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Parser:
     """One kind of evidence: how it is known, and how it is read."""
 
@@ -52,8 +53,12 @@ def find(evidence: Evidence, parsers: Iterable[Parser]) -> list[Parser]:
         if typed:
             return typed[:1]
     head = evidence.text[:HEAD].lower()
-    names = _names(evidence.file)
-    scored = [(_score(parser, head, names), parser) for parser in parsers]
+    parsers = tuple(parsers)
+    named = _named(parsers, evidence.file.rpartition("/")[2])
+    scored = [
+        (parser.signature(head) + (NAMED if is_named else 0), parser)
+        for parser, is_named in zip(parsers, named, strict=True)
+    ]
     best = max((score for score, _ in scored), default=0)
     if best < ACCEPTED:
         return []
@@ -61,14 +66,17 @@ def find(evidence: Evidence, parsers: Iterable[Parser]) -> list[Parser]:
     return [chosen, *(p for score, p in scored if score >= CERTAIN and p is not chosen)]
 
 
-def _score(parser: Parser, head: str, names: tuple[str, str]) -> int:
-    score = parser.signature(head)
-    if parser.command and any(parser.command.search(name) for name in names):
-        score += NAMED
-    return score
+@lru_cache(maxsize=4096)
+def _named(parsers: tuple[Parser, ...], file: str) -> tuple[bool, ...]:
+    """Return for which parsers the file is called like the command; many bundles name alike."""
+    names = _names(file)
+    return tuple(
+        parser.command is not None and any(parser.command.search(name) for name in names)
+        for parser in parsers
+    )
 
 
 def _names(file: str) -> tuple[str, str]:
     """Return the file's name as a command may be written in it: with dashes and with blanks."""
-    stem = file.rpartition("/")[2].rpartition(".")[0] or file.rpartition("/")[2]
+    stem = file.rpartition(".")[0] or file
     return stem, _SEPARATORS.sub(" ", stem)

@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from throughway.doctor.engine import mistake
 from throughway.doctor.parser import Parser, find
 from throughway.model.errors import ParseError
 from throughway.model.evidence import Evidence
 from throughway.model.facts.base import Fact
+from throughway.model.findings import Finding
 
 MAXIMUM_FACTS = 200_000
 """Facts from one piece of evidence; a log with more says nothing new."""
@@ -38,6 +40,8 @@ class Reading:
 
     read: list[Read] = field(default_factory=list)
     unreadable: list[Unreadable] = field(default_factory=list)
+    mistakes: list[Finding] = field(default_factory=list)
+    """Parsers that failed in a way they must not: bugs of ours."""
 
     @property
     def facts(self) -> int:
@@ -76,5 +80,8 @@ def _read(evidence: Evidence, parsers: Sequence[Parser], reading: Reading) -> No
         except ParseError as error:
             why = str(error)
             reading.unreadable.append(Unreadable(evidence.file, error.line, parser.name, why))
+        except Exception as error:  # whatever it was: the rest of the bundle is still to be read
+            what = f"Reading {evidence.file} as {parser.name} failed"
+            reading.mistakes.append(mistake(what, error, (evidence.at(evidence.first_line),)))
     names = tuple(parser.name for parser in chosen)
     reading.read.append(Read(evidence, tuple(facts), names))

@@ -1,13 +1,14 @@
-"""A diagnosis as data (schema 1) and as text."""
+"""A diagnosis as data (schema 1), and the words that every form of the report shares."""
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from throughway.catalogue.host import BUG
 from throughway.catalogue.on_windows.advice import advice
 from throughway.doctor.engine import Diagnosed, Unanswered
 from throughway.doctor.examination import Examination
+from throughway.model.evidence import Source
 from throughway.model.facts.base import Host
 from throughway.model.findings import Advice, Severity
 
@@ -16,14 +17,42 @@ SCHEMA = 1
 WELL = 0
 FINDINGS = 1
 COULD_NOT_TELL = 3
+MAXIMUM_QUOTE = 400
+"""Characters of a line that are quoted to people; the whole line is in the data."""
 _PLACEHOLDER = re.compile(r"\b[A-Z][A-Z_]+\b")
+_HARMLESS = re.compile(r"[\w.:/\\@%*+=,{}\- ]+")
+"""What a value from somebody's evidence may hold to stand in a command that will be pasted."""
+
+
+def verdict(examination: Examination) -> str:
+    """Return the whole in one sentence."""
+    findings = [i.finding for i in examination.diagnosis.findings]
+    wrong = [f for f in findings if f.problem.severity is not Severity.INFO]
+    ours = [f for f in wrong if f.problem is BUG]
+    wrong = [f for f in wrong if f.problem is not BUG]
+    facts = examination.reading.facts
+    if not examination.could_tell:
+        return "Could not tell: nothing in this is evidence of a kind that is known."
+    if ours and not wrong:
+        return "Could not tell: this program failed, as is said below."
+    if not wrong:
+        seen = f"{facts} fact{'s' if facts != 1 else ''}"
+        remarks = f"; {len(findings)} to know" if findings else ""
+        return f"Nothing wrong in what was shown ({seen}{remarks})."
+    if len(wrong) == 1:
+        return f"{wrong[0].problem.title}."
+    return f"{len(wrong)} problems; first: {wrong[0].problem.title}."
 
 
 def exit_code(examination: Examination) -> int:
-    """Return 0 when nothing is wrong, 1 with findings, 3 when there was nothing to judge."""
-    if any(d.finding.problem.severity is not Severity.INFO for d in examination.diagnosis.findings):
+    """Return 0 when nothing is wrong, 1 with findings, 3 when there was nothing to judge.
+
+    Our own mistakes are no findings about the machine: with them alone, nobody could tell.
+    """
+    problems = [item.finding.problem for item in examination.diagnosis.findings]
+    if any(p.severity is not Severity.INFO and p is not BUG for p in problems):
         return FINDINGS
-    return WELL if examination.could_tell else COULD_NOT_TELL
+    return WELL if examination.could_tell and BUG not in problems else COULD_NOT_TELL
 
 
 def as_data(examination: Examination) -> dict[str, Any]:
@@ -41,14 +70,25 @@ def as_data(examination: Examination) -> dict[str, Any]:
 
 
 def filled(text: str, item: Diagnosed) -> str:
-    """Put the values of the case into a command."""
-    values = dict(item.finding.values)
+    """Put the values of the case into a command; a value that a shell would act on stays out."""
+    values = {key: value for key, value in item.finding.values if _HARMLESS.fullmatch(value)}
     return _PLACEHOLDER.sub(lambda match: values.get(match[0], match[0]), text) if values else text
 
 
 def host_name(host: Host) -> str:
     """Return what to call a host: its name, or its role."""
     return host.name or (host.role or "")
+
+
+def place(source: Source) -> str:
+    """Return where a quoted line stands."""
+    return f"{source.file}:{source.line}" if source.line else source.file
+
+
+def quote(text: str) -> str:
+    """Return evidence as it can be shown: one line, not endless, nothing that moves a cursor."""
+    text = "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in text)
+    return text if len(text) <= MAXIMUM_QUOTE else text[:MAXIMUM_QUOTE] + "…"
 
 
 def words(item: Diagnosed) -> Advice:
@@ -114,64 +154,3 @@ def _unreadable_data(examination: Examination) -> Iterator[dict[str, Any]]:
             "collect": [],
             "problems": [],
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of the report for people: its style, its indentation, its text."""
-
-    text: str
-    style: str = ""
-    indent: int = 0
-
-
-def as_lines(examination: Examination) -> Iterator[Line]:
-    """Yield the report for people, unwrapped."""
-    several = len(examination.hosts) > 1
-    for number, item in enumerate(examination.diagnosis.findings, start=1):
-        if number > 1:
-            yield Line("")
-        yield from _finding_lines(item, several)
-    if not examination.diagnosis.findings:
-        yield Line(_verdict(examination), "bold")
-    yield from _rest_lines(examination)
-
-
-def _verdict(examination: Examination) -> str:
-    if not examination.could_tell:
-        return "Could not tell: nothing in this is evidence of a kind that is known."
-    return f"Nothing wrong in what was shown ({examination.reading.facts} facts)."
-
-
-def _finding_lines(item: Diagnosed, several: bool) -> Iterator[Line]:
-    finding, said = item.finding, words(item)
-    where = f" [{host_name(item.host)}]" if several and host_name(item.host) else ""
-    yield Line(f"{finding.problem.title}{where}", finding.problem.severity.value)
-    yield Line(f"{finding.problem.code} · {finding.problem.severity}", "dim", 1)
-    yield Line(finding.summary, "", 1)
-    yield Line(f"Confidence: {finding.confidence}, because {finding.reason}.", "", 1)
-    for source in finding.evidence:
-        line = f":{source.line}" if source.line else ""
-        yield Line(f"{source.file}{line}: {source.text}", "evidence", 1)
-    yield Line(f"Cause: {said.cause}", "", 1)
-    yield Line(f"What to do: {said.resolution}", "", 1)
-    yield from (Line(command, "command", 2) for command in said.fix)
-    if said.verify:
-        yield Line("What proves it mended:", "", 1)
-        yield from (Line(command, "command", 2) for command in said.verify)
-    if item.consequences:
-        titles = dict.fromkeys(f.finding.problem.title for f in item.consequences)
-        yield Line("From it follows: " + "; ".join(titles) + ".", "", 1)
-
-
-def _rest_lines(examination: Examination) -> Iterator[Line]:
-    data = as_data(examination)
-    if data["unanswered"]:
-        yield Line("")
-        yield Line("Could not judge:", "bold")
-        for question in data["unanswered"]:
-            yield Line(question["question"], "", 1)
-            yield from (Line(command, "command", 2) for command in question["collect"])
-    if data["unrecognised"]:
-        yield Line("")
-        yield Line("Not recognised: " + ", ".join(data["unrecognised"]), "dim")

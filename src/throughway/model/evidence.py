@@ -47,10 +47,13 @@ class Evidence:
     """The number which the first line of ``text`` has in the file."""
     command: str = ""
     """The command that printed it, where a prompt or a heading says so."""
+    step: int = 1
+    """How far the lines are apart in the file: 2 where a blank one stood after each."""
 
     def lines(self) -> Iterator[tuple[int, str]]:
         """Yield each line with its number in the file, cut off where it is absurdly long."""
-        for number, line in enumerate(self.text.split("\n"), start=self.first_line):
+        for count, line in enumerate(self.text.split("\n")):
+            number = self.first_line + count * self.step
             yield number, line if len(line) <= MAXIMUM_LINE else line[:MAXIMUM_LINE]
 
     def at(self, line: int, text: str = "") -> Source:

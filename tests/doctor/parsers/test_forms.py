@@ -175,3 +175,34 @@ def test_dates(text: str, moment: datetime | None) -> None:
 def test_an_element_that_is_cut_off_is_none(value: str, items: tuple[str, ...] | None) -> None:
     (record,) = records.read(Evidence("a.txt", f"Name : x\nList : {value}\n"))
     assert record.items("List") == items
+
+
+TABLE = """
+Name      Metric State
+----      ------ -----
+Ethernet      25 Connected
+Wi-Fi 2      350 Disconnected
+"""
+
+
+def test_a_table_whose_columns_moved_is_not_guessed_at() -> None:
+    assert read(TABLE)[1] == {"name": "Wi-Fi 2", "metric": "350", "state": "Disconnected"}
+    for moved in ("Wi-Fi 2 350 Disconnected", " Wi-Fi 2  350 Disconnected", "Wi-Fi\t2\t350\tDown"):
+        with pytest.raises(ParseError, match="line 5: the columns do not stand"):
+            read(TABLE.replace("Wi-Fi 2      350 Disconnected", moved + " "))
+
+
+def test_a_value_that_the_console_broke_is_joined() -> None:
+    broken = (
+        "Url  : http://directaccess-WebProbeHost.corp.example.com/a/path/that/is/long/eno\n"
+        "       ugh\nIssuer : CN=Example Issuing CA of a very long name that fills the console\n"
+        "         whole, DC=example\n"
+    )
+    assert read(broken) == [
+        {
+            "url": "http://directaccess-WebProbeHost.corp.example.com/a/path/that/is/long/enough",
+            "issuer": (
+                "CN=Example Issuing CA of a very long name that fills the console whole, DC=example"
+            ),
+        }
+    ]

@@ -179,6 +179,7 @@ def test_xml_of_wevtutil_the_newest_of_each_kind() -> None:
     check(failure)
     assert failure.when == "2024-03-05T09:00:00Z"
     assert failure.source.line == 2
+    assert failure.times == 3
 
 
 def test_xml_as_event_viewer_shows_it() -> None:
@@ -263,6 +264,16 @@ def test_labels_of_no_language() -> None:
     ]
     found = list(event_text.PARSER.parse(Evidence("a.txt", "\n".join(lines))))
     check(next(fact for fact in found if isinstance(fact, NegotiationFailure)))
+
+
+def test_a_description_without_its_head() -> None:
+    (failure,) = facts(BODY, NegotiationFailure)
+    check(failure)
+
+
+def test_the_description_of_a_kind_of_event_is_no_event() -> None:
+    template = BODY.replace("2001:db8:7::1", "%5")
+    assert facts(template, NegotiationFailure) == []
 
 
 def test_a_text_without_a_head() -> None:

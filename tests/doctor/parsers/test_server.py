@@ -108,3 +108,22 @@ def test_the_configuration_and_its_certificate() -> None:
     assert certificate.issuer == "CN=Issuing CA, DC=example"
     assert certificate.not_after == datetime(2027, 1, 22, 19, 31, 51)
     assert certificate.thumbprint == "d9bb778f6f00"
+
+
+def faults(text: str) -> list[ServerFault]:
+    return [fact.fault for fact in facts(text, OperationsError)]
+
+
+def test_a_sentence_that_goes_on_in_the_next_line_is_read_whole() -> None:
+    said = "Configuration for server edge1 not retrieved from the domain controller. The GPO is "
+    assert faults(f"{said}\nnot linked.\n") == [ServerFault.GPO_NOT_LINKED]
+    assert faults(f"{said}not lin\nked.\n") == [ServerFault.GPO_NOT_LINKED]
+    two = "Error: The IP Helper service (IPHlpSvc) has stopped. DirectAccess might not function.\n"
+    two += "Error: forwarding is disabled on the IP-HTTPS adapter.\n"
+    assert faults(two) == [ServerFault.IPHLPSVC_STOPPED, ServerFault.FORWARDING_DISABLED]
+
+
+def test_a_resolution_in_the_next_line_is_no_error() -> None:
+    text = "The IP Helper service (IPHlpSvc) has stopped. DirectAccess might not function.\n"
+    text += "Resolution: see whether forwarding is disabled\n"
+    assert faults(text) == [ServerFault.IPHLPSVC_STOPPED]

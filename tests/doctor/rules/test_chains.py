@@ -69,3 +69,10 @@ def test_what_several_commands_say_of_one_certificate() -> None:
     first, second = chains.joined([plain, nameless, verbose])
     assert (first.subject, first.usages, first.private_key) == ("CN=a", ("1.2.3",), True)
     assert second == nameless
+
+
+def test_the_name_of_an_authority_that_was_cut_off_proves_nothing() -> None:
+    leaf = certificate("CN=client", "CN=Example Issuing CA, DC=corp, DC=example")
+    assert chains.chains_to(leaf, "DC=example, DC=corp, CN=Example Is", []) is None
+    root = certificate("CN=Example Issuing CA, DC=corp", "CN=Example Issuing CA, DC=corp")
+    assert chains.chains_to(root, "CN=Another CA", []) is False

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from throughway.catalogue.on_windows import (
     domain,
     firewall,
+    host,
     internet,
     iphttps,
     iphttps_certificate,
@@ -20,6 +21,7 @@ from throughway.catalogue.on_windows import (
 from throughway.model.findings import Advice, Problem
 
 MODULES = (
+    host,
     internet,
     iphttps,
     iphttps_certificate,

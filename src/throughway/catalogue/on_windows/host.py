@@ -1,6 +1,9 @@
 """Problems of a Windows machine itself: IPv6 components, services, editions, platforms."""
 
-from throughway.model.findings import Component, Problem, Severity
+from collections.abc import Mapping
+
+from throughway.catalogue.host import BUG
+from throughway.model.findings import Advice, Component, Problem, Severity
 
 _KEY = r"HKLM\SYSTEM\CurrentControlSet\Services\tcpip6\Parameters"
 _SHOW = f"reg query {_KEY} /v DisabledComponents"
@@ -101,3 +104,14 @@ PROBLEMS = (
     UNSUPPORTED_PLATFORM_AZURE,
     SYSVOL_REPLICATED_BY_FRS,
 )
+
+ADVICE: Mapping[str, Advice] = {
+    BUG.code: Advice(
+        cause="Something in the evidence was not foreseen by the authors of this program.",
+        resolution=(
+            "Report it with what is said here and, where you may, with a redacted bundle. The "
+            "rest of the diagnosis stands, but what this rule or reader looks for is not known."
+        ),
+        verify=("throughway doctor FOLDER",),
+    ),
+}

@@ -4,6 +4,7 @@ from throughway.doctor.parser import Parser
 from throughway.doctor.parsers import (
     captures,
     certificates,
+    collection,
     domain,
     firewall,
     ipsec,
@@ -27,4 +28,5 @@ PARSERS: tuple[Parser, ...] = (
     *logs.PARSERS,
     *registry.PARSERS,
     *captures.PARSERS,
+    *collection.PARSERS,
 )

@@ -81,6 +81,11 @@ def _either(one: bool | None, other: bool | None) -> bool | None:
     return any(known) if known else None
 
 
+def _may_be(printed: frozenset[str], name: frozenset[str]) -> bool:
+    """Whether a name that a narrow console may have cut off can be the beginning of the other."""
+    return all(any(whole.startswith(part) for whole in name) for part in printed)
+
+
 def common_name(name: str) -> str:
     """Return the common name in lower case; "" where there is none."""
     names = [part[3:] for part in parts(name) if part.startswith("cn=")]
@@ -107,6 +112,8 @@ def chains_to(
         issuer = parts(current.issuer)
         if issuer == wanted:
             return True
+        if _may_be(wanted, issuer):
+            return None
         if issuer == parts(current.subject):
             return False
         current = by_subject.get(issuer)

@@ -154,8 +154,11 @@ def negotiation_failed(
     successes: tuple[NegotiationSuccess, ...],
     associations: tuple[SecurityAssociation, ...],
     rules: tuple[ConnectionSecurityRule, ...],
+    signs: tuple[Sign, ...],
 ) -> tuple[Finding, ...]:
     """Say what the failures mean that no success has made a thing of the past."""
+    if whereabouts.connected(signs):
+        return ()
     ends = {rule.remote_endpoint for rule in rules if rule.remote_endpoint}
     up = {association.remote for association in associations if association.mode is Mode.MAIN}
     later = _last_success(successes)
@@ -182,7 +185,8 @@ def _failed(code: int, group: list[NegotiationFailure]) -> Finding | None:
     )
     if meaning is None:
         return None
-    times = f"{len(group)} times" if len(group) > 1 else "once"
+    count = sum(failure.times for failure in group)
+    times = f"{count} times" if count > 1 else "once"
     with_whom = f" with {first.remote}" if first.remote else ""
     return Finding(
         problem=meaning.problem,

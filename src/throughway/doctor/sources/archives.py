@@ -5,6 +5,7 @@ believed. Members are read as streams up to the limits, names are only ever show
 """
 
 import io
+import lzma
 import tarfile
 import zipfile
 import zlib
@@ -23,6 +24,7 @@ _BAD = (
     zipfile.BadZipFile,
     tarfile.TarError,
     zlib.error,
+    lzma.LZMAError,
     EOFError,
     OSError,
     RuntimeError,  # a member that is encrypted, or compressed in a way that is not known

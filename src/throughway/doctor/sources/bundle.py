@@ -16,7 +16,8 @@ from throughway.doctor.sources.archives import (
     read_limited,
 )
 from throughway.doctor.sources.cutting import cut
-from throughway.doctor.sources.decoding import decode
+from throughway.doctor.sources.decoding import decode, single_spaced
+from throughway.doctor.sources.hypertext import is_page, shown_text
 from throughway.model.evidence import Evidence
 
 MAXIMUM_TEXT = 16 * 1024 * 1024
@@ -41,6 +42,8 @@ class Bundle:
     evidence: list[Evidence] = field(default_factory=list)
     unreadable: list[tuple[str, str]] = field(default_factory=list)
     """File and why."""
+    whole: bool = False
+    """Leave a pasted text that holds several commands in one piece."""
     _files: int = 0
     _bytes: int = 0
 
@@ -70,7 +73,11 @@ class Bundle:
             return
         if max(size, len(content)) > MAXIMUM_TEXT or len(content) == MAXIMUM_TEXT:
             self.unreadable.append((name, f"only the first {MAXIMUM_TEXT >> 20} MiB were read"))
-        self.evidence += cut(Evidence(name, text))
+        if self.whole:
+            self.evidence.append(Evidence(name, text))
+            return
+        shown_as, first, step = single_spaced(shown_text(text) if is_page(text) else text)
+        self.evidence += cut(Evidence(name, shown_as, first_line=first, step=step))
 
     def _add_archive(self, name: str, size: int, opener: Opener, head: bytes, depth: int) -> None:
         if depth >= MAXIMUM_DEPTH:
@@ -84,9 +91,9 @@ class Bundle:
             self.add(f"{name}/{member.name}", member.size, member.open, depth + 1)
 
 
-def read(paths: Iterable[Path], stdin: BinaryIO | None = None) -> Bundle:
+def read(paths: Iterable[Path], stdin: BinaryIO | None = None, *, whole: bool = False) -> Bundle:
     """Read everything that was named; the path "-" is ``stdin``."""
-    bundle = Bundle()
+    bundle = Bundle(whole=whole)
     for path in paths:
         if str(path) == STDIN and stdin is not None:
             content = stdin.read(MAXIMUM_BINARY)

@@ -8,6 +8,7 @@ its own, as in a heading of a collecting script.
 import re
 import string
 from collections.abc import Iterator
+from dataclasses import replace
 
 from throughway.model.evidence import Evidence
 
@@ -48,20 +49,16 @@ def cut(evidence: Evidence) -> list[Evidence]:
     beginnings = list(_beginnings(evidence.text))
     if not beginnings:
         return [evidence]
-    first = Evidence(
-        evidence.file, evidence.text[: beginnings[0][0]], first_line=evidence.first_line
-    )
+    first = replace(evidence, text=evidence.text[: beginnings[0][0]])
     parts = [first] if first.text.strip() else []
     line, at = evidence.first_line, 0
     ends = [start for start, _, _ in beginnings[1:]] + [len(evidence.text)]
     for (_, output, command), end in zip(beginnings, ends, strict=True):
-        line += evidence.text.count("\n", at, output)
+        line += evidence.text.count("\n", at, output) * evidence.step
         at = output
         text = evidence.text[output:end]
-        if text.strip() and command:
-            parts.append(Evidence(evidence.file, text, first_line=line, command=command))
-        elif text.strip():
-            parts.append(Evidence(evidence.file, text, first_line=line))
+        if text.strip():
+            parts.append(replace(evidence, text=text, first_line=line, command=command))
     return parts
 
 

@@ -30,6 +30,14 @@ _CLEAN = str.maketrans({"\0": None, "\ufeff": None, "\u200b": None, "\xa0": " ",
 _LINE_END = re.compile(r"\r+\n?")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]{0,16}[A-Za-z]")
 _QUOTED_SHARE = 0.8
+_MAXIMUM_QUOTES = 5
+"""Levels of quoting that are taken away, as of a mail that went to and fro."""
+_MARK_AND_BLANK = re.compile(r"^[ \t]{0,3}>[ \t]?")
+_MARK = re.compile(r"^[ \t]{0,3}>")
+_MINIMUM_DOUBLED = 7
+"""Lines of a text whose every other one can be blank by accident no more."""
+_FENCE = re.compile(r"^[ \t]{0,3}(?:```|~~~)[a-zA-Z]{0,20}[ \t]{0,3}$", re.MULTILINE)
+"""What Markdown puts around a listing."""
 
 
 def decode(content: bytes) -> str | None:
@@ -48,15 +56,46 @@ def clean(text: str) -> str:
         text = text.translate(_CLEAN)
     if "\x1b" in text:
         text = _ESCAPES.sub("", text)
-    return _unquoted(text) if ">" in text else text
+    if "```" in text or "~~~" in text:
+        text = _FENCE.sub("", text)
+    for _ in range(_MAXIMUM_QUOTES):
+        unquoted = _unquoted(text) if ">" in text else text
+        if unquoted is text:
+            break
+        text = unquoted
+    return _dedented(text)
+
+
+def single_spaced(text: str) -> tuple[str, int, int]:
+    """Take the blank line after each line away; return the first line's number and the distance."""
+    lines = text.rstrip("\n").split("\n")
+    for start in (0, 1):
+        doubled = len(lines) - start >= _MINIMUM_DOUBLED
+        if doubled and not any(map(str.strip, lines[1 - start :: 2])):
+            return "\n".join(lines[start::2]), 1 + start, 2
+    return text, 1, 1
 
 
 def _unquoted(text: str) -> str:
-    lines = [line for line in text.split("\n") if line.strip()]
-    quoted = sum(line.lstrip().startswith(">") for line in lines)
-    if len(lines) < 2 or quoted < _QUOTED_SHARE * len(lines):
+    """Take one level of quote marks away; a blank after each belongs to the mark."""
+    lines = [line.lstrip() for line in text.split("\n") if line.strip()]
+    marked = [line[1:] for line in lines if line.startswith(">")]
+    if len(lines) < 2 or len(marked) < _QUOTED_SHARE * len(lines):
         return text
-    return "\n".join(re.sub(r"^[ \t]{0,3}>[ \t]?", "", line) for line in text.split("\n"))
+    spaced = all(rest[:1] in {"", " ", "\t", ">"} for rest in marked)
+    mark = _MARK_AND_BLANK if spaced else _MARK
+    return "\n".join(mark.sub("", line) for line in text.split("\n"))
+
+
+def _dedented(text: str) -> str:
+    """Take away what stands before every line, as where all was pasted with an indentation."""
+    if text.lstrip("\n")[:1] not in {" ", "\t"}:
+        return text
+    lines = [line for line in text.split("\n") if line.strip()]
+    blanks = min((len(line) - len(line.lstrip(" \t")) for line in lines), default=0)
+    if not blanks:
+        return text
+    return "\n".join(line[blanks:] for line in text.split("\n"))
 
 
 def _encoding(content: bytes) -> tuple[str | None, int]:

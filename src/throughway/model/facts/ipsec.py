@@ -93,6 +93,8 @@ class NegotiationFailure(Fact):
     """The principals; "" where none was authenticated."""
     answered: bool | None = None
     """False: the other side never sent anything (its cookie is zero)."""
+    times: int = 1
+    """How often it stands in the log; this is the newest of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -114,3 +114,13 @@ def test_a_language_that_is_not_known_says_nothing() -> None:
 def test_what_is_cut_off_is_not_mixed_up(cut: int) -> None:
     for found in facts(output("en")[:cut], GroupPolicyResult):
         assert all(not name.startswith("DirectAccess S") for name in found.applied)
+
+
+def test_reasons_are_found_where_the_indentation_was_lost() -> None:
+    flat = "\n".join(" " * (line[:1] == " ") + line.strip() for line in output("en").split("\n"))
+    computer, _ = facts(flat, GroupPolicyResult)
+    assert computer.filtered == (
+        ("DirectAccess Server Settings", "Denied (Security)"),
+        ("Local Group Policy", "Denied (Security)"),
+    )
+    assert computer.groups == ("BUILTIN\\Administrators", "DirectAccess Clients")

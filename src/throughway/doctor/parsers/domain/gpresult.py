@@ -29,7 +29,7 @@ whose entries have a reason below them is what was filtered out, the next one is
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from throughway.doctor.parser import CERTAIN, LIKELY, Parser
@@ -117,7 +117,7 @@ def _enter(section: _Section, line: labelled.Line) -> None:
 
 
 def _result(part: _Part, version: str | None) -> GroupPolicyResult:
-    applied, *others = part.sections
+    applied, *others = map(_with_reasons, part.sections)
     filtered = [section for section in others if section.reasons]
     groups = [s for s in others if not s.reasons and s.entries]
     return GroupPolicyResult(
@@ -134,6 +134,20 @@ def _result(part: _Part, version: str | None) -> GroupPolicyResult:
         last_applied=_last_applied(part.lines),
         os_version=version,
     )
+
+
+def _with_reasons(section: _Section) -> _Section:
+    """Find the reasons where the indentation was lost: every second line has a label."""
+    entries = section.entries
+    labelled_ones = [bool(labelled.split(0, entry).label) for entry in entries]
+    if (
+        section.reasons
+        or not any(labelled_ones)
+        or labelled_ones != [False, True] * (len(entries) // 2)
+    ):
+        return section
+    reasons = {i: labelled.split(0, entry).value for i, entry in enumerate(entries[1::2])}
+    return replace(section, entries=entries[::2], reasons=reasons)
 
 
 def _last_applied(lines: list[labelled.Line]) -> str | None:

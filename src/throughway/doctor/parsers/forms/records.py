@@ -22,12 +22,24 @@ _FIELD = re.compile(
 _CLIXML = "{http://schemas.microsoft.com/powershell/2004/04}"
 _DASHES = re.compile(r"[ \t]*-{2,}(?:[ \t]+-{2,})*[ \t]*$")
 _COLUMN = re.compile(r"-{2,}")
+_NARROWEST = 70
+"""Characters of a line, without its indentation, that may have filled a console."""
+_BLANKS = " \t\0"
 _CUT = ("...", "\u2026")
 _MAXIMUM_JSON_DEPTH = 64
 """Levels of nesting; what PowerShell writes has at most a hundred, of use are few."""
 _WIDE = re.compile(
     "([\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60])"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column of a table, by the dashes below its heading."""
+
+    name: str
+    start: int
+    end: int
 
 
 @dataclass(slots=True)
@@ -40,8 +52,12 @@ class Property:
 
     @property
     def value(self) -> str:
-        """The whole value in one line."""
-        return " ".join(part for part in self.values if part).strip()
+        """The whole value in one line; what has no blank was broken where the console ended."""
+        whole = ""
+        for part in filter(None, self.values):
+            broken = len(self.text) >= _NARROWEST and " " not in whole + part and whole[-1:] != ","
+            whole += part if broken or not whole else f" {part}"
+        return whole.strip()
 
 
 @dataclass(slots=True)
@@ -136,18 +152,18 @@ def _list(evidence: Evidence) -> Iterator[Record]:
 
 def _table(evidence: Evidence) -> Iterator[Record]:
     previous = ""
-    columns: list[tuple[str, int]] = []
+    columns: list[_Column] = []
     for number, line in evidence.lines():
         if _DASHES.match(line) and previous.strip():
-            columns = [
-                (previous[start:end].strip().lower(), start)
-                for start, end in _spans(line, previous)
-            ]
+            columns = _columns(line, previous)
         elif columns and line.strip():
             record = Record(number)
-            for (name, _), cell in zip(columns, _cells(line, columns), strict=False):
-                if name:
-                    record.properties[name] = Property(number, line.strip(), [cell])
+            cells = _cells(line, columns)
+            if cells is None:
+                raise ParseError("the columns do not stand below their headings", number)
+            for column, cell in zip(columns, cells, strict=True):
+                if column.name:
+                    record.properties[column.name] = Property(number, line.strip(), [cell])
             yield record
         elif not line.strip() and columns and previous.strip():
             columns = columns if not previous.startswith("-") else []
@@ -155,25 +171,48 @@ def _table(evidence: Evidence) -> Iterator[Record]:
     return
 
 
-def _spans(dashes: str, header: str) -> list[tuple[int, int]]:
-    starts = [match.start() for match in _COLUMN.finditer(dashes)]
-    ends = [*starts[1:], max(len(header), len(dashes))]
-    return list(zip(starts, ends, strict=True))
+def _columns(dashes: str, header: str) -> list[_Column]:
+    spans = [match.span() for match in _COLUMN.finditer(dashes)]
+    ends = [*(start for start, _ in spans[1:]), max(len(header), len(dashes))]
+    return [
+        _Column(header[start:end].strip().lower(), start, ruled)
+        for (start, ruled), end in zip(spans, ends, strict=True)
+    ]
 
 
-def _cells(line: str, columns: list[tuple[str, int]]) -> list[str]:
-    """Cut a row where the header's columns begin; wide characters take two places."""
-    if not line.isascii():
-        line = _WIDE.sub("\\1\0", line)
-    starts = [start for _, start in columns]
+def _cells(line: str, columns: list[_Column]) -> list[str] | None:
+    """Cut a row where the header's columns begin; None where its cells stand elsewhere.
+
+    Wide characters take two places, except where a program has counted them as one.
+    """
+    if line.isascii():
+        return _cut(line, columns)
+    return _cut(_WIDE.sub("\\1\0", line), columns) or _cut(line, columns)
+
+
+def _cut(line: str, columns: list[_Column]) -> list[str] | None:
+    starts = [column.start for column in columns]
     for i in range(1, len(starts)):
         at = starts[i]
+        # Numbers are set to the right, and may begin before their heading.
         while starts[i - 1] < at < len(line) and line[at - 1] not in " \t\0":
             at -= 1
         starts[i] = at if at > starts[i - 1] else starts[i]
     starts[0] = 0
     ends = [*starts[1:], max(len(line), starts[-1])]
-    return [line[a:b].replace("\0", "").strip() for a, b in zip(starts, ends, strict=True)]
+    cells = [line[a:b] for a, b in zip(starts, ends, strict=True)]
+    if "\t" in line.strip() or not all(map(_stands_below, columns, starts, cells)):
+        return None
+    return [cell.replace("\0", "").strip() for cell in cells]
+
+
+def _stands_below(column: _Column, start: int, cell: str) -> bool:
+    """Whether a cell begins where its heading begins, or ends where that ends."""
+    if not cell.strip(_BLANKS):
+        return True
+    begins = start + len(cell) - len(cell.lstrip(_BLANKS))
+    ends = start + len(cell.rstrip(_BLANKS))
+    return begins == column.start or ends == column.end
 
 
 def _csv(evidence: Evidence) -> Iterator[Record]:
@@ -230,7 +269,7 @@ class _KeyLines:
         found = text.find(f'"{key}"', self._at)
         if found < 0:
             return self._line, ""
-        self._line += text.count("\n", self._at, found)
+        self._line += text.count("\n", self._at, found) * self._evidence.step
         self._at = found
         start, end = text.rfind("\n", 0, found) + 1, text.find("\n", found)
         return self._line, text[start : end if end >= 0 else len(text)].strip()

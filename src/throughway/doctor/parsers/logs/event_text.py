@@ -22,7 +22,7 @@ All labels are translated. A head is known by its values: the name of a provider
 import re
 from collections.abc import Iterator, Sequence
 
-from throughway.doctor.parser import CERTAIN, Parser
+from throughway.doctor.parser import CERTAIN, LIKELY, Parser
 from throughway.doctor.parsers.forms import labelled
 from throughway.doctor.parsers.logs import meaning, security
 from throughway.doctor.parsers.logs.event import Event, moment
@@ -41,6 +41,21 @@ _LEVELS = (
     (3, ("warning", "warnung", "avertissement", "advertencia", "\u8b66\u544a")),
     (4, ("information", "informationen", "informaci\u00f3n", "\u4fe1\u606f")),
 )
+_KNOWN = re.compile(
+    r"\bIPsec ((?:Main|Quick|Extended) Mode "
+    r"(?:negotiation failed|security association (?:was )?\w{3,20}))",
+    re.IGNORECASE,
+)
+_DESCRIBED = (
+    ("main mode negotiation failed", 4653),
+    ("quick mode negotiation failed", 4654),
+    ("extended mode negotiation failed", 4984),
+    ("main mode security association was established", 4651),
+    ("quick mode security association was established", 5451),
+)
+"""What the first sentence of a description says."""
+_TEMPLATE = re.compile(r":\s*%\d{1,2}\s*$")
+"""The description of no event, but of its kind."""
 _SHORTEST = 4
 """Lines that every head has: log, source, time, number."""
 MAXIMUM_LINES = 400
@@ -49,8 +64,8 @@ MAXIMUM_LINES = 400
 
 def parse(evidence: Evidence) -> Iterator[Fact]:
     """Yield what the events say; the last one may be cut off."""
-    events = list(_events(evidence))
-    if not events and evidence.text.strip():
+    events = [*_events(evidence)] or [*_bare(evidence)]
+    if not events and not _KNOWN.search(evidence.text) and evidence.text.strip():
         raise ParseError("no head of an event is in it", evidence.first_line)
     yield from meaning.facts(events)
 
@@ -77,6 +92,31 @@ def _events(evidence: Evidence) -> Iterator[Event]:
         head, body = run, []
     if head is not None:
         yield _event(head, body, evidence)
+
+
+def _bare(evidence: Evidence) -> Iterator[Event]:
+    """Descriptions without their heads, as somebody copies what the viewer shows first."""
+    start: tuple[int, str, str] | None = None
+    body: list[str] = []
+    for number, text in [*evidence.lines(), (0, "An IPsec")]:
+        match = _KNOWN.search(text) if number else None
+        if start is not None and (match or not number):
+            yield from _bare_event(start, body, evidence)
+        if match:
+            start, body = (number, text, match[1].lower()), []
+        else:
+            body.append(text)
+
+
+def _bare_event(
+    start: tuple[int, str, str], body: list[str], evidence: Evidence
+) -> Iterator[Event]:
+    number, text, what = start
+    event = next((n for words, n in _DESCRIBED if what.startswith(words)), None)
+    if event is None or any(_TEMPLATE.search(line) for line in body):
+        return
+    data = security.data_of_text(event, body[:MAXIMUM_LINES])
+    yield Event(provider=SECURITY, number=event, source=evidence.at(number, text), data=data)
 
 
 def _is_head(run: Sequence[labelled.Line]) -> bool:
@@ -132,7 +172,10 @@ def signature(head: str) -> int:
     if head.lstrip().startswith("event[0]"):
         return CERTAIN
     names = ("event id:", "ereignis-id:", "id de l", "id. del evento", "\u4e8b\u4ef6 id")
-    return CERTAIN if has_head and any(name in head for name in names) else 0
+    if has_head and any(name in head for name in names):
+        return CERTAIN
+    described = "ipsec " in head and " mode negotiation failed" in head
+    return LIKELY if described or " mode security association " in head else 0
 
 
 PARSER = Parser(

@@ -40,7 +40,8 @@ def _events(evidence: Evidence) -> Iterator[Event]:
     while at is not None:
         start = at.start()
         end = text.find(_END, start, start + MAXIMUM_EVENT)
-        line, counted = line + text.count("\n", counted, start), start
+        line += text.count("\n", counted, start) * evidence.step
+        counted = start
         if end < 0:
             break
         end += len(_END)

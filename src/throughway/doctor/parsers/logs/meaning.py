@@ -1,11 +1,14 @@
 """What the events of a log say, each kind once: of many alike the newest stands for all."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from throughway.doctor.parsers.logs import security
 from throughway.doctor.parsers.logs.event import Event
 from throughway.model.facts.base import Fact
 from throughway.model.facts.events import DNS_CLIENT, IPHLPSVC, NCASVC, NCSI, SECURITY, LogEvent
+from throughway.model.facts.ipsec import NegotiationFailure
 from throughway.model.facts.names import NCALog
 from throughway.model.facts.network import ComputerName
 
@@ -40,6 +43,7 @@ def wanted(provider: str, number: int) -> bool:
 def facts(events: Iterable[Event]) -> Iterator[Fact]:
     """Yield what the events say."""
     newest: dict[object, Event] = {}
+    times: Counter[object] = Counter()
     computers: dict[str, Event] = {}
     for event in events:
         if event.computer:
@@ -49,9 +53,14 @@ def facts(events: Iterable[Event]) -> Iterator[Fact]:
         key = _kind(event)
         if key in newest or len(newest) < MAXIMUM_KINDS:
             newest[key] = _newer(newest.get(key), event)
+            times[key] += 1
     yield from _computer(computers)
-    for event in newest.values():
-        yield from _meaning(event)
+    for key, event in newest.items():
+        for fact in _meaning(event):
+            if isinstance(fact, NegotiationFailure):
+                yield replace(fact, times=times[key])
+            else:
+                yield fact
     yield from _probes([e for e in newest.values() if e.provider == NCASVC])
 
 

@@ -13,7 +13,7 @@ _TEXTS: tuple[tuple[int, tuple[str, ...]], ...] = (
     (13847, ("peer failed to send valid",)),
     (13848, ("revocation check of peer",)),
     (13908, ("certificate-to-account mapping",)),
-    (13906, ("sufficiently strong", "strong pkinit")),
+    (13906, ("sufficiently strong", "strong pkinit", "authorized because")),
     (13907, ("updated or different credentials",)),
     (13905, ("establishment is not authorized", "establishment isn't authorized")),
     (

@@ -28,7 +28,7 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
     found = False
     for match in _PAIR.finditer(evidence.text):
         found = True
-        line = evidence.first_line + evidence.text.count("\n", 0, match.start(2))
+        line = evidence.first_line + evidence.text.count("\n", 0, match.start(2)) * evidence.step
         text = " ".join(match[0].split())
         yield DAConnectionStatus(
             source=evidence.at(line, text), status=match[1], substatus=match[2] or None

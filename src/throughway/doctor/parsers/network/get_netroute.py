@@ -25,8 +25,11 @@ _PUBLISHED = {"yes": True, "no": False, "age": True, "0": False, "2": True, "3":
 def parse(evidence: Evidence) -> Iterator[Fact]:
     """Yield every route."""
     for record in records.read(evidence):
+        printed = record.word("destinationprefix")
+        if printed is None:
+            continue
         try:
-            prefix = str(ipaddress.ip_network(record.word("destinationprefix") or "", strict=False))
+            prefix = str(ipaddress.ip_network(printed, strict=False))
         except ValueError:
             continue
         hop = numbers.address(record.word("nexthop") or "")

@@ -104,7 +104,9 @@ def _is_heading(text: str) -> bool:
         and ". ." not in stripped
         and " " in stripped.strip()
         and not text.startswith(("   ", "\t"))
-        and "DNS-Suffix" not in stripped
+        # The first line of each adapter has no value where there is no suffix.
+        and "dns" not in stripped.lower()
+        and not stripped[:-1].rstrip().endswith(".")
     )
 
 

@@ -15,6 +15,7 @@ the number 0 for it.
 import ipaddress
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from throughway.doctor.parser import CERTAIN, LIKELY, Parser
 from throughway.doctor.parsers.forms import numbers
@@ -75,6 +76,7 @@ def _ipv4(match: re.Match[str], source: Source) -> Iterator[Route]:
     )
 
 
+@lru_cache(maxsize=4096)
 def _network(text: str) -> str | None:
     try:
         return str(ipaddress.ip_network(text, strict=False))

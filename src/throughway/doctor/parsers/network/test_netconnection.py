@@ -22,7 +22,9 @@ from throughway.model.evidence import Evidence
 from throughway.model.facts.base import Fact
 from throughway.model.facts.network import NameLookup, PingResult, PortTest
 
-_UNRESOLVED = re.compile(r"^\W*\w+: Name resolution of (\S+) failed", re.IGNORECASE | re.MULTILINE)
+_UNRESOLVED = re.compile(
+    r"^[^\w\n]{0,40}\w{1,40}: Name resolution of (\S+) failed", re.IGNORECASE | re.MULTILINE
+)
 
 
 def parse(evidence: Evidence) -> Iterator[Fact]:
@@ -30,7 +32,7 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
     unresolved = set()
     for match in _UNRESOLVED.finditer(evidence.text):
         unresolved.add(match[1].lower())
-        line = evidence.first_line + evidence.text.count("\n", 0, match.start(1))
+        line = evidence.first_line + evidence.text.count("\n", 0, match.start(1)) * evidence.step
         yield NameLookup(
             source=evidence.at(line, match[0]), name=match[1], failed=True, through_nrpt=True
         )

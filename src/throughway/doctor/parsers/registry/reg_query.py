@@ -13,9 +13,10 @@ import re
 from collections.abc import Iterator
 
 from throughway.doctor.parser import CERTAIN, LIKELY, Parser
+from throughway.doctor.parsers.registry.meanings import of_key
 from throughway.model.evidence import Evidence, Source
 from throughway.model.facts.base import Fact
-from throughway.model.facts.network import BrowserProxy, DisabledComponents, RegistryValue
+from throughway.model.facts.network import DisabledComponents, RegistryValue
 
 _KEY = re.compile(r"^[ \t]*(HK[A-Z_]{2,30}\\.{1,1000}?)[ \t]*$")
 _VALUE = re.compile(r"^[ \t]+(\S.{0,255}?)[ \t]+(REG_[A-Z_]{2,24})(?:[ \t]+(.*?))?[ \t]*$")
@@ -25,8 +26,6 @@ _MISSING = re.compile(
 )
 _ASKED = re.compile(r"query\s+(\"[^\"]+\"|\S+).*?/v\s+(\"[^\"]+\"|\S+)", re.IGNORECASE)
 _TCPIP6 = "disabledcomponents"
-_INTERNET = "\\internet settings"
-_SYSTEM = ("s-1-5-18", ".default", "hkey_local_machine", "hklm")
 
 
 def parse(evidence: Evidence) -> Iterator[Fact]:
@@ -47,26 +46,7 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
 def meanings(values: list[RegistryValue]) -> Iterator[Fact]:
     """Yield the values of one key, and the facts they make together."""
     yield from values
-    for value in values:
-        if value.name.lower() == _TCPIP6 and isinstance(value.value, int):
-            yield DisabledComponents(source=value.source, bits=value.value & 0xFFFFFFFF)
-    if values and values[0].key.lower().endswith(_INTERNET):
-        yield _browser_proxy(values)
-
-
-def _browser_proxy(values: list[RegistryValue]) -> BrowserProxy:
-    by_name = {value.name.lower(): value for value in values}
-    source = (by_name.get("proxyserver") or by_name.get("proxyenable") or values[0]).source
-    enabled = by_name.get("proxyenable")
-    server, script = by_name.get("proxyserver"), by_name.get("autoconfigurl")
-    key = values[0].key.lower()
-    return BrowserProxy(
-        source=source,
-        enabled=bool(enabled.value) if enabled is not None else None,
-        proxy=str(server.value) if server is not None and server.value else None,
-        script=str(script.value) if script is not None and script.value else None,
-        system=any(word in key for word in _SYSTEM),
-    )
+    yield from of_key(values)
 
 
 def _value(key: str, match: re.Match[str], source: Source) -> RegistryValue:

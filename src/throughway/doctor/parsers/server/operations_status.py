@@ -14,10 +14,11 @@ other components, so only what a component says of itself counts.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from throughway.doctor.parser import CERTAIN, LIKELY, Parser
-from throughway.model.evidence import Evidence
+from throughway.model.evidence import MAXIMUM_LINE, Evidence
 from throughway.model.facts.base import Fact
 from throughway.model.facts.server import ConfigurationDistributed, OperationsError, ServerFault
 
@@ -61,10 +62,10 @@ _SAYINGS: tuple[tuple[str, ServerFault], ...] = (
     (r"network adapter" + _GAP + r"(?:disconnected|not connected)", ServerFault.ADAPTER_DOWN),
     (r"spoofing attack", ServerFault.SPOOFING),
 )
-_ERROR = re.compile(
-    "|".join(f"(?P<s{number}>{saying})" for number, (saying, _) in enumerate(_SAYINGS)),
-    re.IGNORECASE,
-)
+_ERRORS = tuple((re.compile(saying), fault) for saying, fault in _SAYINGS)
+"""Of small letters, so that each is sought by its first letters and not at every place."""
+_WRAPPED = 60
+"""Characters of a line from which on its sentence may go on in the next one."""
 _COMPONENT = re.compile(r"^[ \t*]*([A-Za-z0-9][\w -]{1,40}): Not working", re.IGNORECASE)
 _ADVICE = re.compile(r"^[ \t*#]*resolutions?\b", re.IGNORECASE)
 _AGAIN = re.compile(r"^[ \t*#]*(?:error|alert|[\w -]{2,40}: not working)", re.IGNORECASE)
@@ -81,7 +82,7 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
     said: set[ServerFault] = set()
     component = ""
     advising = False
-    for number, text in evidence.lines():
+    for (number, text), (_, following) in pairwise([*evidence.lines(), (0, "")]):
         if not text or text.isspace():
             continue
         if match := _COMPONENT.match(text):
@@ -89,8 +90,7 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
         if _WELL in text.lower():
             yield ConfigurationDistributed(source=evidence.at(number, text))
         advising = (advising or bool(_ADVICE.match(text))) and not _AGAIN.match(text)
-        faults = [] if advising else faults_of(text)
-        for fault in faults:
+        for fault in [] if advising else _faults(text, following):
             if fault not in said:
                 said.add(fault)
                 yield OperationsError(
@@ -101,13 +101,40 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
                 )
 
 
+def _faults(text: str, following: str) -> list[ServerFault]:
+    """Return what a line says, with the next one where a console or a mail broke the sentence."""
+    if len(text) < _WRAPPED or _ADVICE.match(following) or _AGAIN.match(following):
+        return faults_of(text)
+    later = faults_of(following)
+    joined = [*faults_of(f"{text} {following.strip()}"), *faults_of(text + following.strip())]
+    return [fault for fault in _particular(joined) if fault not in later]
+
+
 def faults_of(text: str) -> list[ServerFault]:
     """Return what a sentence says, without what only repeats it in general."""
-    found = [
-        _SAYINGS[int((match.lastgroup or "s0")[1:])][1] for match in _ERROR.finditer(text[:4096])
-    ]
+    text = text[:MAXIMUM_LINE].lower()
+    open_ones = [(match, fault) for saying, fault in _ERRORS if (match := saying.search(text))]
+    found = []
+    while open_ones:
+        first, fault = min(open_ones, key=lambda item: item[0].start())
+        found.append(fault)
+        # What was read as one saying is not read again as another.
+        open_ones = [
+            (match, fault)
+            for earlier, fault in open_ones
+            if (match := earlier if earlier.start() >= first.end() else _again(earlier, first))
+        ]
+    return _particular(found)
+
+
+def _again(match: re.Match[str], after: re.Match[str]) -> re.Match[str] | None:
+    return match.re.search(match.string, after.end())
+
+
+def _particular(faults: Iterable[ServerFault]) -> list[ServerFault]:
+    found = dict.fromkeys(faults)
     general = {fault for one in found for fault in _RETRIEVED.get(one, ())}
-    return [fault for fault in dict.fromkeys(found) if fault not in general]
+    return [fault for fault in found if fault not in general]
 
 
 def signature(head: str) -> int:

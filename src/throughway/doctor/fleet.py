@@ -1,0 +1,146 @@
+"""Many bundles at once: each entry of a folder is one, examined in processes side by side.
+
+What goes wrong with one bundle, even the end of the process that reads it, is that bundle's row.
+"""
+
+import os
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+
+from throughway.catalogue import PROBLEMS
+from throughway.doctor.examination import Examination, examine
+from throughway.doctor.report import COULD_NOT_TELL, FINDINGS, WELL, exit_code
+
+CHUNK = 16
+"""Bundles handed to a process at a time: enough that handing over costs nothing."""
+AHEAD = 4
+"""Chunks a process that wait or are done; what is kept in memory is bounded by it."""
+FEW = 2 * CHUNK
+"""So many are done sooner than other processes have started."""
+OUTCOMES = {WELL: "well", FINDINGS: "findings", COULD_NOT_TELL: "unknown"}
+FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What came of one bundle."""
+
+    bundle: str
+    outcome: str
+    """One of OUTCOMES, or FAILED."""
+    causes: tuple[str, ...] = ()
+    """Codes of the root causes, the first to be mended first."""
+    host: str = ""
+    facts: int = 0
+    summary: str = ""
+    """Of the first cause; or why the examination failed."""
+
+
+def bundles(folder: Path) -> list[Path]:
+    """Return what is a bundle in a folder, in a fixed order: folders, archives, single files."""
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
+    return [folder / name for name in names]
+
+
+def examine_one(path: Path) -> Row:
+    """Examine one bundle; whatever happens is a row."""
+    try:
+        return _row(path, examine([path]))
+    except MemoryError:
+        return Row(path.name, FAILED, summary="it needs more memory than there is")
+    except Exception as error:  # one bundle of thousands must not end the work on the others
+        return Row(path.name, FAILED, summary=f"{type(error).__name__}: {error}"[:200])
+
+
+def examine_all(paths: Sequence[Path], jobs: int | None = None) -> Iterator[Row]:
+    """Yield a row for each bundle, in order."""
+    processes = jobs or os.cpu_count() or 1
+    if processes == 1 or len(paths) <= FEW:
+        yield from map(examine_one, paths)
+        return
+    waiting = deque(paths[at : at + CHUNK] for at in range(0, len(paths), CHUNK))
+    while waiting:
+        yield from _until_it_breaks(waiting, processes)
+        if waiting:
+            yield from map(_alone, waiting.popleft())
+
+
+def _until_it_breaks(waiting: deque[Sequence[Path]], processes: int) -> Iterator[Row]:
+    """Yield rows and take their chunks away, until a process dies: its chunk is then the first."""
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        running: deque[Future[list[Row]]] = deque()
+        try:
+            while waiting:
+                for chunk in islice(waiting, len(running), processes * AHEAD):
+                    running.append(pool.submit(_examine_chunk, chunk))
+                rows = running.popleft().result()
+                waiting.popleft()
+                yield from rows
+        except BrokenProcessPool:
+            return
+
+
+def _examine_chunk(paths: Sequence[Path]) -> list[Row]:
+    return [examine_one(path) for path in paths]
+
+
+def _alone(path: Path) -> Row:
+    """Examine a bundle in a process of its own, whose end is that of nobody else."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        try:
+            return pool.submit(examine_one, path).result()
+        except BrokenProcessPool:
+            return Row(path.name, FAILED, summary="the process that examined it was ended")
+
+
+def totals(rows: Iterable[Row]) -> "Totals":
+    """Count outcomes and causes."""
+    counted = Totals(Counter(), Counter(), Counter())
+    for row in rows:
+        counted.add(row)
+    return counted
+
+
+@dataclass
+class Totals:
+    """How many bundles have come to what."""
+
+    outcomes: Counter[str]
+    first: Counter[str]
+    """By the cause that stands first."""
+    causes: Counter[str]
+    """By every root cause."""
+
+    def add(self, row: Row) -> None:
+        """Count one more."""
+        self.outcomes[row.outcome] += 1
+        self.first.update(row.causes[:1])
+        self.causes.update(set(row.causes))
+
+    def by_cause(self) -> list[tuple[str, str, int, int]]:
+        """Return code, title, bundles in which it stands first, and in which at all."""
+        ordered = sorted(
+            self.causes, key=lambda code: (-self.first[code], -self.causes[code], code)
+        )
+        return [
+            (code, PROBLEMS[code].title, self.first[code], self.causes[code]) for code in ordered
+        ]
+
+
+def _row(path: Path, examination: Examination) -> Row:
+    findings = examination.diagnosis.findings
+    return Row(
+        bundle=path.name,
+        outcome=OUTCOMES[exit_code(examination)],
+        causes=tuple(dict.fromkeys(item.finding.problem.code for item in findings)),
+        host=", ".join(dict.fromkeys(host.name for host in examination.hosts if host.name)),
+        facts=examination.reading.facts,
+        summary=findings[0].finding.summary if findings else "",
+    )

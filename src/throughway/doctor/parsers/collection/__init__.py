@@ -1,0 +1,5 @@
+"""What the collecting script says of its own work."""
+
+from throughway.doctor.parsers.collection import manifest
+
+PARSERS = (manifest.PARSER,)

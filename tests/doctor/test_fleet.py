@@ -11,7 +11,7 @@ from throughway.doctor import fleet
 from throughway.doctor.fleet import Row, bundles, examine_all, examine_one, totals
 
 EVIDENCE = Path(__file__).parent.parent / "evidence"
-FAULT = EVIDENCE / "iphttps-port-blocked" / "fires"
+FAULT = EVIDENCE / "iphttps-port-blocked" / "fires" / "commands"
 WELL = EVIDENCE / "cases" / "teredo-idle" / "evidence"
 
 

@@ -274,16 +274,3 @@ class FragmentsSeen(Fact):
     whole: int
     broken: int
     """Of these the first fragment was seen, and not all the others."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TraceFile(Fact):
-    """An ETL trace, which must be converted before it can be read."""
-
-    QUESTION = "What is in the trace?"
-    COLLECT = (
-        "etl2pcapng TRACE.etl TRACE.pcapng",
-        "pktmon etl2pcap TRACE.etl --out TRACE.pcapng",
-    )
-
-    size: int

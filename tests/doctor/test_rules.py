@@ -13,6 +13,8 @@ from throughway.model.facts.base import Fact
 
 EVIDENCE = Path(__file__).parent.parent / "evidence"
 SOUGHT = sorted({problem.code for rule in RULES for problem in rule.problems})
+OF_WINDOWS = (Path(__file__).parent / "codes-of-windows.txt").read_text().split()
+"""What evidence of Windows, or a capture, can show; codes are added, and never go."""
 LINUX_ONLY = ("throughway ", "systemctl ", "journalctl ", "ip ", "sysctl ", "openssl ", "nft ")
 
 
@@ -32,6 +34,10 @@ def said(bundle: Path) -> set[str]:
 
 def consequences(found: tuple[Diagnosed, ...]) -> list[Diagnosed]:
     return [follower for item in found for follower in item.consequences]
+
+
+def test_every_problem_that_windows_shows_has_a_rule() -> None:
+    assert [code for code in OF_WINDOWS if code not in SOUGHT] == []
 
 
 @pytest.mark.parametrize("code", SOUGHT)

@@ -109,6 +109,18 @@ NO_CRL_DISTRIBUTION_POINT = Problem(
     depends_on=WRONG_PEER,
 )
 
+CRL_EXPIRED = Problem(
+    code="iphttps-crl-expired",
+    title="The revocation list for the gateway's certificate is out of date",
+    severity=Severity.CRITICAL,
+    component=Component.IPHTTPS,
+    cause="The authority has not published a new list (or delta list) before the old one ended.",
+    resolution="Publish a new list at the distribution point, and let it be renewed by itself.",
+    fix=("throughway pki crl --output CRL_FILE",),
+    verify=("curl --remote-name CRL_URL", "openssl crl -in CRL_FILE -noout -nextupdate"),
+    depends_on=(CLOCK_SKEW, *WRONG_PEER),
+)
+
 CRL_UNREACHABLE = Problem(
     code="iphttps-crl-unreachable",
     title="The revocation list for the gateway's certificate cannot be fetched",
@@ -122,19 +134,7 @@ CRL_UNREACHABLE = Problem(
         "Publish the list on a web server that anybody can reach, and exempt its name in the NRPT."
     ),
     verify=("curl --head CRL_URL", "throughway client status"),
-    depends_on=WRONG_PEER,
-)
-
-CRL_EXPIRED = Problem(
-    code="iphttps-crl-expired",
-    title="The revocation list for the gateway's certificate is out of date",
-    severity=Severity.CRITICAL,
-    component=Component.IPHTTPS,
-    cause="The authority has not published a new list (or delta list) before the old one ended.",
-    resolution="Publish a new list at the distribution point, and let it be renewed by itself.",
-    fix=("throughway pki crl --output CRL_FILE",),
-    verify=("curl --remote-name CRL_URL", "openssl crl -in CRL_FILE -noout -nextupdate"),
-    depends_on=(CLOCK_SKEW, *WRONG_PEER),
+    depends_on=(CRL_EXPIRED, *WRONG_PEER),
 )
 
 CLIENT_CERT_REQUIRED = Problem(

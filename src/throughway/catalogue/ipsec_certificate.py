@@ -79,6 +79,18 @@ CERT_REVOKED = Problem(
     verify=("openssl crl -in CRL_FILE -noout -text", "throughway client status"),
 )
 
+CRL_EXPIRED = Problem(
+    code="ipsec-crl-expired",
+    title="The revocation list for computer certificates is out of date",
+    severity=Severity.CRITICAL,
+    component=Component.IPSEC,
+    cause="Its next update is past; with strict checking every computer is refused.",
+    resolution="Publish a new list and let it be renewed by itself.",
+    fix=("throughway pki crl --output CRL_FILE", "throughway gateway reload"),
+    verify=("openssl crl -in CRL_FILE -noout -nextupdate", "throughway gateway status ipsec"),
+    depends_on=(CLOCK_SKEW,),
+)
+
 CRL_UNREACHABLE = Problem(
     code="ipsec-crl-unreachable",
     title="The gateway cannot fetch the revocation list for computer certificates",
@@ -94,18 +106,7 @@ CRL_UNREACHABLE = Problem(
     ),
     fix=("curl --head CRL_URL", "throughway gateway reload"),
     verify=("throughway gateway status ipsec",),
-)
-
-CRL_EXPIRED = Problem(
-    code="ipsec-crl-expired",
-    title="The revocation list for computer certificates is out of date",
-    severity=Severity.CRITICAL,
-    component=Component.IPSEC,
-    cause="Its next update is past; with strict checking every computer is refused.",
-    resolution="Publish a new list and let it be renewed by itself.",
-    fix=("throughway pki crl --output CRL_FILE", "throughway gateway reload"),
-    verify=("openssl crl -in CRL_FILE -noout -nextupdate", "throughway gateway status ipsec"),
-    depends_on=(CLOCK_SKEW,),
+    depends_on=(CRL_EXPIRED,),
 )
 
 CERT_EXPIRING = Problem(

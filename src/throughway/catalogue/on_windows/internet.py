@@ -24,7 +24,12 @@ PROXY_STATIC_CANCELS_IPHTTPS = Problem(
     ),
     fix=("netsh winhttp reset proxy", "Restart-Service iphlpsvc"),
     verify=(_SHOW, _STATE),
-    depends_on=(internet.CAPTIVE_PORTAL, IPV6_DISABLED_BY_REGISTRY),
+    depends_on=(
+        internet.CAPTIVE_PORTAL,
+        internet.PROXY_UNREACHABLE,
+        internet.PROXY_BLOCKS_IPHTTPS,
+        IPV6_DISABLED_BY_REGISTRY,
+    ),
 )
 
 PATH_MTU_BLACK_HOLE = Problem(

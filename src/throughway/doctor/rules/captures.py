@@ -8,8 +8,8 @@ from throughway.catalogue import names as names_catalogue
 from throughway.catalogue.on_windows.internet import PATH_MTU_BLACK_HOLE
 from throughway.doctor.rule import Rule
 from throughway.doctor.rules import whereabouts
-from throughway.doctor.rules.iphttps import covering
-from throughway.doctor.rules.names import in_force
+from throughway.doctor.rules.internet import proxy_host
+from throughway.doctor.rules.tables import covering, in_force
 from throughway.doctor.rules.targets import (
     HTTPS_PORT,
     Seen,
@@ -316,13 +316,14 @@ def proxy_silent(
     capture: Capture, seen: tuple[Seen, ...], proxy: WinHTTPProxy, told: tuple[Told, ...]
 ) -> Finding | None:
     """The proxy that WinHTTP is set to does not answer."""
-    name, _, port = (proxy.proxy or "").rpartition(":")
-    if not name or not port.isdigit():
+    place = proxy_host(proxy.proxy)
+    if place is None:
         return None
+    name, port = place
     answers = [f for f in (*seen, *told) if isinstance(f, DNSExchange | NameLookup)]
-    same = [fact for fact in answers if fact.name.lower().rstrip(".") == name.lower()]
+    same = [fact for fact in answers if fact.name.lower().rstrip(".") == name]
     addresses = {name, *(address for fact in same for address in fact.addresses)}
-    tried = [c for c in _connections(seen) if c.server in addresses and c.port == int(port)]
+    tried = [c for c in _connections(seen) if c.server in addresses and c.port == port]
     dead = (ConnectionEnd.NO_ANSWER, ConnectionEnd.REFUSED)
     if not tried or any(c.end not in dead for c in tried):
         return None

@@ -1,12 +1,13 @@
 """What is wrong with the certificate of IP-HTTPS, where a certificate or its check was shown."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from throughway.catalogue import iphttps_certificate as catalogue
 from throughway.doctor.rule import Rule
 from throughway.doctor.rules import chains
+from throughway.doctor.rules.chains import Moment
 from throughway.doctor.rules.iphttps import host_of, is_address
-from throughway.model.facts.base import CollectedAt
 from throughway.model.facts.certificates import (
     Certificate,
     CertificateVerification,
@@ -17,10 +18,14 @@ from throughway.model.facts.server import RemoteAccessConfiguration
 from throughway.model.facts.transition import IPHTTPSConfiguration, IPHTTPSInterface
 from throughway.model.findings import Confidence, Finding, Problem
 
+_NOT_TIME_VALID = "CERT_TRUST_IS_NOT_TIME_VALID"
+"""Of what has expired and of what is not valid yet."""
+_SOON = timedelta(days=30)
+"""How long before its end a certificate is worth a word; renewed ones rarely have less left."""
 _BY_ERROR = (
     ("CERT_TRUST_IS_REVOKED", catalogue.REVOKED),
     ("CRYPT_E_REVOKED", catalogue.REVOKED),
-    ("CERT_TRUST_IS_NOT_TIME_VALID", catalogue.EXPIRED),
+    (_NOT_TIME_VALID, catalogue.EXPIRED),
     ("CERT_E_EXPIRED", catalogue.EXPIRED),
     ("CERT_TRUST_IS_UNTRUSTED_ROOT", catalogue.UNTRUSTED_ROOT),
     ("CERT_E_UNTRUSTEDROOT", catalogue.UNTRUSTED_ROOT),
@@ -38,6 +43,7 @@ def verification_failed(
     certificates: tuple[Certificate, ...],
     retrievals: tuple[CRLRetrieval, ...],
     places: tuple[Place, ...],
+    moments: tuple[Moment, ...],
 ) -> tuple[Finding, ...]:
     """Windows itself checked the certificate of the URL's host and says what is wrong."""
     hosts = _hosts(places)
@@ -45,6 +51,9 @@ def verification_failed(
     if not hosts or not any(chains.covers(names, host) for host in hosts):
         return ()
     problems = dict.fromkeys(p for error, p in _BY_ERROR if error in verification.errors)
+    if _NOT_TIME_VALID in verification.errors and _is_early(verification, certificates, moments):
+        del problems[catalogue.EXPIRED]
+        problems[catalogue.NOT_YET_VALID] = None
     if not problems and _OFFLINE & set(verification.errors):
         return (_offline(verification, retrievals),)
     return tuple(_verified(problem, verification) for problem in problems)
@@ -75,16 +84,26 @@ def name_mismatch(certificate: Certificate, places: tuple[Place, ...]) -> Findin
     )
 
 
-def expired(certificate: Certificate, moments: tuple[CollectedAt, ...]) -> Finding | None:
-    """The certificate that IP-HTTPS is bound to had expired when this was collected."""
-    now = chains.collected_at(moments)
-    if certificate.purpose != _SSL or not chains.is_past(certificate.not_after, now):
+def out_of_time(certificate: Certificate, moments: tuple[Moment, ...]) -> Finding | None:
+    """The certificate that IP-HTTPS is bound to is past its end, near it, or not valid yet."""
+    known = chains.collected(moments)
+    if certificate.purpose != _SSL or certificate.not_after is None or known is None:
+        return None
+    now, where = known
+    begin, end = certificate.not_before, certificate.not_after
+    if chains.is_past(end, now):
+        problem, what = catalogue.EXPIRED, f"expired on {end:%Y-%m-%d}"
+    elif chains.is_past(end - _SOON, now):
+        problem, what = catalogue.EXPIRING, f"expires on {end:%Y-%m-%d}"
+    elif chains.is_early(certificate, moments):
+        problem, what = catalogue.NOT_YET_VALID, f"is valid from {begin or now:%Y-%m-%d} on"
+    else:
         return None
     return Finding(
-        problem=catalogue.EXPIRED,
-        summary=f"{certificate.subject} expired on {certificate.not_after:%Y-%m-%d}.",
-        reason="the evidence says when it expired and when it was collected",
-        evidence=(certificate.source, *(moment.source for moment in moments[:1])),
+        problem=problem,
+        summary=f"{certificate.subject} {what}; it was {now:%Y-%m-%d}.",
+        reason="the evidence says when it is valid, and when it was collected",
+        evidence=(certificate.source, where),
         values=(("THUMBPRINT", certificate.thumbprint),) if certificate.thumbprint else (),
     )
 
@@ -93,10 +112,11 @@ def list_expired(
     revocation: RevocationList,
     certificates: tuple[Certificate, ...],
     places: tuple[Place, ...],
-    moments: tuple[CollectedAt, ...],
+    moments: tuple[Moment, ...],
 ) -> Finding | None:
     """The list of the authority that issued the host's certificate is out of date."""
-    if not chains.is_past(revocation.next_update, chains.collected_at(moments)):
+    known = chains.collected(moments)
+    if known is None or not chains.is_past(revocation.next_update, known[0]):
         return None
     issuers = [
         chains.parts(c.issuer)
@@ -111,8 +131,19 @@ def list_expired(
         summary=f"The list of {revocation.issuer} was valid until {until}.",
         confidence=Confidence.LIKELY,
         reason="this list is out of date; whether it is the one that is published it does not say",
-        evidence=(revocation.source, *(moment.source for moment in moments[:1])),
+        evidence=(revocation.source, known[1]),
     )
+
+
+def _is_early(
+    verification: CertificateVerification,
+    certificates: Sequence[Certificate],
+    moments: Sequence[Moment],
+) -> bool:
+    """Whether the certificate that was checked is not valid yet."""
+    subject = chains.parts(verification.subject)
+    same = [c for c in certificates if subject and chains.parts(c.subject) == subject]
+    return any(chains.is_early(c, moments) for c in same)
 
 
 def _verified(problem: Problem, verification: CertificateVerification) -> Finding:
@@ -164,6 +195,7 @@ RULES = (
         (
             catalogue.REVOKED,
             catalogue.EXPIRED,
+            catalogue.NOT_YET_VALID,
             catalogue.UNTRUSTED_ROOT,
             catalogue.INTERMEDIATE_MISSING,
             catalogue.CRL_UNREACHABLE,
@@ -171,6 +203,6 @@ RULES = (
         verification_failed,
     ),
     Rule((catalogue.NAME_MISMATCH,), name_mismatch),
-    Rule((catalogue.EXPIRED,), expired),
+    Rule((catalogue.EXPIRED, catalogue.EXPIRING, catalogue.NOT_YET_VALID), out_of_time),
     Rule((catalogue.CRL_EXPIRED,), list_expired),
 )

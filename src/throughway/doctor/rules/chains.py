@@ -3,24 +3,55 @@
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from throughway.model.evidence import Source
 from throughway.model.facts.base import CollectedAt
-from throughway.model.facts.certificates import Certificate
+from throughway.model.facts.certificates import Certificate, RevocationList
+from throughway.model.facts.events import LogEvent
+from throughway.model.facts.ipsec import NegotiationFailure, NegotiationSuccess
 
 _PART = re.compile(r"(?:^|[,+;/])\s*(CN|DC|OU|O|C|E|L|ST|S)\s?=\s?", re.IGNORECASE)
 _MAXIMUM_CHAIN = 8
 """Certificates from a leaf to its root; real chains have four."""
 
 
-def collected_at(moments: Iterable[CollectedAt]) -> datetime | None:
+Moment = CollectedAt | LogEvent | NegotiationFailure | NegotiationSuccess | RevocationList
+"""What tells when the evidence was collected, or at least that it was not before."""
+
+
+def collected_at(moments: Iterable[Moment]) -> datetime | None:
     """Return when the evidence was collected, in the machine's own time."""
-    for moment in moments:
-        try:
-            return naive(datetime.fromisoformat(moment.iso))
-        except ValueError:
-            continue
-    return None
+    known = collected(moments)
+    return known[0] if known else None
+
+
+def collected(moments: Iterable[Moment]) -> tuple[datetime, Source] | None:
+    """Return when it was, or since when it must have been; and where that stands."""
+    every = tuple(moments)
+    for kinds in ((CollectedAt,), (LogEvent, NegotiationFailure, NegotiationSuccess)):
+        told = [m for m in every if isinstance(m, kinds)]
+        known = [(when, m.source) for m in told if (when := _when(m)) is not None]
+        if known:
+            return max(known, key=lambda item: item[0])
+    lists = [m for m in every if isinstance(m, RevocationList) and m.this_update is not None]
+    fresh = [(naive(m.this_update), m.source) for m in lists if m.this_update is not None]
+    return max(fresh, key=lambda item: item[0], default=None)
+
+
+def _when(moment: Moment) -> datetime | None:
+    text = moment.iso if isinstance(moment, CollectedAt) else getattr(moment, "when", None)
+    try:
+        return naive(datetime.fromisoformat(text or ""))
+    except ValueError:
+        return None
+
+
+def is_early(certificate: Certificate, moments: Iterable[Moment]) -> bool:
+    """Whether it was not valid yet, by a day at least: time zones are not known."""
+    now = collected_at(m for m in moments if isinstance(m, CollectedAt))
+    begin = certificate.not_before
+    return now is not None and begin is not None and naive(begin) > now + timedelta(days=1)
 
 
 def naive(moment: datetime) -> datetime:

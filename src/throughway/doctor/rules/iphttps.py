@@ -2,15 +2,20 @@
 
 import ipaddress
 import re
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from throughway.catalogue import iphttps, windows
 from throughway.catalogue import iphttps_certificate as certificate
 from throughway.catalogue.on_windows.codes import LAST_ERROR, Meaning, of_last_error
 from throughway.doctor.rule import Rule
+from throughway.doctor.rules import chains
+from throughway.doctor.rules.tables import covering, in_force
 from throughway.model.evidence import Role
+from throughway.model.facts.base import CollectedAt
+from throughway.model.facts.certificates import Certificate
 from throughway.model.facts.names import NRPTRule
-from throughway.model.facts.network import Adapter, NameLookup, PortTest
+from throughway.model.facts.network import Adapter, NameLookup, PortTest, Route
 from throughway.model.facts.transition import (
     IPHTTPSConfiguration,
     IPHTTPSInterface,
@@ -23,6 +28,9 @@ MAXIMUM_URL = 256
 """Characters which netsh can hold."""
 _NAME = re.compile(r"iphttps", re.IGNORECASE)
 _NO_ERROR = (None, 0)
+_UNRESOLVED = frozenset({0x2AF9, 0x2AFA, 0x2AFB, 0x2AFC})
+_OF_EVERY_HOST = ("::1", "fe80", "ff00")
+"""Routes that every table of IPv6 has."""
 
 
 def url_too_long(interface: IPHTTPSInterface) -> Finding | None:
@@ -89,7 +97,11 @@ def not_configured(
 
 
 def last_error(
-    interface: IPHTTPSInterface, nrpt: tuple[NRPTRule, ...], lookups: tuple[NameLookup, ...]
+    interface: IPHTTPSInterface,
+    nrpt: tuple[NRPTRule, ...],
+    lookups: tuple[NameLookup, ...],
+    certificates: tuple[Certificate, ...],
+    moments: tuple[CollectedAt, ...],
 ) -> tuple[Finding, ...]:
     """The Last Error Code of a client, or the words of its status where there is no code."""
     if interface.role is Role.SERVER or interface.status is IPHTTPSStatus.ACTIVE:
@@ -102,6 +114,11 @@ def last_error(
         meanings = tuple(
             m for m in meanings if m.problem is not iphttps.NRPT_PUBLIC_NAME_NOT_EXEMPT
         )
+    host = host_of(interface.url) or ""
+    early = [c for c in certificates if c.names and chains.covers(c.names, host)]
+    if any(chains.is_early(c, moments) for c in early):
+        # One code stands for both ends of the validity; the dates say which.
+        meanings = tuple(m for m in meanings if m.problem is not certificate.EXPIRED)
     return tuple(_finding(interface, meaning) for meaning in meanings)
 
 
@@ -122,16 +139,18 @@ def listener_down(interface: IPHTTPSInterface) -> Finding | None:
     )
 
 
-def captured_by_nrpt(interface: IPHTTPSInterface, rules: tuple[NRPTRule, ...]) -> Finding | None:
+def captured_by_nrpt(
+    interface: IPHTTPSInterface, rules: tuple[NRPTRule, ...]
+) -> tuple[Finding, ...]:
     """The most specific rule that covers the URL's host sends it to intranet servers."""
     host = host_of(interface.url)
-    if host is None or is_address(host):
-        return None
-    rule = covering(host, rules)
+    if host is None or is_address(host) or interface.status is IPHTTPSStatus.ACTIVE:
+        return ()
+    rule = covering(host, in_force(rules))
     if rule is None or not rule.dns_servers:
-        return None
+        return ()
     names = ", ".join(rule.namespaces or ())
-    return Finding(
+    root = Finding(
         problem=iphttps.NRPT_PUBLIC_NAME_NOT_EXEMPT,
         summary=(
             f"The rule for {names} sends {host}, the name in the IP-HTTPS URL, to "
@@ -141,6 +160,15 @@ def captured_by_nrpt(interface: IPHTTPSInterface, rules: tuple[NRPTRule, ...]) -
         evidence=(rule.source, interface.source),
         values=(("HOST", host),),
     )
+    if interface.last_error not in _UNRESOLVED:
+        return (root,)
+    captured = replace(
+        root,
+        problem=iphttps.NAME_CAPTURED_BY_NRPT,
+        summary=f"{host} is asked of {', '.join(rule.dns_servers)}, and has no address there.",
+        reason="URL, rule and the code of the failed lookup stand in the evidence",
+    )
+    return (root, captured)
 
 
 def no_global_address(interface: IPHTTPSInterface, adapters: tuple[Adapter, ...]) -> Finding | None:
@@ -155,6 +183,27 @@ def no_global_address(interface: IPHTTPSInterface, adapters: tuple[Adapter, ...]
         summary=f"IP-HTTPS is active, but {own[0].name} has no global IPv6 address.",
         reason="the adapter's addresses stand in the evidence",
         evidence=(own[0].source, interface.source),
+    )
+
+
+def no_router_advertisement(
+    interface: IPHTTPSInterface, adapter: Adapter, routes: tuple[Route, ...]
+) -> Finding | None:
+    """IP-HTTPS is connected, and neither an address nor a route came through it."""
+    if interface.status is not IPHTTPSStatus.ACTIVE or interface.role is Role.SERVER:
+        return None
+    if not _NAME.search(adapter.name + adapter.description) or not adapter.link_local:
+        return None
+    learnt = [r for r in routes if ":" in r.prefix and not r.prefix.startswith(_OF_EVERY_HOST)]
+    whole = any(route.prefix.startswith("ff00") for route in routes)
+    if not whole or learnt or any(is_global(address) for address in adapter.ipv6):
+        return None
+    return Finding(
+        problem=iphttps.NO_ROUTER_ADVERTISEMENT,
+        summary=f"IP-HTTPS is active, but {adapter.name} was given no prefix and no route.",
+        confidence=Confidence.LIKELY,
+        reason="both come with a Router Advertisement, and neither is there",
+        evidence=(adapter.source, interface.source),
     )
 
 
@@ -255,20 +304,6 @@ def is_global(address: str) -> bool:
     return address[:1] in {"2", "3"} or address[:2].lower() in {"fc", "fd"}
 
 
-def covering(host: str, rules: tuple[NRPTRule, ...]) -> NRPTRule | None:
-    """Return the rule with the longest namespace that covers a name."""
-    best: tuple[int, NRPTRule | None] = (-1, None)
-    for rule in rules:
-        for namespace in rule.namespaces or ():
-            name = namespace.lower()
-            covers = name == "." or name == host or (name.startswith(".") and host.endswith(name))
-            # A full name goes before every suffix.
-            weight = len(name) + 1000 * (name == host)
-            if covers and weight > best[0]:
-                best = (weight, rule)
-    return best[1]
-
-
 def _by_status(interface: IPHTTPSInterface) -> tuple[Finding, ...]:
     problem = {
         IPHTTPSStatus.NO_USABLE_CERTIFICATE: certificate.NO_USABLE_CERT,
@@ -334,10 +369,15 @@ RULES = (
     Rule((iphttps.NOT_CONFIGURED,), not_configured),
     Rule((*_BY_CODE, iphttps.HTTP_REFUSED), last_error, Role.CLIENT),
     Rule((iphttps.LISTENER_DOWN,), listener_down, Role.SERVER),
-    Rule((iphttps.NRPT_PUBLIC_NAME_NOT_EXEMPT,), captured_by_nrpt, Role.CLIENT),
+    Rule(
+        (iphttps.NRPT_PUBLIC_NAME_NOT_EXEMPT, iphttps.NAME_CAPTURED_BY_NRPT),
+        captured_by_nrpt,
+        Role.CLIENT,
+    ),
     Rule((iphttps.NAME_UNRESOLVABLE,), name_unresolvable),
     Rule((iphttps.PORT_BLOCKED,), port_blocked),
     Rule((iphttps.NO_GLOBAL_ADDRESS,), no_global_address, Role.CLIENT),
+    Rule((iphttps.NO_ROUTER_ADVERTISEMENT,), no_router_advertisement, Role.CLIENT),
     Rule((iphttps.IDLE_OTHER_TRANSPORT_IN_USE,), idle, Role.CLIENT),
     Rule((iphttps.FORWARDING_DISABLED,), forwarding_disabled, Role.SERVER),
     Rule((iphttps.ADVERTISING_DISABLED,), advertising_disabled, Role.SERVER),

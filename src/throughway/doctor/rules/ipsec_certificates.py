@@ -1,12 +1,12 @@
 """Procedure P3, steps 6 and 8: the computer certificates that open the tunnels."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from throughway.catalogue import ipsec_certificate as catalogue
 from throughway.doctor.rule import Rule
 from throughway.doctor.rules import chains
-from throughway.model.facts.base import CollectedAt
+from throughway.doctor.rules.chains import Moment
 from throughway.model.facts.certificates import (
     Certificate,
     CRLRetrieval,
@@ -20,6 +20,8 @@ from throughway.model.findings import Confidence, Finding, Problem
 
 _CLIENT_AUTHENTICATION = frozenset({"1.3.6.1.5.5.7.3.2", "2.5.29.37.0"})
 _STRICT = 2
+_SOON, _LONG = timedelta(days=14), timedelta(days=90)
+"""Enrolment renews what is valid for months weeks before its end."""
 Defect = tuple[Problem, str, bool]
 """The problem, what is wrong in words, and whether the evidence leaves no doubt."""
 
@@ -51,7 +53,7 @@ def no_usable_certificate(
     rules: tuple[ConnectionSecurityRule, ...],
     associations: tuple[SecurityAssociation, ...],
     lists: tuple[RevocationList, ...],
-    moments: tuple[CollectedAt, ...],
+    moments: tuple[Moment, ...],
 ) -> tuple[Finding, ...]:
     """Each certificate of the store has a defect: say those of the best one."""
     store = chains.joined(c for c in certificates if c.store is Store.MACHINE)
@@ -89,6 +91,61 @@ def strict_check_fails(
         reason="both stand in the evidence; that it is the list of the peers' authority does not",
         evidence=(settings.source, *(retrieval.source for retrieval in web[:3])),
         values=(("CRL_URL", web[0].url),),
+    )
+
+
+def list_expired(
+    settings: FirewallSettings,
+    revocation: RevocationList,
+    certificates: tuple[Certificate, ...],
+    rules: tuple[ConnectionSecurityRule, ...],
+    moments: tuple[Moment, ...],
+) -> Finding | None:
+    """IPsec checks strictly, and the list of the peers' authority is out of date."""
+    known = chains.collected(moments)
+    if settings.strong_crl_check != _STRICT or known is None or not revocation.issuer:
+        return None
+    if not chains.is_past(revocation.next_update, known[0]):
+        return None
+    machine = [c for c in certificates if c.store is Store.MACHINE and not c.archived]
+    names = [c.issuer for c in machine if not c.self_signed]
+    names += [rule.auth1_ca for rule in _demanding(rules) if rule.auth1_ca]
+    if chains.parts(revocation.issuer) not in map(chains.parts, names):
+        return None
+    return Finding(
+        problem=catalogue.CRL_EXPIRED,
+        summary=(
+            f"IPsec checks revocation strictly, and the list of {revocation.issuer} was valid "
+            f"until {revocation.next_update:%Y-%m-%d}."
+        ),
+        confidence=Confidence.LIKELY,
+        reason="this list is out of date; whether it is the one that is published it does not say",
+        evidence=(revocation.source, settings.source, known[1]),
+    )
+
+
+def soon_expired(
+    certificates: tuple[Certificate, ...],
+    rules: tuple[ConnectionSecurityRule, ...],
+    moments: tuple[Moment, ...],
+) -> Finding | None:
+    """The computer certificate that is valid longest has few days left."""
+    now = chains.collected_at(moments)
+    store = chains.joined(c for c in certificates if c.store is Store.MACHINE)
+    usable = [c for c in store if not (c.archived or c.self_signed or c.authority) and c.not_after]
+    if now is None or not usable or not _demanding(rules):
+        return None
+    best = max(usable, key=lambda c: chains.naive(c.not_after or now))
+    end = chains.naive(best.not_after or now)
+    begin = chains.naive(best.not_before or now)
+    if not now <= end < now + _SOON or end - begin < _LONG:
+        return None
+    return Finding(
+        problem=catalogue.CERT_EXPIRING,
+        summary=f"The computer certificate {best.subject} expires on {end:%Y-%m-%d}.",
+        reason="it is the one that is valid longest; enrolment should have renewed it by now",
+        evidence=(best.source,),
+        values=(("THUMBPRINT", best.thumbprint),) if best.thumbprint else (),
     )
 
 
@@ -202,4 +259,6 @@ RULES = (
         no_usable_certificate,
     ),
     Rule((catalogue.CRL_UNREACHABLE,), strict_check_fails),
+    Rule((catalogue.CRL_EXPIRED,), list_expired),
+    Rule((catalogue.CERT_EXPIRING,), soon_expired),
 )

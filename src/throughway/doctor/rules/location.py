@@ -9,8 +9,9 @@ from datetime import datetime
 
 from throughway.catalogue import location as catalogue
 from throughway.doctor.rule import Rule
-from throughway.doctor.rules.iphttps import covering, host_of
-from throughway.doctor.rules.names import in_force, inside, outside
+from throughway.doctor.rules.iphttps import host_of
+from throughway.doctor.rules.names import inside, outside
+from throughway.doctor.rules.tables import covering, in_force
 from throughway.model.evidence import Role
 from throughway.model.facts.base import CollectedAt
 from throughway.model.facts.certificates import Certificate

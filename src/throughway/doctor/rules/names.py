@@ -7,7 +7,8 @@ from throughway.catalogue import names as catalogue
 from throughway.catalogue.on_windows import names as windows
 from throughway.catalogue.on_windows import server as server_side
 from throughway.doctor.rule import Rule
-from throughway.doctor.rules.iphttps import covering, host_of
+from throughway.doctor.rules.iphttps import host_of
+from throughway.doctor.rules.tables import covering, in_force
 from throughway.model.evidence import Role
 from throughway.model.facts.base import Host
 from throughway.model.facts.domain import DomainController
@@ -31,7 +32,6 @@ _NAT64 = 0x7777_0000_0000
 """Bits 48 to 95 of the addresses it gives to hosts behind NAT64."""
 _BROKEN_TABLE = 9572
 """The error with which Windows refuses a table (0x2564)."""
-_VIEWS = (PolicyView.EFFECTIVE, PolicyView.POLICY, PolicyView.RULE)
 _BYPASS = ("noproxy", "bypass", "direct", "umgehen", "ignor", "omitir", "\u7ed5\u8fc7")
 """What a rule says when its names are reached without a proxy."""
 
@@ -339,14 +339,6 @@ def force_tunnel_without_proxy(rule: NRPTRule) -> Finding | None:
         reason="whether NAT64 leads out of the intranet the evidence does not say",
         evidence=(rule.source,),
     )
-
-
-def in_force(rules: tuple[NRPTRule, ...]) -> tuple[NRPTRule, ...]:
-    """Return the rules of one table: what holds, else what was delivered, else what is stored."""
-    for view in _VIEWS:
-        if table := tuple(rule for rule in rules if rule.view is view):
-            return table
-    return ()
 
 
 def outside(where: Where) -> bool:

@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 
 from tests import captured_evidence as scenes
-from tests.captured import USUAL_SUITES, Talk, Wire, hello
+from tests.captured import CLIENT, SERVER, USUAL_SUITES, Talk, Wire, alert, hello, in_the_clear
 from tests.captured_evidence import CONFIGURATION, SCENES, URL, Scene, captured
 from tests.doctor.test_rules import consequences
+from tests.packets import ip, tcp
 from throughway.doctor.examination import Examination, examine
 from throughway.model.findings import Confidence
+from throughway.wire.ip import TCP
 
 
 def seen(folder: Path, scene: Scene, **beside: str) -> Examination:
@@ -135,3 +137,62 @@ def test_what_a_server_captured_is_told_of_its_client(tmp_path: Path) -> None:
     (tmp_path / "server" / "capture.pcap").write_bytes(captured(scenes.null_missing))
     found = examine([tmp_path]).diagnosis.findings
     assert [item.finding.problem.code for item in found] == ["iphttps-null-suites-missing"]
+
+
+def test_of_what_was_not_captured_nothing_is_said(tmp_path: Path) -> None:
+    """Short snapshots, and one direction alone, of a session that the server ends."""
+
+    def scene(wire: Wire) -> None:
+        scenes.link(wire).end("server")
+
+    def short(wire: Wire) -> None:
+        scene(wire)
+        wire.frames = [(at, frame[:96]) for at, frame in wire.frames]
+
+    def one_way(wire: Wire) -> None:
+        scene(wire)
+        for name in ("www.example.net", "www.example.org"):
+            wire.ask(name, code=None)
+        source = bytes((192, 0, 2, 1))
+        wire.frames = [(at, frame) for at, frame in wire.frames if frame[26:30] == source]
+
+    for shortened in (short, one_way):
+        assert roots(seen(tmp_path, shortened, url=CONFIGURATION)) == []
+
+
+def test_a_scanner_of_suites_is_no_client(tmp_path: Path) -> None:
+    def scene(wire: Wire) -> None:
+        talk = Talk(wire, "203.0.113.9").begin()
+        talk.say("client", hello((*USUAL_SUITES, 0x003B), "scanned.example.net"))
+        talk.say("server", alert(40))
+        talk.end("server")
+
+    assert roots(seen(tmp_path, scene, url=CONFIGURATION)) == []
+
+
+def test_a_way_that_ends_altogether_is_no_black_hole(tmp_path: Path) -> None:
+    """Large segments of the client are repeated; small ones do not arrive either."""
+
+    def scene(wire: Wire) -> None:
+        talk = scenes.link(wire)
+        talk.segment("client", in_the_clear(bytes(1200)))
+        for after in (1, 2, 4):
+            talk.repeat("client", in_the_clear(bytes(1200)), after)
+
+    assert roots(seen(tmp_path, scene, url=CONFIGURATION)) == []
+
+    def answered(wire: Wire) -> None:
+        scene(wire)
+        acknowledged = tcp(b"", 16, ports=(443, 50000), sequence=9000, acknowledgment=1200)
+        wire.send(ip(SERVER, CLIENT, TCP, acknowledged), 1, 12)
+
+    assert roots(seen(tmp_path, answered, url=CONFIGURATION)) == ["path-mtu-black-hole"]
+
+
+def test_windows_asks_for_its_domain_on_every_network(tmp_path: Path) -> None:
+    def scene(wire: Wire) -> None:
+        for name in ("_ldap._tcp.dc._msdcs.corp.example.com", "wpad.corp.example.com"):
+            wire.ask(name, code=3)
+
+    beside = {"state": scenes.OUTSIDE, "effectivepolicy": scenes.EFFECTIVE}
+    assert roots(seen(tmp_path, scene, **beside)) == []

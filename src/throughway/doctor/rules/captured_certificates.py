@@ -30,7 +30,7 @@ _INSPECTORS = re.compile(
     r"fortigate|fortinet|zscaler|blue ?coat|palo ?alto|sophos|websense|forcepoint|netskope"
     r"|web gateway|check ?point|barracuda|watchguard|sonicwall|untangle|kaspersky|\beset\b"
     r"|avast|avg web|bitdefender|mitmproxy|fiddler|charles proxy|squid|umbrella|menlo|smoothwall"
-    r"|lightspeed|iboss|contentkeeper|cato networks|stormshield|trend micro|clearswift|ssl inspect"
+    r"|lightspeed|iboss|contentkeeper|cato networks|stormshield|clearswift|ssl inspect"
     r"|tls inspect|ssl[ -]proxy|decrypt",
     re.IGNORECASE,
 )
@@ -215,7 +215,11 @@ def _lists_missing(
 ) -> Iterator[Finding]:
     """The client goes away after the certificate: can it look whether that was revoked?"""
     gone = handshake.ended_by_server is False and handshake.alert in (None, _UNKNOWN)
-    if not gone or handshake.stage in (TLSStage.CLIENT_HELLO, TLSStage.SERVER_HELLO):
+    if (
+        not gone
+        or handshake.incomplete
+        or handshake.stage in (TLSStage.CLIENT_HELLO, TLSStage.SERVER_HELLO)
+    ):
         return
     urls = [url for url in leaf.crl_urls or () if url.lower().startswith("http:")]
     if leaf.crl_urls is not None and not urls and not leaf.self_signed:

@@ -72,7 +72,7 @@ def handshake_breaks(
 
 def _broken(handshake: TLSHandshake, target: Target) -> Iterator[Finding]:
     """Yield why a handshake did not come to its end; nothing where the capture ended before."""
-    if handshake.finished:
+    if handshake.finished or (handshake.incomplete and handshake.alert is None):
         return
     if handshake.not_tls:
         yield finding(

@@ -1,5 +1,6 @@
 """The way to the IP-HTTPS server as captures show it: names, TCP, proxies, portals, sizes."""
 
+import re
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
@@ -39,6 +40,8 @@ _TCP = 6
 _A, _AAAA = 1, 28
 _NO_NAME, _SERVER_FAILURE, _REFUSED = 3, 2, 5
 _FAILURES = {_NO_NAME: "no such name", _SERVER_FAILURE: "server failure", _REFUSED: "refused"}
+_UNASKED = re.compile(r"_|wpad\.|isatap\.")
+"""What Windows asks on every network, past the rules, to find out where it is."""
 _DNS64 = ":3333::1"
 """How the address ends that DirectAccess gives to its DNS64."""
 _ENOUGH = 2
@@ -174,6 +177,9 @@ def name_fails(
     target = find_target(seen, told)
     questions = [fact for fact in seen if isinstance(fact, DNSExchange)]
     lookups = [fact for fact in told if isinstance(fact, NameLookup)]
+    if any(c.bytes_sent and not c.bytes_received for c in _connections(seen)):
+        # Only one direction was captured: answers are not to be seen.
+        questions = [question for question in questions if question.answered]
     found = (_name_fails(host, target, questions, lookups) for host in target.hosts)
     return tuple(item for item in found if item is not None)
 
@@ -200,7 +206,7 @@ def _name_fails(
         target,
         iphttps.NAME_UNRESOLVABLE,
         f"{which.server} answers {answer} to the question for {host}.",
-        Confidence.CERTAIN if which.code == _NO_NAME or empty else Confidence.LIKELY,
+        Confidence.CERTAIN if which.code == _NO_NAME else Confidence.LIKELY,
         "question and answer stand in the capture" if which.answered else "no question is answered",
         which,
     )
@@ -261,6 +267,8 @@ def asked_in_the_clear(
         if not isinstance(fact, DNSExchange):
             continue
         rule = covering(_name(fact), table)
+        if fact.type not in (_A, _AAAA) or _UNASKED.match(_name(fact)):
+            continue
         if rule is None or not rule.dns_servers or fact.server in rule.dns_servers:
             continue
         effective = rule.view is PolicyView.EFFECTIVE

@@ -13,6 +13,7 @@ from throughway.doctor.rules import chains
 from throughway.doctor.rules.iphttps import host_of, is_address, port_of
 from throughway.model.facts.base import Fact
 from throughway.model.facts.capture import (
+    NULL_SUITES,
     Capture,
     DNSExchange,
     ESPSeen,
@@ -51,6 +52,8 @@ Told = IPHTTPSInterface | IPHTTPSConfiguration | RemoteAccessConfiguration | Nam
 """What says where the server is, outside of captures."""
 
 HTTPS_PORT = 443
+_SIGNALS = frozenset({0x00FF, 0x5600})
+"""They stand among the suites and are none (RFC 5746, RFC 7507)."""
 _USUAL = re.compile(r"^da\d{0,2}\.|direct-?access|ip-?https")
 _SURENESS = (Confidence.CERTAIN, Confidence.LIKELY, Confidence.POSSIBLE)
 _GUESSED = {
@@ -199,8 +202,10 @@ def _showing(hosts: tuple[str, ...], certificates: Iterable[Certificate]) -> set
 def _is_ours(
     handshake: TLSHandshake, hosts: tuple[str, ...], addresses: set[str], shown: set[str]
 ) -> bool:
-    if handshake.null_offered:
+    only_null = handshake.null_offered and set(handshake.offered) <= NULL_SUITES | _SIGNALS
+    named = (handshake.server_name or "").lower()
+    if only_null or named in hosts or (handshake.null_offered and not (named and hosts)):
         return True
-    if handshake.server_name:
-        return handshake.server_name.lower() in hosts
+    if named:
+        return False
     return handshake.server in addresses or handshake.certificate in shown

@@ -109,6 +109,8 @@ class TLSHandshake(Fact):
     """How often the client repeated what it said last, unanswered."""
     issuers: tuple[str, ...] = ()
     """Thumbprints of the certificates that were sent behind the server's own."""
+    incomplete: bool = False
+    """Packets of it were cut off or not captured: what is not seen may have been there."""
 
     @property
     def null_offered(self) -> bool:

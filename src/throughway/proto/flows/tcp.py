@@ -98,6 +98,8 @@ class Direction:
     _repeated_at: int = -1
     _repeated: int = 0
     _repeated_length: int = 0
+    _answers: int = 0
+    """What the other side sent since it was repeated: small packets pass."""
     _pending: dict[int, bytes] = field(default_factory=dict)
     _waiting: int = 0
     _broken: bool = False
@@ -115,7 +117,7 @@ class Direction:
     @property
     def lost(self) -> int:
         """Bytes of the segment that was repeated in vain."""
-        waits = self.acknowledged <= self._repeated_at
+        waits = self._answers and self.acknowledged <= self._repeated_at
         return self._repeated_length if waits and self._repeated >= LOST_AFTER else 0
 
     @property
@@ -134,6 +136,7 @@ class Direction:
         """Take what the other side says that it has got."""
         if self.first is not None:
             self.acknowledged = max(self.acknowledged, self._offset(number))
+            self._answers += self._repeated > 0
 
     def receive(self, segment: TCPSegment, at: float | None) -> None:
         """Take a segment with data."""
@@ -155,6 +158,7 @@ class Direction:
         self.retransmissions += 1
         if offset != self._repeated_at:
             self._repeated_at, self._repeated, self._repeated_length = offset, 0, length
+            self._answers = 0
         self._repeated += 1
 
     def pass_over(self, sequence: int) -> None:

@@ -16,7 +16,7 @@ from throughway.model.facts.capture import (
     TLSHandshake,
     TLSStage,
 )
-from throughway.proto.flows.tcp import Side, TCPFlow
+from throughway.proto.flows.tcp import KEPT_BYTES, Side, TCPFlow
 from throughway.wire.http import (
     PROXY_AUTHENTICATION_REQUIRED,
     Request,
@@ -169,7 +169,7 @@ def _distance(hop_limit: int | None) -> int | None:
 
 
 def _end(flow: TCPFlow) -> ConnectionEnd:
-    if flow.attempts and not flow.answered and not flow.received:
+    if flow.attempts and not flow.answered and not flow.received and not flow.sent:
         refused = flow.reset_by is Side.SERVER
         return ConnectionEnd.REFUSED if refused else ConnectionEnd.NO_ANSWER
     if flow.finished_by is not None:
@@ -274,6 +274,7 @@ def _tls(flow: TCPFlow, source: Source, said: bytes, answer: bytes) -> Iterator[
         reset_from_between=_from_between(flow),
         repetitions=0 if flow.received else flow.client_retransmissions,
         issuers=tuple(certificate.thumbprint for certificate in certificates[1:]),
+        incomplete=_is_cut(flow),
     )
     yield from certificates
     if chosen is not None and chosen.null_suite and client.application:
@@ -289,6 +290,12 @@ def _session(flow: TCPFlow, source: Source, said: bytes, answer: bytes) -> Itera
     if exchange.status == _OK:
         ends = (format_ip(flow.client), format_ip(flow.server))
         yield from read_link(ends, source, said, answer)
+
+
+def _is_cut(flow: TCPFlow) -> bool:
+    """Whether some of what both said is not in the capture."""
+    both = ((flow.client_data, flow.sent), (flow.server_data, flow.received))
+    return any(len(data) < min(length, KEPT_BYTES) for data, length in both)
 
 
 def _ended_by_server(flow: TCPFlow) -> bool | None:

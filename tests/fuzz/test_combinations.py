@@ -86,10 +86,12 @@ def assistant_says(facts: Facts, status: str) -> bool:
 REASONS: tuple[tuple[Callable[[Facts], bool], tuple[str, ...]], ...] = (
     # An association shows that certificate, account, firewall and way are well.
     (tunnels_work, ("ipsec-", "firewall-", "consec-", "unsupported-edition")),
+    (tunnels_work, ("teredo-", "sixtofour-")),
     # Nobody needs Teredo or 6to4, nor a proxy, while IP-HTTPS is connected.
     (link_works, ("teredo-", "sixtofour-", "proxy-")),
     # Inside there are no tunnels, and none is missed.
     (is_inside, ("ipsec-", "firewall-", "consec-", "nls-reachable-outside")),
+    (is_inside, ("teredo-", "sixtofour-")),
     # Who has events about failures has them audited.
     (failures_are_audited, ("ipsec-audit-disabled",)),
 )

@@ -257,3 +257,11 @@ def doubled(text: str) -> tuple[str, bytes, None, int, str, int]:
 def test_a_text_with_a_few_blank_lines_is_left_alone() -> None:
     assert single_spaced("a\n\nb\n\nc") == ("a\n\nb\n\nc", 1, 1)
     assert single_spaced("a\n\nb\nc\n\nd\n\ne\n\n")[2] == 1
+
+
+def test_a_command_that_printed_nothing_is_a_part_unless_the_copy_ends_there() -> None:
+    text = "PS C:\\> Get-DnsClientNrptPolicy -Effective\nPS C:\\> ver\n\nPS C:\\> hostname\n"
+    parts = [
+        (part.command, part.first_line, part.text.strip()) for part in cut(Evidence("x", text))
+    ]
+    assert parts == [("Get-DnsClientNrptPolicy -Effective", 2, ""), ("ver", 3, "")]

@@ -1,5 +1,6 @@
 """Getting at evidence: decoding, cutting, folders, archives, limits."""
 
+import errno
 import io
 import os
 import tarfile
@@ -191,6 +192,33 @@ def test_a_bomb_is_read_to_the_limit_only(tmp_path: Path, monkeypatch: pytest.Mo
     assert sum(len(e.text) for e in found.evidence) <= 400_000
     assert any("too large" in why for _, why in found.unreadable)
     assert any("only the first" in why for _, why in found.unreadable)
+
+
+def test_a_folder_that_may_not_be_read_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "open.txt").write_text("Role : client\n")
+    (tmp_path / "logs" / "closed").mkdir(parents=True)
+    scandir = os.scandir
+
+    def refusing(path: str) -> object:
+        if Path(path).name == "closed":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    found = read([tmp_path])
+    assert [e.file for e in found.evidence] == ["open.txt"]
+    assert found.unreadable == [("logs/closed/", "Permission denied")]
+
+
+def test_a_file_that_may_not_be_read_is_said_without_the_path_on_this_machine() -> None:
+    def refusing() -> io.BytesIO:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/home/somebody/a.txt")
+
+    found = bundle.Bundle()
+    found.add("a.txt", 1, refusing)
+    assert found.unreadable == [("a.txt", "Permission denied")]
 
 
 @pytest.mark.parametrize("cut_at", [30, 60, 100])

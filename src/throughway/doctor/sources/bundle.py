@@ -129,7 +129,7 @@ def _read_path(bundle: Bundle, path: Path) -> None:
 
     def closed(error: OSError) -> None:
         name = Path(error.filename).relative_to(path).as_posix()
-        bundle.unreadable.append((f"{shown(name)}/", error.strerror))
+        bundle.unreadable.append((f"{shown(name)}/", error.strerror or str(error)))
 
     for file in _files(path, closed):
         _add_file(bundle, file, file.relative_to(path).as_posix())

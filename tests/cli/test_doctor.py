@@ -11,7 +11,7 @@ import pytest
 from throughway.cli.main import main
 
 EVIDENCE = Path(__file__).parent.parent / "evidence"
-FAULT = EVIDENCE / "iphttps-port-blocked" / "fires"
+FAULT = EVIDENCE / "iphttps-port-blocked" / "fires" / "commands"
 WELL = EVIDENCE / "cases" / "teredo-idle" / "evidence"
 
 

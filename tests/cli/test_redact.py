@@ -9,7 +9,7 @@ import pytest
 from throughway.cli.main import main
 
 EVIDENCE = Path(__file__).parent.parent / "evidence"
-FAULT = EVIDENCE / "iphttps-port-blocked" / "fires"
+FAULT = EVIDENCE / "iphttps-port-blocked" / "fires" / "commands"
 
 
 def run(*arguments: str) -> int | str | None:
@@ -24,9 +24,9 @@ def test_a_bundle(
     monkeypatch.chdir(tmp_path)
     assert run(str(FAULT)) == 0
     said = capsys.readouterr()
-    assert said.out == "fires-redacted.zip\n"
+    assert said.out == "commands-redacted.zip\n"
     assert "look through them" in said.err
-    with zipfile.ZipFile(tmp_path / "fires-redacted.zip") as archive:
+    with zipfile.ZipFile(tmp_path / "commands-redacted.zip") as archive:
         text = archive.read("httpstunnel.txt").decode()
     assert "0x274c" in text
     assert "da.example.com" not in text

@@ -132,7 +132,9 @@ def test_names_are_of_one_file_each() -> None:
 
 def test_the_doctor_reads_such_a_zip(tmp_path: Path) -> None:
     """As Windows PowerShell 5.1 on an older .NET writes it: with backslashes, and a manifest."""
-    tunnel = (EVIDENCE / "iphttps-port-blocked" / "fires" / "httpstunnel.txt").read_text()
+    tunnel = (
+        EVIDENCE / "iphttps-port-blocked" / "fires" / "commands" / "httpstunnel.txt"
+    ).read_text()
     name, command = next(pair for pair in saved_names() if "httpstunnel" in pair[0])
     manifest = {
         "collection": "throughway doctor --collect windows",

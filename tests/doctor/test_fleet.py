@@ -11,7 +11,7 @@ from throughway.doctor import fleet
 from throughway.doctor.fleet import Row, bundles, examine_all, examine_one, totals
 
 EVIDENCE = Path(__file__).parent.parent / "evidence"
-FAULT = EVIDENCE / "iphttps-port-blocked" / "fires"
+FAULT = EVIDENCE / "iphttps-port-blocked" / "fires" / "commands"
 WELL = EVIDENCE / "cases" / "teredo-idle" / "evidence"
 
 
@@ -85,3 +85,8 @@ class DeadlyPath(type(Path())):  # type: ignore[misc]
     def is_dir(self) -> bool:
         os.kill(os.getpid(), signal.SIGKILL)
         return False
+
+
+def test_ctrl_c_is_told_once_and_not_by_every_process() -> None:
+    with fleet._processes(1) as pool:
+        assert pool.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN

@@ -70,8 +70,8 @@ def test_the_diagnosis_stays_the_same(bundle: Path, tmp_path: Path) -> None:
     for key in (b"one", b"two"):
         target = tmp_path / f"{key.decode()}.zip"
         done = redact([bundle], None, target, key)
-        assert (done.lost, done.new) == ((), ())
         if not done.left_out:
+            assert (done.lost, done.new) == ((), ())
             assert sorted(codes(examine([target]))) == sorted(codes(examine([bundle])))
 
 

@@ -1,5 +1,6 @@
 """Getting at evidence: decoding, cutting, folders, archives, limits."""
 
+import errno
 import io
 import os
 import tarfile
@@ -193,6 +194,33 @@ def test_a_bomb_is_read_to_the_limit_only(tmp_path: Path, monkeypatch: pytest.Mo
     assert any("only the first" in why for _, why in found.unreadable)
 
 
+def test_a_folder_that_may_not_be_read_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "open.txt").write_text("Role : client\n")
+    (tmp_path / "logs" / "closed").mkdir(parents=True)
+    scandir = os.scandir
+
+    def refusing(path: str) -> object:
+        if Path(path).name == "closed":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    found = read([tmp_path])
+    assert [e.file for e in found.evidence] == ["open.txt"]
+    assert found.unreadable == [("logs/closed/", "Permission denied")]
+
+
+def test_a_file_that_may_not_be_read_is_said_without_the_path_on_this_machine() -> None:
+    def refusing() -> io.BytesIO:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/home/somebody/a.txt")
+
+    found = bundle.Bundle()
+    found.add("a.txt", 1, refusing)
+    assert found.unreadable == [("a.txt", "Permission denied")]
+
+
 @pytest.mark.parametrize("cut_at", [30, 60, 100])
 def test_a_broken_archive_is_said(tmp_path: Path, cut_at: int) -> None:
     found = from_bytes(tmp_path, "broken.zip", zipped({"a.txt": b"one" * 50})[:cut_at])
@@ -257,3 +285,11 @@ def doubled(text: str) -> tuple[str, bytes, None, int, str, int]:
 def test_a_text_with_a_few_blank_lines_is_left_alone() -> None:
     assert single_spaced("a\n\nb\n\nc") == ("a\n\nb\n\nc", 1, 1)
     assert single_spaced("a\n\nb\nc\n\nd\n\ne\n\n")[2] == 1
+
+
+def test_a_command_that_printed_nothing_is_a_part_unless_the_copy_ends_there() -> None:
+    text = "PS C:\\> Get-DnsClientNrptPolicy -Effective\nPS C:\\> ver\n\nPS C:\\> hostname\n"
+    parts = [
+        (part.command, part.first_line, part.text.strip()) for part in cut(Evidence("x", text))
+    ]
+    assert parts == [("Get-DnsClientNrptPolicy -Effective", 2, ""), ("ver", 3, "")]

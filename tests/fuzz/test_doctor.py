@@ -44,6 +44,7 @@ PIECES = (
     *("----\n", "x  y  z\n", " . . :", '"a","b"\n', "CN=a,", "S-1-5-", "fe80::", "a" * 80 + "\n"),
     *(" " * 80 + "x", "\n\n", "\u3000", "\u00e9", "<Event>", "#< CLIXML\n<Objs", "1/2/2024 "),
     *("==== Certificate 0 ====\n", "Rule Name: x\n---\n", "Status : x\n", "Role:\n", "%", "* "),
+    *(":\n", "=\n", " : \n", " " * 2046 + "x\n", "a" * 2047 + "\n"),
 )
 
 Mutation = Callable[[random.Random, bytes], bytes]

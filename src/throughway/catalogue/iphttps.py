@@ -1,12 +1,14 @@
 """Problems of the IP-HTTPS link: its URL, its way to the gateway, its interface, its listener."""
 
 from throughway.catalogue.host import IPV6_DISABLED
-from throughway.catalogue.internet import NO_WAY_OUT
+from throughway.catalogue.iphttps_certificate import REFUSED as CERTIFICATE_REFUSED
+from throughway.catalogue.iphttps_peer import NAME_LEADS_INSIDE as NAME_LEADS_INSIDE
+from throughway.catalogue.iphttps_peer import NO_WAY
+from throughway.catalogue.iphttps_peer import TLS_INSPECTED as TLS_INSPECTED
+from throughway.catalogue.iphttps_peer import WRONG_SERVER as WRONG_SERVER
 from throughway.catalogue.on_windows.host import IPHLPSVC_STOPPED, IPV6_DISABLED_BY_REGISTRY
-from throughway.catalogue.on_windows.internet import PROXY_STATIC_CANCELS_IPHTTPS
+from throughway.catalogue.on_windows.internet import PATH_MTU_BLACK_HOLE
 from throughway.model.findings import Component, Problem, Severity
-
-_NO_WAY = (*NO_WAY_OUT, PROXY_STATIC_CANCELS_IPHTTPS, IPHLPSVC_STOPPED)
 
 URL_TOO_LONG = Problem(
     code="iphttps-url-too-long",
@@ -136,7 +138,7 @@ NAME_UNRESOLVABLE = Problem(
         "when none does, mend this network's DNS."
     ),
     verify=("getent ahosts HOST", "dig HOST", "throughway client status"),
-    depends_on=(*_NO_WAY, NAME_CAPTURED_BY_NRPT),
+    depends_on=(*NO_WAY, NAME_CAPTURED_BY_NRPT),
 )
 
 PORT_BLOCKED = Problem(
@@ -156,7 +158,7 @@ PORT_BLOCKED = Problem(
         "openssl s_client -connect HOST:PORT -servername HOST -brief",
         "throughway client status",
     ),
-    depends_on=(*_NO_WAY, NAME_UNRESOLVABLE),
+    depends_on=(*NO_WAY, NAME_UNRESOLVABLE, NAME_LEADS_INSIDE),
 )
 
 CONNECTION_REFUSED = Problem(
@@ -174,59 +176,7 @@ CONNECTION_REFUSED = Problem(
         "ss -ltn sport = :PORT",
         "openssl s_client -connect HOST:PORT -servername HOST -brief",
     ),
-    depends_on=_NO_WAY,
-)
-
-CONNECTION_RESET = Problem(
-    code="iphttps-connection-reset",
-    title="The connection to the gateway is cut off",
-    severity=Severity.CRITICAL,
-    component=Component.IPHTTPS,
-    cause=(
-        "The connection was made and then reset or closed before the link was up: a firewall "
-        "that inspects TLS, a load balancer without a working server, or the gateway's limits."
-    ),
-    resolution=(
-        "Read the gateway's log for this client's address. When it shows nothing, a device in "
-        "between cut the connection."
-    ),
-    fix=("journalctl -u throughway-gateway --since -10min",),
-    verify=("throughway client status",),
-    depends_on=_NO_WAY,
-)
-
-WRONG_SERVER = Problem(
-    code="iphttps-wrong-server",
-    title="Something that is no IP-HTTPS server answers",
-    severity=Severity.CRITICAL,
-    component=Component.IPHTTPS,
-    cause=(
-        "What answers on the port does not speak TLS or HTTP as an IP-HTTPS server does: the "
-        "port is forwarded to another host, or a web server took it."
-    ),
-    resolution="Let the public address and port lead to the gateway daemon and nothing else.",
-    verify=(
-        "openssl s_client -connect HOST:PORT -servername HOST",
-        "ss -ltnp sport = :PORT",
-    ),
-    depends_on=_NO_WAY,
-)
-
-TLS_INSPECTED = Problem(
-    code="iphttps-tls-inspected",
-    title="A device in between opens the encrypted connection",
-    severity=Severity.CRITICAL,
-    component=Component.IPHTTPS,
-    cause=(
-        "The certificate shown is not the gateway's: a firewall or security product of this "
-        "network puts its own in the place of the real one."
-    ),
-    resolution=(
-        "Ask the network's administrator to exempt the gateway's name from TLS inspection. Do "
-        "not trust the inspector's root certificate for IP-HTTPS."
-    ),
-    verify=("openssl s_client -connect HOST:PORT -servername HOST -showcerts",),
-    depends_on=_NO_WAY,
+    depends_on=(*NO_WAY, NAME_LEADS_INSIDE),
 )
 
 NULL_SUITES_MISSING = Problem(
@@ -246,6 +196,24 @@ NULL_SUITES_MISSING = Problem(
     depends_on=(TLS_INSPECTED,),
 )
 
+CONNECTION_RESET = Problem(
+    code="iphttps-connection-reset",
+    title="The connection to the gateway is cut off",
+    severity=Severity.CRITICAL,
+    component=Component.IPHTTPS,
+    cause=(
+        "The connection was made and then reset or closed before the link was up: a firewall "
+        "that inspects TLS, a load balancer without a working server, or the gateway's limits."
+    ),
+    resolution=(
+        "Read the gateway's log for this client's address. When it shows nothing, a device in "
+        "between cut the connection."
+    ),
+    fix=("journalctl -u throughway-gateway --since -10min",),
+    verify=("throughway client status",),
+    depends_on=(*NO_WAY, NULL_SUITES_MISSING, PATH_MTU_BLACK_HOLE),
+)
+
 TLS_HANDSHAKE_FAILED = Problem(
     code="iphttps-tls-handshake-failed",
     title="The TLS handshake with the gateway fails",
@@ -258,7 +226,14 @@ TLS_HANDSHAKE_FAILED = Problem(
     resolution="Compare the TLS versions and suites of both sides; TLS 1.2 is the least.",
     fix=("journalctl -u throughway-gateway --since -10min",),
     verify=("openssl s_client -connect HOST:PORT -servername HOST -tls1_2 -brief",),
-    depends_on=(WRONG_SERVER, NULL_SUITES_MISSING),
+    depends_on=(
+        WRONG_SERVER,
+        TLS_INSPECTED,
+        NULL_SUITES_MISSING,
+        CONNECTION_RESET,
+        PATH_MTU_BLACK_HOLE,
+        *CERTIFICATE_REFUSED,
+    ),
 )
 
 HTTP_REFUSED = Problem(
@@ -348,6 +323,7 @@ NO_LINK = (
     PORT_BLOCKED,
     CONNECTION_REFUSED,
     CONNECTION_RESET,
+    NAME_LEADS_INSIDE,
     WRONG_SERVER,
     TLS_INSPECTED,
     NULL_SUITES_MISSING,

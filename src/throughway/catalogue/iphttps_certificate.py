@@ -1,7 +1,7 @@
 """Problems of the certificates on the IP-HTTPS connection: the gateway's and the client's."""
 
 from throughway.catalogue.host import CLOCK_SKEW
-from throughway.catalogue.iphttps import TLS_INSPECTED, WRONG_SERVER
+from throughway.catalogue.iphttps_peer import TLS_INSPECTED, WRONG_SERVER
 from throughway.model.findings import Component, Problem, Severity
 
 ISSUE = "throughway pki issue gateway HOST --output /etc/throughway/gateway --force"
@@ -217,5 +217,20 @@ NO_TRUST = (
     NO_USABLE_CERT,
 )
 """Why the link does not come up although the gateway answers."""
+
+REFUSED = (
+    EXPIRED,
+    NOT_YET_VALID,
+    NAME_MISMATCH,
+    UNTRUSTED_ROOT,
+    INTERMEDIATE_MISSING,
+    REVOKED,
+    NO_CRL_DISTRIBUTION_POINT,
+    CRL_UNREACHABLE,
+    CRL_EXPIRED,
+    CLIENT_CERT_REQUIRED,
+    CLIENT_CERT_REJECTED,
+)
+"""Why one side breaks the handshake off because of the other's certificate."""
 
 PROBLEMS = (*NO_TRUST, NO_CRL_DISTRIBUTION_POINT, EXPIRING)

@@ -4,6 +4,7 @@ from throughway.catalogue import iphttps, iphttps_certificate, ipsec_certificate
 from throughway.catalogue.host import CLOCK_SKEW
 from throughway.catalogue.internet import NO_WAY_OUT
 from throughway.catalogue.on_windows.firewall import NO_IPSEC
+from throughway.catalogue.on_windows.internet import PATH_MTU_BLACK_HOLE
 from throughway.model.findings import Component, Problem, Severity
 
 GATEWAY_LOG = "journalctl -u throughway-gateway --since -10min"
@@ -68,7 +69,7 @@ NEGOTIATION_TIMEOUT = Problem(
     resolution="Look whether the gateway's IPsec is well, then for filters between.",
     fix=(GATEWAY_LOG,),
     verify=("throughway gateway status ipsec", "throughway client status"),
-    depends_on=(ENDPOINT_UNREACHABLE, DAEMON_DOWN),
+    depends_on=(ENDPOINT_UNREACHABLE, DAEMON_DOWN, PATH_MTU_BLACK_HOLE),
 )
 
 POLICY_MISMATCH = Problem(

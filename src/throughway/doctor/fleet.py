@@ -4,6 +4,7 @@ What goes wrong with one bundle, even the end of the process that reads it, is t
 """
 
 import os
+import signal
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -74,7 +75,7 @@ def examine_all(paths: Sequence[Path], jobs: int | None = None) -> Iterator[Row]
 
 def _until_it_breaks(waiting: deque[Sequence[Path]], processes: int) -> Iterator[Row]:
     """Yield rows and take their chunks away, until a process dies: its chunk is then the first."""
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+    with _processes(processes) as pool:
         running: deque[Future[list[Row]]] = deque()
         try:
             while waiting:
@@ -85,6 +86,16 @@ def _until_it_breaks(waiting: deque[Sequence[Path]], processes: int) -> Iterator
                 yield from rows
         except BrokenProcessPool:
             return
+        finally:
+            # Who ends the work early does not wait for what has not begun.
+            pool.shutdown(cancel_futures=True)
+
+
+def _processes(number: int) -> ProcessPoolExecutor:
+    """Return processes that leave Ctrl-C to this one; else each would have its last words."""
+    return ProcessPoolExecutor(
+        number, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
+    )
 
 
 def _examine_chunk(paths: Sequence[Path]) -> list[Row]:
@@ -93,7 +104,7 @@ def _examine_chunk(paths: Sequence[Path]) -> list[Row]:
 
 def _alone(path: Path) -> Row:
     """Examine a bundle in a process of its own, whose end is that of nobody else."""
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+    with _processes(1) as pool:
         try:
             return pool.submit(examine_one, path).result()
         except BrokenProcessPool:

@@ -4,7 +4,6 @@ Folders tell machines apart when the same kind of thing stands in two of them, o
 different computers; within a folder the names that outputs print, and then the role they show.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +11,7 @@ from throughway.doctor.reading import Read
 from throughway.model.evidence import Role, Source
 from throughway.model.facts.base import Fact, Host
 from throughway.model.facts.capture import Capture
+from throughway.model.facts.certificates import Certificate, Store
 from throughway.model.facts.network import ComputerName
 from throughway.model.facts.server import RemoteAccessConfiguration
 from throughway.model.facts.transition import IPHTTPSInterface, TeredoState
@@ -147,13 +147,23 @@ def _first_source(facts: Sequence[Fact]) -> Source:
 
 
 def with_captures(machines: list[tuple[Host, list[Fact]]]) -> list[tuple[Host, list[Fact]]]:
-    """Let what was seen on the network count for every machine."""
-    seen: dict[int, list[Fact]] = defaultdict(list)
-    module = Capture.__module__
-    for number, (_, facts) in enumerate(machines):
-        seen[number] = [fact for fact in facts if type(fact).__module__ == module]
-    shared = [fact for facts in seen.values() for fact in facts]
-    return [
-        (host, facts + [fact for fact in shared if fact not in seen[number]])
-        for number, (host, facts) in enumerate(machines)
-    ]
+    """Let what was seen on the network count for every client; for servers where there is none.
+
+    What a capture on a server shows is how its clients fare: told of both it would be told twice.
+    """
+    shared = [fact for _, facts in machines for fact in facts if _is_captured(fact)]
+    clients = [host for host, _ in machines if host.role is not Role.SERVER]
+    told = []
+    for host, facts in machines:
+        if clients and host not in clients:
+            told.append((host, [fact for fact in facts if not _is_captured(fact)]))
+        else:
+            own = {fact for fact in facts if _is_captured(fact)}
+            told.append((host, facts + [fact for fact in shared if fact not in own]))
+    return told
+
+
+def _is_captured(fact: Fact) -> bool:
+    if isinstance(fact, Certificate):
+        return fact.store is Store.CAPTURE
+    return type(fact).__module__ == Capture.__module__

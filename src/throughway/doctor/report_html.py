@@ -26,14 +26,15 @@ p { margin: .4rem 0; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: .5rem;
   padding: 1.2rem 1.4rem; margin: 0 0 1.2rem; }
 .soft, .key { color: var(--soft); font-size: .9rem; }
-.way { list-style: none; display: flex; flex-wrap: wrap; row-gap: 1rem; margin: .8rem 0 .4rem;
-  padding: 0; }
+.way { list-style: none; overflow: hidden; display: flex; flex-wrap: wrap; row-gap: 1rem;
+  margin: .8rem 0 .4rem; padding: 0; }
 .way li { flex: 1 0 5.2rem; position: relative; text-align: center; font-size: .8rem; }
 .way li::before { content: ""; position: absolute; top: .95rem; left: -50%; width: 100%;
   border-top: .2rem solid var(--line); }
 .way li:first-child::before { display: none; }
-.way b { position: relative; display: block; width: 2rem; height: 2rem; margin: 0 auto .3rem;
-  border-radius: 50%; line-height: 2rem; font-size: 1rem; color: #fff; background: var(--unknown); }
+.way b { position: relative; z-index: 1; display: block; width: 2rem; height: 2rem;
+  margin: 0 auto .3rem; border-radius: 50%; line-height: 2rem; font-size: 1rem; color: #fff;
+  background: var(--unknown); }
 .way .broken b { background: var(--broken); } .way .doubtful b { background: var(--doubtful); }
 .way .follows b { background: var(--follows); } .way .well b { background: var(--well); }
 .way .broken { font-weight: 700; color: var(--broken); }

@@ -28,7 +28,6 @@ from throughway.model.facts.capture import (
     TeredoExchange,
     TLSHandshake,
     TLSStage,
-    TraceFile,
 )
 from throughway.model.facts.certificates import Certificate, Store
 from throughway.wire.icmpv6 import (
@@ -357,8 +356,9 @@ def test_captures_and_traces_are_known_by_their_first_bytes() -> None:
         PARSERS,
     )
     assert [item.parsers for item in found.read] == [("network capture",), ("ETL trace",), ()]
-    (fact,) = found.read[1].facts
-    assert isinstance(fact, TraceFile)
+    (refused,) = found.unreadable
+    assert "etl2pcapng b.bin b.pcapng" in refused.why
+    assert list(etl.parse(Evidence("b.etl"))) == []
     assert not etl.is_trace(bytes(trace[:75]))
 
 

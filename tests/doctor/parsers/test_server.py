@@ -12,6 +12,7 @@ from throughway.model.facts.server import (
     HealthState,
     OperationsError,
     RemoteAccessConfiguration,
+    RemoteAccessConnection,
     ServerFault,
 )
 
@@ -127,3 +128,26 @@ def test_a_resolution_in_the_next_line_is_no_error() -> None:
     text = "The IP Helper service (IPHlpSvc) has stopped. DirectAccess might not function.\n"
     text += "Resolution: see whether forwarding is disabled\n"
     assert faults(text) == [ServerFault.IPHLPSVC_STOPPED]
+
+
+def test_the_clients_that_are_connected() -> None:
+    text = """
+ClientIPAddress       : {10.0.8.11, 2001:db8:1:1000:7407:f734:9281:f9a3}
+UserName              : {CORP\\anna}
+ConnectionDuration(s) : 220
+ConnectionType        : DirectAccess
+AccessStatus          : User Mode/Full Corp Access
+
+ClientIPAddress       : {2001:db8:1:1000::7}
+UserName              :
+ConnectionDuration(s) : 3
+ConnectionType        : DirectAccess
+"""
+    one, other = facts(text, RemoteAccessConnection)
+    assert one.addresses == ("10.0.8.11", "2001:db8:1:1000:7407:f734:9281:f9a3")
+    assert (one.user, one.type, one.status) == (
+        "CORP\\anna",
+        "DirectAccess",
+        "User Mode/Full Corp Access",
+    )
+    assert (other.addresses, other.user) == (("2001:db8:1:1000::7",), "")

@@ -32,7 +32,27 @@ PROXY_STATIC_CANCELS_IPHTTPS = Problem(
     ),
 )
 
-PROBLEMS = (PROXY_STATIC_CANCELS_IPHTTPS,)
+PATH_MTU_BLACK_HOLE = Problem(
+    code="path-mtu-black-hole",
+    title="Large packets vanish on the way",
+    severity=Severity.CRITICAL,
+    component=Component.INTERNET,
+    cause=(
+        "Somewhere on the way packets of full size are dropped, or the fragments of what is "
+        "larger, and nobody says so: a tunnel or DSL line with a smaller MTU behind a firewall "
+        "that drops ICMP, or a filter that drops fragments. Small packets pass, so that "
+        "connections come up and then stand still."
+    ),
+    resolution=(
+        'Let ICMP "packet too big" and fragments pass the firewalls of both sides. Until then a '
+        "smaller MTU on the client helps."
+    ),
+    fix=('netsh interface ipv4 set subinterface "INTERFACE" mtu=1300 store=persistent',),
+    verify=("ping -f -l 1400 HOST", "ping -f -l 1200 HOST", _STATE),
+    depends_on=internet.NO_WAY_OUT,
+)
+
+PROBLEMS = (PROXY_STATIC_CANCELS_IPHTTPS, PATH_MTU_BLACK_HOLE)
 
 ADVICE: Mapping[str, Advice] = {
     internet.CAPTIVE_PORTAL.code: Advice(

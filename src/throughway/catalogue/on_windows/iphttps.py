@@ -136,6 +136,15 @@ ADVICE: Mapping[str, Advice] = {
         fix=(_CONNECT,),
         verify=(_STATE,),
     ),
+    iphttps.NAME_LEADS_INSIDE.code: Advice(
+        cause=(
+            "Outside, the name in the IP-HTTPS URL is answered with a private address: the "
+            "inside record of a shared zone is published, or this network's DNS knows the name."
+        ),
+        resolution="Publish the server's public address for this name in the public zone.",
+        fix=("nslookup HOST 9.9.9.9", "ipconfig /flushdns"),
+        verify=("Resolve-DnsName HOST", _STATE),
+    ),
     iphttps.WRONG_SERVER.code: Advice(
         cause="What answers on TCP 443 is not the DirectAccess server.",
         resolution="Let the public address and port 443 lead to the DirectAccess server alone.",

@@ -2,6 +2,8 @@
 
 from throughway.doctor.rule import Rule
 from throughway.doctor.rules import (
+    captured_tls,
+    captured_tunnels,
     captures,
     certificates,
     connection,
@@ -33,11 +35,13 @@ RULES: tuple[Rule, ...] = (
     *iphttps.RULES,
     *certificates.RULES,
     *captures.RULES,
+    *captured_tls.RULES,
     *transitions.RULES,
     *sixtofour.RULES,
     *server.RULES,
     *ipsec_certificates.RULES,
     *ipsec.RULES,
+    *captured_tunnels.RULES,
     *events.RULES,
     *connection.RULES,
     *domain.RULES,

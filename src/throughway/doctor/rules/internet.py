@@ -57,7 +57,7 @@ def proxy_unreachable(
     proxy: WinHTTPProxy, test: PortTest | NameLookup, interface: IPHTTPSInterface | None
 ) -> Finding | None:
     """The proxy of WinHTTP was tried, and is not there."""
-    known = _proxy_host(proxy.proxy)
+    known = proxy_host(proxy.proxy)
     if known is None or proxy.direct or _active(interface):
         return None
     host, port = known
@@ -107,7 +107,7 @@ def internet_down(status: DAConnectionStatus) -> Finding | None:
     )
 
 
-def _proxy_host(text: str | None) -> tuple[str, int] | None:
+def proxy_host(text: str | None) -> tuple[str, int] | None:
     """Return host and port of a proxy as netsh prints it; of several, that for https."""
     parts = re.split(r"[;\s]+", (text or "").strip().lower())
     chosen = next((p for p in parts if p.startswith("https=")), parts[0])

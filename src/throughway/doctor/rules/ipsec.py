@@ -287,7 +287,7 @@ def _is_comparable(when: str | None) -> bool:
     return when is not None and bool(_ISO.match(when))
 
 
-_FROM_FAILURES = (
+OF_NEGOTIATIONS = (
     catalogue.NEGOTIATION_TIMEOUT,
     catalogue.POLICY_MISMATCH,
     catalogue.AUTH_FAILURE_UNSPECIFIED,
@@ -302,6 +302,7 @@ _FROM_FAILURES = (
     certificate.CRL_UNREACHABLE,
     KEYING_SERVICE_STOPPED,
 )
+"""What the error of a negotiation may stand for."""
 
 RULES = (
     Rule((catalogue.ENDPOINT_UNREACHABLE,), endpoint_unreachable, Role.CLIENT),
@@ -310,5 +311,5 @@ RULES = (
     Rule((catalogue.INTRANET_TUNNEL_DOWN,), intranet_missing, Role.CLIENT),
     Rule((catalogue.POLICY_MISMATCH,), no_quick_mode, Role.CLIENT),
     Rule((AUDIT_DISABLED,), audit_disabled, Role.CLIENT),
-    Rule(_FROM_FAILURES, negotiation_failed),
+    Rule(OF_NEGOTIATIONS, negotiation_failed),
 )

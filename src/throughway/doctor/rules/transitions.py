@@ -8,8 +8,11 @@ from collections.abc import Callable
 
 from throughway.catalogue.on_windows import transitions as catalogue
 from throughway.doctor.rule import Rule
+from throughway.doctor.rules import whereabouts
 from throughway.model.evidence import Role
-from throughway.model.facts.names import DAConnectionStatus
+from throughway.model.facts.base import Fact
+from throughway.model.facts.ipsec import SecurityAssociation
+from throughway.model.facts.names import DAConnectionStatus, DNSClientState, NRPTTable
 from throughway.model.facts.network import Adapter
 from throughway.model.facts.transition import (
     IPHTTPSInterface,
@@ -25,8 +28,10 @@ _PROBING = (TeredoStatus.PROBE_PRIMARY, TeredoStatus.PROBE_SECONDARY)
 _RELAY = "teredo host-specific relay"
 _SAYS_SO = "the error text says exactly this"
 
-Others = tuple[IPHTTPSInterface | DAConnectionStatus, ...]
-"""What shows whether the client is connected by another way."""
+Others = tuple[
+    IPHTTPSInterface | DAConnectionStatus | DNSClientState | NRPTTable | SecurityAssociation, ...
+]
+"""What shows whether the client is connected by another way, or needs none."""
 
 
 def disabled(teredo: TeredoState, others: Others) -> Finding | None:
@@ -45,7 +50,7 @@ def adapter_missing(
     others: Others,
 ) -> Finding | None:
     """The tunnel adapter cannot be opened, or no list of interfaces shows one."""
-    if teredo.error is TeredoError.TUNNEL_ADAPTER:
+    if teredo.error is TeredoError.TUNNEL_ADAPTER and not connected(others):
         what = f"Teredo says: {teredo.error_text}"
         return _finding(catalogue.TEREDO_ADAPTER_MISSING, teredo, what, reason=_SAYS_SO)
     tries = teredo.state in _PROBING or (
@@ -140,15 +145,21 @@ def by_error(error: TeredoError, problem: Problem, what: str) -> Callable[..., F
 
 
 def connected(others: Others) -> bool:
-    """Whether the client is connected by another way, so that Teredo does not matter."""
-    return any(
-        (isinstance(fact, IPHTTPSInterface) and fact.status is IPHTTPSStatus.ACTIVE)
-        or (
-            isinstance(fact, DAConnectionStatus)
-            and (fact.status or "").lower().startswith("connected")
-        )
-        for fact in others
-    )
+    """Whether the client is connected by another way, or inside: Teredo does not matter then."""
+    return whereabouts.connected(others) or any(map(_does_without, others))
+
+
+def _does_without(fact: Fact) -> bool:
+    if isinstance(fact, IPHTTPSInterface):
+        return fact.status is IPHTTPSStatus.ACTIVE
+    if isinstance(fact, DNSClientState | NRPTTable):
+        return bool(fact.inside)
+    return isinstance(fact, SecurityAssociation) and not is_teredo(fact.local or "")
+
+
+def is_teredo(address: str) -> bool:
+    """Whether an address is one that Teredo gives."""
+    return address.startswith(("2001:0:", "2001::"))
 
 
 def _shows_teredo(interfaces: tuple[IPv6Interface, ...], adapters: tuple[Adapter, ...]) -> bool:
@@ -156,7 +167,7 @@ def _shows_teredo(interfaces: tuple[IPv6Interface, ...], adapters: tuple[Adapter
     names = [interface.name for interface in interfaces]
     names += [adapter.heading + adapter.description for adapter in adapters]
     known = any("teredo" in name.lower() for name in names)
-    return known or any(a.startswith("2001:0:") for adapter in adapters for a in adapter.ipv6)
+    return known or any(is_teredo(a) for adapter in adapters for a in adapter.ipv6)
 
 
 def _finding(

@@ -77,7 +77,9 @@ def read_limited(opener: Callable[[], BinaryIO], limit: int) -> bytes:
         with opener() as stream:
             return stream.read(limit)
     except _BAD as error:
-        raise BadArchiveError(str(error) or type(error).__name__) from error
+        # What the system says of a file has the path in it, which is nobody's business.
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise BadArchiveError(why) from error
 
 
 def _zip_members(opener: Callable[[], BinaryIO]) -> Iterator[Member]:

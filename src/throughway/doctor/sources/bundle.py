@@ -56,8 +56,10 @@ class Bundle:
             return
         try:
             self._add(name, size, opener, depth)
-        except (BadArchiveError, OSError) as error:
+        except BadArchiveError as error:
             self.unreadable.append((name, str(error)))
+        except OSError as error:
+            self.unreadable.append((name, error.strerror or str(error)))
 
     def _add(self, name: str, size: int, opener: Opener, depth: int) -> None:
         head = read_limited(opener, HEAD)
@@ -124,13 +126,18 @@ def _read_path(bundle: Bundle, path: Path) -> None:
     if not path.is_dir():
         _add_file(bundle, path, path.name)
         return
-    for file in _files(path):
+
+    def closed(error: OSError) -> None:
+        name = Path(error.filename).relative_to(path).as_posix()
+        bundle.unreadable.append((f"{shown(name)}/", error.strerror or str(error)))
+
+    for file in _files(path, closed):
         _add_file(bundle, file, file.relative_to(path).as_posix())
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _files(folder: Path, closed: Callable[[OSError], None]) -> Iterator[Path]:
     """Yield the files of a folder in a fixed order; links to other places are not followed."""
-    for where, folders, files in os.walk(folder):
+    for where, folders, files in os.walk(folder, onerror=closed):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             file = Path(where, name)

@@ -57,7 +57,8 @@ def cut(evidence: Evidence) -> list[Evidence]:
         line += evidence.text.count("\n", at, output) * evidence.step
         at = output
         text = evidence.text[output:end]
-        if text.strip():
+        # A command that printed nothing says something, unless the copy was only cut off there.
+        if text.strip() or (command and end < len(evidence.text)):
             parts.append(replace(evidence, text=text, first_line=line, command=command))
     return parts
 

@@ -56,6 +56,8 @@ def clean(text: str) -> str:
         text = text.translate(_CLEAN)
     if "\x1b" in text:
         text = _ESCAPES.sub("", text)
+    if " \n" in text or "\t\n" in text:
+        text = "\n".join(line.rstrip(" \t") for line in text.split("\n"))
     if "```" in text or "~~~" in text:
         text = _FENCE.sub("", text)
     for _ in range(_MAXIMUM_QUOTES):
@@ -68,7 +70,7 @@ def clean(text: str) -> str:
 
 def single_spaced(text: str) -> tuple[str, int, int]:
     """Take the blank line after each line away; return the first line's number and the distance."""
-    lines = text.rstrip("\n").split("\n")
+    lines = text.rstrip().split("\n")
     for start in (0, 1):
         doubled = len(lines) - start >= _MINIMUM_DOUBLED
         if doubled and not any(map(str.strip, lines[1 - start :: 2])):

@@ -51,6 +51,12 @@ class TCPConnection(Fact):
     attempts: int = 1
     bytes_sent: int = 0
     bytes_received: int = 0
+    reset_from_between: bool | None = None
+    """Whether hop limit or timing shows that the reset came from a device on the way."""
+    lost_by_server: bool | None = None
+    """Whose large segment never arrived, however often it was sent; None: nobody's."""
+    lost_size: int = 0
+    """Bytes of it."""
 
 
 class TLSStage(StrEnum):
@@ -62,6 +68,10 @@ class TLSStage(StrEnum):
     CERTIFICATE_REQUEST = "after CertificateRequest"
     CLIENT_KEY_EXCHANGE = "after the client's answer"
     FINISHED = "finished"
+
+
+NULL_SUITES = frozenset({0x0001, 0x0002, 0x003B, 0xC001, 0xC006, 0xC00B, 0xC010, 0xC015})
+"""Cipher suites that encrypt nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +101,26 @@ class TLSHandshake(Fact):
     """Thumbprint of the server's own certificate, where it can be seen (TLS up to 1.2)."""
     not_tls: str = ""
     """What the other side said instead of TLS."""
+    ended_by_server: bool | None = None
+    """Who closed or reset the connection first; None: it was still open."""
+    reset_from_between: bool | None = None
+    """Whether hop limit or timing shows that the reset came from a device on the way."""
+    repetitions: int = 0
+    """How often the client repeated what it said last, unanswered."""
+    issuers: tuple[str, ...] = ()
+    """Thumbprints of the certificates that were sent behind the server's own."""
+    incomplete: bool = False
+    """Packets of it were cut off or not captured: what is not seen may have been there."""
+
+    @property
+    def null_offered(self) -> bool:
+        """Whether suites without encryption were offered, as only IP-HTTPS does."""
+        return any(suite in NULL_SUITES for suite in self.offered)
+
+    @property
+    def finished(self) -> bool:
+        """Whether both sides went over to their keys."""
+        return self.stage is TLSStage.FINISHED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +156,8 @@ class IKEExchange(Fact):
     """Of Windows, where a notify carries one."""
     vendors: tuple[str, ...] = ()
     encrypted: bool = False
+    stuck: bool = False
+    """The last that was said was repeated and got no answer, although there were some before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +185,8 @@ class RouterAdvertisementSeen(Fact):
     lifetime: int
     prefixes: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()
+    iphttps: bool = False
+    """It was seen on an IP-HTTPS link, in a session with a NULL suite."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +206,73 @@ class HTTPExchange(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TraceFile(Fact):
-    """An ETL trace, which must be converted before it can be read."""
+class IPHTTPSLink(Fact):
+    """An IP-HTTPS session with a NULL suite: what passed over the new link."""
 
-    size: int
+    QUESTION = "Does the IP-HTTPS server advertise itself on the link?"
+    COLLECT = _CAPTURE
+
+    client: str
+    server: str
+    solicitations: int
+    advertisements: int
+
+
+class Refusal(StrEnum):
+    """Why a packet did not arrive, as somebody on the way says by ICMP."""
+
+    NO_ROUTE = "no route"
+    UNREACHABLE = "the host cannot be reached"
+    PROTOCOL = "the protocol is not spoken there"
+    PORT = "nobody listens on the port"
+    PROHIBITED = "a filter forbids it"
+    TOO_BIG = "the packet is too big"
+    HOP_LIMIT = "the packet went in circles"
+    FRAGMENTS = "fragments are missing"
+    OTHER = "another error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ICMPErrorSeen(Fact):
+    """Somebody says by ICMP that packets did not arrive; alike ones once."""
+
+    QUESTION = "Which errors do routers and hosts on the way report?"
+    COLLECT = _CAPTURE
+
+    reporter: str
+    sender: str
+    destination: str
+    protocol: int
+    port: int | None
+    """To which the packet went."""
+    refusal: Refusal
+    mtu: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ESPSeen(Fact):
+    """Packets of IPsec went from one address to the other."""
+
+    QUESTION = "Does traffic protected by IPsec pass?"
+    COLLECT = _CAPTURE
+
+    sender: str
+    receiver: str
+    in_udp: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FragmentsSeen(Fact):
+    """Packets in fragments between two addresses."""
+
+    QUESTION = "Do fragments arrive whole?"
+    COLLECT = _CAPTURE
+
+    sender: str
+    receiver: str
+    protocol: int
+    port: int | None = None
+    """500 or 4500 for IKE, 3544 for Teredo."""
+    whole: int
+    broken: int
+    """Of these the first fragment was seen, and not all the others."""

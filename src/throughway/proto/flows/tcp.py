@@ -12,10 +12,14 @@ MAXIMUM_PENDING = 32
 RETRANSMISSION_TIME = 0.1
 """Seconds after which the same again is a retransmission; before, it is the same packet captured
 in two places. The shortest timers wait longer."""
+LOST_AFTER = 2
+"""Repetitions of a segment that nobody acknowledged, after which it counts as lost for good."""
 
 _APPLICATION_DATA = b"\x17\x03"
 """How a TLS record begins once a client has its keys and uses them: what the server answers to it
 is the last that can tell anything (in a session with a NULL suite, the head of its answer)."""
+_HTTP, _HEAD_LENGTH = b"HTTP/1.", 16
+"""What a server says first in a session with a NULL suite, behind the head of the record."""
 _SEQUENCES = 1 << 32
 _HALF = 1 << 31
 _SYN, _FIN, _RST, _ACK = (int(f) for f in (TCPFlags.SYN, TCPFlags.FIN, TCPFlags.RST, TCPFlags.ACK))
@@ -61,6 +65,19 @@ class TCPFlow:
     server_retransmissions: int
     complete: bool = True
     """False when it was given up to save memory."""
+    peer_hop_limit: int | None = None
+    """Of the first packet of the side that reset it; of the server where none did."""
+    reset_hop_limit: int | None = None
+    round_trip: float | None = None
+    """Seconds from SYN to SYN and ACK, when the first was answered."""
+    reset_delay: float | None = None
+    """Seconds from what the other side said last to the reset."""
+    lost_by: Side | None = None
+    """Whose large segment never arrived, however often it was sent."""
+    lost_size: int = 0
+    """Bytes of data in that segment; of the gap where it was not seen at all."""
+    gap_at: float | None = None
+    """When a gap showed, where only what followed it was seen."""
 
 
 @dataclass(slots=True)
@@ -74,6 +91,15 @@ class Direction:
     reached: int = 0
     """Bytes up to the end of the farthest segment."""
     heard_at: float | None = None
+    acknowledged: int = 0
+    """Bytes that the other side has got."""
+    gap_at: float | None = None
+    """When a segment came with a gap before it, last."""
+    _repeated_at: int = -1
+    _repeated: int = 0
+    _repeated_length: int = 0
+    _answers: int = 0
+    """What the other side sent since it was repeated: small packets pass."""
     _pending: dict[int, bytes] = field(default_factory=dict)
     _waiting: int = 0
     _broken: bool = False
@@ -88,9 +114,29 @@ class Direction:
         """Whether no more of it is wanted."""
         return self._broken or len(self.data) >= KEPT_BYTES
 
+    @property
+    def lost(self) -> int:
+        """Bytes of the segment that was repeated in vain."""
+        waits = self._answers and self.acknowledged <= self._repeated_at
+        return self._repeated_length if waits and self._repeated >= LOST_AFTER else 0
+
+    @property
+    def gap(self) -> int:
+        """Bytes that are missing before what came, and that the other side has not got either."""
+        have = len(self.data)
+        if self._broken or not self._pending or self.acknowledged > have:
+            return 0
+        return min(self._pending) - have
+
     def begin(self, sequence: int) -> None:
         """Take the number of the first byte."""
         self.first = sequence % _SEQUENCES
+
+    def acknowledge(self, number: int) -> None:
+        """Take what the other side says that it has got."""
+        if self.first is not None:
+            self.acknowledged = max(self.acknowledged, self._offset(number))
+            self._answers += self._repeated > 0
 
     def receive(self, segment: TCPSegment, at: float | None) -> None:
         """Take a segment with data."""
@@ -101,12 +147,19 @@ class Direction:
         end = offset + segment.length
         if end <= self.reached:
             if segment.length > 1 and self._is_later(at):
-                self.retransmissions += 1
+                self._repeat(offset, segment.length)
         else:
             self.reached = end
         self.heard_at = at
         if not self.full and offset >= 0:
             self._keep(offset, segment)
+
+    def _repeat(self, offset: int, length: int) -> None:
+        self.retransmissions += 1
+        if offset != self._repeated_at:
+            self._repeated_at, self._repeated, self._repeated_length = offset, 0, length
+            self._answers = 0
+        self._repeated += 1
 
     def pass_over(self, sequence: int) -> None:
         """Take the sequence number of a later segment, which was not looked at."""
@@ -124,6 +177,8 @@ class Direction:
     def _keep(self, offset: int, segment: TCPSegment) -> None:
         have = len(self.data)
         if offset > have:
+            if not self._pending:
+                self.gap_at = self.heard_at
             if len(self._pending) < MAXIMUM_PENDING and offset not in self._pending:
                 self._pending[offset] = segment.payload
                 self._waiting += len(segment.payload)
@@ -163,10 +218,16 @@ class Connection:
     finished_by: Side | None = None
     counted: int = 0
     """Bytes of it in the sum over all connections."""
+    reset_hop_limit: int | None = None
+    reset_delay: float | None = None
+    round_trip: float | None = None
+    _hop_limits: dict[Side, int] = field(default_factory=dict)
+    _heard: dict[Side, float | None] = field(default_factory=dict)
     _finished: set[Side] = field(default_factory=set)
     _asked_at: float | None = None
     _client_ciphers: bool = False
     _both_cipher: bool = False
+    _in_the_clear: bool = False
 
     @property
     def closed(self) -> bool:
@@ -176,7 +237,8 @@ class Connection:
     @property
     def told_all(self) -> bool:
         """Whether what comes now is only more data."""
-        return self._both_cipher or self.from_client.full or self.from_server.full
+        hidden = self._both_cipher and not self._in_the_clear
+        return hidden or self.from_client.full or self.from_server.full
 
     @property
     def kept(self) -> int:
@@ -190,10 +252,16 @@ class Connection:
         began = self.from_client.first
         return side is Side.SERVER or began != (segment.sequence + 1) % _SEQUENCES
 
-    def receive(self, segment: TCPSegment, side: Side, at: float | None, number: int) -> None:
+    def receive(
+        self, segment: TCPSegment, side: Side, at: float | None, number: int, hop_limit: int = 0
+    ) -> None:
         """Take a segment of either side."""
         self.last_packet, self.ended = number, at
-        direction = self.from_client if side is Side.CLIENT else self.from_server
+        direction, other = self.from_client, self.from_server
+        if side is Side.SERVER:
+            direction, other = other, direction
+        if segment.flags & _ACK:
+            other.acknowledge(segment.acknowledgment)
         if segment.flags & _SYN:
             self._begin(segment, side, at, direction)
         elif side is Side.CLIENT and self.answered:
@@ -202,20 +270,40 @@ class Connection:
             self.established = self.established or not segment.flags & _SYN
             direction.receive(segment, at)
             if segment.payload.startswith(_APPLICATION_DATA):
-                self._both_cipher = self._client_ciphers and side is Side.SERVER
-                self._client_ciphers = self._client_ciphers or side is Side.CLIENT
+                self._receive_application(segment.payload, side)
         if segment.flags & _RST:
-            self.reset_by = self.reset_by or side
+            self._reset(side, at, hop_limit)
         elif segment.flags & _FIN:
             self.finished_by = self.finished_by or side
             self._finished.add(side)
             direction.pass_over(segment.sequence + segment.length)
+        self._hop_limits.setdefault(side, hop_limit)
+        self._heard[side] = at
+
+    def _receive_application(self, payload: bytes, side: Side) -> None:
+        if side is Side.CLIENT:
+            self._client_ciphers = True
+            return
+        self._both_cipher = self._both_cipher or self._client_ciphers
+        # A NULL suite hides nothing: the link that begins here is worth reading.
+        head = payload[len(_APPLICATION_DATA) : _HEAD_LENGTH]
+        self._in_the_clear = self._in_the_clear or _HTTP in head
+
+    def _reset(self, side: Side, at: float | None, hop_limit: int) -> None:
+        if self.reset_by is not None:
+            return
+        self.reset_by, self.reset_hop_limit = side, hop_limit
+        asked = self._heard.get(Side.CLIENT if side is Side.SERVER else Side.SERVER)
+        if at is not None and asked is not None:
+            self.reset_delay = at - asked
 
     def _begin(
         self, segment: TCPSegment, side: Side, at: float | None, direction: Direction
     ) -> None:
         direction.begin(segment.sequence + 1)
         if side is Side.SERVER:
+            if not self.answered and self.attempts == 1 and None not in (at, self._asked_at):
+                self.round_trip = (at or 0) - (self._asked_at or 0)
             self.answered = True
             return
         before, self._asked_at = self._asked_at, at
@@ -224,6 +312,7 @@ class Connection:
 
     def result(self, complete: bool = True) -> TCPFlow:
         """Return what is known now."""
+        lost_by, lost_size, gap_at = self._lost()
         return TCPFlow(
             client=self.client,
             client_port=self.client_port,
@@ -245,4 +334,19 @@ class Connection:
             client_retransmissions=self.from_client.retransmissions,
             server_retransmissions=self.from_server.retransmissions,
             complete=complete,
+            peer_hop_limit=self._hop_limits.get(self.reset_by or Side.SERVER),
+            reset_hop_limit=self.reset_hop_limit,
+            round_trip=self.round_trip,
+            reset_delay=self.reset_delay,
+            lost_by=lost_by,
+            lost_size=lost_size,
+            gap_at=gap_at,
         )
+
+    def _lost(self) -> tuple[Side | None, int, float | None]:
+        for side, direction in ((Side.CLIENT, self.from_client), (Side.SERVER, self.from_server)):
+            if direction.lost:
+                return side, direction.lost, None
+            if direction.gap:
+                return side, direction.gap, direction.gap_at
+        return None, 0, None

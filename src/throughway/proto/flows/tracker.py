@@ -9,6 +9,7 @@ from collections import OrderedDict, deque
 from typing import NamedTuple
 
 from throughway.model.errors import WireError
+from throughway.proto.flows.fragments import Fragments, FragmentsReceived
 from throughway.proto.flows.tcp import Connection, Side, TCPFlow
 from throughway.wire.icmpv6 import ROUTER_ADVERTISEMENT, RouterAdvertisement, parse_icmpv6
 from throughway.wire.ip import ESP, ICMP, ICMPV6, IPV6_IN_IPV4, TCP, UDP, IPHeader, parse_ip
@@ -89,7 +90,14 @@ class ESPReceived(NamedTuple):
     in_udp: bool
 
 
-Event = DatagramReceived | AdvertisementReceived | ErrorReceived | ESPReceived | TCPFlow
+Event = (
+    DatagramReceived
+    | AdvertisementReceived
+    | ErrorReceived
+    | ESPReceived
+    | FragmentsReceived
+    | TCPFlow
+)
 
 
 class Tracker:
@@ -103,6 +111,7 @@ class Tracker:
         """Packets that could not be read."""
         self.fragments = 0
         """Fragments that were not the first: their content is not seen."""
+        self._reassembly = Fragments()
         self._connections: OrderedDict[bytes, Connection] = OrderedDict()
         self._kept = 0
         self._spis: set[bytes] = set()
@@ -126,12 +135,15 @@ class Tracker:
 
     def finish(self) -> None:
         """End what is open: the capture is over."""
+        self._events.extend(self._reassembly.finish())
         while self._connections:
             key, connection = self._connections.popitem(last=False)
             self._end(key, connection)
 
     def _receive_ip(self, data: bytes, offset: int, end: int, tunnels: int) -> None:
         ip = parse_ip(data, offset, end)
+        if ip.fragment_offset or ip.more_fragments:
+            self._reassembly.receive(data, offset, ip, self._number)
         if ip.fragment_offset:
             self.fragments += 1
         elif ip.protocol == TCP:
@@ -166,7 +178,7 @@ class Tracker:
             side = _likely_side(segment)
             key = ahead if side is Side.CLIENT else back
             connection = self._open(key, segment, ip, side)
-        self._advance(key, connection, segment, side)
+        self._advance(key, connection, segment, side, ip.hop_limit)
 
     def _open(self, key: bytes, segment: TCPSegment, ip: IPHeader, side: Side) -> Connection:
         ends = (ip.source, segment.source_port), (ip.destination, segment.destination_port)
@@ -185,8 +197,10 @@ class Tracker:
             self._silence(key)
         return connection
 
-    def _advance(self, key: bytes, connection: Connection, segment: TCPSegment, side: Side) -> None:
-        connection.receive(segment, side, self._at, self._number)
+    def _advance(
+        self, key: bytes, connection: Connection, segment: TCPSegment, side: Side, hop_limit: int
+    ) -> None:
+        connection.receive(segment, side, self._at, self._number, hop_limit)
         if segment.flags & _ENDS and connection.closed:
             self._end(key, self._connections.pop(key))
             return

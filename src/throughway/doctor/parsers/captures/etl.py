@@ -1,4 +1,4 @@
-"""Event trace logs of ``netsh trace``, ``pktmon`` and ``logman``: only recognised.
+"""Event trace logs of ``netsh trace``, ``pktmon`` and ``logman``: to be converted first.
 
 They hold events in the form of whoever wrote them; etl2pcapng makes a capture of the packets.
 The file begins with the header of a buffer, whose size stands first; behind it is the system
@@ -9,9 +9,9 @@ import struct
 from collections.abc import Iterator
 
 from throughway.doctor.parser import Parser
-from throughway.model.evidence import Evidence, Source
+from throughway.model.errors import ParseError
+from throughway.model.evidence import Evidence
 from throughway.model.facts.base import Fact
-from throughway.model.facts.capture import TraceFile
 
 _BUFFER_HEADER_LENGTH = 72
 _SYSTEM_HEADERS = frozenset({1, 2})
@@ -30,9 +30,17 @@ def is_trace(content: bytes) -> bool:
 
 
 def parse(evidence: Evidence) -> Iterator[Fact]:
-    """Yield one :class:`TraceFile`; the size is that of what was read of it."""
-    if evidence.content:
-        yield TraceFile(source=Source(evidence.file), size=len(evidence.content))
+    """Say how to make a capture of it."""
+    if not evidence.content:
+        return
+    yield from ()
+    file = evidence.file.rpartition("/")[2]
+    stem = file.rpartition(".")[0] or file
+    raise ParseError(
+        "a trace of Windows events; its packets can be read when it is converted: "
+        f"etl2pcapng {file} {stem}.pcapng, or on Windows 10 2004 and later "
+        f"pktmon etl2pcap {file} --out {stem}.pcapng"
+    )
 
 
 PARSER = Parser(name="ETL trace", parse=parse, magic=is_trace)

@@ -3,8 +3,8 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address
 
+from throughway.doctor.parsers.captures.link import advertisement
 from throughway.model.errors import WireError
 from throughway.model.evidence import Source
 from throughway.model.facts.base import Fact
@@ -24,7 +24,6 @@ from throughway.proto.flows.tracker import (
     Event,
 )
 from throughway.wire.dns import Answer, parse_answer
-from throughway.wire.icmpv6 import RouterAdvertisement
 from throughway.wire.ike import Message, parse_ike, unwrap
 from throughway.wire.ip import format_ip
 from throughway.wire.teredo import PORT as TEREDO_PORT
@@ -34,6 +33,9 @@ MAXIMUM_EXCHANGES = 20_000
 """Exchanges of one kind; more say nothing new."""
 MAXIMUM_MESSAGES = 1000
 """Messages of one negotiation that are remembered; later ones only show that it goes on."""
+
+STUCK_AFTER = 2
+"""Repetitions of the last message, after which a negotiation counts as stuck."""
 
 
 @dataclass(slots=True)
@@ -54,6 +56,10 @@ class _Negotiation:
     error: int | None = None
     notifies: dict[int, None] = field(default_factory=dict)
     vendors: dict[str, None] = field(default_factory=dict)
+    last: bytes = b""
+    """Who said something new last."""
+    repeated: int = 0
+    """How often that was repeated."""
     said: dict[bytes, float | None] = field(default_factory=dict)
     """Digests of messages, with when they were said."""
 
@@ -73,7 +79,7 @@ class Exchanges:
         self._file = file
         self._questions: dict[tuple[bytes, bytes, int, str], _Question] = {}
         self._negotiations: dict[bytes, _Negotiation] = {}
-        self._qualifications: dict[tuple[bytes, bytes], _Qualification] = {}
+        self._qualifications: dict[tuple[bytes, int, bytes], _Qualification] = {}
         self._advertisements: dict[RouterAdvertisementSeen, None] = {}
 
     def add(self, event: Event) -> None:
@@ -161,6 +167,9 @@ class Exchanges:
             before is None or now is None or now - before >= RETRANSMISSION_TIME
         ):
             known.retransmissions += 1
+            known.repeated += event.source == known.last
+        if digest not in known.said:
+            known.last, known.repeated = event.source, 0
         if len(known.said) < MAXIMUM_MESSAGES:
             known.said[digest] = now
 
@@ -177,59 +186,51 @@ class Exchanges:
                 error_code=known.error,
                 vendors=tuple(known.vendors),
                 encrypted=known.encrypted,
+                stuck=known.answered and known.repeated >= STUCK_AFTER,
             )
 
     def _add_teredo(self, event: DatagramReceived) -> None:
         packet = parse_teredo(event.payload)
         if packet.kind is Kind.SOLICITATION and event.destination_port == TEREDO_PORT:
-            known = self._qualification(event.source, event.destination, event.number)
+            ends = (event.source, event.source_port, event.destination)
+            known = self._qualification(ends, event.number)
             known.solicitations += 1
         elif packet.kind is Kind.ADVERTISEMENT and event.source_port == TEREDO_PORT:
-            known = self._qualification(event.destination, event.source, event.number)
+            ends = (event.destination, event.destination_port, event.source)
+            known = self._qualification(ends, event.number)
             known.answers += 1
             if packet.origin is not None:
                 known.origins.add(packet.origin)
 
-    def _qualification(self, client: bytes, server: bytes, number: int) -> _Qualification:
-        key = (client, server)
+    def _qualification(self, key: tuple[bytes, int, bytes], number: int) -> _Qualification:
         if key not in self._qualifications and len(self._qualifications) >= MAXIMUM_EXCHANGES:
             return _Qualification(number)
         return self._qualifications.setdefault(key, _Qualification(number))
 
     def _teredo(self) -> Iterator[Fact]:
-        """Yield one for each server; a client's mappings are compared over all of them."""
-        seen: dict[bytes, set[Mapping]] = {}
-        answers: dict[bytes, int] = {}
-        for (client, _), known in self._qualifications.items():
-            seen.setdefault(client, set()).update(known.origins)
-            answers[client] = answers.get(client, 0) + (known.answers if known.origins else 0)
-        for (client, server), known in self._qualifications.items():
-            compared = answers[client] > 1
+        """Yield one for each server; the mappings of one port are compared over all of them."""
+        seen: dict[tuple[bytes, int], set[Mapping]] = {}
+        answers: dict[tuple[bytes, int], int] = {}
+        for (client, port, _), known in self._qualifications.items():
+            end = (client, port)
+            seen.setdefault(end, set()).update(known.origins)
+            answers[end] = answers.get(end, 0) + (known.answers if known.origins else 0)
+        for (client, port, server), known in self._qualifications.items():
+            compared = answers[client, port] > 1
             yield TeredoExchange(
                 source=self._source(known.number),
                 client=format_ip(client),
                 server=format_ip(server),
                 solicitations=known.solicitations,
                 answers=known.answers,
-                same_mapping=len(seen[client]) == 1 if compared else None,
+                same_mapping=len(seen[client, port]) == 1 if compared else None,
             )
 
     def _add_advertisement(self, event: AdvertisementReceived) -> None:
         if len(self._advertisements) < MAXIMUM_EXCHANGES:
-            message = event.advertisement
-            fact = RouterAdvertisementSeen(
-                source=self._source(event.number),
-                router=format_ip(event.router),
-                lifetime=message.router_lifetime,
-                prefixes=tuple(_prefixes(message)),
-                routes=tuple(f"{IPv6Address(r.prefix)}/{r.length}" for r in message.routes),
-            )
+            source = self._source(event.number)
+            fact = advertisement(event.router, event.advertisement, source)
             self._advertisements.setdefault(fact)
 
     def _source(self, number: int) -> Source:
         return Source(self._file, None, f"packet {number}")
-
-
-def _prefixes(message: RouterAdvertisement) -> Iterator[str]:
-    for prefix in message.prefixes:
-        yield f"{IPv6Address(prefix.prefix)}/{prefix.length}"

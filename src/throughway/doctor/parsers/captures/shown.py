@@ -1,10 +1,15 @@
-"""Certificates as they are shown in TLS handshakes."""
+"""Certificates as they are shown in TLS handshakes, and revocation lists as they are fetched."""
+
+from itertools import islice
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from throughway.model.evidence import Source
-from throughway.model.facts.certificates import Certificate, Store
+from throughway.model.facts.certificates import Certificate, RevocationList, Store
+
+MAXIMUM_REVOKED = 100_000
+"""Entries of one list that are looked at."""
 
 
 def read_certificate(der: bytes, source: Source) -> Certificate | None:
@@ -13,6 +18,21 @@ def read_certificate(der: bytes, source: Source) -> Certificate | None:
         return _read(x509.load_der_x509_certificate(der), source)
     except (ValueError, TypeError):
         # What cryptography raises for broken certificates, at once or on first use of a field.
+        return None
+
+
+def read_list(der: bytes, source: Source) -> RevocationList | None:
+    """Return what a revocation list says; None when it is none, or not whole."""
+    try:
+        revocation = x509.load_der_x509_crl(der)
+        return RevocationList(
+            source=source,
+            issuer=revocation.issuer.rfc4514_string(),
+            this_update=revocation.last_update_utc,
+            next_update=revocation.next_update_utc,
+            revoked=tuple(f"{e.serial_number:x}" for e in islice(revocation, MAXIMUM_REVOKED)),
+        )
+    except (ValueError, TypeError):
         return None
 
 

@@ -258,6 +258,9 @@ def signature(head: str) -> int:
 PARSER = Parser(
     name="netsh advfirewall consec show rule",
     parse=parse,
-    command=re.compile(r"\badv\w*\s+(?:consec\s+sh|mon\w*\s+sh\w*\s+consec)", re.IGNORECASE),
+    command=re.compile(
+        r"\badv\w*\s+(?:consec\s+sh|mon\w*\s+sh\w*\s+consec)|^(?:\w+ ){0,3}consec(?: \w+){0,3}$",
+        re.IGNORECASE,
+    ),
     signature=signature,
 )

@@ -45,6 +45,8 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
     yield from answers.service_down(evidence)
     found: FirewallSettings | None = None
     for number, line in evidence.lines():
+        if not _SHAPE.search(line):
+            continue
         known = _read(line, found or FirewallSettings(source=evidence.at(number, line)))
         if known is not None:
             found = known
@@ -53,8 +55,6 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
 
 
 def _read(line: str, found: FirewallSettings) -> FirewallSettings | None:
-    if not _SHAPE.search(line):
-        return None
     if match := _CRL.match(line) or _CRL_VALUE.match(line):
         source = replace(found.source, text=line.strip())
         return replace(found, strong_crl_check=int(match[1]), source=source)

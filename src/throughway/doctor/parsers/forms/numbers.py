@@ -6,6 +6,8 @@ import re
 _HEXADECIMAL = re.compile(r"0x([0-9a-f]{1,8})\b", re.IGNORECASE)
 _DECIMAL = re.compile(r"-?[0-9]{1,11}\b")
 _ADDRESS = re.compile(r"\s*[0-9a-f]*[.:][0-9a-f.:]*\s*(?:[(\uff08%].*)?", re.IGNORECASE | re.DOTALL)
+_COLONS, _DOTS = 2, 3
+"""The least that an address of version 6 and of version 4 has."""
 _MARKS = re.compile(r"[(\uff08%].*$")
 UNSIGNED = 1 << 32
 
@@ -38,6 +40,8 @@ def integer(text: str) -> int | None:
 
 def address(text: str) -> str | None:
     """Return an IP address without zone and mark ("(Preferred)"), in its short form."""
+    if text.count(":") < _COLONS and text.count(".") < _DOTS:
+        return None
     if not _ADDRESS.fullmatch(text):
         return None
     try:

@@ -80,7 +80,7 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
         if _is_heading(text):
             if block is not None:
                 yield _adapter(block)
-            block, kind = _Block(text.strip().rstrip(":\uff1a"), evidence.at(number, text)), ""
+            block, kind = _Block(text.strip().rstrip(" :\uff1a"), evidence.at(number, text)), ""
             continue
         match = None if _ADDRESS.match(text.strip()) else _LABEL.match(text)
         if match is None:

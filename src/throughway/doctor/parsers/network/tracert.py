@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 from throughway.doctor.parser import CERTAIN, LIKELY, Parser
 from throughway.doctor.parsers.forms import numbers
-from throughway.model.evidence import Evidence
+from throughway.model.evidence import MAXIMUM_LINE, Evidence
 from throughway.model.facts.base import Fact
 from throughway.model.facts.network import TraceResult
 
@@ -48,7 +48,7 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
             reported = True
         elif source is None and text.strip():
             head, source = text, evidence.at(number, text)
-        elif not hops and not silent:
+        elif not hops and not silent and len(head) < MAXIMUM_LINE:
             head += " " + text
     if source is None:
         return

@@ -2,6 +2,7 @@
 
 from throughway.doctor.parsers.server import (
     get_remoteaccess,
+    get_remoteaccessconnectionstatistics,
     get_remoteaccesshealth,
     operations_status,
 )
@@ -9,5 +10,6 @@ from throughway.doctor.parsers.server import (
 PARSERS = (
     get_remoteaccess.PARSER,
     get_remoteaccesshealth.PARSER,
+    get_remoteaccessconnectionstatistics.PARSER,
     operations_status.PARSER,
 )

@@ -64,6 +64,9 @@ _SAYINGS: tuple[tuple[str, ServerFault], ...] = (
 )
 _ERRORS = tuple((re.compile(saying), fault) for saying, fault in _SAYINGS)
 """Of small letters, so that each is sought by its first letters and not at every place."""
+_SHORTEST = 5
+"""Characters of the shortest line that says anything: an "Error" that begins."""
+_SHORTEST_SAYING = 10
 _WRAPPED = 60
 """Characters of a line from which on its sentence may go on in the next one."""
 _COMPONENT = re.compile(r"^[ \t*]*([A-Za-z0-9][\w -]{1,40}): Not working", re.IGNORECASE)
@@ -83,7 +86,7 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
     component = ""
     advising = False
     for (number, text), (_, following) in pairwise([*evidence.lines(), (0, "")]):
-        if not text or text.isspace():
+        if len(text) < _SHORTEST or text.isspace():
             continue
         if match := _COMPONENT.match(text):
             component = match[1].strip()
@@ -112,6 +115,8 @@ def _faults(text: str, following: str) -> list[ServerFault]:
 
 def faults_of(text: str) -> list[ServerFault]:
     """Return what a sentence says, without what only repeats it in general."""
+    if len(text) < _SHORTEST_SAYING:
+        return []
     text = text[:MAXIMUM_LINE].lower()
     open_ones = [(match, fault) for saying, fault in _ERRORS if (match := saying.search(text))]
     found = []

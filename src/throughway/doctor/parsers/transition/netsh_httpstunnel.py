@@ -28,7 +28,7 @@ _ROLES = {role.value: role for role in Role}
 _HEADING = re.compile(r"^\W*(?:\w+ )?(\S*iphttps\S*)\b", re.IGNORECASE)
 _ERROR = re.compile(r"0x[0-9a-f]{1,8}\b[\W_]*$", re.IGNORECASE)
 _LONG_URL = "more data is available"
-_URL = re.compile(r"[<`*]*(https?://[^\s`<>*]+)", re.IGNORECASE)
+_URL = re.compile(r"(https?://[^\s`<>*]+)", re.IGNORECASE)
 _WORDS = (
     ("no usable certificate", IPHTTPSStatus.NO_USABLE_CERTIFICATE),
     ("invalid", IPHTTPSStatus.INVALID_URL),
@@ -44,15 +44,15 @@ _WORDS = (
 def parse(evidence: Evidence) -> Iterator[Fact]:
     """Yield an :class:`IPHTTPSInterface` for each interface (or code) that is printed."""
     found: IPHTTPSInterface | None = None
+    nothing = IPHTTPSInterface(source=evidence.at(evidence.first_line))
     for line in labelled.read(evidence):
-        fresh = IPHTTPSInterface(source=line.source(evidence))
-        known = _read_line(line, found or fresh)
+        known = _read_line(line, found or nothing)
         if known is None:
             continue
         if found is not None and _begins_another(found, known):
             yield found
-            known = _read_line(line, fresh) or fresh
-        found = known
+            found, known = None, _read_line(line, nothing) or nothing
+        found = replace(known, source=line.source(evidence)) if found is None else known
     if found is not None:
         yield found
 

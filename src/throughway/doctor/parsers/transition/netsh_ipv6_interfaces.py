@@ -31,11 +31,11 @@ from throughway.model.facts.transition import IPv6Interface
 _ROW = re.compile(
     r"^[ \t]*(\d{1,5})[ \t]+(\d{1,5})[ \t]+(\d{3,10})[ \t]+(connected|disconnected)[ \t]+(\S.*)$"
 )
-_HEADING = re.compile(
-    r"^[ \t]*(?:Interface|Schnittstelle|Interfaz|\u63a5\u53e3)?[ \t]*(\S.{0,120}?)[ \t]+"
-    r"(?:Parameters?|Parameter|Param\u00e8tres|Par\u00e1metros|\u53c2\u6570)[ \t]*:?[ \t]*$",
-    re.I,
+_INTERFACE = re.compile(r"(?:Interface|Schnittstelle|Interfaz|\u63a5\u53e3)[ \t]*", re.I)
+_PARAMETERS = frozenset(
+    ("parameter", "parameters", "param\u00e8tres", "par\u00e1metros", "\u53c2\u6570")
 )
+_LONGEST_NAME = 128
 _FIRST_LABELS = {
     "forwarding": "forwarding",
     "weiterleitung": "forwarding",
@@ -59,14 +59,24 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
         if row := _ROW.match(text):
             yield _of_row(row, evidence, number)
             continue
-        if heading := _HEADING.match(text):
+        if name := _named_by(text):
             if found is not None and _says_something(found):
                 yield found
-            found = IPv6Interface(source=evidence.at(number, text), name=heading[1])
+            found = IPv6Interface(source=evidence.at(number, text), name=name)
         elif found is not None and text.strip():
             found = _read_value(found, labelled.split(number, text), evidence)
     if found is not None and _says_something(found):
         yield found
+
+
+def _named_by(text: str) -> str:
+    """Return the interface whose parameters follow; "" where the line is no heading."""
+    name, _, last = text.strip().removesuffix(":").rstrip().replace("\t", " ").rpartition(" ")
+    if last.lower() not in _PARAMETERS or len(name) > _LONGEST_NAME:
+        return ""
+    name = name.strip()
+    word = _INTERFACE.match(name)
+    return (name[word.end() :] if word else name) or name
 
 
 def _of_row(row: re.Match[str], evidence: Evidence, number: int) -> IPv6Interface:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.net.iphttps_world import NAME, Authority, FakeTUN, wait_for
+from tests.ports import free_port
 from throughway.gateway import workers as module
 from throughway.gateway.worker import PAGE
 from throughway.gateway.workers import State, Workers, count_of, interfaces
@@ -93,12 +94,6 @@ def devices(monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeTUN]:
     monkeypatch.setattr(module, "configure_gateway", lambda _tun, _addresses: None)
     monkeypatch.setattr(module, "is_configured", lambda _tun, _addresses: True)
     return made
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
+from tests.ports import free_port
 from throughway.model.errors import Stage, TransportError
 from throughway.net import dial as module
 from throughway.net.dial import Dialer
@@ -41,8 +42,7 @@ def failure(dialer: Dialer, port: int, host: str = "da.example.com") -> Transpor
 @pytest.fixture
 def port() -> int:
     """Return a port where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    return free_port("127.0.0.1", "127.0.0.2")
 
 
 def test_the_first_address_that_answers_wins(port: int) -> None:
@@ -50,13 +50,14 @@ def test_the_first_address_that_answers_wins(port: int) -> None:
         assert dial(Dialer(resolving("127.0.0.1", "127.0.0.2")), port) == "127.0.0.2"
 
 
-def test_a_silent_address_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_address_does_not_hold_up_the_others(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A listener whose backlog is full lets a SYN wait, as a blocked port does."""
     monkeypatch.setattr(module, "HEAD_START", 0.01)
     with socket.socket() as full, socket.socket() as filler:
-        full.bind(("127.0.0.1", 0))
+        full.bind(("127.0.0.1", port))
         full.listen(0)
-        port = full.getsockname()[1]
         filler.connect(("127.0.0.1", port))
         with socket.create_server(("127.0.0.2", port)):
             assert dial(Dialer(resolving("127.0.0.1", "127.0.0.2")), port) == "127.0.0.2"

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -19,6 +18,7 @@ import pytest
 
 from tests.net.iphttps_world import wait_for
 from tests.net.namespace import in_namespace, peer
+from tests.ports import free_port
 from throughway.model.errors import Stage, TransportError
 from throughway.model.policy import NRPTRule
 from throughway.model.status import TunnelState
@@ -41,12 +41,6 @@ RULES = Table(
     )
 )
 Answer = Callable[[dns.message.Message], dns.message.Message | None]
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
-        tcp.bind((STUB, 0))
-        return int(tcp.getsockname()[1])
 
 
 def outside(intranet: TunnelState = TunnelState.UP, *local: str) -> Situation:
@@ -154,7 +148,7 @@ def addresses(answer: dns.message.Message) -> list[str]:
 
 def test_names_go_where_the_rules_say_over_udp_and_tcp() -> None:
     async def scenario() -> None:
-        port = free_port()
+        port = free_port(STUB, LOCAL, INTRANET, NOBODY)
         seen: list[tuple[bool, tuple[str, ...]]] = []
         async with (
             server(LOCAL, port, records("192.0.2.1")) as local,
@@ -182,7 +176,7 @@ def test_names_go_where_the_rules_say_over_udp_and_tcp() -> None:
 
 def test_every_question_has_a_port_of_its_own() -> None:
     async def scenario() -> None:
-        port = free_port()
+        port = free_port(STUB, LOCAL, INTRANET, NOBODY)
         async with server(LOCAL, port, records("192.0.2.1")) as local, stub(port, outside()):
             for _ in range(10):
                 await ask(port, "www.example.net")
@@ -193,7 +187,7 @@ def test_every_question_has_a_port_of_its_own() -> None:
 
 def test_a_long_answer_is_cut_by_udp_and_whole_by_tcp() -> None:
     async def scenario() -> None:
-        port = free_port()
+        port = free_port(STUB, LOCAL, INTRANET, NOBODY)
         async with server(LOCAL, port, records("192.0.2.1")), stub(port, outside()):
             cut = await ask(port, "www.example.net", "TXT")
             assert cut.flags & dns.flags.TC
@@ -205,7 +199,7 @@ def test_a_long_answer_is_cut_by_udp_and_whole_by_tcp() -> None:
 
 def test_without_the_tunnel_nothing_is_asked_and_held_queries_are_asked_when_it_is_up() -> None:
     async def scenario() -> None:
-        port = free_port()
+        port = free_port(STUB, LOCAL, INTRANET, NOBODY)
         async with (
             server(LOCAL, port, records("192.0.2.1")) as local,
             server(INTRANET, port, records("192.0.2.99")) as intranet,
@@ -229,7 +223,7 @@ def test_without_the_tunnel_nothing_is_asked_and_held_queries_are_asked_when_it_
 @pytest.mark.parametrize("how", ["udp", "tcp"])
 def test_a_server_that_is_not_there_is_passed_over(how: str) -> None:
     async def scenario() -> None:
-        port = free_port()
+        port = free_port(STUB, LOCAL, INTRANET, NOBODY)
         begin = asyncio.get_running_loop().time()
         async with (
             server(LOCAL, port, records("192.0.2.1")),
@@ -244,7 +238,7 @@ def test_a_server_that_is_not_there_is_passed_over(how: str) -> None:
 
 def test_one_connection_may_ask_several_questions_at_once() -> None:
     async def scenario() -> None:
-        port = free_port()
+        port = free_port(STUB, LOCAL, INTRANET, NOBODY)
         async with server(LOCAL, port, records("192.0.2.1")), stub(port, outside()):
             reader, writer = await asyncio.open_connection(STUB, port)
             queries = {}
@@ -268,7 +262,7 @@ def test_idle_connections_are_closed_and_too_many_are_not_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def scenario() -> None:
-        port = free_port()
+        port = free_port(STUB, LOCAL, INTRANET, NOBODY)
         async with stub(port, outside()), contextlib.AsyncExitStack() as stack:
 
             async def connect() -> asyncio.StreamReader:
@@ -289,7 +283,7 @@ def test_idle_connections_are_closed_and_too_many_are_not_taken(
 
 def test_a_client_that_goes_away_leaves_nothing() -> None:
     async def scenario() -> None:
-        port = free_port()
+        port = free_port(STUB, LOCAL, INTRANET, NOBODY)
         async with (
             server(LOCAL, port, lambda query: None) as silent,
             stub(port, outside()) as resolver,
@@ -307,7 +301,7 @@ def test_a_client_that_goes_away_leaves_nothing() -> None:
 
 def test_a_port_that_is_taken_is_an_error() -> None:
     async def scenario() -> None:
-        port = free_port()
+        port = free_port(STUB, LOCAL, INTRANET, NOBODY)
         async with stub(port, outside()):
             with pytest.raises(OSError, match="in use"):
                 await StubListener(Resolver(), STUB, port).start()
@@ -317,7 +311,7 @@ def test_a_port_that_is_taken_is_an_error() -> None:
 
 def test_closing_in_the_middle_leaves_no_socket_behind() -> None:
     async def scenario() -> None:
-        port = free_port()
+        port = free_port(STUB, LOCAL, INTRANET, NOBODY)
         resolver = Resolver(port=port)
         resolver.set_situation(outside())
         async with server(LOCAL, port, lambda query: None):
@@ -344,7 +338,7 @@ def resolved(
     answer: Answer, name: str = "da.example.com", hosts: Path = Path("/dev/null")
 ) -> tuple[tuple[str, ...], list[str]]:
     async def scenario() -> tuple[tuple[str, ...], list[str]]:
-        port = free_port()
+        port = free_port(STUB, LOCAL, INTRANET, NOBODY)
         async with server(LOCAL, port, answer) as local:
             found = await resolve(name, servers=(LOCAL,), port=port, hosts=hosts)
             return found, local.asked
@@ -471,7 +465,7 @@ def test_with_dnsmasq_over_udp_and_tcp() -> None:
         found = await resolve("www.example.net", servers=(LOCAL,), port=port)
         assert found == ("192.0.2.1",)
 
-    port = free_port()
+    port = free_port(STUB, LOCAL, INTRANET, NOBODY)
     with (
         dnsmasq(LOCAL, port, "--address=/#/192.0.2.1"),
         dnsmasq(

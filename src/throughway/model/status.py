@@ -35,6 +35,27 @@ class TunnelState(StrEnum):
     UP = "up"
 
 
+class TransportKind(StrEnum):
+    """A way for IPv6 from the client to the gateway's endpoints, best first."""
+
+    NATIVE = "native"
+    SIXTOFOUR = "6to4"
+    TEREDO = "teredo"
+    IPHTTPS = "iphttps"
+
+
+class TransportState(StrEnum):
+    """How far a transport is."""
+
+    IDLE = "idle"
+    """Not started."""
+    TRYING = "trying"
+    FAILED = "failed"
+    """It has said why; it may go on trying."""
+    UP = "up"
+    """Proven: an exchange with the gateway's endpoint succeeded over it and is kept alive."""
+
+
 class Connection(StrEnum):
     """The one word for the user, in the manner of Get-DAConnectionStatus."""
 
@@ -70,6 +91,30 @@ class ComponentStatus:
     since: float
     detail: str = ""
     conditions: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportStatus:
+    """A transport as it says itself; what the selection makes of it is added by that."""
+
+    kind: TransportKind
+    state: TransportState
+    interface: str = ""
+    """The device that packets leave by, "" while there is none."""
+    addresses: tuple[str, ...] = ()
+    details: tuple[tuple[str, str], ...] = ()
+    """What is particular to the kind, as words and values: ``("NAT", "cone")``."""
+    last_error: str = ""
+    problem: str = ""
+    """The catalogue's code for ``last_error``, "" where none fits."""
+    since: float = 0.0
+    """When it took this state."""
+    bytes_in: int = 0
+    bytes_out: int = 0
+    chosen: bool = False
+    """Whether it carries the traffic; set by the selection."""
+    reason: str = ""
+    """Why it does or does not carry the traffic; set by the selection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

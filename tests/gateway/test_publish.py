@@ -11,6 +11,7 @@ from tests.pki_world import ROOT, SIGNING_KEY, write, write_gateway
 from throughway.gateway import publish, settings
 from throughway.gateway.publish import PolicyServer
 from throughway.model.errors import ConfigError
+from throughway.model.policy import TransportsPolicy
 from throughway.pki import bundle, pem
 
 NOW = 1_800_000_000
@@ -39,7 +40,8 @@ def test_the_bundle_says_what_the_configuration_says(tmp_path: Path) -> None:
     assert policy.trust_anchors == (pem.build_certificate_pem(ROOT.certificate).decode(),)
     assert policy.policy_url == "http://[2001:db8:c0:1::1]:8080/policy.bundle"
     assert policy.kerberos_service == "host@da.example.com"
-    assert policy.transport_order == ("iphttps",)
+    assert policy.transport_order == ("native", "iphttps")
+    assert policy.transports == TransportsPolicy()
 
 
 def test_each_build_has_a_higher_version(tmp_path: Path) -> None:

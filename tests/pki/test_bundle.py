@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from throughway.model.errors import ConfigError, ThroughwayError, TrustError, WireError
-from throughway.model.policy import NRPTRule, Policy, TunnelPolicy
+from throughway.model.policy import NRPTRule, Policy, TransportsPolicy, TunnelPolicy
 from throughway.pki import bundle
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -86,6 +86,7 @@ policies = st.builds(
     nls_urls=st.lists(names.map(lambda n: f"https://{n}/"), min_size=1, max_size=3).map(tuple),
     trust_anchors=st.just((ANCHOR,)),
     transport_order=st.permutations(bundle.TRANSPORTS).map(tuple),
+    transports=st.builds(TransportsPolicy, force_iphttps=st.booleans(), force_tunnel=st.booleans()),
     policy_url=st.just(""),
     kerberos_realm=st.just(""),
     kerberos_service=st.just(""),
@@ -244,7 +245,8 @@ def test_a_newer_format_asks_for_an_update() -> None:
         ("nls_urls", [], "1 to"),
         ("trust_anchors", ["hello"], "PEM"),
         ("trust_anchors", [ANCHOR * 2], "exactly one"),
-        ("transport_order", ["pigeon"], "iphttps, teredo, 6to4"),
+        ("transport_order", ["pigeon"], "native, 6to4, teredo, iphttps"),
+        ("transports", {"force_iphttps": "yes"}, "true or false"),
         ("expires_at", 1, "after issued_at"),
         ("expires_at", 2**50, "year 9999"),
         ("kerberos_realm", "", "the other way round"),
@@ -255,6 +257,10 @@ def test_each_wrong_field_is_named(field: str, value: object, why: str) -> None:
     with pytest.raises(ConfigError, match=field) as caught:
         bundle.parse_policy(payload_with(**{field: value}))
     assert why in str(caught.value)
+
+
+def test_a_bundle_of_before_there_were_transports_is_read() -> None:
+    assert bundle.parse_policy(payload_with(transports=None)).transports == TransportsPolicy()
 
 
 def test_all_errors_are_told_at_once() -> None:

@@ -14,7 +14,8 @@ import h11
 from throughway.gateway.webserver import Answer, WebServer, plain
 from throughway.model.config import GatewayConfig, PublishConfig
 from throughway.model.errors import ConfigError, ThroughwayError
-from throughway.model.policy import Policy, TunnelPolicy
+from throughway.model.policy import Policy, TransportsPolicy, TunnelPolicy
+from throughway.model.status import TransportKind
 from throughway.net.files import read_file, read_secret, write_atomically
 from throughway.pki import bundle, pem
 
@@ -62,10 +63,21 @@ def build_policy(config: GatewayConfig, publish: PublishConfig, version: int, no
         nrpt=publish.nrpt,
         nls_urls=publish.nls_urls,
         trust_anchors=_anchors(publish.trust_anchors),
+        transport_order=tuple(map(str, publish.transports or offered_transports(config))),
+        transports=TransportsPolicy(
+            force_iphttps=publish.force_iphttps, force_tunnel=publish.force_tunnel
+        ),
         policy_url=policy_url(*publish.serve) if publish.serve else "",
         kerberos_realm=users.realm if users else "",
         kerberos_service=users.service if users else "",
     )
+
+
+def offered_transports(config: GatewayConfig) -> tuple[TransportKind, ...]:
+    """Return the transports that this gateway serves, best first."""
+    # Native IPv6 needs nothing here: the endpoints answer whoever has a way to them.
+    served = {TransportKind.NATIVE: True, TransportKind.IPHTTPS: bool(config.iphttps.listen)}
+    return tuple(kind for kind in TransportKind if served.get(kind))
 
 
 def policy_url(address: str, port: int) -> str:

@@ -33,6 +33,7 @@ from throughway.model.config import (
 )
 from throughway.model.errors import ConfigError
 from throughway.model.policy import NRPTRule
+from throughway.model.status import TransportKind
 from throughway.net.files import read_toml
 from throughway.pki import fields
 
@@ -186,6 +187,9 @@ class PublishTable(Table):
     nls_urls: Annotated[tuple[HTTPSURL, ...], Field(min_length=1, max_length=8)]
     trust_anchors: Annotated[tuple[File, ...], Field(min_length=1, max_length=8)]
     valid_days: Annotated[int, Field(ge=1, le=3650)] = PUBLISH["valid_days"]
+    transports: tuple[TransportKind, ...] = PUBLISH["transports"]
+    force_iphttps: bool = PUBLISH["force_iphttps"]
+    force_tunnel: bool = PUBLISH["force_tunnel"]
     serve: SocketAddress | None = None
 
 

@@ -5,6 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from throughway.model.policy import NRPTRule
+from throughway.model.status import TransportKind
 
 MAX_WORKERS = 32
 """One for each /64 of a /59."""
@@ -118,6 +119,10 @@ class PublishConfig:
     nls_urls: tuple[str, ...]
     trust_anchors: tuple[Path, ...]
     valid_days: int = 90
+    transports: tuple[TransportKind, ...] = ()
+    """What clients may use, best first; empty: all that this gateway offers."""
+    force_iphttps: bool = False
+    force_tunnel: bool = False
     serve: tuple[str, int] | None = None
     """Address and port, inside, on which the bundle is served to clients by http."""
 

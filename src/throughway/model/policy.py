@@ -35,6 +35,16 @@ class TunnelPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TransportsPolicy:
+    """What clients must know of the ways to the gateway, besides their order."""
+
+    force_iphttps: bool = False
+    """Whether clients use IP-HTTPS alone, whatever else would work."""
+    force_tunnel: bool = False
+    """Whether everything goes through the tunnels; that needs IP-HTTPS alone, too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """One deployment, as its clients see it."""
 
@@ -55,6 +65,8 @@ class Policy:
     trust_anchors: tuple[str, ...]
     """PEM certificates: roots of the gateway's, the computers' and the NLS's certificates."""
     transport_order: tuple[str, ...] = ("iphttps",)
+    """Kinds (:class:`TransportKind`) that clients may use, best first."""
+    transports: TransportsPolicy = TransportsPolicy()
     policy_url: str = ""
     """Where newer bundles are fetched, through the infrastructure tunnel."""
     kerberos_realm: str = ""

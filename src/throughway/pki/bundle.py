@@ -20,7 +20,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from throughway.model.errors import ConfigError, TrustError, WireError
-from throughway.model.policy import POLICY_FORMAT, NRPTRule, Policy, TunnelPolicy
+from throughway.model.policy import (
+    POLICY_FORMAT,
+    NRPTRule,
+    Policy,
+    TransportsPolicy,
+    TunnelPolicy,
+)
+from throughway.model.status import TransportKind
 from throughway.pki import fields
 from throughway.pki.fields import Fields
 
@@ -37,7 +44,7 @@ CONTEXT = b"throughway policy bundle\0"
 SOURCE = "policy bundle"
 KEY_LENGTH = 32
 SIGNATURE_LENGTH = 64
-TRANSPORTS = ("iphttps", "teredo", "6to4")
+TRANSPORTS = tuple(map(str, TransportKind))
 
 
 def sign(policy: Policy, key: Ed25519PrivateKey) -> bytes:
@@ -158,7 +165,7 @@ def parse_policy(payload: bytes) -> Policy:
 
 def _read_policy(top: Fields) -> Policy:
     infrastructure, intranet = top.table("infrastructure"), top.table("intranet")
-    rules = top.tables("nrpt")
+    rules, transports = top.tables("nrpt"), top.optional_table("transports")
     policy = Policy(
         deployment=top.text("deployment"),
         version=top.integer("version", 1),
@@ -172,6 +179,7 @@ def _read_policy(top: Fields) -> Policy:
         nls_urls=top.texts("nls_urls", fields.check_https_url, minimum=1),
         trust_anchors=top.texts("trust_anchors", _check_anchor, minimum=1),
         transport_order=top.texts("transport_order", _check_transport, minimum=1),
+        transports=_read_transports(transports),
         policy_url=top.optional_text("policy_url", fields.check_web_url),
         kerberos_realm=top.optional_text("kerberos_realm", fields.check_realm),
         kerberos_service=top.optional_text("kerberos_service", fields.check_service),
@@ -182,7 +190,7 @@ def _read_policy(top: Fields) -> Policy:
         top.refuse("expires_at", "is beyond the year 9999")
     if bool(policy.kerberos_realm) != bool(policy.kerberos_service):
         top.refuse("kerberos_service", "needs kerberos_realm, and the other way round")
-    top.finish(infrastructure, intranet, *rules)
+    top.finish(infrastructure, intranet, transports, *rules)
     return policy
 
 
@@ -193,6 +201,17 @@ def _read_tunnel(table: Fields) -> TunnelPolicy:
     )
     table.gather()
     return tunnel
+
+
+def _read_transports(table: Fields) -> TransportsPolicy:
+    # All of it may be missing: bundles of older gateways know nothing of it.
+    default = TransportsPolicy()
+    transports = TransportsPolicy(
+        force_iphttps=table.flag("force_iphttps", default.force_iphttps),
+        force_tunnel=table.flag("force_tunnel", default.force_tunnel),
+    )
+    table.gather()
+    return transports
 
 
 def _read_rule(table: Fields) -> NRPTRule:

@@ -227,6 +227,15 @@ class Fields:
             self.refuse(key, f"must be from {minimum} to {MAX_INTEGER}, is {value}")
         return minimum
 
+    def flag(self, key: str, default: bool) -> bool:
+        """Return true or false."""
+        value = self._take(key, required=False)
+        if value is ABSENT:
+            return default
+        if not isinstance(value, bool):
+            self.refuse(key, f"must be true or false, is {_kind(value)}")
+        return value is True
+
     def texts(
         self,
         key: str,
@@ -249,6 +258,13 @@ class Fields:
                 self.refuse(key, f"must be a table, is {_kind(value)}")
             return Fields({}, self._file, f"{self._path}{key}.")
         return Fields(value, self._file, f"{self._path}{key}.")
+
+    def optional_table(self, key: str) -> "Fields":
+        """Return a table inside this one, an empty one where there is none."""
+        if key in self._values:
+            return self.table(key)
+        self._asked.append(key)
+        return Fields({}, self._file, f"{self._path}{key}.")
 
     def tables(self, key: str, maximum: int = MAX_ITEMS) -> "list[Fields]":
         """Return a list of tables inside this one."""

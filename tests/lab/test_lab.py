@@ -188,10 +188,66 @@ def test_pulling_the_cable_keeps_the_addresses(lab: Lab) -> None:
 def test_what_cannot_be_moved(lab: Lab) -> None:
     with pytest.raises(LabError, match="app1 does not move; client1, client2 do"):
         lab.move("app1", "home")
-    with pytest.raises(LabError, match="no place beach; there are home, corp, offline"):
+    with pytest.raises(LabError, match="no place beach; there are home, hotel, "):
         lab.move("client1", "beach")
     with pytest.raises(LabError, match="no host client9"):
         lab.run("client9", ["true"])
+
+
+def reached(lab: Lab, *words: str) -> bool:
+    command = ["curl", "-sS", "--max-time", "2", *words]
+    return "page" in lab.run("client2", command).stdout
+
+
+@pytest.fixture
+def wandering(lab: Lab) -> Iterator[Lab]:
+    """Return the lab with client2 to be moved about."""
+    yield lab
+    lab.move("client2", "home")
+
+
+PAGE_OUTSIDE, PAGE_BY_ADDRESS = "http://www.example.com/", "http://131.107.0.1/"
+ENDPOINT = "2002:836b:2::836b:2"
+
+
+def pinged(lab: Lab, address: str) -> bool:
+    return lab.run("client2", ["ping", "-c1", "-W1", address]).returncode == 0
+
+
+@pytest.mark.lab
+def test_a_hotel_lets_the_web_out_and_nothing_else(wandering: Lab) -> None:
+    wandering.move("client2", "hotel")
+    assert reached(wandering, PAGE_OUTSIDE)
+    assert not pinged(wandering, "131.107.0.1")
+    assert wandering.run("client2", ["dig", "+time=1", "+tries=1", "@131.107.0.1", "."]).returncode
+
+
+@pytest.mark.lab
+def test_an_office_has_only_its_proxy(wandering: Lab) -> None:
+    wandering.move("client2", "office")
+    assert not reached(wandering, PAGE_BY_ADDRESS)
+    place = DIRECTACCESS.place("office")
+    assert reached(wandering, "--proxy", f"http://{place.proxy}", PAGE_OUTSIDE)
+    refused = ["--proxy", f"http://{place.proxy}", "--proxytunnel", PAGE_OUTSIDE]
+    assert not reached(wandering, *refused), "CONNECT is for port 443"
+
+
+@pytest.mark.lab
+def test_public_addresses_real_and_false(wandering: Lab) -> None:
+    for place, seen in (("direct", "131.107.0.51"), ("cgn", "131.107.0.130")):
+        wandering.move("client2", place)
+        with wandering.capture("inet1", "eth0", "icmp") as capture:
+            assert pinged(wandering, "131.107.0.1")
+        assert seen in capture.lines()[0]
+
+
+@pytest.mark.lab
+def test_native_ipv6_leads_to_the_endpoints_only_where_it_is(wandering: Lab) -> None:
+    wandering.move("client2", "native6")
+    assert reached(wandering, PAGE_OUTSIDE)
+    assert pinged(wandering, ENDPOINT)
+    wandering.move("client2", "home")
+    assert not pinged(wandering, ENDPOINT)
 
 
 @pytest.mark.lab

@@ -37,6 +37,7 @@ def addresses(host: str) -> set[str]:
             {
                 "131.107.0.2",
                 "131.107.0.3",
+                "2001:db8:1::2",
                 "2001:db8:c0:1::1",
                 "10.0.1.1",
                 "2002:836b:2::836b:2",
@@ -96,6 +97,8 @@ def test_every_place_lies_in_a_network_and_its_nameservers_exist() -> None:
 def test_mobile_hosts_have_readable_addresses() -> None:
     assert DIRECTACCESS.place("home").addresses(101) == ("192.168.137.101/24",)
     assert DIRECTACCESS.place("corp").addresses(102) == ("2001:db8:c0:3::102/64", "10.0.3.102/24")
+    assert DIRECTACCESS.place("direct").addresses(101) == ("131.107.0.50/24",)
+    assert DIRECTACCESS.place("direct").addresses(102) == ("131.107.0.51/24",)
     assert DIRECTACCESS.place("offline").addresses(101) == ()
 
 

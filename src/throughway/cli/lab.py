@@ -66,7 +66,12 @@ Name = Annotated[
 ]
 HostName = Annotated[str, typer.Argument(help="Such as client1.", autocompletion=_hosts)]
 Mobile = Annotated[str, typer.Argument(help="client1 or client2.", autocompletion=_mobile)]
-PlaceName = Annotated[str, typer.Argument(help="home, corp or offline.", autocompletion=_places)]
+PlaceName = Annotated[
+    str,
+    typer.Argument(
+        help="home, hotel, office, direct, cgn, native6, corp or offline.", autocompletion=_places
+    ),
+]
 
 
 @app.command(

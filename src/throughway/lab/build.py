@@ -101,7 +101,7 @@ def build(kept: LabState, topology: Topology, progress: Progress) -> None:
                 spaces = kept.hosts[host.name]
                 tasks.call(progress, "policy key", deployment.make_policy_key, spaces)
             for host in topology.hosts:
-                if host.sites or host.names or host.masquerade:
+                if host.sites or host.names or host.masquerade or host.proxy:
                     name = f"services of {host.name}"
                     tasks.call(progress, name, services.start_all, host, kept.hosts[host.name])
         state.save(kept)

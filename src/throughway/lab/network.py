@@ -47,6 +47,17 @@ table inet filter {{
 }}
 """
 
+OUTWARD_PORTS = """
+table inet hotel {{
+  chain forward {{
+    type filter hook forward priority filter - 1; policy accept;
+    oifname "{outside}" tcp dport {{ {ports} }} accept
+    oifname "{outside}" drop
+  }}
+}}
+"""
+"""A drop, since such networks do not say no."""
+
 
 def switch_settings() -> list[str]:
     """Return the switch's settings: bridges carry frames and have no address of their own."""

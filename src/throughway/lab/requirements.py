@@ -16,6 +16,7 @@ PROGRAMS = {
     "nft": "nftables",
     "dnsmasq": "dnsmasq-base",
     "nginx": "nginx-light",
+    "squid": "squid",
     "samba": "samba",
     "samba-tool": "samba",
     "tcpdump": "tcpdump",

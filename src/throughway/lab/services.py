@@ -5,9 +5,9 @@ The files are those that an administrator would write; Debian's programs read th
 
 from pathlib import PurePosixPath
 
-from throughway.lab import processes
+from throughway.lab import processes, squid
 from throughway.lab.namespaces import Namespaces
-from throughway.lab.network import MASQUERADE
+from throughway.lab.network import MASQUERADE, OUTWARD_PORTS
 from throughway.lab.processes import File
 from throughway.lab.topology import Host, Names, Site
 
@@ -53,6 +53,9 @@ def start_all(host: Host, namespaces: Namespaces) -> None:
     """Start what the topology wants on this host; every service answers when this returns."""
     if host.masquerade:
         ruleset = MASQUERADE.format(outside=host.masquerade)
+        if host.outward_ports:
+            ports = ", ".join(map(str, host.outward_ports))
+            ruleset += OUTWARD_PORTS.format(outside=host.masquerade, ports=ports)
         processes.run(namespaces, ["nft", "-f", "-"], stdin=ruleset, check=True)
     if host.names:
         processes.write_files(namespaces, {"/etc/dnsmasq.conf": build_dnsmasq_conf(host.names)})
@@ -62,6 +65,8 @@ def start_all(host: Host, namespaces: Namespaces) -> None:
         processes.write_files(namespaces, site_files(host.sites))
         # So does nginx.
         processes.run(namespaces, ["nginx", "-c", "/etc/nginx/nginx.conf"], check=True)
+    if host.proxy:
+        squid.start(namespaces, host.proxy)
 
 
 def build_dnsmasq_conf(names: Names) -> str:

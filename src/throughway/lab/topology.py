@@ -95,6 +95,16 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Proxy:
+    """An HTTP proxy for those who have no other way out."""
+
+    listen: str
+    nameserver: str
+    """Where it looks names up."""
+    port: int = 3128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
     """A host of the lab; mobile ones get interface and routes from the place they are in."""
 
@@ -108,6 +118,9 @@ class Host:
     forwarding: bool = False
     masquerade: str = ""
     """The interface behind whose IPv4 address everybody else hides; empty: no NAT."""
+    outward_ports: tuple[int, ...] = ()
+    """The TCP ports that those behind it reach outside; empty: everything passes."""
+    proxy: Proxy | None = None
     names: Names | None = None
     sites: tuple[Site, ...] = ()
     number: int = 0
@@ -131,10 +144,14 @@ class Place:
     routes: tuple[Route, ...] = ()
     nameservers: tuple[str, ...] = ()
     search: str = ""
+    proxy: str = ""
+    """``HOST:PORT`` of the proxy that is the only way out, as people are told it."""
+    shift: int = 0
+    """What is added to a mobile host's number here."""
 
     def addresses(self, number: int) -> tuple[str, ...]:
         """Return the addresses here of the mobile host with this number."""
-        return tuple(_host_address(prefix, number) for prefix in self.prefixes)
+        return tuple(_host_address(prefix, number + self.shift) for prefix in self.prefixes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +221,11 @@ def _corp_routes(segment: int) -> tuple[Route, ...]:
 
 
 NETWORKS = (
-    Network(name="internet", prefixes=("131.107.0.0/24",), purpose="the Internet"),
+    Network(
+        name="internet",
+        prefixes=("131.107.0.0/24", "2001:db8:1::/64"),
+        purpose="the Internet, which has IPv6 for those who want it",
+    ),
     Network(
         name="infra",
         prefixes=(INFRASTRUCTURE_PREFIX, "10.0.1.0/24"),
@@ -221,6 +242,18 @@ NETWORKS = (
         purpose="intranet: desks, where clients are plugged in",
     ),
     Network(name="home", prefixes=("192.168.137.0/24",), purpose="a home behind NAT"),
+    Network(name="hotel", prefixes=("192.168.138.0/24",), purpose="a hotel: web and DNS only"),
+    Network(name="office", prefixes=("192.168.139.0/24",), purpose="an office behind a proxy"),
+    Network(
+        name="cgn",
+        prefixes=("131.108.0.0/24",),
+        purpose="a provider whose customers' addresses look public but are behind NAT",
+    ),
+    Network(
+        name="isp6",
+        prefixes=("192.168.140.0/24", "2001:db8:66::/64"),
+        purpose="a provider with native IPv6",
+    ),
 )
 
 INET1 = Host(
@@ -262,17 +295,88 @@ HOMENAT = Host(
     names=Names(listen="192.168.137.1", upstream="131.107.0.1"),
 )
 
+
+def _behind_nat(
+    name: str,
+    purpose: str,
+    network: str,
+    outside: str,
+    inside: str,
+    *,
+    outward_ports: tuple[int, ...] = (),
+    routes: tuple[Route, ...] = (),
+) -> Host:
+    """Return a router with NAT and DNS, between the Internet and a network of its own."""
+    return Host(
+        name=name,
+        role=Role.ROUTER,
+        purpose=purpose,
+        interfaces=(
+            _interface("wan", "internet", *outside.split()),
+            _interface("lan", network, *inside.split()),
+        ),
+        routes=(Route(prefix="default", via="131.107.0.1"), *routes),
+        nameservers=("131.107.0.1",),
+        forwarding=True,
+        masquerade="wan",
+        names=Names(listen=inside.partition("/")[0], upstream="131.107.0.1"),
+        outward_ports=outward_ports,
+    )
+
+
+HOTELNAT = _behind_nat(
+    "hotelnat",
+    "the router of the hotel: TCP 80 and 443 and DNS, nothing else",
+    "hotel",
+    "131.107.0.110/24",
+    "192.168.138.1/24",
+    outward_ports=(80, 443),
+)
+CGNNAT = _behind_nat(
+    "cgnnat",
+    "the NAT of a provider, behind which addresses look public",
+    "cgn",
+    "131.107.0.130/24",
+    "131.108.0.1/24",
+)
+ISP6 = _behind_nat(
+    "isp6",
+    "the router of a provider with native IPv6, and NAT for IPv4",
+    "isp6",
+    "131.107.0.140/24 2001:db8:1::140/64",
+    "192.168.140.1/24 2001:db8:66::1/64",
+    # The relay that a provider with 6to4 customers has, for the gateway's two sites alone.
+    routes=tuple(
+        Route(prefix=prefix, via="2001:db8:1::2")
+        for prefix in ("2002:836b:2::/48", "2002:836b:3::/48")
+    ),
+)
+OFFICEGW = Host(
+    name="officegw",
+    role=Role.SERVER,
+    purpose="the office's proxy; nothing passes by it",
+    interfaces=(
+        _interface("wan", "internet", "131.107.0.120/24"),
+        _interface("lan", "office", "192.168.139.1/24"),
+    ),
+    routes=(Route(prefix="default", via="131.107.0.1"),),
+    nameservers=("131.107.0.1",),
+    names=Names(listen="192.168.139.1", upstream="131.107.0.1"),
+    proxy=Proxy(listen="192.168.139.1", nameserver="131.107.0.1"),
+)
+
 EDGE1 = Host(
     name="edge1",
     role=Role.GATEWAY,
     purpose="the gateway, da.example.com",
     interfaces=(
-        _interface("outside", "internet", "131.107.0.2/24", "131.107.0.3/24"),
+        _interface("outside", "internet", "131.107.0.2/24", "131.107.0.3/24", "2001:db8:1::2/64"),
         _interface("inside", "infra", "2001:db8:c0:1::1/64", "10.0.1.1/24"),
         _interface(LOOPBACK, "", f"{INFRASTRUCTURE_ENDPOINT}/128", f"{INTRANET_ENDPOINT}/128"),
     ),
     routes=(
         Route(prefix="default", via="131.107.0.1"),
+        Route(prefix="2001:db8:66::/64", via="2001:db8:1::140"),
         Route(prefix="10.0.0.0/16", via="10.0.1.254"),
         Route(prefix=INTRANET_PREFIX, via="2001:db8:c0:1::fe"),
     ),
@@ -358,6 +462,52 @@ HOME = Place(
     nameservers=("192.168.137.1",),
     search="home.arpa",
 )
+HOTEL = Place(
+    name="hotel",
+    network="hotel",
+    purpose="in a hotel: TCP 80 and 443 and DNS only",
+    prefixes=("192.168.138.0/24",),
+    routes=(Route(prefix="default", via="192.168.138.1"),),
+    nameservers=("192.168.138.1",),
+    search="hotel.example",
+)
+OFFICE = Place(
+    name="office",
+    network="office",
+    purpose="in somebody's office: no way out but an HTTP proxy",
+    prefixes=("192.168.139.0/24",),
+    nameservers=("192.168.139.1",),
+    search="office.example",
+    proxy="192.168.139.1:3128",
+)
+DIRECT = Place(
+    name="direct",
+    network="internet",
+    purpose="on the Internet with a public IPv4 address",
+    prefixes=("131.107.0.0/24",),
+    routes=(Route(prefix="default", via="131.107.0.1"),),
+    nameservers=("131.107.0.1",),
+    shift=-51,
+)
+CGN = Place(
+    name="cgn",
+    network="cgn",
+    purpose="behind NAT with an IPv4 address that looks public",
+    prefixes=("131.108.0.0/24",),
+    routes=(Route(prefix="default", via="131.108.0.1"),),
+    nameservers=("131.108.0.1",),
+)
+NATIVE6 = Place(
+    name="native6",
+    network="isp6",
+    purpose="at a provider with native IPv6",
+    prefixes=("192.168.140.0/24", "2001:db8:66::/64"),
+    routes=(
+        Route(prefix="default", via="192.168.140.1"),
+        Route(prefix="default", via="2001:db8:66::1"),
+    ),
+    nameservers=("192.168.140.1",),
+)
 CORP = Place(
     name="corp",
     network="corp",
@@ -374,6 +524,10 @@ DIRECTACCESS = Topology(
     hosts=(
         INET1,
         HOMENAT,
+        HOTELNAT,
+        OFFICEGW,
+        CGNNAT,
+        ISP6,
         EDGE1,
         CORE1,
         DC1,
@@ -383,5 +537,5 @@ DIRECTACCESS = Topology(
         _client("client1", 101),
         _client("client2", 102),
     ),
-    places=(HOME, CORP, OFFLINE),
+    places=(HOME, HOTEL, OFFICE, DIRECT, CGN, NATIVE6, CORP, OFFLINE),
 )

@@ -1,0 +1,45 @@
+"""The office's way out: squid, as Debian has it, for HTTP and CONNECT to port 443."""
+
+from throughway.lab import processes
+from throughway.lab.namespaces import Namespaces
+from throughway.lab.topology import Proxy
+
+CONFIGURATION = "/etc/squid/squid.conf"
+START = f"""
+set -e
+install -d -o proxy -g proxy /var/log/squid
+exec squid -f {CONFIGURATION}
+"""
+START_TIMEOUT = 30.0
+"""Seconds; a second is usual."""
+
+
+def start(namespaces: Namespaces, proxy: Proxy) -> None:
+    """Start squid; it answers when this returns."""
+    processes.write_files(namespaces, {CONFIGURATION: build_squid_conf(proxy)})
+    # It goes to the background at once, and listens a little later.
+    processes.run(namespaces, ["sh", "-c", START], check=True)
+    processes.wait_port(namespaces, proxy.listen, proxy.port, START_TIMEOUT)
+
+
+def build_squid_conf(proxy: Proxy) -> str:
+    """Return a configuration that asks nobody for credentials, and keeps nothing."""
+    lines = [
+        f"http_port {proxy.listen}:{proxy.port}",
+        f"dns_nameservers {proxy.nameserver}",
+        "visible_hostname proxy.office.example",
+        "pid_filename /run/squid.pid",
+        "cache deny all",
+        "cache_mem 1 MB",
+        # Segments of shared memory have names, and other labs have their own squid.
+        "memory_cache_shared off",
+        "memory_pools off",
+        "access_log stdio:/var/log/squid/access.log",
+        "cache_log /var/log/squid/cache.log",
+        "pinger_enable off",
+        "shutdown_lifetime 1 second",
+        "acl to_tls port 443",
+        "http_access deny CONNECT !to_tls",
+        "http_access allow all",
+    ]
+    return "\n".join(lines) + "\n"

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from throughway.model.errors import Stage, ThroughwayError, TransportError, TrustError
+from throughway.model.errors import ConfigError, Stage, ThroughwayError, TransportError, TrustError
 
 USER_REFUSED = "ipsec-user-refused"
 _APART_TIMEOUT = 20.0
@@ -175,8 +175,14 @@ def _inquire(ccache: Path) -> Any:  # noqa: ANN401 - of an untyped package
 
 
 def _gssapi() -> Any:  # noqa: ANN401 - of an untyped package
-    import gssapi
-    import gssapi.raw
+    try:
+        import gssapi
+        import gssapi.raw
+    except ImportError as error:  # who has installed it for the doctor alone
+        raise ConfigError(
+            "Kerberos", "", f"needs the Python package gssapi ({error}): make install, or "
+            "pip install '.[kerberos]'"
+        ) from error  # fmt: skip
 
     return gssapi
 

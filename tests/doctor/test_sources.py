@@ -1,15 +1,20 @@
 """Getting at evidence: decoding, cutting, folders, archives, limits."""
 
+import bz2
 import errno
+import gzip
 import io
+import lzma
 import os
+import random
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from throughway.doctor.sources import archives, bundle
+from throughway.doctor.sources import archives, bundle, tar
 from throughway.doctor.sources.bundle import read, read_text
 from throughway.doctor.sources.cutting import cut
 from throughway.doctor.sources.decoding import clean, decode, single_spaced
@@ -131,7 +136,24 @@ def test_folders_are_read_in_order_without_hidden_files_and_ways_out(tmp_path: P
     os.mkfifo(tmp_path / "in" / "fifo")
     found = read([tmp_path / "in"])
     assert [(e.file, e.text) for e in found.evidence] == [("b.txt", "b"), ("sub/a.txt", "a")]
-    assert found.unreadable == [("fifo", "is no regular file")]
+    assert found.unreadable == [
+        ("fifo", "is no regular file"),
+        ("link", "is a link to a place outside of the folder"),
+    ]
+
+
+def test_links_that_lead_nowhere_are_said(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "nowhere").symlink_to("lost.txt")
+    (tmp_path / "here").symlink_to(".")
+    (tmp_path / "same").symlink_to("a.txt")
+    found = read([tmp_path])
+    assert [e.file for e in found.evidence] == ["a.txt", "same"]
+    assert dict(found.unreadable) == {
+        "loop": os.strerror(errno.ELOOP),
+        "nowhere": os.strerror(errno.ENOENT),
+    }
 
 
 def test_what_is_piped_in_is_read() -> None:
@@ -187,11 +209,103 @@ def test_archives_in_archives_are_read_to_a_depth(tmp_path: Path) -> None:
 def test_a_bomb_is_read_to_the_limit_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bundle, "MAXIMUM_TEXT", 100_000)
     monkeypatch.setattr(bundle, "MAXIMUM_TOTAL", 250_000)
+    monkeypatch.setattr(bundle, "RESERVED", 50_000)
     bomb = zipped({f"{i}.txt": b"x" * 1_000_000 for i in range(9)})
     found = from_bytes(tmp_path, "bomb.zip", bomb)
     assert sum(len(e.text) for e in found.evidence) <= 400_000
     assert any("too large" in why for _, why in found.unreadable)
     assert any("only the first" in why for _, why in found.unreadable)
+
+
+def test_large_files_leave_room_for_small_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle, "MAXIMUM_TOTAL", 2 << 20)
+    monkeypatch.setattr(bundle, "RESERVED", 1 << 20)
+    for number in range(5):
+        (tmp_path / f"a{number}.log").write_text("x" * 600_000)
+    (tmp_path / "z.txt").write_text("Role : client")
+    found = read([tmp_path])
+    assert [e.file for e in found.evidence] == ["a0.log", "a1.log", "z.txt"]
+    assert [name for name, _ in found.unreadable] == ["a1.log", "a2.log", "a3.log", "a4.log"]
+
+
+def test_of_many_files_left_out_a_few_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle, "MAXIMUM_FILES", 5)
+    found = from_bytes(tmp_path, "x.zip", zipped({f"{n}.txt": b"a" for n in range(99)}))
+    assert len(found.evidence) == 4
+    assert len(found.unreadable) == bundle.MAXIMUM_NAMED + 1
+    assert found.unreadable[-1][1].startswith("more files")
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_packed_text_is_read_as_the_text(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    found = from_bytes(tmp_path, "state.txt.gz", pack(b"Role : client" * 100))
+    assert [(e.file, e.text[:6], len(e.text)) for e in found.evidence] == [
+        ("state.txt", "Role :", 1300)
+    ]
+    assert found.unreadable == []
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_packed_bomb_is_unpacked_to_the_limit_only(
+    tmp_path: Path, pack: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tar, "UNPACKED", 1 << 20)
+    monkeypatch.setattr(tar, "RATIO", 2)
+    header = tarfile.TarInfo("big.bin")
+    header.size = 40 << 20
+    beginning = pack(tarred({"a.txt": b"one"}, "w:")[:1024] + header.tobuf())
+    found = from_bytes(tmp_path, "x", beginning + pack(bytes(1 << 20)) * 40)
+    assert [e.file for e in found.evidence if e.text] == ["x/a.txt"]
+    assert found.unreadable == [("x", "unpacked it is too large to be read whole")]
+
+
+@pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT])
+def test_names_of_every_form_of_tar(tmp_path: Path, form: int) -> None:
+    names = [f"{'folder' * 10}/{'long' * 20}.txt", "b.txt"]
+    if form != tarfile.USTAR_FORMAT:
+        names += [f"{'long' * 70}.txt", "größe/状态.txt"]
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz", format=form) as archive:
+        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE):
+            other = tarfile.TarInfo("other/" * 20)
+            other.type, other.linkname = kind, "/etc/passwd"
+            archive.addfile(other)
+        for number, name in enumerate(names):
+            entry = tarfile.TarInfo(name)
+            entry.size = 1000 * number + 3
+            entry.pax_headers = {"comment": "17 path=wrong\n"}
+            archive.addfile(entry, io.BytesIO(b"a" * entry.size))
+    found = from_bytes(tmp_path, "x", stream.getvalue())
+    assert [(e.file, len(e.text)) for e in found.evidence] == [
+        (f"x/{name}", 1000 * number + 3) for number, name in enumerate(names)
+    ]
+
+
+@pytest.mark.parametrize("kind", [b"x", b"L"])
+def test_headers_that_claim_much_end_a_tar(tmp_path: Path, kind: bytes) -> None:
+    entry = tarfile.TarInfo("h")
+    entry.size, entry.type = 1 << 30, kind
+    content = tarred({"a.txt": b"one"}, "w:")[:1024] + entry.tobuf() + b"9" * 5000
+    found = from_bytes(tmp_path, "x.tar", content)
+    assert [e.text for e in found.evidence] == ["one"]
+    assert found.unreadable == [("x.tar", "a header is too large")]
+
+
+def test_binaries_of_a_packed_archive_are_read_in_one_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tar, "UNPACKED", 0)
+    monkeypatch.setattr(tar, "RATIO", 3)
+    files = {f"{n}.cer": b"\x30\x82\0\x01" + random.Random(n).randbytes(9000) for n in range(50)}
+    found = from_bytes(tmp_path, "x", tarred(files, "w:gz"))
+    assert found.unreadable == []
+    for evidence in found.evidence:
+        assert evidence.open is not None
+        assert evidence.open().read() == files[evidence.file[2:]]
 
 
 def test_a_folder_that_may_not_be_read_is_said(

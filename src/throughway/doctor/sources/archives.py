@@ -6,12 +6,14 @@ believed. Members are read as streams up to the limits, names are only ever show
 
 import io
 import lzma
-import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, BinaryIO, Protocol
+
+from throughway.doctor.sources.tar import BLOCK, Budget, Entry, TarError, Unpacked, entries
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer as Buffer
@@ -22,7 +24,6 @@ MAXIMUM_DEPTH = 3
 """Archives within archives; each level may multiply the size."""
 _BAD = (
     zipfile.BadZipFile,
-    tarfile.TarError,
     zlib.error,
     lzma.LZMAError,
     EOFError,
@@ -53,7 +54,7 @@ class BadArchiveError(Exception):
     """The archive cannot be read, or not further."""
 
 
-def is_archive(head: bytes, name: str) -> bool:
+def is_archive(head: bytes) -> bool:
     """Whether the first bytes are those of an archive that is read here."""
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")):
         return True
@@ -71,11 +72,12 @@ def members(opener: Callable[[], BinaryIO], head: bytes) -> Iterator[Member]:
         raise BadArchiveError(str(error) or type(error).__name__) from error
 
 
-def read_limited(opener: Callable[[], BinaryIO], limit: int) -> bytes:
-    """Read at most that many bytes; raise :exc:`BadArchiveError` when the member is broken."""
+@contextmanager
+def reading(opener: Callable[[], BinaryIO]) -> Iterator[BinaryIO]:
+    """Open a file or a member; raise :exc:`BadArchiveError` when it is broken."""
     try:
         with opener() as stream:
-            return stream.read(limit)
+            yield stream
     except _BAD as error:
         # What the system says of a file has the path in it, which is nobody's business.
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -135,23 +137,68 @@ class _Owner(io.RawIOBase):
 
 
 def _tar_members(opener: Callable[[], BinaryIO]) -> Iterator[Member]:
-    with opener() as stream, tarfile.open(fileobj=stream, mode="r:*") as archive:
-        for number, entry in enumerate(archive):
-            if number >= MAXIMUM_MEMBERS:
-                raise BadArchiveError(f"more than {MAXIMUM_MEMBERS} files")
-            if entry.isreg():
-                yield Member(
-                    entry.name,
-                    entry.size,
-                    lambda entry=entry: _reading_tar(opener, archive, entry),  # type: ignore[misc]
-                )
+    budget = Budget(_size(opener))
+    with Unpacked(opener(), budget) as archive:
+        try:
+            for number, entry in enumerate(entries(archive)):
+                if number >= MAXIMUM_MEMBERS:
+                    raise BadArchiveError(f"more than {MAXIMUM_MEMBERS} files")
+
+                def open_it(entry: Entry = entry) -> BinaryIO:
+                    return _reading_tar(opener, archive, budget, entry)
+
+                yield Member(entry.name, entry.size, open_it)
+        except TarError:
+            if archive.at > BLOCK or not archive.packed:
+                raise
+            yield Member("", 0, lambda: _Unpacking.of(Unpacked(opener(), budget), None))
+
+
+def _size(opener: Callable[[], BinaryIO]) -> int:
+    with opener() as stream:
+        return stream.seek(0, io.SEEK_END)
 
 
 def _reading_tar(
-    opener: Callable[[], BinaryIO], archive: tarfile.TarFile, entry: tarfile.TarInfo
+    opener: Callable[[], BinaryIO], archive: Unpacked, budget: Budget, entry: Entry
 ) -> BinaryIO:
-    if not getattr(archive, "closed", False):
-        return archive.extractfile(entry) or io.BytesIO()  # type: ignore[return-value]
-    outer = opener()
-    again = tarfile.open(fileobj=outer, mode="r:*")  # noqa: SIM115 - closed with the member
-    return _Owner.of(again.extractfile(entry) or io.BytesIO(), again, outer)
+    """Open a member: on the way, where it is just reached, else by another reading."""
+    if not archive.closed and archive.at == entry.offset:
+        return _Unpacking.of(archive, entry.size, borrowed=True)
+    again = Unpacked(opener(), budget)
+    again.go(entry.offset)
+    return _Unpacking.of(again, entry.size)
+
+
+class _Unpacking(io.RawIOBase):
+    """What is read of an archive from where it stands, up to a number of bytes."""
+
+    def __init__(self, archive: Unpacked, size: int | None, borrowed: bool) -> None:
+        self._archive = archive
+        self._left = size
+        self._borrowed = borrowed
+
+    @classmethod
+    def of(cls, archive: Unpacked, size: int | None, *, borrowed: bool = False) -> BinaryIO:
+        """Return it, to be read as any file."""
+        return io.BufferedReader(cls(archive, size, borrowed))
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "Buffer") -> int:
+        view = memoryview(buffer)
+        wanted = len(view) if self._left is None else min(len(view), self._left)
+        try:
+            data = self._archive.take(wanted)
+        except _BAD as error:
+            raise OSError(str(error)) from error
+        view[: len(data)] = data
+        if self._left is not None:
+            self._left -= len(data)
+        return len(data)
+
+    def close(self) -> None:
+        if not self._borrowed:
+            self._archive.close()
+        super().close()

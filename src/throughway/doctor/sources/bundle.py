@@ -13,10 +13,10 @@ from throughway.doctor.sources.archives import (
     BadArchiveError,
     is_archive,
     members,
-    read_limited,
+    reading,
 )
 from throughway.doctor.sources.cutting import cut
-from throughway.doctor.sources.decoding import decode, single_spaced
+from throughway.doctor.sources.decoding import decode, is_text, single_spaced
 from throughway.doctor.sources.hypertext import is_page, shown_text
 from throughway.model.evidence import Evidence
 
@@ -24,11 +24,18 @@ MAXIMUM_TEXT = 16 * 1024 * 1024
 """Bytes of one text that are read; outputs of commands are thousands of times smaller."""
 MAXIMUM_BINARY = 64 * 1024 * 1024
 """Bytes of one archive within an archive, or of what is piped in; kept in memory."""
-MAXIMUM_TOTAL = 1024 * 1024 * 1024
-"""Bytes of text of one bundle; a bomb ends here."""
+MAXIMUM_TOTAL = 64 * 1024 * 1024
+"""Bytes of text of one bundle, kept in memory; a bomb ends here."""
+SMALL = 256 * 1024
+RESERVED = 16 * 1024 * 1024
+"""Bytes of MAXIMUM_TOTAL for files up to SMALL, so that a large log leaves room for outputs."""
 MAXIMUM_FILES = 100_000
 """Files of one bundle."""
+MAXIMUM_NAMED = 20
+"""Files left out, since there are too many, that are named."""
 HEAD = 65_536
+"""Bytes by which a text is told from what is none."""
+SIGNS = 4096
 """Bytes of a binary file that recognising it needs."""
 STDIN = "-"
 
@@ -46,13 +53,14 @@ class Bundle:
     """Leave a pasted text that holds several commands in one piece."""
     _files: int = 0
     _bytes: int = 0
+    _left_out: int = 0
 
     def add(self, name: str, size: int, opener: Opener, depth: int = 0) -> None:
         """Read one file or archive."""
         name = shown(name)
         self._files += 1
-        if self._files > MAXIMUM_FILES or self._bytes > MAXIMUM_TOTAL:
-            self.unreadable.append((name, "the bundle is too large to be read whole"))
+        if self._files > MAXIMUM_FILES:
+            self._leave_out(name)
             return
         try:
             self._add(name, size, opener, depth)
@@ -62,35 +70,62 @@ class Bundle:
             self.unreadable.append((name, error.strerror or str(error)))
 
     def _add(self, name: str, size: int, opener: Opener, depth: int) -> None:
-        head = read_limited(opener, HEAD)
-        if is_archive(head, name):
-            self._add_archive(name, size, opener, head, depth)
-            return
-        content = head if len(head) < HEAD else read_limited(opener, MAXIMUM_TEXT)
-        text = decode(content) if content else ""
+        with reading(opener) as stream:
+            head = stream.read(HEAD)
+            room = self._room(max(size, len(head)))
+            more = len(head) == HEAD and not is_archive(head) and is_text(head)
+            content = head + stream.read(max(0, room - HEAD)) if more else head
+        if is_archive(head):
+            self._add_archive(name, opener, head, depth)
+        elif room < len(head):
+            self._leave_out(name)
+        elif more or len(head) < HEAD:
+            self._add_text(name, content, cut_off=max(size, len(content)) > room)
+        else:
+            self._add_binary(name, head[:SIGNS], opener)
+
+    def _room(self, size: int) -> int:
+        """Return how much of a file may be read: large ones leave some for the small ones."""
+        left = MAXIMUM_TOTAL - self._bytes - (RESERVED if size > SMALL else 0)
+        return max(0, min(left, MAXIMUM_TEXT))
+
+    def _leave_out(self, name: str) -> None:
+        self._left_out += 1
+        if self._left_out <= MAXIMUM_NAMED:
+            self.unreadable.append((name, "the bundle is too large to be read whole"))
+        elif self._left_out == MAXIMUM_NAMED + 1:
+            self.unreadable.append(("…", "more files, as the bundle is too large"))
+
+    def _add_binary(self, name: str, content: bytes, opener: Opener) -> None:
         self._bytes += len(content)
+        self.evidence.append(Evidence(name, content=content, open=opener))
+
+    def _add_text(self, name: str, content: bytes, *, cut_off: bool) -> None:
+        text = decode(content)
         if text is None:
-            content = content if len(content) < MAXIMUM_TEXT else content[:HEAD]
-            self.evidence.append(Evidence(name, content=content, open=opener))
+            self._add_binary(name, content, _in_memory(content))
             return
-        if max(size, len(content)) > MAXIMUM_TEXT or len(content) == MAXIMUM_TEXT:
-            self.unreadable.append((name, f"only the first {MAXIMUM_TEXT >> 20} MiB were read"))
+        self._bytes += len(content)
+        if cut_off:
+            self.unreadable.append((name, f"only the first {len(content) >> 10} KiB were read"))
         if self.whole:
             self.evidence.append(Evidence(name, text))
             return
         shown_as, first, step = single_spaced(shown_text(text) if is_page(text) else text)
         self.evidence += cut(Evidence(name, shown_as, first_line=first, step=step))
 
-    def _add_archive(self, name: str, size: int, opener: Opener, head: bytes, depth: int) -> None:
+    def _add_archive(self, name: str, opener: Opener, head: bytes, depth: int) -> None:
         if depth >= MAXIMUM_DEPTH:
             raise BadArchiveError("archives are nested too deeply")
         if depth:
-            content = read_limited(opener, MAXIMUM_BINARY + 1)
+            with reading(opener) as stream:
+                content = stream.read(MAXIMUM_BINARY + 1)
             if len(content) > MAXIMUM_BINARY:
                 raise BadArchiveError("the archive within the archive is too large")
             opener = _in_memory(content)
         for member in members(opener, head):
-            self.add(f"{name}/{member.name}", member.size, member.open, depth + 1)
+            inside = f"{name}/{member.name}" if member.name else name.rpartition(".")[0] or name
+            self.add(inside, member.size, member.open, depth + 1)
 
 
 def read(paths: Iterable[Path], stdin: BinaryIO | None = None, *, whole: bool = False) -> Bundle:
@@ -132,6 +167,10 @@ def _read_path(bundle: Bundle, path: Path) -> None:
         bundle.unreadable.append((f"{shown(name)}/", error.strerror or str(error)))
 
     for file in _files(path, closed):
+        if _leads_out(file, path):
+            name = shown(file.relative_to(path).as_posix())
+            bundle.unreadable.append((name, "is a link to a place outside of the folder"))
+            continue
         _add_file(bundle, file, file.relative_to(path).as_posix())
 
 
@@ -141,13 +180,18 @@ def _files(folder: Path, closed: Callable[[OSError], None]) -> Iterator[Path]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             file = Path(where, name)
-            if not name.startswith(".") and not _leads_out(file, folder):
+            if not name.startswith("."):
                 yield file
 
 
 def _leads_out(file: Path, folder: Path) -> bool:
     """Whether it is a link to a place outside of the folder, which somebody else may have made."""
-    return file.is_symlink() and not file.resolve().is_relative_to(folder.resolve())
+    if not file.is_symlink():
+        return False
+    try:
+        return not file.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # a link to itself: opening it says so
+        return False
 
 
 def _add_file(bundle: Bundle, path: Path, name: str) -> None:

@@ -40,6 +40,11 @@ _FENCE = re.compile(r"^[ \t]{0,3}(?:```|~~~)[a-zA-Z]{0,20}[ \t]{0,3}$", re.MULTI
 """What Markdown puts around a listing."""
 
 
+def is_text(head: bytes) -> bool:
+    """Whether what begins so is a text."""
+    return _encoding(head)[0] is not None
+
+
 def decode(content: bytes) -> str | None:
     """Return clean text with "\\n" line ends; None when the content is no text."""
     encoding, start = _encoding(content)

@@ -40,6 +40,7 @@ PLACEHOLDERS = {
         "GROUP",
         "NAME",
         "ADDRESS",
+        "ZONE",
         "PREFIX",
         "DOMAIN",
         "PATH",
@@ -47,7 +48,7 @@ PLACEHOLDERS = {
 }
 WORDS = {
     *("SRV", "ALL", "HKLM", "SYSTEM", "SOFTWARE", "TCPIP", "IPHTTPS", "HTTPS", "CRL", "TLS"),
-    *("CA", "IP", "NT", "NULL", "CLSID", "TLS_RSA_WITH_NULL_SHA"),
+    *("CA", "IP", "NT", "NULL", "CLSID", "TLS_RSA_WITH_NULL_SHA", "AAAA"),
 }
 """Words in capitals that are meant as they stand."""
 ALL = [problem for module in MODULES for problem in module.PROBLEMS]

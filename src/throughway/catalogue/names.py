@@ -120,6 +120,26 @@ APP_BYPASSES_NRPT = Problem(
     verify=("throughway client status",),
 )
 
+CLIENT_NAME_NOT_REGISTERED = Problem(
+    code="client-name-not-registered",
+    title="This computer's name is not registered in the domain's DNS",
+    severity=Severity.WARNING,
+    component=Component.NAMES,
+    cause=(
+        "The domain's DNS server did not answer, or refused the secure dynamic update: the name "
+        "belongs to another account, the zone takes no updates, or the computer account got no "
+        "ticket. Management servers do not find this computer by its name."
+    ),
+    resolution=(
+        "Let the zone accept secure updates and delete a record of the same name that another "
+        "account owns; or switch `publish.register_names` off on the gateway."
+    ),
+    fix=("samba-tool dns delete DC ZONE NAME AAAA ADDRESS", "throughway client refresh"),
+    verify=("dig COMPUTER AAAA", "throughway client status"),
+    depends_on=(INFRASTRUCTURE_TUNNEL_DOWN, NRPT_DNS_SERVER_UNREACHABLE),
+    visible_after=5.0,
+)
+
 PROBLEMS = (
     NRPT_MISSING,
     NRPT_NO_DIRECTACCESS_RULE,
@@ -130,4 +150,5 @@ PROBLEMS = (
     NRPT_PUBLIC_NAME_NOT_EXEMPT,
     NRPT_DNS_SERVER_UNREACHABLE,
     APP_BYPASSES_NRPT,
+    CLIENT_NAME_NOT_REGISTERED,
 )

@@ -92,7 +92,7 @@ def up(
         bool, typer.Option("--replace", help="Take down a lab of this name first.")
     ] = False,
 ) -> None:
-    """Build the lab: real services on eleven hosts, in seconds. Ends when everything answers."""
+    """Build the lab: real services on a dozen hosts, in seconds. Ends when everything answers."""
     begun = time.monotonic()
     lab = _lab(name)
     with exit_codes(), _progress(f"Building the lab {name}") as progress:

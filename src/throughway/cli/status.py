@@ -234,6 +234,8 @@ def _names(names: NamesStatus) -> Iterator[str]:
         yield row("Rule", rule, 1)
     if names.upstreams:
         yield row("Other names", f"asked of {', '.join(names.upstreams)}", 1)
+    if names.registered:
+        yield row("Registered", names.registered, 1)
 
 
 # The gateway

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from throughway.catalogue import find
 from throughway.client.ipsec import INFRASTRUCTURE, INTRANET, ClientIPsec
 from throughway.client.names import Names
 from throughway.client.plan import Observed, Wanted, wanted
+from throughway.client.registration import Registrar, inside_address
 from throughway.client.uplink import Uplink
 from throughway.client.user import User
 from throughway.client.whereabouts import Whereabouts
@@ -31,6 +33,7 @@ from throughway.model.status import ClientSnapshot, Location, TunnelState, Tunne
 from throughway.net import esp, firewall, kerberos
 from throughway.net.fetch import fetch
 from throughway.net.netlink import NetworkMonitor, NetworkState
+from throughway.net.registration import Registration
 from throughway.net.tls import client_context
 from throughway.proto.iphttps.client import State
 
@@ -86,6 +89,7 @@ class Access:
         self._where = Whereabouts(
             policy.nls_urls, self._probe, self._location_changed, self._probed
         )
+        self._registrar = Registrar(config, policy, self._registered)
         self._monitor = NetworkMonitor(
             self._network_changed, frozenset({config.interface, TUNNEL_INTERFACE})
         )
@@ -118,6 +122,7 @@ class Access:
         self._keep(self._start_ipsec())
         self._keep(self._watch_network())
         self._keep(self._watch_sleep())
+        self._keep(self._registrar.run())
         self._keep(self._reconcile_forever())
 
     def _define_words(self) -> None:
@@ -161,6 +166,7 @@ class Access:
         self._where.set_urls(policy.nls_urls)
         await self._uplink.update_policy(policy)
         await self._ipsec.update_policy(policy)
+        self._registrar.update_policy(policy)
         self._wake()
 
     async def set_user(self, user: User | None) -> None:
@@ -246,6 +252,26 @@ class Access:
             assert self._user is not None
             self._raise_intranet(self._user)
         self._settle_tunnels()
+        self._register_name()
+
+    def _register_name(self) -> None:
+        """Let managers inside find this computer, before any user has logged on."""
+        if self._where.location is Location.INSIDE:
+            self._registrar.want(inside_address(self._policy))
+        elif self._tunnel(INFRASTRUCTURE).state is TunnelState.UP and self._uplink.address:
+            self._registrar.want((self._uplink.address,))
+        else:
+            self._registrar.rest()
+
+    def _registered(self, registration: Registration, error: ThroughwayError | None) -> None:
+        problem = find("client-name-not-registered")
+        if error is not None:
+            self._log.warning("name not registered", name=registration.name, reason=str(error))
+            self._tracker.set(problem, str(error))
+            return
+        addresses = ", ".join(registration.addresses)
+        self._log.info("name registered", name=registration.name, addresses=addresses)
+        self._tracker.clear(problem)
 
     def _way_to_names(self) -> TunnelState:
         """Say whether intranet names can be asked now, soon, or not at all."""
@@ -467,7 +493,8 @@ class Access:
         """Return the whole client."""
         await self._ipsec.refresh()
         self._settle_tunnels()
-        link, names, policy = self._uplink.status(), self._names.status(), self._policy
+        link, policy = self._uplink.status(), self._policy
+        names = replace(self._names.status(), registered=self._registrar.registered)
         problems = self._tracker.current()
         user = self._user.principal if self._user is not None else ""
         return ClientSnapshot(

@@ -69,14 +69,15 @@ class Registrar:
     def want(self, addresses: tuple[str, ...]) -> None:
         """Let the name stand for these addresses; again each time nothing changes."""
         servers = intranet_servers(self._policy)
-        if not (addresses and servers and self._policy.kerberos_realm):
+        realm = self._policy.kerberos_realm
+        if not (addresses and servers and realm and self._policy.register_names):
             self.rest()
             return
         wanted = Registration(
             name=self._config.identity,
             addresses=addresses,
             servers=servers,
-            principal=f"{self._config.account}@{self._policy.kerberos_realm}",
+            principal=f"{self._config.account}@{realm}",
             password_file=str(self._config.password_file),
         )
         if wanted != self._wanted:
@@ -106,8 +107,10 @@ class Registrar:
                 continue
             if await self._try(wanted):
                 continue
-            await self._wait(pause * random.uniform(0.75, 1.25))
-            pause = min(pause * 2, LAST_RETRY)
+            if await self._wait(pause * random.uniform(0.75, 1.25)):
+                pause = FIRST_RETRY
+            else:
+                pause = min(pause * 2, LAST_RETRY)
 
     async def _try(self, wanted: Registration) -> bool:
         try:
@@ -142,7 +145,10 @@ def inside_address(policy: Policy) -> tuple[str, ...]:
     """
     inside = [IPv6Network(p) for p in policy.intranet.prefixes + policy.infrastructure.prefixes]
     for server in intranet_servers(policy):
-        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
+        with (
+            socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe,
+            contextlib.suppress(OSError),
+        ):
             probe.connect((server, 53))  # sends nothing: the kernel chooses the address
             own = IPv6Address(probe.getsockname()[0])
             if any(own in network for network in inside):

@@ -70,6 +70,7 @@ def build_policy(config: GatewayConfig, publish: PublishConfig, version: int, no
         policy_url=policy_url(*publish.serve) if publish.serve else "",
         kerberos_realm=users.realm if users else "",
         kerberos_service=users.service if users else "",
+        register_names=publish.register_names,
     )
 
 

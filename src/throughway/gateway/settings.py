@@ -190,6 +190,7 @@ class PublishTable(Table):
     transports: tuple[TransportKind, ...] = PUBLISH["transports"]
     force_iphttps: bool = PUBLISH["force_iphttps"]
     force_tunnel: bool = PUBLISH["force_tunnel"]
+    register_names: bool = PUBLISH["register_names"]
     serve: SocketAddress | None = None
 
 

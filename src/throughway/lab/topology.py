@@ -14,6 +14,7 @@ NETBIOS_DOMAIN = "CORP"
 GATEWAY_NAME = "da.example.com"
 CRL_NAME = "crl.example.com"
 NLS_NAME = f"nls.{DOMAIN}"
+MANAGER_ADDRESS = "2001:db8:c0:1::20"
 INTRANET_PAGE = f"http://app1.{DOMAIN}/"
 INFRASTRUCTURE_ENDPOINT = "2002:836b:2::836b:2"
 INTRANET_ENDPOINT = "2002:836b:3::836b:3"
@@ -434,6 +435,15 @@ def _server(name: str, purpose: str, address: str, site: Site) -> Host:
     )
 
 
+MGMT1 = Host(
+    name="mgmt1",
+    role=Role.SERVER,
+    purpose="management server: reaches clients outside, before any user logs on",
+    interfaces=(_interface("eth0", "infra", f"{MANAGER_ADDRESS}/64"),),
+    routes=_corp_routes(1)[:1],
+    nameservers=DC_ADDRESSES[:1],
+    search=DOMAIN,
+)
 APP1 = _server(
     "app1",
     "intranet web server",
@@ -534,6 +544,7 @@ DIRECTACCESS = Topology(
         APP1,
         APP4,
         NLS,
+        MGMT1,
         _client("client1", 101),
         _client("client2", 102),
     ),

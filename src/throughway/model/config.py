@@ -123,6 +123,8 @@ class PublishConfig:
     """What clients may use, best first; empty: all that this gateway offers."""
     force_iphttps: bool = False
     force_tunnel: bool = False
+    register_names: bool = True
+    """Whether clients keep their names in the domain's DNS."""
     serve: tuple[str, int] | None = None
     """Address and port, inside, on which the bundle is served to clients by http."""
 

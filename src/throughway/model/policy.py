@@ -72,3 +72,5 @@ class Policy:
     kerberos_realm: str = ""
     kerberos_service: str = ""
     """GSS host-based name of the gateway's authoriser, such as ``host@da.example.com``."""
+    register_names: bool = True
+    """Whether clients keep their names in the domain's DNS, so that managers inside find them."""

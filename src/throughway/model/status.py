@@ -168,6 +168,8 @@ class NamesStatus:
     stub: str
     rules: tuple[str, ...] = ()
     upstreams: tuple[str, ...] = ()
+    registered: str = ""
+    """What this computer's name stands for in the domain's DNS; "" while nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

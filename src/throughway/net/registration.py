@@ -84,7 +84,7 @@ async def update_apart(registration: Registration) -> None:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    word, _, reason = answer.decode(errors="replace").partition(" ")
+    word, _, reason = answer.decode(errors="replace").strip().partition(" ")
     if word == "refused":
         raise TrustError(reason, problem=PROBLEM)
     if word != "registered":
@@ -180,19 +180,22 @@ def _agree(registration: Registration, target: str, server: str, port: int) -> t
     """Agree upon a key with the server (RFC 3645 section 3.1); return keyring and key's name."""
     import dns.message
     import dns.name
+    import dns.rdataclass
+    import dns.rdatatype
     import dns.tsig
 
     context = _context(registration, target)
     key_name = dns.name.from_text(f"{uuid.uuid4()}.sig-{server.replace(':', '-')}")
     keyring = {key_name: dns.tsig.Key(key_name, context, "gss-tsig")}
-    adapter = dns.tsig.GSSTSigAdapter(keyring)
+    adapter: Any = dns.tsig.GSSTSigAdapter(keyring)  # type: ignore[no-untyped-call]
     token = _step(context, None)
     for _ in range(MAXIMUM_TOKENS):
         query = dns.message.make_query(key_name, "TKEY", "ANY")
-        query.keyring = adapter  # type: ignore[assignment]
-        query.find_rrset(
-            query.additional, key_name, "ANY", "TKEY", create=True  # type: ignore[arg-type]
-        ).add(_tkey(token))
+        query.keyring = adapter
+        additional = query.find_rrset(
+            query.additional, key_name, dns.rdataclass.ANY, dns.rdatatype.TKEY, create=True
+        )
+        additional.add(_tkey(token))
         token = _reply(_ask(query, server, port))
         if context.complete:
             return keyring, key_name
@@ -209,7 +212,7 @@ def _tkey(token: bytes) -> Any:  # noqa: ANN401
     import dns.rdtypes.ANY.TKEY as tkey
 
     now = int(time.time())
-    return tkey.TKEY(
+    return tkey.TKEY(  # type: ignore[no-untyped-call]
         dns.rdataclass.ANY,
         dns.rdatatype.TKEY,
         dns.name.from_text("gss-tsig."),
@@ -267,7 +270,9 @@ def _step(context: Any, token: bytes | None) -> bytes:  # noqa: ANN401
     try:
         return bytes(context.step(token) or b"")
     except gssapi.exceptions.GSSError as error:
-        raise TrustError(f"no ticket for the DNS server: {_words(error)}", problem=PROBLEM) from error
+        raise TrustError(
+            f"no ticket for the DNS server: {_words(error)}", problem=PROBLEM
+        ) from error
 
 
 def _refused(registration: Registration, error: Any) -> TrustError:  # noqa: ANN401

@@ -183,6 +183,7 @@ def _read_policy(top: Fields) -> Policy:
         policy_url=top.optional_text("policy_url", fields.check_web_url),
         kerberos_realm=top.optional_text("kerberos_realm", fields.check_realm),
         kerberos_service=top.optional_text("kerberos_service", fields.check_service),
+        register_names=top.flag("register_names", True),
     )
     if policy.expires_at <= policy.issued_at:
         top.refuse("expires_at", "must be after issued_at")

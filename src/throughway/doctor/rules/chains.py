@@ -8,16 +8,41 @@ from datetime import datetime, timedelta
 from throughway.model.evidence import Source
 from throughway.model.facts.base import CollectedAt
 from throughway.model.facts.certificates import Certificate, RevocationList
+from throughway.model.facts.domain import GroupPolicyResult
 from throughway.model.facts.events import LogEvent
-from throughway.model.facts.ipsec import NegotiationFailure, NegotiationSuccess
+from throughway.model.facts.ipsec import (
+    NegotiationFailure,
+    NegotiationSuccess,
+    SecurityAssociation,
+)
 
 _PART = re.compile(r"(?:^|[,+;/])\s*(CN|DC|OU|O|C|E|L|ST|S)\s?=\s?", re.IGNORECASE)
+_DATE = re.compile(r"(?<!\d)(\d{1,2})[./-](\d{1,2})[./-]([12]\d{3})(?!\d)")
+_MONTHS = 12
 _MAXIMUM_CHAIN = 8
 """Certificates from a leaf to its root; real chains have four."""
 
 
-Moment = CollectedAt | LogEvent | NegotiationFailure | NegotiationSuccess | RevocationList
+Moment = (
+    CollectedAt
+    | LogEvent
+    | NegotiationFailure
+    | NegotiationSuccess
+    | SecurityAssociation
+    | GroupPolicyResult
+    | RevocationList
+)
 """What tells when the evidence was collected, or at least that it was not before."""
+
+
+_HAPPENED = (
+    LogEvent,
+    NegotiationFailure,
+    NegotiationSuccess,
+    SecurityAssociation,
+    GroupPolicyResult,
+)
+"""What was over when the evidence was collected: it was not before the newest of these."""
 
 
 def collected_at(moments: Iterable[Moment]) -> datetime | None:
@@ -29,7 +54,7 @@ def collected_at(moments: Iterable[Moment]) -> datetime | None:
 def collected(moments: Iterable[Moment]) -> tuple[datetime, Source] | None:
     """Return when it was, or since when it must have been; and where that stands."""
     every = tuple(moments)
-    for kinds in ((CollectedAt,), (LogEvent, NegotiationFailure, NegotiationSuccess)):
+    for kinds in ((CollectedAt,), _HAPPENED):
         told = [m for m in every if isinstance(m, kinds)]
         known = [(when, m.source) for m in told if (when := _when(m)) is not None]
         if known:
@@ -40,9 +65,32 @@ def collected(moments: Iterable[Moment]) -> tuple[datetime, Source] | None:
 
 
 def _when(moment: Moment) -> datetime | None:
-    text = moment.iso if isinstance(moment, CollectedAt) else getattr(moment, "when", None)
+    if isinstance(moment, CollectedAt):
+        text: str | None = moment.iso
+    elif isinstance(moment, GroupPolicyResult):
+        text = moment.last_applied
+    else:
+        text = getattr(moment, "when", None)
     try:
         return naive(datetime.fromisoformat(text or ""))
+    except ValueError:
+        return _printed(text or "")
+
+
+def _printed(text: str) -> datetime | None:
+    """Return the day of a date as a console prints it, where only one day can be meant."""
+    match = _DATE.search(text)
+    if match is None:
+        return None
+    first, second, year = (int(part) for part in match.groups())
+    if first > _MONTHS >= second or first == second:
+        day, month = first, second
+    elif second > _MONTHS >= first:
+        day, month = second, first
+    else:
+        return None
+    try:
+        return datetime(year, month, day)  # noqa: DTZ001 - as printed
     except ValueError:
         return None
 

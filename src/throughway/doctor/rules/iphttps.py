@@ -9,8 +9,9 @@ from throughway.catalogue import iphttps, windows
 from throughway.catalogue import iphttps_certificate as certificate
 from throughway.catalogue.on_windows.codes import LAST_ERROR, Meaning, of_last_error
 from throughway.doctor.rule import Rule
-from throughway.doctor.rules import chains
+from throughway.doctor.rules import chains, whereabouts
 from throughway.doctor.rules.tables import covering, in_force
+from throughway.doctor.rules.whereabouts import Sign
 from throughway.model.evidence import Role
 from throughway.model.facts.base import CollectedAt
 from throughway.model.facts.certificates import Certificate
@@ -28,6 +29,16 @@ MAXIMUM_URL = 256
 """Characters which netsh can hold."""
 _NAME = re.compile(r"iphttps", re.IGNORECASE)
 _NO_ERROR = (None, 0)
+_NOT_TRYING = frozenset({IPHTTPSStatus.ACTIVE, IPHTTPSStatus.DEACTIVATED})
+"""What is printed is the code of an earlier attempt."""
+_LASTING = frozenset(
+    {
+        IPHTTPSStatus.NO_USABLE_CERTIFICATE,
+        IPHTTPSStatus.INVALID_URL,
+        IPHTTPSStatus.CREATION_FAILED,
+    }
+)
+"""What is wrong wherever the client is."""
 _UNRESOLVED = frozenset({0x2AF9, 0x2AFA, 0x2AFB, 0x2AFC})
 _OF_EVERY_HOST = ("::1", "fe80", "ff00")
 """Routes that every table of IPv6 has."""
@@ -82,11 +93,12 @@ def url_invalid(interface: IPHTTPSInterface | IPHTTPSConfiguration) -> Finding |
 
 def not_configured(
     interface: IPHTTPSInterface | IPHTTPSConfiguration,
+    every: tuple[IPHTTPSInterface | IPHTTPSConfiguration, ...],
 ) -> Finding | None:
-    """There is an interface, but it was given no URL."""
+    """There is an interface, but none was given a URL."""
     empty = interface.url == ""
     absent = getattr(interface, "status", None) is IPHTTPSStatus.NOT_INSTALLED
-    if not empty and not absent:
+    if not (empty or absent) or any(other.url for other in every):
         return None
     return Finding(
         problem=iphttps.NOT_CONFIGURED,
@@ -102,9 +114,14 @@ def last_error(
     lookups: tuple[NameLookup, ...],
     certificates: tuple[Certificate, ...],
     moments: tuple[CollectedAt, ...],
+    signs: tuple[Sign, ...],
 ) -> tuple[Finding, ...]:
     """The Last Error Code of a client, or the words of its status where there is no code."""
-    if interface.role is Role.SERVER or interface.status is IPHTTPSStatus.ACTIVE:
+    if interface.role is Role.SERVER or interface.status in _NOT_TRYING:
+        return ()
+    # Who is inside has no need of IP-HTTPS, and who is connected has another way.
+    needless = whereabouts.outside(signs) is False or whereabouts.connected(signs)
+    if needless and interface.status not in _LASTING:
         return ()
     if interface.last_error in _NO_ERROR:
         return _by_status(interface)
@@ -226,10 +243,14 @@ def idle(interface: IPHTTPSInterface, adapters: tuple[Adapter, ...]) -> Finding 
     return None
 
 
-def name_unresolvable(interface: IPHTTPSInterface, lookup: NameLookup) -> Finding | None:
-    """A lookup of the URL's host failed."""
+def name_unresolvable(
+    interface: IPHTTPSInterface, lookup: NameLookup, signs: tuple[Sign, ...]
+) -> Finding | None:
+    """A lookup of the URL's host failed; inside it need not succeed."""
     host = host_of(interface.url)
     if host is None or lookup.name.lower().rstrip(".") != host or lookup.failed is not True:
+        return None
+    if interface.status is IPHTTPSStatus.ACTIVE or whereabouts.outside(signs) is False:
         return None
     return Finding(
         problem=iphttps.NAME_UNRESOLVABLE,
@@ -240,11 +261,15 @@ def name_unresolvable(interface: IPHTTPSInterface, lookup: NameLookup) -> Findin
     )
 
 
-def port_blocked(interface: IPHTTPSInterface, test: PortTest) -> Finding | None:
-    """A test of the URL's host and port failed."""
+def port_blocked(
+    interface: IPHTTPSInterface, test: PortTest, signs: tuple[Sign, ...]
+) -> Finding | None:
+    """A test of the URL's host and port failed; from inside it often does."""
     host = host_of(interface.url)
     wanted = test.target.lower() == host and test.port in {None, port_of(interface.url)}
-    if not wanted or test.succeeded is not False:
+    if not wanted or test.succeeded is not False or interface.status is IPHTTPSStatus.ACTIVE:
+        return None
+    if whereabouts.outside(signs) is False:
         return None
     return Finding(
         problem=iphttps.PORT_BLOCKED,

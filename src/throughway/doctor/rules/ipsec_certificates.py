@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 
 from throughway.catalogue import ipsec_certificate as catalogue
 from throughway.doctor.rule import Rule
-from throughway.doctor.rules import chains
+from throughway.doctor.rules import chains, whereabouts
 from throughway.doctor.rules.chains import Moment
+from throughway.doctor.rules.whereabouts import Sign
 from throughway.model.facts.certificates import (
     Certificate,
     CRLRetrieval,
@@ -15,13 +16,15 @@ from throughway.model.facts.certificates import (
     Store,
 )
 from throughway.model.facts.firewall import ConnectionSecurityRule, FirewallSettings
-from throughway.model.facts.ipsec import Mode, SecurityAssociation
+from throughway.model.facts.ipsec import Mode, NoSecurityAssociations, SecurityAssociation
 from throughway.model.findings import Confidence, Finding, Problem
 
 _CLIENT_AUTHENTICATION = frozenset({"1.3.6.1.5.5.7.3.2", "2.5.29.37.0"})
 _STRICT = 2
 _SOON, _LONG = timedelta(days=14), timedelta(days=90)
 """Enrolment renews what is valid for months weeks before its end."""
+Trouble = Sign | NoSecurityAssociations
+"""What shows where the client is, and that no tunnel comes up."""
 Defect = tuple[Problem, str, bool]
 """The problem, what is wrong in words, and whether the evidence leaves no doubt."""
 
@@ -30,19 +33,21 @@ def no_certificate(
     none: NoCertificates,
     rules: tuple[ConnectionSecurityRule, ...],
     associations: tuple[SecurityAssociation, ...],
+    signs: tuple[Trouble, ...],
 ) -> Finding | None:
     """The computer's store is empty."""
     if none.store is not Store.MACHINE or _works(associations) or _without(rules):
         return None
     demanding = _demanding(rules)
+    confidence = Confidence.LIKELY if _tunnels_fail(signs, associations) else Confidence.POSSIBLE
     return Finding(
         problem=catalogue.NO_MACHINE_CERT,
         summary="The computer's store holds no certificate.",
-        confidence=Confidence.CERTAIN if demanding else Confidence.POSSIBLE,
+        confidence=Confidence.CERTAIN if demanding else confidence,
         reason=(
             "the store was listed and is empty, and the rules demand a computer certificate"
             if demanding
-            else "the store is empty; a deployment with Kerberos alone needs no certificate"
+            else "the store is empty; only a deployment with Kerberos alone needs no certificate"
         ),
         evidence=(none.source, *(rule.source for rule in demanding[:1])),
     )
@@ -54,6 +59,7 @@ def no_usable_certificate(
     associations: tuple[SecurityAssociation, ...],
     lists: tuple[RevocationList, ...],
     moments: tuple[Moment, ...],
+    signs: tuple[Trouble, ...],
 ) -> tuple[Finding, ...]:
     """Each certificate of the store has a defect: say those of the best one."""
     store = chains.joined(c for c in certificates if c.store is Store.MACHINE)
@@ -61,6 +67,7 @@ def no_usable_certificate(
     if not machine or _works(associations) or _without(rules):
         return ()
     demanding = _demanding(rules)
+    failing = _tunnels_fail(signs, associations)
     candidates = [c for c in machine if not c.self_signed and not c.authority]
     if not candidates:
         return _none_issued(machine, demanding)
@@ -71,7 +78,9 @@ def no_usable_certificate(
         for c in candidates
     ]
     best, defects = min(found, key=lambda item: len(item[1]))
-    return tuple(_finding(best, d, demanding) for d in defects if d[2] or demanding)
+    return tuple(
+        _finding(best, d, demanding, failing=failing) for d in defects if d[2] or demanding
+    )
 
 
 def strict_check_fails(
@@ -149,6 +158,13 @@ def soon_expired(
     )
 
 
+def _tunnels_fail(signs: Sequence[Trouble], associations: Sequence[SecurityAssociation]) -> bool:
+    """Whether the client is outside and has no association, though it should have one."""
+    none = any(isinstance(s, NoSecurityAssociations) and s.mode is Mode.MAIN for s in signs)
+    outside = bool(whereabouts.outside(signs)) and not whereabouts.connected(signs)
+    return none and outside and not associations
+
+
 def _none_issued(
     machine: Sequence[Certificate], demanding: Sequence[ConnectionSecurityRule]
 ) -> tuple[Finding, ...]:
@@ -193,25 +209,31 @@ def _defects(
 
 
 def _finding(
-    certificate: Certificate, defect: Defect, demanding: Sequence[ConnectionSecurityRule]
+    certificate: Certificate,
+    defect: Defect,
+    demanding: Sequence[ConnectionSecurityRule],
+    *,
+    failing: bool,
 ) -> Finding:
     problem, what, sure = defect
     certain = Confidence.CERTAIN if problem is catalogue.CERT_REVOKED else Confidence.LIKELY
     return Finding(
         problem=problem,
         summary=f"The computer certificate {certificate.subject} {what}.",
-        confidence=certain if demanding and sure else Confidence.POSSIBLE,
-        reason=_reason(bool(demanding), sure),
+        confidence=certain if (demanding or failing) and sure else Confidence.POSSIBLE,
+        reason=_reason(bool(demanding), failing=failing, sure=sure),
         evidence=(certificate.source, *(rule.source for rule in demanding[:1])),
         values=(("THUMBPRINT", certificate.thumbprint),) if certificate.thumbprint else (),
     )
 
 
-def _reason(demanded: bool, sure: bool) -> str:
+def _reason(demanded: bool, *, failing: bool, sure: bool) -> str:
     if not sure:
         return "all keys are called missing, as they are where the prompt was not elevated"
     if demanded:
         return "the rules demand a computer certificate, and no other one is better"
+    if failing:
+        return "no tunnel comes up, and of the computer's certificates no other one is better"
     return "the evidence shows it; whether the tunnels need this certificate it does not say"
 
 

@@ -66,6 +66,8 @@ class TeredoStatus(StrEnum):
     PROBE_PRIMARY = "probe (primary server)"
     PROBE_SECONDARY = "probe (secondary server)"
     QUALIFIED = "qualified"
+    ONLINE = "online"
+    """Of a server alone."""
 
 
 class TeredoError(StrEnum):

@@ -31,7 +31,7 @@ from throughway.model.facts.domain import DomainController
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$", re.IGNORECASE)
 _FLAG = "LDAP"
 """One of those that every controller has."""
-_FAILED = re.compile(r"\bStatus\s*=\s*(\d{1,5})\s+0x[0-9a-f]+", re.IGNORECASE)
+_FAILED = re.compile(r"[=:\uff1a]\s*(\d{1,5})\s+0x[0-9a-f]{1,8}\b", re.IGNORECASE)
 _OTHER = re.compile(r"^\s*I_Net|/(?!dsgetdc|force)(?:sc_|dsgetsite|dclist|query|dsregdns)", re.I)
 
 

@@ -20,6 +20,7 @@ import re
 from collections.abc import Iterator
 
 from throughway.doctor.parser import CERTAIN, Parser
+from throughway.doctor.parsers.network import get_date
 from throughway.model.evidence import Evidence
 from throughway.model.facts.base import Fact
 from throughway.model.facts.domain import TimeOffset
@@ -31,6 +32,8 @@ _PHASE = re.compile(
 )
 _MONITOR = re.compile(rf"^\s*NTP:\s*{_SECONDS}\s\D")
 _HOST = re.compile(r"([\w-]+(?:\.[\w-]+)+)\s*\[[^\]]{1,60}\]")
+_NOW = re.compile(r"[^\W\d_]\s(\d{1,2}[./-]\d{1,2}[./-]20\d\d) \d{1,2}:\d\d:\d\d")
+"""The line that says what time it is here."""
 _MAXIMUM_LINE = 400
 """Characters; longer ones are of nothing that is read here."""
 
@@ -49,6 +52,8 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
             last = TimeOffset(
                 source=evidence.at(number, text), seconds=seconds, reference=reference
             )
+        elif now := _NOW.search(text):
+            yield from get_date.day_of(evidence, number, text, now[1])
         elif host := _HOST.search(text):
             if last is not None:
                 yield last

@@ -117,6 +117,9 @@ def _records(evidence: Evidence) -> Iterator[_Record]:
 
 
 def _is_name(line: labelled.Line, ruled: bool) -> bool:
+    if line.label[-1:].isdigit() and line.value[:2].isdigit():
+        # The time in the heading of an association, which the monitor of Windows 7 prints before.
+        return False
     known = line.label.lower() in _NAMES or _NAMED.match(line.value)
     return bool(line.label and line.value and (ruled or known))
 

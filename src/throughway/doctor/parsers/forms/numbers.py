@@ -3,7 +3,8 @@
 import ipaddress
 import re
 
-_HEXADECIMAL = re.compile(r"0x([0-9a-f]{1,8})\b", re.IGNORECASE)
+_HEXADECIMAL = re.compile(r"0[x\u00d7]([0-9a-f]{1,8})\b", re.IGNORECASE)
+"""Web pages make a sign of multiplication of the x."""
 _DECIMAL = re.compile(r"-?[0-9]{1,11}\b")
 _ADDRESS = re.compile(r"\s*[0-9a-f]*[.:][0-9a-f.:]*\s*(?:[(\uff08%].*)?", re.IGNORECASE | re.DOTALL)
 _COLONS, _DOTS = 2, 3

@@ -46,6 +46,33 @@ _KNOWN = re.compile(
     r"(?:negotiation failed|security association (?:was )?\w{3,20}))",
     re.IGNORECASE,
 )
+_ELSEWHERE = (
+    (
+        re.compile(
+            r"ipsec.{0,4}hauptmodus|mode principal.{0,6}ipsec|modo principal.{0,6}ipsec"
+            "|ipsec.{0,2}\u4e3b\u6a21\u5f0f\u534f\u5546|ipsec.{0,2}\u4e3b\u8981\u6a21\u5f0f"
+        ),
+        "main mode negotiation failed",
+    ),
+    (
+        re.compile(
+            r"ipsec.{0,4}schnellmodus|mode rapide.{0,6}ipsec|modo r\u00e1pido.{0,6}ipsec"
+            "|ipsec.{0,2}\u5feb\u901f\u6a21\u5f0f"
+        ),
+        "quick mode negotiation failed",
+    ),
+    (
+        re.compile(
+            r"ipsec.{0,4}erweiterten? ?modus|mode \u00e9tendu.{0,6}ipsec"
+            r"|modo extendido.{0,6}ipsec|ipsec.{0,2}\u6269\u5c55\u6a21\u5f0f"
+        ),
+        "extended mode negotiation failed",
+    ),
+)
+"""The modes in German, French, Spanish and Chinese."""
+_FAILED = re.compile(
+    "fehler|fehlgeschlagen|\u00e9chec|\u00e9chou|\\berror\\b|no se pudo|\u5931\u8d25|\u5931\u6557"
+)
 _DESCRIBED = (
     ("main mode negotiation failed", 4653),
     ("quick mode negotiation failed", 4654),
@@ -65,7 +92,8 @@ MAXIMUM_LINES = 400
 def parse(evidence: Evidence) -> Iterator[Fact]:
     """Yield what the events say; the last one may be cut off."""
     events = [*_events(evidence)] or [*_bare(evidence)]
-    if not events and not _KNOWN.search(evidence.text) and evidence.text.strip():
+    known = _KNOWN.search(evidence.text) or any(map(_first_sentence, evidence.text.split("\n")))
+    if not events and not known and evidence.text.strip():
         raise ParseError("no head of an event is in it", evidence.first_line)
     yield from meaning.facts(events)
 
@@ -99,13 +127,23 @@ def _bare(evidence: Evidence) -> Iterator[Event]:
     start: tuple[int, str, str] | None = None
     body: list[str] = []
     for number, text in [*evidence.lines(), (0, "An IPsec")]:
-        match = _KNOWN.search(text) if number else None
-        if start is not None and (match or not number):
+        what = _first_sentence(text) if number else ""
+        if start is not None and (what or not number):
             yield from _bare_event(start, body, evidence)
-        if match:
-            start, body = (number, text, match[1].lower()), []
+        if what:
+            start, body = (number, text, what), []
         else:
             body.append(text)
+
+
+def _first_sentence(text: str) -> str:
+    """Return what a description's first sentence says, in English; "" for any other line."""
+    if match := _KNOWN.search(text):
+        return match[1].lower()
+    lower = text.lower()
+    if "ipsec" not in lower or not _FAILED.search(lower):
+        return ""
+    return next((what for mode, what in _ELSEWHERE if mode.search(lower)), "")
 
 
 def _bare_event(
@@ -175,6 +213,7 @@ def signature(head: str) -> int:
     if has_head and any(name in head for name in names):
         return CERTAIN
     described = "ipsec " in head and " mode negotiation failed" in head
+    described = described or ("ipsec" in head and "authip" in head and bool(_first_sentence(head)))
     return LIKELY if described or " mode security association " in head else 0
 
 

@@ -20,14 +20,16 @@ from throughway.model.evidence import Evidence
 from throughway.model.facts.base import Fact
 from throughway.model.facts.network import ServiceState
 
+_NAME = re.compile(r"^[ \t]*(?:SERVICE_NAME|\w{3,12}_SERVI\w{2,4}|\w{2,12}_DIENST)[ ]?:", re.M)
 _STATE = re.compile(r"^([1-7])\s+[A-Z_]{5,}")
+_TYPE = re.compile(r"T[IY]PO?E?$|\u7c7b\u578b$")
 _RUNNING = "4"
 _WORDS = {"running": True, "stopped": False, "4": True, "1": False}
 
 
 def parse(evidence: Evidence) -> Iterator[Fact]:
     """Yield each service."""
-    if "service_name" in evidence.text[:4096].lower():
+    if _NAME.search(evidence.text[:4096]):
         yield from _sc(evidence)
         return
     for record in records.read(evidence):
@@ -45,9 +47,9 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
 def _sc(evidence: Evidence) -> Iterator[Fact]:
     name = ""
     for line in labelled.read(evidence):
-        if line.label == "SERVICE_NAME":
+        if _NAME.match(line.text):
             name = line.value.lower()
-        elif name and (match := _STATE.match(line.value)) and line.label not in {"TYPE"}:
+        elif name and (match := _STATE.match(line.value)) and not _TYPE.match(line.label):
             running = match[1] == _RUNNING
             yield ServiceState(source=line.source(evidence), name=name, running=running)
             name = ""
@@ -55,8 +57,10 @@ def _sc(evidence: Evidence) -> Iterator[Fact]:
 
 def signature(head: str) -> int:
     """Score the head of a text."""
-    if "service_name:" in head:
+    if "service_name:" in head or (_NAME.search(head.upper()) and "win32" in head):
         return CERTAIN
+    if '"displayname":' in head and '"status":' in head and '"name":' in head:
+        return LIKELY
     table = "status" in head and "displayname" in head and "----" in head
     return LIKELY if table and ("running" in head or "stopped" in head) else 0
 

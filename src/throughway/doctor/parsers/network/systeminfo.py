@@ -107,7 +107,15 @@ def signature(head: str) -> int:
     english = "os name:" in head and "os version:" in head
     info = "osname " in head and "csmodel" in head
     other = "microsoft windows" in head and ("-based pc" in head or "x64-" in head)
-    return CERTAIN if english or info or other else 0
+    form = "  microsoft windows " in head or ": microsoft windows " in head
+    return (
+        CERTAIN if english or info or other or (form and ": microsoft corp" in _even(head)) else 0
+    )
+
+
+def _even(head: str) -> str:
+    """Return the values as if each stood right behind its colon."""
+    return " ".join(head.split())
 
 
 PARSER = Parser(

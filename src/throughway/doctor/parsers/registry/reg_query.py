@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 
 from throughway.doctor.parser import CERTAIN, LIKELY, Parser
+from throughway.doctor.parsers.forms import records
 from throughway.doctor.parsers.registry.meanings import of_key
 from throughway.model.evidence import Evidence, Source
 from throughway.model.facts.base import Fact
@@ -26,10 +27,15 @@ _MISSING = re.compile(
 )
 _ASKED = re.compile(r"query\s+(\"[^\"]+\"|\S+).*?/v\s+(\"[^\"]+\"|\S+)", re.IGNORECASE)
 _TCPIP6 = "disabledcomponents"
+_ITEM = "pschildname"
+"""A property that every item of the registry has in PowerShell."""
 
 
 def parse(evidence: Evidence) -> Iterator[Fact]:
     """Yield every value, and what the well-known ones mean."""
+    if _ITEM in evidence.text.lower():
+        yield from _items(evidence)
+        return
     key = ""
     values: list[RegistryValue] = []
     for number, text in evidence.lines():
@@ -41,6 +47,25 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
         elif _MISSING.match(text):
             yield from _missing(evidence, evidence.at(number, text))
     yield from meanings(values)
+
+
+def _items(evidence: Evidence) -> Iterator[Fact]:
+    """Read what Get-ItemProperty prints; of which type a value is it does not say."""
+    for record in records.read(evidence):
+        path = record.text("pspath") or ""
+        key = path.partition("::")[2] or path
+        values = [
+            RegistryValue(
+                source=evidence.at(p.line, p.text), key=key, name=name, value=_plain(p.value)
+            )
+            for name, p in record.properties.items()
+            if not name.startswith("ps") and p.value
+        ]
+        yield from meanings(values)
+
+
+def _plain(text: str) -> int | str:
+    return int(text) if text.lstrip("-").isdigit() and len(text) < 20 else text
 
 
 def meanings(values: list[RegistryValue]) -> Iterator[Fact]:
@@ -86,12 +111,14 @@ def signature(head: str) -> int:
     """Score the head of a text."""
     if "reg_dword" in head or "reg_sz" in head or "reg_multi_sz" in head:
         return CERTAIN
+    if _ITEM in head and "psparentpath" in head:
+        return CERTAIN
     return LIKELY if "unable to find the specified registry" in head else 0
 
 
 PARSER = Parser(
     name="reg query",
     parse=parse,
-    command=re.compile(r"\breg(?:\.exe)?\s+query", re.IGNORECASE),
+    command=re.compile(r"\breg(?:\.exe)?\s+query|\bGet-ItemProperty\b|^gp HK", re.IGNORECASE),
     signature=signature,
 )

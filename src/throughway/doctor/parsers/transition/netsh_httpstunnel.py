@@ -26,9 +26,13 @@ from throughway.model.facts.transition import IPHTTPSInterface, IPHTTPSStatus
 
 _ROLES = {role.value: role for role in Role}
 _HEADING = re.compile(r"^\W*(?:\w+ )?(\S*iphttps\S*)\b", re.IGNORECASE)
-_ERROR = re.compile(r"0x[0-9a-f]{1,8}\b[\W_]*$", re.IGNORECASE)
-_LONG_URL = "more data is available"
-_URL = re.compile(r"(https?://[^\s`<>*]+)", re.IGNORECASE)
+_ERROR = re.compile(r"0[x\u00d7][0-9a-f]{1,8}\b[\W_]*$", re.IGNORECASE)
+_LONG_URL = (
+    *("more data is available", "mehr daten", "weitere daten", "plus de donn\u00e9es"),
+    *("m\u00e1s datos", "\u66f4\u591a\u6570\u636e", "\u66f4\u591a\u7684\u8cc7\u6599"),
+)
+"""The system's text for ERROR_MORE_DATA, in the languages that are known."""
+_URL = re.compile(r"(https?://[^\s`<>*\"\u201c\u201d\u00bb]+)", re.IGNORECASE)
 _WORDS = (
     ("no usable certificate", IPHTTPSStatus.NO_USABLE_CERTIFICATE),
     ("invalid", IPHTTPSStatus.INVALID_URL),
@@ -36,9 +40,21 @@ _WORDS = (
     ("not installed", IPHTTPSStatus.NOT_INSTALLED),
     ("deactivated", IPHTTPSStatus.DEACTIVATED),
     ("failed to connect", IPHTTPSStatus.CONNECTING),
-    ("waiting to reconnect", IPHTTPSStatus.CONNECTING),
+    ("reconnect", IPHTTPSStatus.CONNECTING),
     ("interface active", IPHTTPSStatus.ACTIVE),
 )
+_STEMS = (
+    (
+        re.compile("deaktiv|d\u00e9sactiv|desactiv|disattiv|\u505c\u7528|\u7981\u7528"),
+        "DEACTIVATED",
+    ),
+    (re.compile("verbind|connexion|conectar|\u8fde\u63a5|\u9023\u7dda"), "CONNECTING"),
+    (
+        re.compile(r"\baktiv\b|\bactive\b|\bactiva\b|\battiva\b|\u6d3b\u52a8|\u4f7f\u7528\u4e2d"),
+        "ACTIVE",
+    ),
+)
+"""Beginnings of words elsewhere; what says that it is off holds that it is on, and goes first."""
 
 
 def parse(evidence: Evidence) -> Iterator[Fact]:
@@ -77,13 +93,23 @@ def _read_line(line: labelled.Line, found: IPHTTPSInterface) -> IPHTTPSInterface
         code = numbers.error_code(value)
         source = replace(found.source, line=line.number, text=line.text.strip())
         return replace(found, last_error=code, source=source)
-    if status := status_of(value):
+    # Elsewhere than in English the words stand below the code, in a line that names IP-HTTPS.
+    if status := status_of(value) or (_translated(value) if _is_below_code(found) else None):
         return replace(found, status=status, status_text=value)
     return None
 
 
+def _is_below_code(found: IPHTTPSInterface) -> bool:
+    return found.last_error is not None and found.status is None
+
+
+def _translated(text: str) -> IPHTTPSStatus | None:
+    lower = text.lower()
+    return next((IPHTTPSStatus[name] for stem, name in _STEMS if stem.search(lower)), None)
+
+
 def _read_heading(line: labelled.Line, found: IPHTTPSInterface) -> IPHTTPSInterface | None:
-    if _LONG_URL in line.value.lower() and not line.value.startswith("#"):
+    if not line.value.startswith("#") and any(words in line.value.lower() for words in _LONG_URL):
         return replace(found, more_data=True)
     match = _HEADING.match(line.value)
     if match is None or "://" in line.value:
@@ -109,7 +135,8 @@ def signature(head: str) -> int:
         return CERTAIN
     if "/iphttps" in head and "0x" in head and "https://" in head:
         return CERTAIN
-    return LIKELY if "iphttps" in head and "more data is available" in head else 0
+    begun = "iphttpsinterface" in head and "https://" in head
+    return LIKELY if begun or ("iphttps" in head and _LONG_URL[0] in head) else 0
 
 
 PARSER = Parser(

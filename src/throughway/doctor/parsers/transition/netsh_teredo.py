@@ -145,7 +145,7 @@ def signature(head: str) -> int:
         return 0
     if "enterpriseclient" in head or "probe (" in head or "unspecified" in head:
         return CERTAIN
-    states = (": offline", ": dormant", ": qualified")
+    states = (": offline", ": dormant", ": qualified", ": online")
     return CERTAIN if any(state in head for state in states) else LIKELY * ("ipv6." in head)
 
 

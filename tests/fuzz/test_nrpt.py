@@ -39,7 +39,7 @@ def test_the_stub_lives_through_garbage(
     pairs: list[tuple[bytes, bytes]], tunnel: TunnelState
 ) -> None:
     rules = Table((NRPTRule(namespace=".corp.example.com", servers=("::1",)),))
-    machine = Stub(lambda: 1)
+    machine = Stub(lambda bits: 1)
     machine.set_situation(
         Situation(table=rules, effective=True, local_servers=("127.0.0.1",), intranet=tunnel), now=0
     )

@@ -49,16 +49,6 @@ def errors_of(path: Path) -> dict[str, str]:
         ),
         ([('"[::1]:8443"', '"131.107.0.2:443"')], "iphttps.listen", "twice"),
         (
-            [('namespace = "nls.corp', 'namespace = "other.corp')],
-            "publish.nrpt",
-            "nls.corp.example.com",
-        ),
-        (
-            [('namespace = ".corp.example.com"', 'namespace = ".example.com"')],
-            "publish.nrpt",
-            "the gateway's public name",
-        ),
-        (
             [('namespace = "nls.corp', 'namespace = ".corp')],
             "publish.nrpt[1].namespace",
             "nrpt[0] already",

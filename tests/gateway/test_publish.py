@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.pki_world import NOW as ISSUED_AT
 from tests.pki_world import ROOT, SIGNING_KEY, write, write_gateway
 from throughway.gateway import publish, settings
 from throughway.gateway.publish import PolicyServer
 from throughway.model.errors import ConfigError
-from throughway.model.policy import TransportsPolicy
+from throughway.model.policy import Fallback, NRPTRule, TransportsPolicy
 from throughway.pki import bundle, pem
+from throughway.pki.authority import Profile, issue
+from throughway.proto.nrpt import Table
+from throughway.proto.nrpt.rules import rules_of
 
 NOW = 1_800_000_000
 GET = b"GET /policy.bundle HTTP/1.1\r\nHost: x\r\n"
@@ -42,6 +46,22 @@ def test_the_bundle_says_what_the_configuration_says(tmp_path: Path) -> None:
     assert policy.kerberos_service == "host@da.example.com"
     assert policy.transport_order == ("native", "iphttps")
     assert policy.transports == TransportsPolicy()
+    assert policy.fallback is Fallback.NEVER
+
+
+def test_hosts_of_revocation_lists_and_responders_are_always_exempt(tmp_path: Path) -> None:
+    config = settings.load(write_gateway(tmp_path))
+    urls = ("http://crl.example.com/root.crl", "http://192.0.2.1/root.crl")
+    for url in urls:
+        issued = issue(ROOT, Profile.GATEWAY, ["da.example.com"], now=ISSUED_AT, crl_url=url)
+        pem_ = pem.build_certificate_pem(issued.certificate)
+        with config.iphttps.certificate.open("ab") as file:
+            file.write(pem_)
+    policy, _ = publish.build_bundle(config, NOW)
+    assert policy.exempt_names == ("crl.example.com",)
+    assert Table(rules_of(policy)).match_name("crl.example.com") == NRPTRule(
+        namespace="crl.example.com"
+    )
 
 
 def test_each_build_has_a_higher_version(tmp_path: Path) -> None:

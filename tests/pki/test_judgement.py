@@ -99,6 +99,24 @@ def test_the_common_name_alone_covers_nothing() -> None:
     assert not judgement.covers(bare, "da.example.com")
 
 
+def test_responders_are_read() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([])
+    access = [
+        x509.AccessDescription(method, x509.UniformResourceIdentifier(url))
+        for method, url in (
+            (x509.oid.AuthorityInformationAccessOID.OCSP, "http://ocsp.example.com/"),
+            (x509.oid.AuthorityInformationAccessOID.CA_ISSUERS, "http://crl.example.com/ca.crt"),
+        )
+    ]
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now)
+    builder = builder.add_extension(x509.AuthorityInformationAccess(access), critical=False)
+    certificate = builder.sign(key, hashes.SHA256())
+    assert judgement.ocsp_urls(certificate) == ("http://ocsp.example.com/",)
+    assert judgement.crl_urls(certificate) == ()
+
+
 def test_usages() -> None:
     assert judgement.allows(COMPUTER, Usage.CLIENT)
     assert not judgement.allows(COMPUTER, Usage.SERVER)

@@ -14,19 +14,17 @@ from throughway.model.errors import WireError
 from throughway.model.policy import NRPTRule
 from throughway.model.status import TunnelState
 from throughway.proto.nrpt import Situation, Stub, Table, Transport
+from throughway.proto.nrpt.query import TRANSITIONS, Input, State
 from throughway.proto.nrpt.stub import (
     HOLD_TIME,
     MAXIMUM_PENDING,
     TOTAL_TIME,
-    TRANSITIONS,
     UDP_ATTEMPT_TIME,
     AnswerReady,
     AttemptEnded,
     AttemptStarted,
     Event,
-    Input,
     IntranetServersChanged,
-    State,
 )
 from throughway.wire.dns import (
     build_query,
@@ -52,7 +50,7 @@ def outside(intranet: TunnelState = TunnelState.UP, local: tuple[str, ...] = LOC
 
 def stub(situation: Situation) -> Stub:
     numbers = iter(range(40000, 60000))
-    machine = Stub(lambda: next(numbers))
+    machine = Stub(lambda bits: next(numbers))
     machine.set_situation(situation, now=0)
     return machine
 
@@ -381,7 +379,7 @@ def test_a_client_that_repeats_itself_is_asked_for_once() -> None:
     asked(machine)
     machine.receive_query(query(), "client", Transport.UDP, now=0.5)
     assert events(machine) == []
-    machine.receive_query(query(), "another client", Transport.UDP, now=0.5)
+    machine.receive_query(query(kind="A"), "client", Transport.UDP, now=0.5)
     assert len(attempts(machine)) == 1
 
 
@@ -396,7 +394,8 @@ def test_a_client_that_is_gone_is_forgotten() -> None:
 def test_the_number_of_queries_is_bounded() -> None:
     machine = stub(outside())
     for number in range(MAXIMUM_PENDING + 5):
-        machine.receive_query(query(), number, Transport.UDP, now=0)
+        name = f"app{number}.corp.example.com"
+        machine.receive_query(query(name), number, Transport.UDP, now=0)
     assert machine.pending == MAXIMUM_PENDING
     refused = [event for event in events(machine) if isinstance(event, AnswerReady)]
     assert [event.client for event in refused] == list(range(MAXIMUM_PENDING, MAXIMUM_PENDING + 5))

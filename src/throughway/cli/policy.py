@@ -12,9 +12,10 @@ from throughway.cli import authority as directories
 from throughway.cli.output import examples, note, print_fields, print_json
 from throughway.gateway import publish, settings
 from throughway.model.errors import ConfigError, TrustError
-from throughway.model.policy import NRPTRule, Policy
+from throughway.model.policy import DEFAULT, NRPTRule, Policy
 from throughway.net.files import PRIVATE, read_file
 from throughway.pki import bundle, pem
+from throughway.proto.nrpt.rules import always_exempt
 
 DEFAULT_KEY = Path("/etc/throughway/policy.key")
 FINDINGS = 1
@@ -130,6 +131,8 @@ def _show(policy: Policy, signer: str) -> None:
             ("Infrastructure", (policy.infrastructure.endpoint, *policy.infrastructure.prefixes)),
             ("Intranet", (policy.intranet.endpoint, *policy.intranet.prefixes)),
             ("Names", [_rule(rule) for rule in policy.nrpt]),
+            ("Exempt", always_exempt(policy)),
+            ("Fallback", policy.fallback),
             ("Location", policy.nls_urls),
             ("Anchors", [_fingerprint(anchor) for anchor in policy.trust_anchors]),
             ("Transports", " ".join(policy.transport_order)),
@@ -148,7 +151,8 @@ def _problem(policy: Policy) -> str:
 
 
 def _rule(rule: NRPTRule) -> str:
-    return f"{rule.namespace} -> {', '.join(rule.servers) or 'the local DNS (exempt)'}"
+    told = f"{rule.namespace} -> {', '.join(rule.servers) or 'the local DNS (exempt)'}"
+    return f"{told}, proxy {rule.proxy}" if rule.proxy != DEFAULT else told
 
 
 def _fingerprint(anchor: str) -> str:

@@ -13,6 +13,7 @@ from throughway.catalogue.windows import describe
 from throughway.health.connection import headline
 from throughway.model.errors import ConfigError
 from throughway.model.findings import Component, Severity
+from throughway.model.policy import Fallback
 from throughway.model.status import (
     ClientSnapshot,
     ComponentState,
@@ -225,6 +226,13 @@ def _traffic(bytes_in: int, bytes_out: int) -> str:
     return f"{size(bytes_in)} in, {size(bytes_out)} out"
 
 
+_FALLBACK = {
+    Fallback.NXDOMAIN: "where the intranet has no such name",
+    Fallback.PRIVATE: "where the intranet has no such name, or is silent on a private network",
+    Fallback.ANY: "whenever the intranet has no answer",
+}
+
+
 def _names(names: NamesStatus) -> Iterator[str]:
     if names.effective:
         yield row("Names", f"rules in effect, asked at {names.stub}")
@@ -232,10 +240,17 @@ def _names(names: NamesStatus) -> Iterator[str]:
         yield row("Names", "rules not in effect")
     for rule in names.rules:
         yield row("Rule", rule, 1)
+    if names.always_exempt:
+        yield row("Exempt", f"always: {', '.join(names.always_exempt)}", 1)
+    if names.fallback not in ("", Fallback.NEVER):
+        yield row("Fallback", f"local DNS: {_FALLBACK[Fallback(names.fallback)]}", 1)
     if names.upstreams:
         yield row("Other names", f"asked of {', '.join(names.upstreams)}", 1)
     if names.registered:
         yield row("Registered", names.registered, 1)
+    if names.queries:
+        told = f"{names.queries}, {names.hits} of them from the cache of {names.cached} answers"
+        yield row("Queries", told, 1)
 
 
 # The gateway

@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 from throughway.model.config import ClientConfig
 from throughway.model.errors import ThroughwayError
-from throughway.model.policy import Policy
+from throughway.model.policy import DEFAULT, DIRECT, NRPTRule, Policy
 from throughway.model.status import NamesStatus, TunnelState
 from throughway.net.firewall import MARK
 from throughway.net.resolvconf import ResolvConf, Settings, intranet_domains
-from throughway.net.resolver import PORT, Resolver, StubListener, resolve
+from throughway.net.resolver import PORT, Resolver, resolve
+from throughway.net.stub import StubListener
 from throughway.proto.nrpt import Situation, Table
+from throughway.proto.nrpt.rules import always_exempt, rules_of
 
 
 class Names:
@@ -76,6 +78,7 @@ class Names:
 
     def network_changed(self) -> None:
         """Look whether the network has brought other servers; at once, not at the next look."""
+        self._resolver.forget_answers()
         if settings := self._file.check():
             self._take(settings)
 
@@ -85,15 +88,17 @@ class Names:
 
     def status(self) -> NamesStatus:
         """Return the rules and whether they hold."""
-        rules = (
-            f"{rule.namespace} → {', '.join(rule.servers) or 'local DNS (exempt)'}"
-            for rule in self._policy.nrpt
-        )
+        policy = self._policy
         return NamesStatus(
             effective=self._effective and self._file.effective(),
             stub=self._config.stub_address,
-            rules=tuple(rules),
+            rules=tuple(_told(rule) for rule in policy.nrpt),
             upstreams=self._local,
+            always_exempt=always_exempt(policy),
+            fallback=policy.fallback,
+            queries=self._resolver.queries,
+            hits=self._resolver.hits,
+            cached=self._resolver.cached,
         )
 
     def _changed(self, settings: Settings) -> None:
@@ -107,9 +112,21 @@ class Names:
     def _apply(self) -> None:
         self._resolver.set_situation(
             Situation(
-                table=Table(self._policy.nrpt),
+                table=Table(rules_of(self._policy)),
                 effective=self._effective,
                 local_servers=self._local,
                 intranet=self._intranet,
+                fallback=self._policy.fallback,
             )
         )
+
+
+def _told(rule: NRPTRule) -> str:
+    """Return a rule for people."""
+    if rule.exemption:
+        told = f"{rule.namespace} → local DNS (exempt)"
+    else:
+        told = f"{rule.namespace} → {', '.join(rule.servers)}"
+    if rule.proxy == DEFAULT:
+        return told
+    return f"{told}, {'no proxy' if rule.proxy == DIRECT else f'proxy {rule.proxy}'}"

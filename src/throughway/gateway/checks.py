@@ -27,7 +27,6 @@ from throughway.net.files import read_file, read_secret
 from throughway.pki import judgement, pem
 from throughway.pki.fields import INTERFACE, url_host
 from throughway.pki.judgement import Usage, Validity
-from throughway.proto.nrpt.table import Table
 from throughway.proto.router import links_within
 
 NT_HASH = re.compile(rb"[0-9A-Fa-f]{32}\s*")
@@ -125,26 +124,9 @@ def _publish(publish: PublishConfig, config: GatewayConfig) -> Wrong:
         for server in rule.servers:
             if not _within(server, behind):
                 yield f"nrpt[{index}].servers", f"{server} lies behind neither tunnel's prefixes"
-    yield from _exempt(publish, url_host(config.iphttps.url))
     if publish.serve is not None and not _within(publish.serve[0], ipsec.infrastructure_prefixes):
         why = "must be an address among ipsec.infrastructure_prefixes: clients fetch it there"
         yield "serve", f"{publish.serve[0]} {why}"
-
-
-def _exempt(publish: PublishConfig, gateway: str) -> Wrong:
-    """Names that must be resolved outside; else clients find neither the gateway nor themselves."""
-    table = Table(publish.nrpt)
-    for what, host in (
-        ("the gateway's public name", gateway),
-        *(("a network location server", url_host(url)) for url in publish.nls_urls),
-    ):
-        rule = table.match_name(host)
-        if rule is not None and not rule.exemption:
-            yield (
-                "nrpt",
-                f"{host}, {what}, falls under {rule.namespace!r}: add an exemption, "
-                f'[[publish.nrpt]] with namespace = "{host}" and no servers',
-            )
 
 
 def _certificate(certificate_file: Path, key_file: Path, name: str) -> Wrong:

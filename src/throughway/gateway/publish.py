@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 from http import HTTPStatus
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import h11
 
@@ -17,7 +18,7 @@ from throughway.model.errors import ConfigError, ThroughwayError
 from throughway.model.policy import Policy, TransportsPolicy, TunnelPolicy
 from throughway.model.status import TransportKind
 from throughway.net.files import read_file, read_secret, write_atomically
-from throughway.pki import bundle, pem
+from throughway.pki import bundle, fields, judgement, pem
 
 PATH = "/policy.bundle"
 SECONDS_PER_DAY = 86400
@@ -61,6 +62,8 @@ def build_policy(config: GatewayConfig, publish: PublishConfig, version: int, no
         ),
         intranet=TunnelPolicy(endpoint=ipsec.intranet_endpoint, prefixes=ipsec.intranet_prefixes),
         nrpt=publish.nrpt,
+        fallback=publish.fallback,
+        exempt_names=_revocation_hosts((config.iphttps.certificate, ipsec.certificate)),
         nls_urls=publish.nls_urls,
         trust_anchors=_anchors(publish.trust_anchors),
         transport_order=tuple(map(str, publish.transports or offered_transports(config))),
@@ -96,6 +99,17 @@ def last_version(path: Path) -> int:
     except (ValueError, ThroughwayError) as error:
         why = f"{error}; move it away, but know that clients refuse a lower version than theirs"
         raise ConfigError(str(path), "", why) from error
+
+
+def _revocation_hosts(files: tuple[Path, ...]) -> tuple[str, ...]:
+    """Return the hosts that a client must reach to judge these certificates before any tunnel."""
+    hosts: dict[str, None] = {}
+    for file in files:
+        for certificate in pem.parse_certificates(read_file(file), str(file)):
+            for url in (*judgement.crl_urls(certificate), *judgement.ocsp_urls(certificate)):
+                with contextlib.suppress(ValueError):  # an address, or ldap:/// without a host
+                    hosts[fields.check_dns_name(urlsplit(url).hostname or "")] = None
+    return tuple(hosts)
 
 
 def _anchors(files: tuple[Path, ...]) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ from throughway.model.config import (
     Spread,
 )
 from throughway.model.errors import ConfigError
-from throughway.model.policy import NRPTRule
+from throughway.model.policy import DEFAULT, Fallback, NRPTRule
 from throughway.model.status import TransportKind
 from throughway.net.files import read_toml
 from throughway.pki import fields
@@ -175,6 +175,7 @@ class NRPTTable(Table):
 
     namespace: Annotated[str, _checked(fields.check_namespace)]
     servers: Annotated[tuple[IPv6Address, ...], Field(max_length=8)] = ()
+    proxy: Annotated[str, _checked(fields.check_proxy)] = DEFAULT
 
 
 class PublishTable(Table):
@@ -186,6 +187,7 @@ class PublishTable(Table):
     nrpt: Annotated[tuple[NRPTTable, ...], Field(min_length=1, max_length=fields.MAX_ITEMS)]
     nls_urls: Annotated[tuple[HTTPSURL, ...], Field(min_length=1, max_length=8)]
     trust_anchors: Annotated[tuple[File, ...], Field(min_length=1, max_length=8)]
+    fallback: Fallback = PUBLISH["fallback"]
     valid_days: Annotated[int, Field(ge=1, le=3650)] = PUBLISH["valid_days"]
     transports: tuple[TransportKind, ...] = PUBLISH["transports"]
     force_iphttps: bool = PUBLISH["force_iphttps"]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from throughway.model.policy import NRPTRule
+from throughway.model.policy import Fallback, NRPTRule
 from throughway.model.status import TransportKind
 
 MAX_WORKERS = 32
@@ -118,6 +118,8 @@ class PublishConfig:
     nrpt: tuple[NRPTRule, ...]
     nls_urls: tuple[str, ...]
     trust_anchors: tuple[Path, ...]
+    fallback: Fallback = Fallback.NEVER
+    """When clients ask local DNS for names of the intranet."""
     valid_days: int = 90
     transports: tuple[TransportKind, ...] = ()
     """What clients may use, best first; empty: all that this gateway offers."""

@@ -1,9 +1,29 @@
 """What a client must know of a deployment: the content of one signed bundle."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 POLICY_FORMAT = 1
 """The version of the bundle's format; a client refuses a newer one."""
+
+
+class Fallback(StrEnum):
+    """When local DNS is asked for a name of the intranet ([MS-GPNRPT], DnsSecureNameQueryFallback).
+
+    Whoever owns the network outside then hears such names, and may answer them.
+    """
+
+    NEVER = "never"
+    NXDOMAIN = "nxdomain"
+    """The intranet says that there is no such name."""
+    PRIVATE = "private"
+    """That, or its servers are silent and all DNS servers here have private addresses."""
+    ANY = "any"
+    """Whenever the intranet's answer is none."""
+
+
+DEFAULT, DIRECT = "default", "direct"
+"""The ``proxy`` of a rule that says nothing of one, and of names that are reached without one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +37,9 @@ class NRPTRule:
     namespace: str
     servers: tuple[str, ...] = ()
     """Addresses of intranet DNS servers; empty: an exemption, asked of the local DNS."""
+    proxy: str = DEFAULT
+    """Web proxy for these names: ``host:port``, ``direct``, or ``default``: what programs have
+    set."""
 
     @property
     def exemption(self) -> bool:
@@ -61,6 +84,10 @@ class Policy:
     infrastructure: TunnelPolicy
     intranet: TunnelPolicy
     nrpt: tuple[NRPTRule, ...]
+    fallback: Fallback = Fallback.NEVER
+    exempt_names: tuple[str, ...] = ()
+    """Names beside the gateway's and the location servers' that are always asked outside: where
+    the gateway's certificates have their revocation lists and OCSP responders."""
     nls_urls: tuple[str, ...]
     trust_anchors: tuple[str, ...]
     """PEM certificates: roots of the gateway's, the computers' and the NLS's certificates."""

@@ -170,6 +170,16 @@ class NamesStatus:
     upstreams: tuple[str, ...] = ()
     registered: str = ""
     """What this computer's name stands for in the domain's DNS; "" while nothing."""
+    always_exempt: tuple[str, ...] = ()
+    """Names that are asked outside whatever the rules say."""
+    fallback: str = ""
+    """When local DNS is asked for names of the intranet: never, nxdomain, private, any."""
+    queries: int = 0
+    """Since the client started."""
+    hits: int = 0
+    """Of these, answered from the cache."""
+    cached: int = 0
+    """Answers that are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

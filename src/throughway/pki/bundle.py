@@ -21,7 +21,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from throughway.model.errors import ConfigError, TrustError, WireError
 from throughway.model.policy import (
+    DEFAULT,
     POLICY_FORMAT,
+    Fallback,
     NRPTRule,
     Policy,
     TransportsPolicy,
@@ -176,6 +178,8 @@ def _read_policy(top: Fields) -> Policy:
         infrastructure=_read_tunnel(infrastructure),
         intranet=_read_tunnel(intranet),
         nrpt=tuple(_read_rule(rule) for rule in rules),
+        fallback=_read_fallback(top),
+        exempt_names=top.texts("exempt_names", fields.check_dns_name, default=()),
         nls_urls=top.texts("nls_urls", fields.check_https_url, minimum=1),
         trust_anchors=top.texts("trust_anchors", _check_anchor, minimum=1),
         transport_order=top.texts("transport_order", _check_transport, minimum=1),
@@ -215,10 +219,16 @@ def _read_transports(table: Fields) -> TransportsPolicy:
     return transports
 
 
+def _read_fallback(top: Fields) -> Fallback:
+    # A refused text is empty; nobody sees the policy then.
+    return Fallback(top.text("fallback", fields.check_fallback, Fallback.NEVER) or Fallback.NEVER)
+
+
 def _read_rule(table: Fields) -> NRPTRule:
     rule = NRPTRule(
         namespace=table.text("namespace", fields.check_namespace),
         servers=table.texts("servers", fields.check_address),
+        proxy=table.text("proxy", fields.check_proxy, DEFAULT),
     )
     table.gather()
     return rule

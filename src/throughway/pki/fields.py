@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import urlsplit
 
 from throughway.model.errors import ConfigError
+from throughway.model.policy import DEFAULT, DIRECT, Fallback
 
 Check = Callable[[str], str]
 
@@ -131,6 +132,25 @@ def check_namespace(value: str) -> str:
     if value != ".":
         check_dns_name(value.removeprefix("."))
     return value.lower()
+
+
+def check_fallback(value: str) -> str:
+    """When local DNS is asked for names of the intranet."""
+    if value not in list(Fallback):
+        raise ValueError(f"{value!r} is not one of {', '.join(Fallback)}")
+    return value
+
+
+def check_proxy(value: str) -> str:
+    """A web proxy, ``host:port`` with an IPv6 address in brackets, ``direct`` or ``default``."""
+    if value in (DEFAULT, DIRECT):
+        return value
+    host, _, port = value.rpartition(":")
+    if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
+        raise ValueError(f"{value!r} is not host:port, {DIRECT!r} or {DEFAULT!r}")
+    if host.startswith("[") and host.endswith("]"):
+        return f"[{check_ipv6_address(host[1:-1])}]:{int(port)}"
+    return f"{check_dns_name(host)}:{int(port)}"
 
 
 def check_account(value: str) -> str:

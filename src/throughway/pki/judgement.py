@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from throughway.pki.pem import certificate_fingerprint
 
@@ -167,6 +167,19 @@ def crl_urls(certificate: x509.Certificate) -> tuple[str, ...]:
         for point in points or ()
         for name in point.full_name or ()
         if isinstance(name, x509.UniformResourceIdentifier)
+    )
+
+
+def ocsp_urls(certificate: x509.Certificate) -> tuple[str, ...]:
+    """Return the responders that the certificate names (RFC 6960)."""
+    access = _extension(certificate, x509.AuthorityInformationAccess)
+    if access is None:
+        return ()
+    return tuple(
+        description.access_location.value
+        for description in access
+        if description.access_method == AuthorityInformationAccessOID.OCSP
+        and isinstance(description.access_location, x509.UniformResourceIdentifier)
     )
 
 

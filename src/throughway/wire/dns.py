@@ -8,6 +8,7 @@ only answers made here are refusals. :func:`parse_answer` reads the answer secti
 import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+from typing import NamedTuple
 
 from throughway.model.errors import WireError
 
@@ -22,17 +23,22 @@ MAXIMUM_POINTERS = 32
 """Compression pointers followed in one name: no honest name needs more than it has labels."""
 TYPE_A = 1
 TYPE_CNAME = 5
+TYPE_SOA = 6
 TYPE_AAAA = 28
 TYPE_SRV = 33
+TYPE_DNAME = 39
 TYPE_OPT = 41
+TYPE_RRSIG = 46
 CLASS_IN = 1
 
 NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED = range(6)
 
 EDE_NETWORK_ERROR = 23
 """INFO-CODE of RFC 8914, section 4.24."""
+SMALLEST_PAYLOAD = 512
+"""Octets that everybody takes by UDP (RFC 1035, section 2.3.4)."""
 _OPTION_EDE = 15
-_OUR_PAYLOAD = 1232
+SAFE_PAYLOAD = 1232
 """UDP payload we say to take: fits any path without fragments (DNS flag day 2020)."""
 _RESPONSE = 0x8000
 _TRUNCATED = 0x0200
@@ -48,9 +54,11 @@ _POINTER = 0xC0
 Labels = tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked; the name in lower case, label by label, without the root."""
+class Question(NamedTuple):
+    """What is asked; the name in lower case, label by label, without the root.
+
+    A tuple, as :class:`Message` is: two are made for each query, and these are made fastest.
+    """
 
     labels: Labels
     type: int
@@ -103,8 +111,7 @@ class Answer:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """Header and question of a message."""
 
     id: int
@@ -112,7 +119,14 @@ class Message:
     question: Question
     question_end: int
     """Offset of what follows the question."""
-    edns: bool
+    opt: int = 0
+    """Offset of the type of the OPT record of a query, 0: it has none."""
+    payload: int = SMALLEST_PAYLOAD
+    """Octets of UDP payload that the asker takes (RFC 6891, section 6.2.3)."""
+
+    @property
+    def edns(self) -> bool:
+        return self.opt > 0
 
     @property
     def response(self) -> bool:
@@ -138,8 +152,11 @@ def parse_message(data: bytes) -> Message:
         raise WireError(f"DNS message with {questions} questions")
     question, end = _question(data)
     # A truncated answer may end within a record; nothing behind the question is needed of it.
-    edns = not flags & _RESPONSE and _has_opt(data, end, sum(counts))
-    return Message(identifier, flags, question, end, edns)
+    opt = 0 if flags & _RESPONSE else _find_opt(data, end, sum(counts))
+    if not opt:
+        return Message(identifier, flags, question, end)
+    payload = int.from_bytes(data[opt + 2 : opt + 4], "big")
+    return Message(identifier, flags, question, end, opt, max(payload, SMALLEST_PAYLOAD))
 
 
 def build_query(identifier: int, labels: Labels, record_type: int) -> bytes:
@@ -177,6 +194,18 @@ def with_id(data: bytes, identifier: int) -> bytes:
     return identifier.to_bytes(2, "big") + data[2:]
 
 
+def with_payload(query: bytes, opt: int, payload: int) -> bytes:
+    """Return the query with another payload in the OPT record, whose type is at ``opt``."""
+    return query[: opt + 2] + payload.to_bytes(2, "big") + query[opt + 4 :]
+
+
+def build_truncated(answer: bytes, question_end: int) -> bytes:
+    """Return the answer without its records, to be asked for again by TCP."""
+    flags = int.from_bytes(answer[2:4], "big") | _TRUNCATED
+    head = struct.pack("!HHHH", flags, 1, 0, 0) + b"\0\0"
+    return answer[:2] + head + answer[HEADER_LENGTH:question_end]
+
+
 def parse_addresses(data: bytes) -> tuple[str, ...]:
     """Return all addresses in the answer section, in order."""
     answer = parse_answer(data)
@@ -199,6 +228,44 @@ def parse_answer(data: bytes) -> Answer:
         if record is not None:
             records.append(record)
     return Answer(message, tuple(records), cut_off)
+
+
+class Record(NamedTuple):
+    """One record of any section, without its value."""
+
+    section: int
+    """0 answer, 1 authority, 2 additional."""
+    name: str
+    type: int
+    klass: int
+    ttl: int
+    ttl_offset: int
+    target: str
+    """What a CNAME or DNAME points to."""
+    minimum: int
+    """Of an SOA: the time to live of negative answers (RFC 2308, section 4)."""
+
+
+def parse_records(data: bytes) -> list[Record]:
+    """Read all records of a whole answer; OPT is passed over."""
+    offset = parse_message(data).question_end
+    counts = _header(data)[3:]
+    if sum(counts) > MAXIMUM_RECORDS:
+        raise WireError(f"DNS answer with {sum(counts)} records")
+    names, records = _Names(data), []
+    for section, count in enumerate(counts):
+        for _ in range(count):
+            name = names.read(offset)
+            offset = _skip_name(data, offset)
+            kind, klass, length = _record(data, offset)
+            begin, end = offset + 10, offset + 10 + length
+            if kind != TYPE_OPT:
+                ttl = int.from_bytes(data[offset + 4 : offset + 8], "big")
+                target = names.read(begin) if kind in (TYPE_CNAME, TYPE_DNAME) else ""
+                minimum = int.from_bytes(data[end - 4 : end], "big") if kind == TYPE_SOA else 0
+                records.append(Record(section, name, kind, klass, ttl, offset + 4, target, minimum))
+            offset = end
+    return records
 
 
 def name_of(labels: Labels) -> str:
@@ -322,16 +389,16 @@ def _value(data: bytes, kind: int, begin: int, end: int, names: _Names) -> str |
     return value
 
 
-def _has_opt(data: bytes, offset: int, records: int) -> bool:
+def _find_opt(data: bytes, offset: int, records: int) -> int:
     if records > MAXIMUM_RECORDS:
         raise WireError(f"DNS query with {records} records")
     for _ in range(records):
         offset = _skip_name(data, offset)
         kind, _, length = _record(data, offset)
         if kind == TYPE_OPT:
-            return True
+            return offset
         offset += 10 + length
-    return False
+    return 0
 
 
 def _record(data: bytes, offset: int) -> tuple[int, int, int]:
@@ -362,4 +429,4 @@ def _byte(data: bytes, offset: int) -> int:
 
 
 def _opt(options: bytes) -> bytes:
-    return struct.pack("!BHHIH", 0, TYPE_OPT, _OUR_PAYLOAD, 0, len(options)) + options
+    return struct.pack("!BHHIH", 0, TYPE_OPT, SAFE_PAYLOAD, 0, len(options)) + options

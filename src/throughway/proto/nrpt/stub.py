@@ -1,96 +1,75 @@
 """The stub resolver's decisions: each query goes to the intranet's or to the local DNS servers.
 
-While the rules are effective a name under a rule with servers is never asked of local DNS: with
-the infrastructure tunnel down it is refused, with the tunnel on its way up it is held for a
-moment. Driven by :mod:`throughway.net.resolver`; RFC 1035, RFC 5452 (section 9) and [MS-GPNRPT].
+While the rules are effective a name under a rule with servers is asked of local DNS only where
+the policy's fallback says so: with the infrastructure tunnel down it is refused, with the tunnel
+on its way up it is held for a moment. Driven by :mod:`throughway.net.resolver`; RFC 1035, RFC
+5452 (section 9), RFC 6891, RFC 7766 and [MS-GPNRPT].
 """
 
 from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import NamedTuple
 
-from throughway.model.errors import LocalProtocolError, WireError
+from throughway.model.errors import WireError
+from throughway.model.policy import Fallback
 from throughway.model.status import TunnelState
+from throughway.proto.nrpt.cache import Cache
+from throughway.proto.nrpt.query import Attempt, Input, Query, Route, State, Transport
+from throughway.proto.nrpt.spelling import same_but_for_case, spelled
 from throughway.proto.nrpt.table import Table
 from throughway.wire.dns import (
     FORMERR,
+    NOERROR,
     NOTIMP,
+    NXDOMAIN,
     REFUSED,
+    SAFE_PAYLOAD,
     SERVFAIL,
     Message,
     build_refusal,
+    build_truncated,
     parse_message,
-    with_id,
+    with_payload,
 )
 
 HOLD_TIME = 2.0
 """Seconds a query waits for a tunnel that is being set up."""
 TOTAL_TIME = 4.5
 """Seconds until a query is refused: just before glibc asks again or gives up (5 s)."""
+INTRANET_TIME = 3.0
+"""Seconds of these for the intranet's servers, where local DNS is asked after their silence."""
 UDP_ATTEMPT_TIME = 1.0
 """Seconds until the next server is asked."""
 TCP_ATTEMPT_TIME = 2.0
 """Seconds; a handshake comes first."""
+TCP_AFTER = 2.0
+"""Seconds of silence by UDP after which TCP is tried: some networks lose one and not the other."""
 LOST_ROUNDS = 2
 """Rounds in which every server is unreachable before a query is refused: one pause rides out a
 change of network, more would only let programs hang while there is no network."""
 SUSPECT_TIME = 30.0
 """Seconds a silent server is asked last."""
-MAXIMUM_PENDING = 200
-"""Queries under way; each holds at most two sockets, so this stays below 1024 descriptors."""
+PLAIN_TIME = 300.0
+"""Seconds in which a server that changes the case of names is asked in small letters."""
+MAXIMUM_PENDING = 2000
+"""Questions under way: a second's worth, at 2,000 a second, of a server that says nothing."""
+MAXIMUM_WAITERS = 32
+"""Clients that wait for one answer."""
 MAXIMUM_OPEN_ATTEMPTS = 2
-"""Sockets of one query that may still bring a late answer."""
+"""Attempts of one query that may still bring a late answer."""
+MAXIMUM_TCP_ATTEMPTS = 200
+"""Connections at a time, as each takes a descriptor; who asked by UDP then stays with it."""
+MAXIMUM_KNOWN = 2000
+"""Questions whose way is remembered; all are forgotten when there is one more."""
+_RESPONSE, _OPCODE, _TRUNCATED, _RCODE = 0x80, 0x78, 0x02, 0x0F
+"""Bits of the flags, in the third and the fourth octet."""
+_ONE_QUESTION = b"\0\1"
 
 
-class Transport(Enum):
-    """How a query came; it is forwarded the same way."""
-
-    UDP = auto()
-    TCP = auto()
-
-
-class State(Enum):
-    """Where a query is."""
-
-    RECEIVED = auto()
-    HELD = auto()
-    ASKED = auto()
-    ENDED = auto()
-
-
-class Input(Enum):
-    """What can happen to a query."""
-
-    ROUTE_OPEN = auto()
-    """There are servers and a way to them."""
-    ROUTE_COMING = auto()
-    """The tunnel is being set up."""
-    ROUTE_CLOSED = auto()
-    ATTEMPT_FAILED = auto()
-    ANSWERED = auto()
-    TIME_SPENT = auto()
-
-
-TRANSITIONS: dict[tuple[State, Input], State] = {
-    (State.RECEIVED, Input.ROUTE_OPEN): State.ASKED,
-    (State.RECEIVED, Input.ROUTE_COMING): State.HELD,
-    (State.RECEIVED, Input.ROUTE_CLOSED): State.ENDED,
-    (State.HELD, Input.ROUTE_OPEN): State.ASKED,
-    (State.HELD, Input.ROUTE_COMING): State.HELD,
-    (State.HELD, Input.ROUTE_CLOSED): State.ENDED,
-    (State.HELD, Input.TIME_SPENT): State.ENDED,
-    (State.ASKED, Input.ROUTE_OPEN): State.ASKED,
-    (State.ASKED, Input.ROUTE_COMING): State.HELD,
-    (State.ASKED, Input.ROUTE_CLOSED): State.ENDED,
-    (State.ASKED, Input.ATTEMPT_FAILED): State.ASKED,
-    (State.ASKED, Input.ANSWERED): State.ENDED,
-    (State.ASKED, Input.TIME_SPENT): State.ENDED,
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Situation:
     """All that decides where a name is asked."""
 
@@ -100,11 +79,29 @@ class Situation:
     local_servers: tuple[str, ...] = ()
     intranet: TunnelState = TunnelState.DOWN
     """The tunnel through which the rules' servers are reached."""
+    fallback: Fallback = Fallback.NEVER
+
+    @cached_property
+    def private(self) -> bool:
+        """Whether this is a private network: all its DNS servers have private addresses."""
+        return all(_host(server).is_private for server in self.local_servers)
+
+    def falls_back(self, rcode: int | None) -> bool:
+        """Whether local DNS is asked after the intranet's answer, or its silence (None)."""
+        if not self.local_servers:
+            return False
+        match self.fallback:
+            case Fallback.NXDOMAIN:
+                return rcode == NXDOMAIN
+            case Fallback.PRIVATE:
+                return rcode == NXDOMAIN or (rcode is None and self.private)
+            case Fallback.ANY:
+                return rcode != NOERROR
+        return False
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptStarted:
-    """Send ``data`` to ``server`` from a new socket with a port of its own."""
+class AttemptStarted(NamedTuple):
+    """Send ``data`` to ``server``, by UDP from a port that nobody can guess."""
 
     attempt: int
     server: str
@@ -113,23 +110,20 @@ class AttemptStarted:
     intranet: bool
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptEnded:
-    """Close the socket of the attempt."""
+class AttemptEnded(NamedTuple):
+    """Nothing is expected any more."""
 
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerReady:
+class AnswerReady(NamedTuple):
     """Send ``data`` to the client."""
 
     client: Hashable
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class IntranetServersChanged:
+class IntranetServersChanged(NamedTuple):
     """The intranet's DNS servers have begun or ceased to answer."""
 
     answering: bool
@@ -139,219 +133,311 @@ class IntranetServersChanged:
 Event = AttemptStarted | AttemptEnded | AnswerReady | IntranetServersChanged
 
 
-@dataclass(frozen=True, slots=True)
-class _Route:
-    """Where a name is asked now."""
-
-    servers: tuple[str, ...]
-    intranet: bool
-    state: Input
-
-
-@dataclass(slots=True)
-class _Query:
-    """One query under way."""
-
-    data: bytes
-    message: Message
-    client: Hashable
-    transport: Transport
-    arrived_at: float
-    route: _Route
-    state: State = State.RECEIVED
-    timer_at: float = 0.0
-    asked: dict[str, int] = field(default_factory=dict)
-    """How often each server has been asked."""
-    attempts: dict[int, tuple[str, int]] = field(default_factory=dict)
-    """Open attempts: server and message id."""
-    failed: set[str] = field(default_factory=set)
-    """Servers that failed since the last pause."""
-    refusal: bytes | None = None
-    """An answer of a server that could not help: passed on when nobody else can."""
-    refused_by: set[str] = field(default_factory=set)
-    lost_rounds: int = 0
-
-    @property
-    def key(self) -> Hashable:
-        return self.client, self.message.id, self.message.question
-
-    def start_over(self, route: _Route) -> None:
-        """Forget what was tried on another way."""
-        self.route, self.refusal, self.lost_rounds = route, None, 0
-        for tried in (self.asked, self.failed, self.refused_by):
-            tried.clear()
-
-    def advance(self, what: Input) -> None:
-        try:
-            self.state = TRANSITIONS[self.state, what]
-        except KeyError:
-            raise LocalProtocolError(f"{what.name} in state {self.state.name}") from None
-
-
 class Stub:
     """All queries of this machine that are under way."""
 
-    def __init__(self, random_id: Callable[[], int]) -> None:
-        """``random_id`` returns unguessable numbers of 16 bits (RFC 5452, section 9.2)."""
+    def __init__(self, random_bits: Callable[[int], int]) -> None:
+        """``random_bits(n)`` returns an unguessable number of n bits (RFC 5452, section 9.2)."""
         self.situation = Situation()
-        self._random_id = random_id
-        self._pending: dict[Hashable, _Query] = {}
-        self._by_attempt: dict[int, _Query] = {}
+        self.queries = self.hits = 0
+        """Queries that came, and how many of them were answered from the cache."""
+        self._random_bits = random_bits
+        self._cache = Cache()
+        self._known: dict[bytes, tuple[Message, Route]] = {}
+        self._generation = 0
+        self._under_way: dict[bytes, Query] = {}
+        self._by_tcp: dict[bytes, Query] = {}
+        self._by_attempt: dict[int, Query] = {}
+        self._tcp_attempts = 0
         self._next_attempt = 0
+        self._due = float("inf")
+        """No query's timer is earlier."""
         self._suspects: dict[str, float] = {}
+        self._plain: dict[str, float] = {}
         self._answering: bool | None = None
         self._events: deque[Event] = deque()
 
     @property
     def pending(self) -> int:
-        """Number of queries under way."""
-        return len(self._pending)
+        """Number of questions under way."""
+        return len(self._under_way) + len(self._by_tcp)
+
+    @property
+    def cached(self) -> int:
+        """Number of answers that are kept."""
+        return len(self._cache)
 
     def set_situation(self, situation: Situation, now: float) -> None:
         """Obey a new situation, also for the queries under way."""
         if situation == self.situation:
             return
-        self.situation = situation
+        former, self.situation = self.situation, situation
+        self._known.clear()
         self._suspects.clear()
-        for query in list(self._pending.values()):
+        if _where(former) != _where(situation):
+            self.forget_answers()
+        for query in self._all():
             route = self._route(query.message)
             if route != query.route:
                 self._close_attempts(query)
+                query.given_up = None
+                query.generation = self._generation
                 query.start_over(route)
                 self._place(query, now)
+
+    def forget_answers(self) -> None:
+        """Keep nothing that was learnt until now, nor what is still asked: another network."""
+        self._generation += 1
+        self._cache.clear()
+        self._plain.clear()
 
     def receive_query(
         self, data: bytes, client: Hashable, transport: Transport, now: float
     ) -> None:
         """Take a query; ``client`` comes back with the answer."""
+        self.queries += 1
+        key = data[2:]
+        by_udp = transport is Transport.UDP
+        intranet = self.situation.intranet is TunnelState.UP
+        if kept := self._cache.get(key, now, intranet=intranet):
+            self.hits += 1
+            self._events.append(AnswerReady(client, data[:2] + kept))
+            return
+        under_way = self._under_way if by_udp else self._by_tcp
+        if query := under_way.get(key):
+            self._join(query, client, data)
+            return
+        if (known := self._known.get(key)) is None and (known := self._read(data, client)) is None:
+            return
+        if self.pending >= MAXIMUM_PENDING:
+            self._refuse(data, client, SERVFAIL, "too many queries")
+            return
+        message, route = known
+        query = Query(data, message, transport, now, route, self._generation, [(client, data[:2])])
+        under_way[key] = query
+        self._place(query, now)
+
+    def _read(self, data: bytes, client: Hashable) -> tuple[Message, Route] | None:
+        """Read a query that was not seen before; None when there is nothing to ask."""
         try:
             message = parse_message(data)
         except WireError:
             self._refuse(data, client, FORMERR)
-            return
+            return None
         if message.response:
-            return
+            return None
         if message.opcode:
             self._refuse(data, client, NOTIMP)
-            return
-        query = _Query(data, message, client, transport, now, self._route(message))
-        if query.key in self._pending:
-            # The client asks again because we are slow; the answer will reach it.
-            return
-        if len(self._pending) >= MAXIMUM_PENDING:
+            return None
+        if len(self._known) >= MAXIMUM_KNOWN:
+            self._known.clear()
+        known = self._known[data[2:]] = message, self._route(message)
+        return known
+
+    def _join(self, query: Query, client: Hashable, data: bytes) -> None:
+        """Let another client wait for an answer that is on its way: one question, one guess."""
+        waiter = client, data[:2]
+        if waiter in query.waiters:
+            return  # it asks again because we are slow; the answer will reach it
+        if len(query.waiters) >= MAXIMUM_WAITERS:
             self._refuse(data, client, SERVFAIL, "too many queries")
             return
-        self._pending[query.key] = query
-        self._place(query, now)
+        query.waiters.append(waiter)
 
     def receive_answer(self, attempt: int, data: bytes, address: str, now: float) -> None:
-        """Take what came on the socket of an attempt; what does not fit is dropped."""
+        """Take what came for an attempt; what does not fit is dropped."""
         if (query := self._by_attempt.get(attempt)) is None:
             return
-        server, identifier = query.attempts[attempt]
-        try:
-            message = parse_message(data)
-        except WireError:
+        sent, end = query.attempts[attempt], query.message.question_end
+        if data[:2] != sent.number or data[4:6] != _ONE_QUESTION or len(data) < end:
             return
-        fits = message.response and message.id == identifier
-        if not fits or message.question != query.message.question:
+        if data[2] & (_RESPONSE | _OPCODE) != _RESPONSE:
             return
-        if _host(address) != _host(server):
+        if address != sent.server and _host(address) != _host(sent.server):
             return
-        answer = with_id(data, query.message.id)
-        self._suspects.pop(server, None)
+        if data[12:end] != sent.question:
+            if same_but_for_case(data[12:end], sent.question):
+                self._ask_plainly(query, attempt, now)
+            return
+        self._suspects.pop(sent.server, None)
         if query.route.intranet:
             self._say_answering(True, query.route.servers)
-        if message.rcode in {SERVFAIL, NOTIMP, REFUSED}:
-            query.refusal = answer
-            query.refused_by.add(server)
+        if data[2] & _TRUNCATED and self._wants_tcp(query, sent):
+            self._close_attempt(query, attempt)
+            self._ask(query, now, server=sent.server, by_tcp=True)
+            return
+        self._take(query, attempt, data, now)
+
+    def _take(self, query: Query, attempt: int, data: bytes, now: float) -> None:
+        """Take an answer that fits: pass it on, unless others may know better."""
+        rcode, sent = data[3] & _RCODE, query.attempts[attempt]
+        end = query.message.question_end
+        body = data[2:]
+        if sent.question != (question := query.question):
+            body = data[2:12] + question + data[end:]
+        if rcode in (SERVFAIL, NOTIMP, REFUSED):
+            query.refusal = body
+            query.refused_by.add(sent.server)
             if not query.refused_by.issuperset(query.route.servers):
                 self._fail(attempt, query, now)
                 return
+        if query.given_up is None:
+            if query.route.intranet and self.situation.falls_back(rcode):
+                self._fall_back(query, body, now)
+                return
+            if rcode in (NOERROR, NXDOMAIN) and not data[2] & _TRUNCATED:
+                self._keep(query, body, now)
+        elif rcode != NOERROR:
+            body = query.given_up
         query.advance(Input.ANSWERED)
-        self._end(query, answer)
+        self._end(query, body)
+
+    def _keep(self, query: Query, body: bytes, now: float) -> None:
+        # Who asks the same by UDP may get it too.
+        fits = len(body) + 2 <= query.message.payload
+        if query.generation == self._generation and fits:
+            self._cache.put(
+                query.key, body, query.message.question, now, intranet=query.route.intranet
+            )
 
     def receive_failure(self, attempt: int, now: float) -> None:
         """The attempt cannot succeed any more: refused, unreachable, connection closed."""
         if (query := self._by_attempt.get(attempt)) is None:
             return
-        self._suspects[query.attempts[attempt][0]] = now + SUSPECT_TIME
+        self._suspects[query.attempts[attempt].server] = now + SUSPECT_TIME
         self._fail(attempt, query, now)
 
     def forget_client(self, client: Hashable) -> None:
-        """The client is gone; drop what it asked."""
-        for query in list(self._pending.values()):
-            if query.client == client:
+        """The client is gone; drop what it alone asked."""
+        for query in self._all():
+            left = [waiter for waiter in query.waiters if waiter[0] != client]
+            if not left:
                 self._drop(query)
+            query.waiters = left
 
     def next_event(self) -> Event | None:
         """Return the next event, or None when there is none."""
         return self._events.popleft() if self._events else None
 
     def timer_at(self) -> float | None:
-        """Return when :meth:`handle_timer` is due, or None."""
-        return min((query.timer_at for query in self._pending.values()), default=None)
+        """Return when :meth:`handle_timer` is due, at the earliest, or None."""
+        return self._due if self.pending else None
 
     def handle_timer(self, now: float) -> None:
         """Let time pass: ask again, or give up."""
-        for query in list(self._pending.values()):
+        for query in self._all():
             if now < query.timer_at:
                 continue
-            if query.state is State.HELD or now >= query.arrived_at + TOTAL_TIME:
-                self._give_up(query)
+            if query.state is State.HELD or now >= self._deadline(query):
+                self._give_up(query, now)
                 continue
-            for server, _ in query.attempts.values():
-                self._suspects[server] = now + SUSPECT_TIME
+            for sent in query.attempts.values():
+                self._suspects[sent.server] = now + SUSPECT_TIME
             query.advance(Input.ATTEMPT_FAILED)
             query.failed.clear()
             self._ask(query, now)
+        self._due = min((query.timer_at for query in self._all()), default=float("inf"))
 
-    def _route(self, message: Message) -> _Route:
+    def _all(self) -> list[Query]:
+        return [*self._under_way.values(), *self._by_tcp.values()]
+
+    def _route(self, message: Message) -> Route:
         situation = self.situation
         rule = situation.table.match(message.question.labels) if situation.effective else None
         if rule is None or rule.exemption:
-            servers = situation.local_servers
-            return _Route(servers, False, Input.ROUTE_OPEN if servers else Input.ROUTE_CLOSED)
+            return _local(situation)
         states = {
             TunnelState.UP: Input.ROUTE_OPEN,
             TunnelState.CONNECTING: Input.ROUTE_COMING,
             TunnelState.DOWN: Input.ROUTE_CLOSED,
         }
-        return _Route(rule.servers, True, states[situation.intranet])
+        return Route(rule.servers, True, states[situation.intranet])
 
-    def _place(self, query: _Query, now: float) -> None:
+    def _place(self, query: Query, now: float) -> None:
+        if query.route.state is Input.ROUTE_CLOSED and self._may_fall_back(query):
+            self._fall_back(query, self._refusal(query), now)
+            return
         query.advance(query.route.state)
         if query.state is State.ASKED:
             self._ask(query, now)
         elif query.state is State.HELD:
-            query.timer_at = query.arrived_at + HOLD_TIME
+            self._wake(query, query.arrived_at + HOLD_TIME)
         else:
             self._end(query, self._refusal(query))
 
-    def _ask(self, query: _Query, now: float) -> None:
+    def _may_fall_back(self, query: Query) -> bool:
+        """Whether local DNS is asked when the intranet's servers say nothing."""
+        return query.route.intranet and query.given_up is None and self.situation.falls_back(None)
+
+    def _fall_back(self, query: Query, given_up: bytes, now: float) -> None:
+        """Ask local DNS; when it knows nothing better, what the intranet said counts."""
+        self._close_attempts(query)
+        query.given_up = given_up
+        query.start_over(_local(self.situation))
+        query.advance(Input.ROUTE_OPEN)
+        self._ask(query, now)
+
+    def _deadline(self, query: Query) -> float:
+        time = INTRANET_TIME if self._may_fall_back(query) else TOTAL_TIME
+        return query.arrived_at + time
+
+    def _wake(self, query: Query, at: float) -> None:
+        query.timer_at = at
+        if at < self._due:
+            self._due = at
+
+    def _next_server(self, query: Query, now: float) -> str:
+        if not self._suspects and not query.asked:
+            return query.route.servers[0]
+
         def order(server: str) -> tuple[bool, bool, int]:
             suspect = self._suspects.get(server, 0.0) > now
             return server in query.failed, suspect, query.asked.get(server, 0)
 
-        willing = [s for s in query.route.servers if s not in query.refused_by]
-        server = min(willing, key=order)
+        return min((s for s in query.route.servers if s not in query.refused_by), key=order)
+
+    def _ask(self, query: Query, now: float, *, server: str = "", by_tcp: bool = False) -> None:
+        server = server or self._next_server(query, now)
         query.asked[server] = query.asked.get(server, 0) + 1
         while len(query.attempts) >= MAXIMUM_OPEN_ATTEMPTS:
             self._close_attempt(query, next(iter(query.attempts)))
-        attempt, identifier = self._next_attempt, self._random_id()
-        self._next_attempt += 1
-        query.attempts[attempt] = (server, identifier)
+        by_tcp = by_tcp or query.transport is Transport.TCP or now >= query.arrived_at + TCP_AFTER
+        if by_tcp and self._tcp_attempts >= MAXIMUM_TCP_ATTEMPTS:
+            by_tcp = query.transport is Transport.TCP
+        self._tcp_attempts += by_tcp
+        transport = Transport.TCP if by_tcp else Transport.UDP
+        question = query.question
+        if not by_tcp and not query.route.intranet and self._plain.get(server, 0.0) <= now:
+            # Through the tunnel nobody else can answer.
+            question = spelled(question[:-4], self._random_bits) + question[-4:]
+        number = self._random_bits(16).to_bytes(2, "big")
+        attempt, self._next_attempt = self._next_attempt, self._next_attempt + 1
+        query.attempts[attempt] = Attempt(server, number, question, transport)
         self._by_attempt[attempt] = query
-        pause = UDP_ATTEMPT_TIME if query.transport is Transport.UDP else TCP_ATTEMPT_TIME
-        query.timer_at = min(now + pause, query.arrived_at + TOTAL_TIME)
-        data = with_id(query.data, identifier)
-        self._events.append(
-            AttemptStarted(attempt, server, data, query.transport, query.route.intranet)
-        )
+        pause = TCP_ATTEMPT_TIME if by_tcp else UDP_ATTEMPT_TIME
+        self._wake(query, min(now + pause, self._deadline(query)))
+        message = query.message
+        data = number + query.data[2:12] + question + query.data[message.question_end :]
+        if message.payload > SAFE_PAYLOAD:
+            data = with_payload(data, message.opt, SAFE_PAYLOAD)
+        self._events.append(AttemptStarted(attempt, server, data, transport, query.route.intranet))
 
-    def _fail(self, attempt: int, query: _Query, now: float) -> None:
+    def _wants_tcp(self, query: Query, sent: Attempt) -> bool:
+        """Whether the client takes more by UDP than we let the server send."""
+        by_udp = query.transport is Transport.UDP and sent.transport is Transport.UDP
+        room = self._tcp_attempts < MAXIMUM_TCP_ATTEMPTS
+        return by_udp and room and query.message.payload > SAFE_PAYLOAD
+
+    def _ask_plainly(self, query: Query, attempt: int, now: float) -> None:
+        """The server does not keep the case of letters; the answer itself may be a guess."""
+        server = query.attempts[attempt].server
+        self._plain[server] = now + PLAIN_TIME
+        self._close_attempt(query, attempt)
+        self._ask(query, now, server=server)
+
+    def _fail(self, attempt: int, query: Query, now: float) -> None:
         """Ask the next server at once, but not in circles: a second round waits for the timer."""
-        server, _ = query.attempts[attempt]
+        server = query.attempts[attempt].server
         self._close_attempt(query, attempt)
         query.failed.add(server)
         if query.attempts:
@@ -362,30 +448,41 @@ class Stub:
             return
         query.lost_rounds += 1
         if query.lost_rounds >= LOST_ROUNDS:
-            self._give_up(query)
+            self._give_up(query, now)
 
-    def _give_up(self, query: _Query) -> None:
+    def _give_up(self, query: Query, now: float) -> None:
         silent = query.state is State.ASKED and not query.refused_by
         if query.route.intranet and silent:
             self._say_answering(False, query.route.servers)
+        answer = query.refusal or self._refusal(query)
+        if self._may_fall_back(query):
+            self._fall_back(query, answer, now)
+            return
         query.advance(Input.TIME_SPENT)
-        self._end(query, query.refusal or self._refusal(query))
+        self._end(query, query.given_up or answer)
 
-    def _end(self, query: _Query, answer: bytes | None) -> None:
+    def _end(self, query: Query, body: bytes) -> None:
+        """Tell everybody who waits; ``body`` is the answer without a number."""
         self._drop(query)
-        if answer is not None:
-            self._events.append(AnswerReady(query.client, answer))
+        message = query.message
+        if query.transport is Transport.UDP and len(body) + 2 > message.payload:
+            body = build_truncated(b"\0\0" + body, message.question_end)[2:]
+        for client, number in query.waiters:
+            self._events.append(AnswerReady(client, number + body))
 
-    def _drop(self, query: _Query) -> None:
+    def _drop(self, query: Query) -> None:
         self._close_attempts(query)
-        del self._pending[query.key]
+        by_udp = query.transport is Transport.UDP
+        del (self._under_way if by_udp else self._by_tcp)[query.key]
 
-    def _close_attempts(self, query: _Query) -> None:
+    def _close_attempts(self, query: Query) -> None:
         for attempt in list(query.attempts):
             self._close_attempt(query, attempt)
 
-    def _close_attempt(self, query: _Query, attempt: int) -> None:
-        del query.attempts[attempt], self._by_attempt[attempt]
+    def _close_attempt(self, query: Query, attempt: int) -> None:
+        sent = query.attempts.pop(attempt)
+        self._tcp_attempts -= sent.transport is Transport.TCP
+        del self._by_attempt[attempt]
         self._events.append(AttemptEnded(attempt))
 
     def _refuse(self, data: bytes, client: Hashable, rcode: int, text: str = "") -> None:
@@ -393,8 +490,10 @@ class Stub:
         if answer is not None:
             self._events.append(AnswerReady(client, answer))
 
-    def _refusal(self, query: _Query) -> bytes | None:
-        return build_refusal(query.data, SERVFAIL, _why(query.route))
+    def _refusal(self, query: Query) -> bytes:
+        answer = build_refusal(query.data, SERVFAIL, _why(query.route))
+        assert answer is not None  # it was read as a query
+        return answer[2:]
 
     def _say_answering(self, answering: bool, servers: tuple[str, ...]) -> None:
         if answering is not self._answering:
@@ -402,7 +501,17 @@ class Stub:
             self._events.append(IntranetServersChanged(answering, servers))
 
 
-def _why(route: _Route) -> str:
+def _where(situation: Situation) -> object:
+    """What makes the answers of one situation no answers of another."""
+    return situation.effective, situation.table, situation.local_servers, situation.fallback
+
+
+def _local(situation: Situation) -> Route:
+    servers = situation.local_servers
+    return Route(servers, False, Input.ROUTE_OPEN if servers else Input.ROUTE_CLOSED)
+
+
+def _why(route: Route) -> str:
     if not route.intranet:
         return "the local DNS servers do not answer" if route.servers else "no local DNS server"
     if route.state is Input.ROUTE_OPEN:

@@ -91,8 +91,10 @@ class _Sender(NamedTuple):
 
     def answer(self, data: bytes) -> None:
         """Send it, unless the kernel has no room or we are closed: then the program asks again."""
-        with suppress(OSError):
+        try:
             self.sock.sendto(data, self.address)
+        except OSError:
+            return
 
 
 class _Connection:

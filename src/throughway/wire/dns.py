@@ -51,6 +51,8 @@ _LONGEST_TEXT = 4 * MAXIMUM_NAME
 _POINTER = 0xC0
 """The upper bits of a compression pointer (RFC 1035, section 4.1.4)."""
 
+_TYPE_AND_CLASS = struct.Struct("!HH")
+
 Labels = tuple[bytes, ...]
 
 
@@ -147,12 +149,13 @@ class Message(NamedTuple):
 
 def parse_message(data: bytes) -> Message:
     """Read header, the one question, and whether there is an OPT record."""
-    identifier, flags, questions, *counts = _header(data)
+    identifier, flags, questions, answers, authorities, additional = _header(data)
     if questions != 1:
         raise WireError(f"DNS message with {questions} questions")
     question, end = _question(data)
     # A truncated answer may end within a record; nothing behind the question is needed of it.
-    opt = 0 if flags & _RESPONSE else _find_opt(data, end, sum(counts))
+    records = answers + authorities + additional
+    opt = _find_opt(data, end, records) if records and not flags & _RESPONSE else 0
     if not opt:
         return Message(identifier, flags, question, end)
     payload = int.from_bytes(data[opt + 2 : opt + 4], "big")
@@ -299,21 +302,25 @@ def _header(data: bytes) -> tuple[int, ...]:
 
 
 def _question(data: bytes) -> tuple[Question, int]:
-    labels, offset, length = [], HEADER_LENGTH, 1
-    while (size := _byte(data, offset)) != 0:
-        # The first name of a message has nothing to point to: no compression here.
+    labels, offset, total = [], HEADER_LENGTH, len(data)
+    # The first name of a message has nothing to point to: no compression here.
+    while True:
+        if offset >= total:
+            raise WireError("DNS message cut off")
+        size = data[offset]
+        if size == 0:
+            break
         if size > MAXIMUM_LABEL:
             raise WireError("DNS question with a compressed or unknown label")
-        label = data[offset + 1 : offset + 1 + size]
-        length += size + 1
-        if len(label) < size or length > MAXIMUM_NAME:
+        following = offset + 1 + size
+        if following > total or following - HEADER_LENGTH >= MAXIMUM_NAME:
             raise WireError("DNS question cut off or too long")
-        labels.append(label.lower())
-        offset += size + 1
+        labels.append(data[offset + 1 : following].lower())
+        offset = following
     end = offset + 5
-    if len(data) < end:
+    if total < end:
         raise WireError("DNS question cut off")
-    kind, klass = struct.unpack_from("!HH", data, offset + 1)
+    kind, klass = _TYPE_AND_CLASS.unpack_from(data, offset + 1)
     return Question(tuple(labels), kind, klass), end
 
 

@@ -117,24 +117,25 @@ def test_answers_of_the_intranet_are_given_only_while_it_is_there() -> None:
     assert cache.get(b"key", 1, intranet=True) is not None
 
 
-@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, MAXIMUM_ANSWER)), max_size=40))
+@given(st.lists(st.tuples(st.integers(0, 2000), st.integers(0, MAXIMUM_ANSWER)), max_size=600))
 def test_it_never_holds_more_than_it_may(steps: list[tuple[int, int]]) -> None:
-    cache, held = Cache(), {}
-    question = parse_message(answer()).question
+    cache, question = Cache(), parse_message(answer()).question
     for number, size in steps:
-        key = bytes([number])
+        key = number.to_bytes(4, "big")
         cache.put(key, bytes(size), question, 0, intranet=False)
-        held[key] = size
-    assert cache._octets == sum(len(key) + size for key, size in held.items())
+        assert cache._younger[key].answer == bytes(size)
+    halves = (cache._younger, cache._older)
+    for half in halves:
+        assert sum(len(k) + len(e.answer) for k, e in half.items()) <= MAXIMUM_OCTETS // 2
 
 
 def test_the_oldest_go_first() -> None:
     cache, question = Cache(), parse_message(answer()).question
-    for number in range(MAXIMUM_ENTRIES + 3):
+    for number in range(MAXIMUM_ENTRIES * 3):
         cache.put(number.to_bytes(4, "big"), b"", question, 0, intranet=False)
-    assert len(cache) == MAXIMUM_ENTRIES
-    for number in range(MAXIMUM_ENTRIES):
-        cache.put(number.to_bytes(4, "big"), bytes(1000), question, 0, intranet=False)
-    assert cache._octets <= MAXIMUM_OCTETS
+        assert len(cache) <= MAXIMUM_ENTRIES
+    newest = (MAXIMUM_ENTRIES * 3 - 1).to_bytes(4, "big")
+    assert newest in cache._younger
+    assert (0).to_bytes(4, "big") not in cache._younger | cache._older
     cache.clear()
-    assert (len(cache), cache._octets) == (0, 0)
+    assert len(cache) == 0

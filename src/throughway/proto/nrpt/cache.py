@@ -6,7 +6,9 @@ answer is judged when it is wanted for the first time, since most are not wanted
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from throughway.model.errors import WireError
 from throughway.wire.dns import (
@@ -32,72 +34,86 @@ LONGEST_NEGATIVE = 300
 _TTL_SIZE = 4
 
 
-@dataclass(slots=True)
-class _Entry:
-    """An answer, without the number of its query."""
+class _Kept(NamedTuple):
+    """An answer without the number of its query, not judged yet."""
 
     answer: bytes
     question: Question
     intranet: bool
     kept_at: float
-    seconds: int = -1
-    """For how long it may be given; -1: not judged yet."""
-    places: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class _Entry:
+    """An answer that was wanted again."""
+
+    answer: bytes
+    intranet: bool
+    kept_at: float
+    seconds: int
+    """For how long it may be given."""
+    places: tuple[int, ...]
     """Offsets of the times to live."""
-    age: int = 0
-    aged: bytes = b""
+    age: int
+    aged: bytes
     """The answer as it is at this age."""
 
 
 class Cache:
-    """Answers by their questions: everything of a query behind its number."""
+    """Answers by their questions: everything of a query behind its number.
+
+    There is a younger and an older half. When the younger one is full, the older one is
+    forgotten: no answer has to be looked for to be thrown away.
+    """
 
     def __init__(self) -> None:
-        self._entries: dict[bytes, _Entry] = {}
+        self._younger: dict[bytes, _Kept | _Entry] = {}
+        self._older: dict[bytes, _Kept | _Entry] = {}
         self._octets = 0
+        """Of the younger half."""
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._younger) + len(self._older)
 
     def clear(self) -> None:
         """Forget everything."""
-        self._entries.clear()
-        self._octets = 0
+        self._younger, self._older, self._octets = {}, {}, 0
 
     def put(
         self, key: bytes, answer: bytes, question: Question, now: float, *, intranet: bool
     ) -> None:
         """Keep an answer; both without the number."""
-        if len(answer) > MAXIMUM_ANSWER:
+        size = len(key) + len(answer)
+        if len(answer) > MAXIMUM_ANSWER or size > MAXIMUM_OCTETS // 2:
             return
-        self._drop(key)
-        self._entries[key] = _Entry(answer, question, intranet, now)
-        self._octets += len(key) + len(answer)
-        while self._octets > MAXIMUM_OCTETS or len(self._entries) > MAXIMUM_ENTRIES:
-            self._drop(next(iter(self._entries)))
+        if self._octets + size > MAXIMUM_OCTETS // 2 or len(self._younger) >= MAXIMUM_ENTRIES // 2:
+            self._younger, self._older, self._octets = {}, self._younger, 0
+        # What the same question had before is counted until the half goes.
+        self._octets += size
+        self._younger[key] = _Kept(answer, question, intranet, now)
 
     def get(self, key: bytes, now: float, *, intranet: bool) -> bytes | None:
         """Return the answer as it is now, without the number.
 
         ``intranet``: whether answers of the intranet's servers may be given.
         """
-        if (entry := self._entries.get(key)) is None:
-            return None
+        half = self._younger
+        if (entry := half.get(key)) is None:
+            half = self._older
+            if (entry := half.get(key)) is None:
+                return None
         if entry.intranet and not intranet:
             return None
+        if isinstance(entry, _Kept):
+            entry = half[key] = _judged(entry)
         age = int(now - entry.kept_at)
-        if entry.seconds < 0:
-            _judge(entry)
         if age >= entry.seconds:
-            self._drop(key)
+            self._younger.pop(key, None)
+            self._older.pop(key, None)
             return None
         if age != entry.age:
             entry.age, entry.aged = age, _aged(entry, age)
         return entry.aged
-
-    def _drop(self, key: bytes) -> None:
-        if (entry := self._entries.pop(key, None)) is not None:
-            self._octets -= len(key) + len(entry.answer)
 
 
 def lifetime(question: Question, records: Iterable[Record]) -> int:
@@ -124,16 +140,15 @@ def lifetime(question: Question, records: Iterable[Record]) -> int:
     return min(LONGEST_NEGATIVE, *negative, *(record.ttl for record in answers))
 
 
-def _judge(entry: _Entry) -> None:
+def _judged(kept: _Kept) -> _Entry:
     """Find out how long the answer may be given, and where it says so."""
-    entry.aged = entry.answer
-    try:
-        records = parse_records(b"\0\0" + entry.answer)
-    except WireError:
-        entry.seconds = 0
-        return
-    entry.places = tuple(record.ttl_offset - 2 for record in records)
-    entry.seconds = lifetime(entry.question, records)
+    seconds = 0
+    places: tuple[int, ...] = ()
+    with suppress(WireError):
+        records = parse_records(b"\0\0" + kept.answer)
+        places = tuple(record.ttl_offset - 2 for record in records)
+        seconds = lifetime(kept.question, records)
+    return _Entry(kept.answer, kept.intranet, kept.kept_at, seconds, places, 0, kept.answer)
 
 
 def _aged(entry: _Entry, age: int) -> bytes:

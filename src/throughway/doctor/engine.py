@@ -4,6 +4,7 @@ Here is the doctor's one net below rules: what nobody foresaw becomes a finding 
 """
 
 import traceback
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, product
@@ -17,10 +18,16 @@ from throughway.model.findings import Confidence, Finding, Layer, Problem, Sever
 
 MAXIMUM_QUESTIONS = 10_000
 """How often one rule is asked on one host; more pairs of facts than that say nothing new."""
+MAXIMUM_LOOKS = 1_000_000
+"""Facts that one rule may look at on one host: what compares each with all is asked less often."""
+MANY = 100
+"""Facts of one kind from which on it is worth while to look for those that are alike."""
 MAXIMUM_EVIDENCE = 20
 """Lines quoted for one finding."""
 MAXIMUM_WORDS = 400
 """Characters that are said of our own mistake; an error may quote half a file."""
+
+_ANYWHERE = Source("")
 
 Facts = dict[type[Fact], list[Fact]]
 _SURENESS = (Confidence.CERTAIN, Confidence.LIKELY, Confidence.POSSIBLE)
@@ -85,7 +92,21 @@ def _by_kind(host: Host, facts: Iterable[Fact]) -> Facts:
     by_kind: Facts = {Host: [host]}
     for fact in facts:
         by_kind.setdefault(type(fact), []).append(fact)
-    return by_kind
+    return {kind: _distinct(of_kind) for kind, of_kind in by_kind.items()}
+
+
+def _distinct(facts: list[Fact]) -> list[Fact]:
+    """Leave facts out that were said in the same words many times before."""
+    if len(facts) <= MANY:
+        return facts
+    seen: Counter[Fact] = Counter()
+    kept: list[Fact] = []
+    for fact in facts:
+        alike = replace(fact, source=_ANYWHERE)
+        seen[alike] += 1
+        if seen[alike] <= MAXIMUM_EVIDENCE:
+            kept.append(fact)
+    return kept
 
 
 def _ask(
@@ -93,17 +114,27 @@ def _ask(
 ) -> list[Diagnosed]:
     """Ask one rule about each combination of what it needs; note what it lacks."""
     choices = []
+    looks = 1
     for need in rule.needs():
         options = _options(need, facts)
         if not options:
             missing.setdefault(need.kinds[0], []).extend(p.code for p in rule.problems)
             return []
+        if need.want is Want.ALL:
+            looks += sum(len(facts.get(kind, ())) for kind in need.kinds)
         choices.append(options)
     return [
-        Diagnosed(finding, host, layer_of(finding.problem))
-        for chosen in islice(product(*choices), MAXIMUM_QUESTIONS)
+        Diagnosed(_quoted(finding), host, layer_of(finding.problem))
+        for chosen in islice(product(*choices), min(MAXIMUM_QUESTIONS, MAXIMUM_LOOKS // looks))
         for finding in _answers(rule, chosen)
     ]
+
+
+def _quoted(finding: Finding) -> Finding:
+    """Leave lines out that would only say the same."""
+    if len(finding.evidence) <= MAXIMUM_EVIDENCE:
+        return finding
+    return replace(finding, evidence=finding.evidence[:MAXIMUM_EVIDENCE])
 
 
 def _answers(rule: Rule, chosen: Sequence[object]) -> tuple[Finding, ...]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from throughway.model.evidence import Source
 from throughway.model.facts.base import CollectedAt
@@ -97,9 +98,11 @@ def _printed(text: str) -> datetime | None:
 
 def is_early(certificate: Certificate, moments: Iterable[Moment]) -> bool:
     """Whether it was not valid yet, by a day at least: time zones are not known."""
-    now = collected_at(m for m in moments if isinstance(m, CollectedAt))
     begin = certificate.not_before
-    return now is not None and begin is not None and naive(begin) > now + timedelta(days=1)
+    if begin is None:
+        return False
+    now = collected_at(m for m in moments if isinstance(m, CollectedAt))
+    return now is not None and naive(begin) > now + timedelta(days=1)
 
 
 def naive(moment: datetime) -> datetime:
@@ -112,6 +115,7 @@ def is_past(moment: datetime | None, now: datetime | None) -> bool:
     return moment is not None and now is not None and naive(moment) < now
 
 
+@lru_cache(maxsize=4096)
 def parts(name: str) -> frozenset[str]:
     """Return the parts of a distinguished name; commands print them in either order."""
     starts = list(_PART.finditer(name))

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from dataclasses import replace
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from throughway.catalogue import iphttps, windows
@@ -298,6 +299,7 @@ def advertising_disabled(
     return _of_interface(iphttps.ADVERTISING_DISABLED, interface, every, "does not advertise")
 
 
+@lru_cache(maxsize=4096)
 def host_of(url: str | None) -> str | None:
     """Return the host of a URL in lower case; None where it has none."""
     try:
@@ -315,6 +317,7 @@ def port_of(url: str | None) -> int:
         return 443
 
 
+@lru_cache(maxsize=4096)
 def is_address(host: str) -> bool:
     """Whether a host is written as an address."""
     try:

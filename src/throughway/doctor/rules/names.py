@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from itertools import islice
 
 from throughway.catalogue import names as catalogue
 from throughway.catalogue.on_windows import names as windows
@@ -35,6 +36,9 @@ _BROKEN_TABLE = 9572
 _BYPASS = ("noproxy", "bypass", "direct", "umgehen", "ignor", "omitir", "\u7ed5\u8fc7")
 """What a rule says when its names are reached without a proxy."""
 
+_NAMES_SAID = 12
+"""Names of a table that a sentence can hold."""
+
 Where = tuple[DNSClientState | DAConnectionStatus | IPHTTPSInterface, ...]
 """What shows where the client is, or believes to be."""
 
@@ -45,7 +49,8 @@ def no_directaccess_rule(table: NRPTTable, rules: tuple[NRPTRule, ...]) -> Findi
         return None
     if any(rule.dns_servers or rule.directaccess or rule.namespaces is None for rule in rules):
         return None
-    names = ", ".join(name for rule in rules for name in rule.namespaces or ())
+    all_names = (name for rule in rules for name in rule.namespaces or ())
+    names = ", ".join((*islice(all_names, _NAMES_SAID), *("…" for _ in islice(all_names, 1))))
     return Finding(
         problem=catalogue.NRPT_NO_DIRECTACCESS_RULE,
         summary=f"None of the rules ({names}) names a DirectAccess DNS server.",

@@ -10,7 +10,7 @@ import string
 from collections.abc import Iterator
 from dataclasses import replace
 
-from throughway.model.evidence import Evidence
+from throughway.model.evidence import Evidence, lines_of
 
 _VERBS = (
     r"netsh|ipconfig|ping|tracert|nslookup|nltest|certutil|auditpol|gpresult|systeminfo|reg|route"
@@ -66,7 +66,7 @@ def cut(evidence: Evidence) -> list[Evidence]:
 def _beginnings(text: str) -> Iterator[tuple[int, int, str]]:
     """Yield where a command's line starts, where its output starts, and the command."""
     start = 0
-    for line in text.split("\n"):
+    for line in lines_of(text):
         end = start + len(line) + 1
         stripped = line.strip()
         if stripped[:1] in _FIRST and len(stripped) <= _MAXIMUM_PROMPT:

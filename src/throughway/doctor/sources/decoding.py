@@ -8,6 +8,8 @@ long runs, in Western ones alone between ASCII letters.
 import re
 from collections import Counter
 
+from throughway.model.evidence import pieces_of
+
 _SAMPLE = 65_536
 """Bytes which the judgement looks at; a page of text says enough."""
 _MAXIMUM_CONTROLS = 0.003
@@ -29,6 +31,8 @@ _COMMON = frozenset("äöüßéèêàâçîôûùëïáíóúñÄÖÜÉØøåÅ�
 _CLEAN = str.maketrans({"\0": None, "\ufeff": None, "\u200b": None, "\xa0": " ", "\x0c": "\n"})
 _LINE_END = re.compile(r"\r+\n?")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]{0,16}[A-Za-z]")
+_MAXIMUM_PASTED = 2 * 1024 * 1024
+"""Characters that somebody may have pasted into a mail or a web page; what is longer is a log."""
 _QUOTED_SHARE = 0.8
 _MAXIMUM_QUOTES = 5
 """Levels of quoting that are taken away, as of a mail that went to and fro."""
@@ -62,9 +66,11 @@ def clean(text: str) -> str:
     if "\x1b" in text:
         text = _ESCAPES.sub("", text)
     if " \n" in text or "\t\n" in text:
-        text = "\n".join(line.rstrip(" \t") for line in text.split("\n"))
+        text = "\n".join(map(_without_ends, pieces_of(text)))
     if "```" in text or "~~~" in text:
         text = _FENCE.sub("", text)
+    if len(text) > _MAXIMUM_PASTED:
+        return text
     for _ in range(_MAXIMUM_QUOTES):
         unquoted = _unquoted(text) if ">" in text else text
         if unquoted is text:
@@ -75,12 +81,19 @@ def clean(text: str) -> str:
 
 def single_spaced(text: str) -> tuple[str, int, int]:
     """Take the blank line after each line away; return the first line's number and the distance."""
+    if len(text) > _MAXIMUM_PASTED:
+        return text, 1, 1
     lines = text.rstrip().split("\n")
     for start in (0, 1):
         doubled = len(lines) - start >= _MINIMUM_DOUBLED
         if doubled and not any(map(str.strip, lines[1 - start :: 2])):
             return "\n".join(lines[start::2]), 1 + start, 2
     return text, 1, 1
+
+
+def _without_ends(text: str) -> str:
+    """Take the blanks at the ends of lines away."""
+    return "\n".join(line.rstrip(" \t") for line in text.split("\n"))
 
 
 def _unquoted(text: str) -> str:

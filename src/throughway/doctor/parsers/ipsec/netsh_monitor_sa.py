@@ -56,6 +56,8 @@ _QUICK = (
     "modo r\u00e1pido",
     "\u5feb\u901f\u6a21\u5f0f",
 )
+_MAXIMUM_FIELDS = 32
+"""Lines of one association: twice what the longest has."""
 _LOCAL, _REMOTE = "localipaddress", "remoteipaddress"
 _FORMS: Mapping[str, Callable[[str], object]] = {
     _LOCAL: numbers.address,
@@ -77,9 +79,16 @@ class _Record:
     source: Source | None = None
     fields: list[tuple[str, str, Source]] = field(default_factory=list)
     """Label in lower case without blanks, value, and where it stands."""
+    addresses: list[str] = field(default_factory=list)
+    """Of the values, in their order."""
 
-    def addresses(self) -> list[str]:
-        return [found for _, value, _ in self.fields if (found := numbers.address(value))]
+    def add(self, label: str, value: str, source: Source) -> None:
+        """Take one more line, unless there are more than an association has."""
+        if len(self.fields) >= _MAXIMUM_FIELDS:
+            return
+        self.fields.append((label, value, source))
+        if found := numbers.address(value):
+            self.addresses.append(found)
 
 
 def parse(evidence: Evidence) -> Iterator[Fact]:
@@ -117,7 +126,7 @@ def _records(evidence: Evidence) -> Iterator[_Record]:
             if _starts_over(record, label, line.value):
                 yield record
                 record = _Record()
-            record.fields.append((label, line.value, source))
+            record.add(label, line.value, source)
     if record.fields:
         yield record
 
@@ -126,7 +135,7 @@ def _starts_over(record: _Record, label: str, value: str) -> bool:
     """Whether a line belongs to another association whose heading was lost."""
     if numbers.address(value) is None:
         return False
-    return len(record.addresses()) >= 2 and _mode(record, None) is not None
+    return len(record.addresses) >= 2 and _mode(record, None) is not None
 
 
 def _association(record: _Record, told: Mode | None) -> SecurityAssociation | None:
@@ -173,7 +182,7 @@ def _ends(record: _Record) -> tuple[str, str] | None:
     local, remote = (numbers.address(by_label.get(label, "")) for label in (_LOCAL, _REMOTE))
     if hold and local and remote:
         return local, remote
-    addresses = record.addresses()
+    addresses = record.addresses
     return (addresses[0], addresses[1]) if len(addresses) >= 2 else None
 
 

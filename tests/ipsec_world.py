@@ -355,6 +355,10 @@ run("user", "setpassword", "expired", "--newpassword=Passw0rd.6", own,
 run("user", "create", "svc-da", "Passw0rd.3", own)
 run("spn", "add", "host/da.example.com", "svc-da", own)
 run("domain", "exportkeytab", f"{target}/da.keytab", "--principal=host/da.example.com", own)
+run("user", "create", "svc-proxy", "Passw0rd.7", own)
+run("spn", "add", "HTTP/proxy.corp.example.com", "svc-proxy", own)
+run("domain", "exportkeytab", f"{target}/proxy.keytab",
+    "--principal=HTTP/proxy.corp.example.com", own)
 """
 
 
@@ -364,6 +368,7 @@ class DomainController:
     def __init__(self, host: Host, directory: Path) -> None:
         directory.mkdir()
         self.keytab = directory / "da.keytab"
+        self.proxy_keytab = directory / "proxy.keytab"
         users = [word for pair in PASSWORDS.items() for word in pair]
         # Debian's own Python: samba's modules are not for any other.
         answer = subprocess.run(

@@ -1,0 +1,267 @@
+"""Tunnels through a proxy: a real squid, and proxies which squid cannot be."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
+
+import pytest
+
+from tests.net import squid_world
+from tests.net.squid_world import PASSWORD, USER, squid, squid_folder
+from tests.ports import free_port
+from throughway.model.errors import Stage, ThroughwayError, TransportError
+from throughway.net import proxy as module
+from throughway.net.dial import Dialer
+from throughway.net.proxy import ProxyServer, Ticket, no_ticket, open_tunnel
+from throughway.proto.proxy.schemes import Credentials
+
+TARGET = "da.example.com"
+ALICE = Credentials(user=USER, password=PASSWORD)
+Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def resolve(_host: str) -> Sequence[str]:
+    return ("127.0.0.1",)
+
+
+@contextlib.asynccontextmanager
+async def greeter() -> AsyncIterator[int]:
+    """Somebody behind the proxy who says hello when spoken to; gives the port."""
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"hello")
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(greet, "127.0.0.1", port := free_port())
+    async with server:
+        yield port
+
+
+async def greeting(proxy: ProxyServer, port: int, ticket: Ticket = no_ticket) -> bytes:
+    """Return what comes through a tunnel."""
+    sock = await open_tunnel(proxy, TARGET, port, dial=Dialer(resolve), ticket=ticket)
+    with sock:
+        assert sock.gettimeout() == 0
+        loop, heard = asyncio.get_running_loop(), b""
+        async with asyncio.timeout(10):
+            await loop.sock_sendall(sock, b"?")
+            while data := await loop.sock_recv(sock, 100):
+                heard += data
+        return heard
+
+
+def through(proxy: ProxyServer) -> bytes:
+    async def run() -> bytes:
+        async with greeter() as port:
+            return await greeting(proxy, port)
+
+    return asyncio.run(run())
+
+
+def refusal(proxy: ProxyServer, port: int = 443) -> TransportError:
+    with pytest.raises(TransportError) as caught:
+        asyncio.run(greeting(proxy, port))
+    assert caught.value.stage is Stage.PROXY
+    assert PASSWORD not in str(caught.value)
+    return caught.value
+
+
+@pytest.fixture(scope="module")
+def plain() -> Iterator[ProxyServer]:
+    """A squid that asks nobody."""
+    with squid_folder() as folder, squid(port := free_port(), folder=folder):
+        yield ProxyServer("127.0.0.1", port)
+
+
+@pytest.fixture(scope="module", params=["basic", "digest"])
+def asking(request: pytest.FixtureRequest) -> Iterator[tuple[ProxyServer, str]]:
+    with squid_folder() as folder:
+        lines = getattr(squid_world, request.param)(folder)
+        with squid(port := free_port(), *lines, folder=folder):
+            yield ProxyServer("127.0.0.1", port, ALICE), request.param
+
+
+@pytest.mark.lab
+def test_squid_that_asks_nobody(plain: ProxyServer) -> None:
+    assert through(plain) == b"hello"
+    assert plain.memory.scheme == ""
+
+
+@pytest.mark.lab
+def test_squid_that_refuses(plain: ProxyServer) -> None:
+    error = refusal(plain, 9)
+    assert (error.problem, error.windows_code) == ("proxy-blocks-iphttps", 0x80190193)
+    assert str(error).startswith(f"proxy {plain}: the proxy (squid")
+    assert str(error).endswith("answers 403 Forbidden")
+
+
+@pytest.mark.lab
+def test_squid_that_cannot_connect(plain: ProxyServer) -> None:
+    error = refusal(plain, free_port())
+    assert (error.problem, error.windows_code) == ("proxy-blocks-iphttps", 0x801901F7)
+
+
+@pytest.mark.lab
+def test_squid_that_asks_on_every_connection(asking: tuple[ProxyServer, str]) -> None:
+    """More tunnels than a nonce of Digest is good for."""
+    proxy, scheme = asking
+    for _ in range(5):
+        assert through(proxy) == b"hello"
+        assert proxy.memory.scheme == scheme
+
+
+@pytest.mark.lab
+def test_squid_that_is_told_a_wrong_password(asking: tuple[ProxyServer, str]) -> None:
+    proxy, scheme = asking
+    wrong = ProxyServer(proxy.host, proxy.port, replace(ALICE, password="wrong"))
+    error = refusal(wrong)
+    assert error.problem == "proxy-credentials-refused"
+    assert f"{scheme} is refused" in str(error)
+    assert refusal(ProxyServer(proxy.host, proxy.port)).problem == "proxy-authentication-required"
+
+
+@contextlib.asynccontextmanager
+async def proxy_that(answer: Answer, *, rooms: list[int] | None = None) -> AsyncIterator[int]:
+    """A proxy of our own, for what squid does not do."""
+    busy: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        busy.add(task)
+        if rooms is not None:
+            rooms.append(1)
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                await answer(reader, writer)
+                await writer.drain()
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+            busy.discard(task)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", port := free_port())
+    async with server:
+        yield port
+        await asyncio.wait_for(asyncio.gather(*busy, return_exceptions=True), 10)
+
+
+def error_of(answer: Answer, *, ticket: Ticket = no_ticket, who: Credentials = ALICE) -> str:
+    async def run() -> str:
+        async with proxy_that(answer) as port:
+            with pytest.raises(TransportError) as caught:
+                await greeting(ProxyServer("127.0.0.1", port, who), 443, ticket)
+            return f"{caught.value.problem}: {caught.value}"
+
+    return asyncio.run(run())
+
+
+def test_a_proxy_that_hangs_up() -> None:
+    async def answer(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+
+    assert "instead of answering" in error_of(answer)
+
+
+def test_a_proxy_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("throughway.proto.proxy.connect.ANSWER_TIME", 0.05)
+
+    async def answer(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    assert error_of(answer).startswith("proxy-unreachable: ")
+
+
+def test_a_proxy_that_never_comes_to_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TUNNEL_TIME", 0.1)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        await reader.read()
+
+    assert "no tunnel within 0.1 s" in error_of(answer)
+
+
+def test_a_proxy_that_does_not_wait_for_the_ticket() -> None:
+    """It closes while the ticket is made: the next connection begins with the ticket."""
+    requests: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests.append(await reader.readuntil(b"\r\n\r\n"))
+        if b"Negotiate" in requests[-1]:
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            await reader.read(1)
+            writer.write(b"hello")
+        else:
+            writer.write(
+                b"HTTP/1.1 407 Who\r\nProxy-Authenticate: Negotiate\r\nContent-Length: 0\r\n\r\n"
+            )
+
+    async def ticket(host: str) -> bytes:
+        assert host == "127.0.0.1"
+        await asyncio.sleep(0.05)
+        return b"ticket"
+
+    async def run() -> bytes:
+        async with proxy_that(answer) as port:
+            who = Credentials(ticket=True)
+            return await greeting(ProxyServer("127.0.0.1", port, who), 443, ticket)
+
+    assert asyncio.run(run()) == b"hello"
+    assert len(requests) == 2
+
+
+def test_no_ticket_says_why() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await reader.readuntil(b"\r\n\r\n")
+            head = b"HTTP/1.1 407 Who\r\nProxy-Authenticate: Negotiate\r\n"
+            writer.write(head + b"Content-Length: 0\r\n\r\n")
+
+    async def ticket(_host: str) -> bytes:
+        raise ThroughwayError("no domain controller answers")
+
+    told = error_of(answer, ticket=ticket, who=Credentials(ticket=True))
+    assert told.startswith("proxy-credentials-refused: ")
+    assert "no domain controller answers" in told
+
+
+def test_nobody_listens() -> None:
+    error = refusal(ProxyServer("127.0.0.1", free_port()))
+    assert (error.problem, error.windows_code) == ("proxy-unreachable", 0x274D)
+
+
+def test_ends_leave_no_connection() -> None:
+    """Cancelling an attempt closes what it has opened; warnings are errors here."""
+    closed: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        closed.append(await reader.read())
+
+    async def run() -> None:
+        rooms: list[int] = []
+        async with proxy_that(answer, rooms=rooms) as port:
+            task = asyncio.ensure_future(greeting(ProxyServer("127.0.0.1", port), 443))
+            async with asyncio.timeout(10):
+                while not rooms:  # noqa: ASYNC110 - of the server's own task
+                    await asyncio.sleep(0.001)
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+                while not closed:  # noqa: ASYNC110
+                    await asyncio.sleep(0.001)
+
+    asyncio.run(run())
+    assert closed == [b""]
+
+
+def test_names_of_proxies() -> None:
+    assert str(ProxyServer("proxy.example.com", 3128)) == "proxy.example.com:3128"
+    assert str(ProxyServer("2001:db8::1", 3128)) == "[2001:db8::1]:3128"
+    assert PASSWORD not in repr(ProxyServer("p", 1, ALICE))

@@ -209,7 +209,7 @@ def test_accounts_are_told_from_names(identity: str, account: str) -> None:
 
 
 def test_toml_is_quoted(tmp_path: Path) -> None:
-    values = {"a": 'x"\\y', "b": "tab\tdel\x7f", "c": "größe 🙂"}
+    values = {"a": 'x"\\y', "t": {"d": False, "e": "x"}, "b": "tab\tdel\x7f", "c": "größe 🙂"}
     path = tmp_path / "x.toml"
     path.write_bytes(enrolment.build_toml(values))
     assert read_toml(path) == values

@@ -9,7 +9,7 @@ import pytest
 
 from tests.pki_world import COMPUTER, SIGNING_KEY, write, write_credential
 from throughway.client import settings
-from throughway.model.config import ClientConfig, ESPMode
+from throughway.model.config import ClientConfig, ESPMode, ProxyConfig
 from throughway.model.errors import ConfigError
 from throughway.pki import pem
 
@@ -20,6 +20,13 @@ account = "CLIENT1$"
 identity = "client1.corp.example.com"
 password_file = "account.password"
 policy_key = "policy.pub"
+"""
+PROXY = """\
+[proxy]
+url = "http://proxy.office.example:3128"
+user = "alice"
+domain = "CORP"
+password_file = "account.password"
 """
 
 
@@ -64,12 +71,40 @@ def test_every_key_can_be_set(client: Path) -> None:
         "control_socket": "/c",
     }
     lines = "".join(f'{key} = "{value}"\n' for key, value in extra.items())
-    config = settings.load(write(client, TOML + lines))
+    config = settings.load(write(client, TOML + lines + PROXY))
     assert config.esp is ESPMode.LIBIPSEC
     assert config.iphttps_ca == client.parent / "ca.crt"
     assert config.control_socket == Path("/c")
     set_here = {line.partition(" ")[0] for line in (TOML + lines).splitlines()}
-    assert set_here == {field.name for field in fields(ClientConfig)} - {"file"}
+    assert set_here == {field.name for field in fields(ClientConfig)} - {"file", "proxy"}
+    set_here = {line.partition(" ")[0] for line in PROXY.splitlines()[1:]}
+    assert set_here == {field.name for field in fields(ProxyConfig)}
+    assert config.proxy == ProxyConfig(
+        url="http://proxy.office.example:3128",
+        user="alice",
+        domain="CORP",
+        password_file=client.parent / "account.password",
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "why"),
+    [
+        ('url = "https://proxy:3128"', "proxy.url", "begins with http://"),
+        ('url = "http://alice:secret@proxy:3128"', "proxy.url", "must not carry a user name"),
+        ('url = "http://proxy/script"', "proxy.url", "is not a proxy"),
+        ('user = "alice"', "proxy.user", "needs password_file"),
+        ('password_file = "account.password"', "proxy.user", "needs password_file"),
+        ('user = "a"\npassword_file = "none"', "proxy.password_file", "does not exist"),
+        ('usr = "alice"', "proxy.usr", "did you mean 'user'?"),
+    ],
+)
+def test_each_wrong_field_of_the_proxy_is_named(
+    client: Path, table: str, key: str, why: str
+) -> None:
+    errors = errors_of(write(client, f"{TOML}[proxy]\n{table}\n"))
+    assert why in errors[key]
+    assert len(errors) == 1
 
 
 def test_every_error_is_told_at_once(client: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.pki_world import GATEWAY_TOML, write, write_gateway
 from throughway.gateway import settings
-from throughway.model.config import ClientConfig
+from throughway.model.config import ClientConfig, ProxyConfig
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "operate"
 PAGE = (DOCS / "configuration.md").read_text()
@@ -37,7 +37,7 @@ def rows(heading: str) -> dict[str, str]:
 
 def written(default: object) -> str:
     """Write a default as the page does."""
-    if default in (None, ()):
+    if default in (None, (), ""):
         return "none"
     if isinstance(default, tuple):
         default = ":".join(map(str, default))
@@ -62,9 +62,14 @@ def test_keys_and_defaults_of_the_client() -> None:
     expected = {
         field.name: "required" if field.default is MISSING else written(field.default)
         for field in fields(ClientConfig)
-        if field.name != "file"
+        if field.name not in ("file", "proxy")
     }
     assert rows("## client.toml") == expected
+
+
+def test_keys_and_defaults_of_the_client_s_proxy() -> None:
+    expected = {field.name: written(field.default) for field in fields(ProxyConfig)}
+    assert rows("### [proxy]") == expected
 
 
 def example(heading: str) -> str:

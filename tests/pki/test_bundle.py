@@ -86,7 +86,12 @@ policies = st.builds(
     nls_urls=st.lists(names.map(lambda n: f"https://{n}/"), min_size=1, max_size=3).map(tuple),
     trust_anchors=st.just((ANCHOR,)),
     transport_order=st.permutations(bundle.TRANSPORTS).map(tuple),
-    transports=st.builds(TransportsPolicy, force_iphttps=st.booleans(), force_tunnel=st.booleans()),
+    transports=st.builds(
+        TransportsPolicy,
+        force_iphttps=st.booleans(),
+        force_tunnel=st.booleans(),
+        proxy=st.sampled_from(["", "http://proxy.example.com:3128"]),
+    ),
     policy_url=st.just(""),
     kerberos_realm=st.just(""),
     kerberos_service=st.just(""),

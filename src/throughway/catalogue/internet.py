@@ -81,9 +81,45 @@ PROXY_AUTHENTICATION_REQUIRED = Problem(
     ),
     resolution=(
         "Ask the proxy's administrator to let connections to the gateway pass without "
-        "authentication, or give the client credentials of its own for the proxy."
+        "authentication, or give the client credentials of its own for the proxy: user and "
+        "password_file under [proxy] in client.toml."
     ),
     verify=("curl --proxy http://PROXY --head https://HOST:PORT/", "throughway client status"),
+    depends_on=(CAPTIVE_PORTAL, INTERNET_DOWN),
+)
+
+PROXY_CREDENTIALS_REFUSED = Problem(
+    code="proxy-credentials-refused",
+    title="The web proxy does not accept the credentials that it is given",
+    severity=Severity.CRITICAL,
+    component=Component.INTERNET,
+    cause=(
+        "The proxy answered 407 again after it was given what the client has for it: the "
+        "password is wrong or has expired, the account may not use the proxy, or there was no "
+        "Kerberos ticket for it."
+    ),
+    resolution=(
+        "Correct user and password_file under [proxy] in client.toml. For Kerberos, see that a "
+        "domain controller can be reached from this network."
+    ),
+    verify=("throughway client refresh", "throughway client status"),
+    depends_on=(CAPTIVE_PORTAL, INTERNET_DOWN),
+)
+
+PROXY_SCRIPT_UNUSABLE = Problem(
+    code="proxy-script-unusable",
+    title="The script that names the web proxy cannot be had or fails",
+    severity=Severity.WARNING,
+    component=Component.INTERNET,
+    cause=(
+        "The proxy is to be found by a configuration script (PAC), but its address does not "
+        "answer, or the script has an error, takes too long, or names no proxy that we speak to."
+    ),
+    resolution=(
+        "Correct the script's address, mend the script, or name the proxy itself: url under "
+        "[proxy] in client.toml."
+    ),
+    verify=("throughway client refresh", "throughway client status"),
     depends_on=(CAPTIVE_PORTAL, INTERNET_DOWN),
 )
 
@@ -98,7 +134,7 @@ PROXY_BLOCKS_IPHTTPS = Problem(
     ),
     resolution="Ask the proxy's administrator to allow CONNECT to the gateway's name on its port.",
     verify=("curl --proxy http://PROXY --head https://HOST:PORT/", "throughway client status"),
-    depends_on=(CAPTIVE_PORTAL, PROXY_AUTHENTICATION_REQUIRED),
+    depends_on=(CAPTIVE_PORTAL, PROXY_AUTHENTICATION_REQUIRED, PROXY_CREDENTIALS_REFUSED),
 )
 
 NO_WAY_OUT = (
@@ -107,8 +143,9 @@ NO_WAY_OUT = (
     PROXY_REQUIRED_NOT_CONFIGURED,
     PROXY_UNREACHABLE,
     PROXY_AUTHENTICATION_REQUIRED,
+    PROXY_CREDENTIALS_REFUSED,
     PROXY_BLOCKS_IPHTTPS,
 )
 """Whatever needs the Internet follows from any of these."""
 
-PROBLEMS = NO_WAY_OUT
+PROBLEMS = (*NO_WAY_OUT, PROXY_SCRIPT_UNUSABLE)

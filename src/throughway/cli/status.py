@@ -181,6 +181,8 @@ def _link(link: LinkStatus, view: View) -> Iterator[str]:
         yield row("URL", link.url, 1)
     if link.addresses:
         yield row("Address", f"{', '.join(link.addresses)} on {link.interface}", 1)
+    if link.way and link.way != "direct":
+        yield row("Way", link.way, 1)
     if link.tls:
         yield row("TLS", link.tls, 1)
     if link.pump:

@@ -237,15 +237,21 @@ def _toml(config: ClientConfig, place: Place) -> bytes:
 
 
 def build_toml(values: Mapping[str, object]) -> bytes:
-    """Return a flat TOML file; ``client.toml`` holds nothing but text."""
+    """Return a TOML file of texts and truths, and of tables of them."""
+    tables = {key: value for key, value in values.items() if isinstance(value, Mapping)}
     lines = ["# Written by `throughway client join`; keys you add stay.\n"]
-    for key, value in values.items():
-        if not isinstance(value, str):
-            raise ConfigError(settings.DEFAULT_FILE.name, key, "must be text")
-        # A JSON string is a TOML basic string, but for DEL, which TOML wants escaped.
-        quoted = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-        lines.append(f"{key} = {quoted}\n")
+    lines += (_toml_line(key, value) for key, value in values.items() if key not in tables)
+    for name, table in tables.items():
+        lines.append(f"\n[{name}]\n")
+        lines += (_toml_line(key, value) for key, value in table.items())
     return "".join(lines).encode()
+
+
+def _toml_line(key: str, value: object) -> str:
+    if not isinstance(value, str | bool):
+        raise ConfigError(settings.DEFAULT_FILE.name, key, "must be text, or true or false")
+    # A JSON string is a TOML basic string, but for DEL, which TOML wants escaped.
+    return f"{key} = {json.dumps(value, ensure_ascii=False)}\n".replace("\x7f", "\\u007f")
 
 
 def _write(path: Path, data: bytes, mode: int = 0o644) -> None:

@@ -9,7 +9,7 @@ import ipaddress
 import os
 from pathlib import Path
 
-from throughway.model.config import ClientConfig, ESPMode
+from throughway.model.config import ClientConfig, ESPMode, ProxyConfig
 from throughway.model.errors import ConfigError
 from throughway.net.files import read_file, read_secret, read_toml
 from throughway.pki import fields
@@ -43,7 +43,8 @@ def load(path: Path = DEFAULT_FILE) -> ClientConfig:
 
 
 def _read(table: Fields, path: Path) -> ClientConfig:
-    return ClientConfig(
+    proxy = table.optional_table("proxy")
+    config = ClientConfig(
         file=path,
         certificate=_path(table, path, "certificate"),
         key=_path(table, path, "key"),
@@ -56,10 +57,31 @@ def _read(table: Fields, path: Path) -> ClientConfig:
         stub_address=table.text("stub_address", _check_loopback, _default("stub_address")),
         esp=ESPMode(table.text("esp", _check_esp, _default("esp")) or ESPMode.AUTO),
         iphttps_ca=_path(table, path, "iphttps_ca") if table.has("iphttps_ca") else None,
+        proxy=_read_proxy(proxy, path),
         state_directory=_path(table, path, "state_directory"),
         runtime_directory=_path(table, path, "runtime_directory"),
         control_socket=_path(table, path, "control_socket"),
     )
+    table.errors += proxy.errors
+    return config
+
+
+def _read_proxy(table: Fields, path: Path) -> ProxyConfig:
+    proxy = ProxyConfig(
+        url=table.optional_text("url", fields.check_proxy_url),
+        user=table.optional_text("user", fields.check_text),
+        domain=table.optional_text("domain", fields.check_text),
+        password_file=_path(table, path, "password_file") if table.has("password_file") else None,
+    )
+    if bool(proxy.user) != (proxy.password_file is not None):
+        table.refuse("user", "needs password_file, and the other way round")
+    if proxy.password_file is not None:
+        try:
+            read_secret(proxy.password_file)
+        except ValueError as error:
+            table.refuse("password_file", str(error))
+    table.gather()
+    return proxy
 
 
 def _path(table: Fields, file: Path, key: str) -> Path:

@@ -6,14 +6,15 @@ routes that came with the gateway's advertisement stay behind.
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+from throughway.client.proxy import ProxySource
 from throughway.model.config import ClientConfig
-from throughway.model.errors import TransportError
+from throughway.model.errors import Stage, TransportError
 from throughway.model.policy import Policy
 from throughway.model.status import LinkStatus
-from throughway.net.dial import Dialer, Resolve
-from throughway.net.firewall import MARK
+from throughway.net.dial import Resolve
 from throughway.net.iphttps_client import IPHTTPSClient
 from throughway.net.process import write_private
 from throughway.net.tls import client_context
@@ -33,7 +34,8 @@ class Uplink:
     ) -> None:
         self._config = config
         self._policy = policy
-        self._resolve = resolve
+        self._proxies = ProxySource(config, policy, resolve)
+        self._dial = self._proxies.dialer()
         self._on_state = on_state
         self._tun: TUN | None = None
         self._link: IPHTTPSClient | None = None
@@ -86,10 +88,10 @@ class Uplink:
         self._link = IPHTTPSClient(
             self._policy.iphttps_url,
             self._tun,
-            dial=Dialer(self._resolve, mark=MARK),
+            dial=self._dial,
             tls=tls,
             session=session.hex(),
-            on_state=self._on_state,
+            on_state=self._take_state,
         )
         self._link.start()
 
@@ -105,6 +107,7 @@ class Uplink:
     async def update_policy(self, policy: Policy) -> None:
         """Take a newer policy; a link that it changes is made anew."""
         old, self._policy = self._policy, policy
+        self._proxies.update_policy(policy)
         changed = (old.iphttps_url, old.trust_anchors) != (policy.iphttps_url, policy.trust_anchors)
         if changed and self.started:
             await self.stop()
@@ -118,10 +121,17 @@ class Uplink:
     def status(self) -> LinkStatus:
         """Return the link for the snapshot."""
         if self._link is not None:
-            return self._link.status()
+            return replace(self._link.status(), way=self._dial.way)
         return LinkStatus(
             state=State.DISABLED, url=self._policy.iphttps_url, interface=self._config.interface
         )
+
+    def _take_state(self, state: State, error: TransportError | None) -> None:
+        if state is State.LINK_UP:
+            self._dial.succeeded()
+        elif error is not None and error.stage in (Stage.TLS, Stage.HTTP):
+            self._dial.failed()
+        self._on_state(state, error)
 
     def _kept_secret(self, name: str, directory: Path) -> bytes:
         """Return a secret of this computer, made once."""

@@ -68,7 +68,9 @@ def build_policy(config: GatewayConfig, publish: PublishConfig, version: int, no
         trust_anchors=_anchors(publish.trust_anchors),
         transport_order=tuple(map(str, publish.transports or offered_transports(config))),
         transports=TransportsPolicy(
-            force_iphttps=publish.force_iphttps, force_tunnel=publish.force_tunnel
+            force_iphttps=publish.force_iphttps,
+            force_tunnel=publish.force_tunnel,
+            proxy=publish.proxy,
         ),
         policy_url=policy_url(*publish.serve) if publish.serve else "",
         kerberos_realm=users.realm if users else "",

@@ -106,6 +106,7 @@ Addresses = Annotated[int, Field(ge=1, le=256)]
 Interface = Annotated[str, _checked(fields.check_interface)]
 DNSName = Annotated[str, _checked(fields.check_dns_name)]
 HTTPSURL = Annotated[str, _checked(fields.check_https_url)]
+ProxyURL = Annotated[str, _checked(fields.check_proxy_url)]
 IPv6Address = Annotated[str, _checked(fields.check_ipv6_address)]
 IPv6Prefix = Annotated[str, _checked(fields.check_ipv6_prefix)]
 Prefixes = Annotated[tuple[IPv6Prefix, ...], Field(min_length=1, max_length=fields.MAX_ITEMS)]
@@ -193,6 +194,7 @@ class PublishTable(Table):
     force_iphttps: bool = PUBLISH["force_iphttps"]
     force_tunnel: bool = PUBLISH["force_tunnel"]
     register_names: bool = PUBLISH["register_names"]
+    proxy: ProxyURL = ""
     serve: SocketAddress | None = None
 
 

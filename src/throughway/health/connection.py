@@ -9,7 +9,11 @@ from throughway.catalogue.domain import (
     KERBEROS_TICKET_MISSING,
     KERBEROS_USER_UNKNOWN,
 )
-from throughway.catalogue.internet import CAPTIVE_PORTAL, PROXY_AUTHENTICATION_REQUIRED
+from throughway.catalogue.internet import (
+    CAPTIVE_PORTAL,
+    PROXY_AUTHENTICATION_REQUIRED,
+    PROXY_CREDENTIALS_REFUSED,
+)
 from throughway.catalogue.ipsec import SMART_CARD_REQUIRED
 from throughway.model.findings import Severity
 from throughway.model.status import (
@@ -27,6 +31,7 @@ FOR_THE_USER = frozenset(
     for problem in (
         CAPTIVE_PORTAL,
         PROXY_AUTHENTICATION_REQUIRED,
+        PROXY_CREDENTIALS_REFUSED,
         KERBEROS_PASSWORD_WRONG,
         KERBEROS_PASSWORD_EXPIRED,
         KERBEROS_USER_UNKNOWN,

@@ -127,6 +127,8 @@ class PublishConfig:
     force_tunnel: bool = False
     register_names: bool = True
     """Whether clients keep their names in the domain's DNS."""
+    proxy: str = ""
+    """The URL of a web proxy that clients try; "": none."""
     serve: tuple[str, int] | None = None
     """Address and port, inside, on which the bundle is served to clients by http."""
 
@@ -156,6 +158,17 @@ class GatewayConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyConfig:
+    """How a client gets through HTTP proxies; ``[proxy]`` of ``client.toml``."""
+
+    url: str = ""
+    """``http://host:port``; "": as the policy, the environment or the network says."""
+    user: str = ""
+    domain: str = ""
+    password_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClientConfig:
     """A whole client; what the deployment says is in its policy bundle, not here."""
 
@@ -176,6 +189,7 @@ class ClientConfig:
     esp: ESPMode = ESPMode.AUTO
     iphttps_ca: Path | None = None
     """Roots for the IP-HTTPS server's certificate; None: the policy's anchors and the system's."""
+    proxy: ProxyConfig = ProxyConfig()
     state_directory: Path = Path("/var/lib/throughway/client")
     runtime_directory: Path = Path("/run/throughway/client")
     control_socket: Path = Path("/run/throughway/client.sock")

@@ -65,6 +65,8 @@ class TransportsPolicy:
     """Whether clients use IP-HTTPS alone, whatever else would work."""
     force_tunnel: bool = False
     """Whether everything goes through the tunnels; that needs IP-HTTPS alone, too."""
+    proxy: str = ""
+    """``http://host:port`` of the web proxy that clients try, "": none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -132,6 +132,8 @@ class LinkStatus:
     retry_at: float = 0.0
     bytes_in: int = 0
     bytes_out: int = 0
+    way: str = ""
+    """How the gateway is reached: ``direct``, or through which proxy; "" while it was not."""
     tls: str = ""
     """Version and cipher suite, such as ``TLSv1.3 TLS_AES_128_GCM_SHA256``."""
     pump: str = ""

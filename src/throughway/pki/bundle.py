@@ -214,6 +214,7 @@ def _read_transports(table: Fields) -> TransportsPolicy:
     transports = TransportsPolicy(
         force_iphttps=table.flag("force_iphttps", default.force_iphttps),
         force_tunnel=table.flag("force_tunnel", default.force_tunnel),
+        proxy=table.optional_text("proxy", fields.check_proxy_url),
     )
     table.gather()
     return transports

@@ -127,6 +127,14 @@ def check_web_url(value: str) -> str:
     return value
 
 
+def check_proxy_url(value: str) -> str:
+    """The URL of a web proxy, which is spoken to by http; without credentials."""
+    _check_url(value, ("http",))
+    if urlsplit(value).path not in ("", "/") or urlsplit(value).query:
+        raise ValueError(f"{value!r} is not a proxy, such as http://proxy.example.com:3128")
+    return value
+
+
 def check_namespace(value: str) -> str:
     """A namespace of the NRPT: ``.suffix``, ``name`` or ``.``."""
     if value != ".":

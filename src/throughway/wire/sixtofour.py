@@ -1,5 +1,6 @@
 """6to4 addresses and the checks of its packets (RFC 3056, RFC 3964)."""
 
+from functools import lru_cache
 from ipaddress import IPv4Address
 
 from throughway.model.errors import WireError
@@ -37,6 +38,7 @@ def build_endpoint(ipv4: bytes) -> bytes:
     return build_prefix(ipv4)[:12] + ipv4
 
 
+@lru_cache(maxsize=4096)
 def is_usable(ipv4: bytes) -> bool:
     """Whether an IPv4 address may stand in a 6to4 address (RFC 3964, section 5.3.1).
 

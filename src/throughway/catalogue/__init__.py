@@ -17,6 +17,7 @@ from throughway.catalogue import (
     location,
     names,
     policy,
+    sixtofour,
 )
 from throughway.catalogue.on_windows import domain as windows_domain
 from throughway.catalogue.on_windows import firewall as windows_firewall
@@ -42,6 +43,7 @@ MODULES = (
     iphttps,
     iphttps_certificate,
     windows_transitions,
+    sixtofour,
     ipsec,
     ipsec_certificate,
     windows_ipsec,

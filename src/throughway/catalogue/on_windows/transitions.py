@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from throughway.catalogue import sixtofour
 from throughway.catalogue.internet import NO_WAY_OUT
 from throughway.catalogue.on_windows.host import (
     IPHLPSVC_STOPPED,
@@ -163,68 +164,6 @@ TEREDO_SERVER_STOPPED = Problem(
     depends_on=(*_BASE, TEREDO_SECOND_ADDRESS_MISSING),
 )
 
-SIXTOFOUR_DISABLED = Problem(
-    code="sixtofour-disabled",
-    title="6to4 is switched off",
-    severity=Severity.INFO,
-    component=Component.SIXTOFOUR,
-    cause="A policy or a person disabled it. Teredo and IP-HTTPS serve in its place.",
-    resolution="Leave it, unless 6to4 is wanted.",
-    fix=("netsh interface 6to4 set state default",),
-    verify=("netsh interface 6to4 show state",),
-    depends_on=_BASE,
-)
-
-SIXTOFOUR_PSEUDO_PUBLIC_ADDRESS = Problem(
-    code="sixtofour-pseudo-public-address",
-    title="6to4 uses an address that only looks public",
-    severity=Severity.CRITICAL,
-    component=Component.SIXTOFOUR,
-    cause=(
-        "The network gives out public-looking IPv4 addresses behind a NAT. 6to4 comes up, its "
-        "packets find no way back, and Teredo and IP-HTTPS are not tried."
-    ),
-    resolution="Switch 6to4 off on clients, best by group policy.",
-    fix=("netsh interface 6to4 set state disabled",),
-    verify=("netsh interface 6to4 show state", "ipconfig /all"),
-    depends_on=_BASE,
-)
-
-SIXTOFOUR_RELAY_UNREACHABLE = Problem(
-    code="sixtofour-relay-unreachable",
-    title="The 6to4 relay does not answer",
-    severity=Severity.CRITICAL,
-    component=Component.SIXTOFOUR,
-    cause="Protocol 41 to the relay or back from it is dropped on the way.",
-    resolution="Name the DirectAccess server as relay, or switch 6to4 off on clients.",
-    fix=("netsh interface 6to4 set relay NAME", "netsh interface 6to4 set state disabled"),
-    verify=("netsh interface 6to4 show relay",),
-    depends_on=(*_BASE, *NO_WAY_OUT, SIXTOFOUR_PSEUDO_PUBLIC_ADDRESS),
-)
-
-SIXTOFOUR_NO_PUBLIC_ADDRESS = Problem(
-    code="sixtofour-no-public-address",
-    title="6to4 has no public IPv4 address to work with",
-    severity=Severity.INFO,
-    component=Component.SIXTOFOUR,
-    cause="No adapter has a public IPv4 address; behind a NAT 6to4 does not work, and need not.",
-    resolution="Nothing needs to be done where 6to4 is not used.",
-    verify=("ipconfig /all",),
-    depends_on=_BASE,
-)
-
-SIXTOFOUR_INTERFACE_DOWN = Problem(
-    code="sixtofour-interface-down",
-    title="The 6to4 interface of the server does not work",
-    severity=Severity.WARNING,
-    component=Component.SIXTOFOUR,
-    cause="The external adapter has no public IPv4 address, or 6to4 is disabled.",
-    resolution="Harmless where 6to4 is not used; else assign the address and enable it.",
-    fix=("netsh interface 6to4 set state enabled",),
-    verify=("netsh interface 6to4 show interface", "Get-RemoteAccessHealth"),
-    depends_on=_BASE,
-)
-
 ISATAP_NAME_UNRESOLVABLE = Problem(
     code="isatap-name-unresolvable",
     title="The name of the ISATAP router does not resolve",
@@ -263,13 +202,43 @@ PROBLEMS: tuple[Problem, ...] = (
     TEREDO_HOST_SPECIFIC_RELAY,
     TEREDO_SECOND_ADDRESS_MISSING,
     TEREDO_SERVER_STOPPED,
-    SIXTOFOUR_DISABLED,
-    SIXTOFOUR_PSEUDO_PUBLIC_ADDRESS,
-    SIXTOFOUR_RELAY_UNREACHABLE,
-    SIXTOFOUR_NO_PUBLIC_ADDRESS,
-    SIXTOFOUR_INTERFACE_DOWN,
     ISATAP_NAME_UNRESOLVABLE,
     ISATAP_ADVERTISING_DISABLED,
 )
 
-ADVICE: Mapping[str, Advice] = {}
+ADVICE: Mapping[str, Advice] = {
+    sixtofour.DISABLED.code: Advice(
+        cause="A policy or a person disabled it. Teredo and IP-HTTPS serve in its place.",
+        resolution="Leave it, unless 6to4 is wanted.",
+        fix=("netsh interface 6to4 set state default",),
+        verify=("netsh interface 6to4 show state",),
+    ),
+    sixtofour.PSEUDO_PUBLIC_ADDRESS.code: Advice(
+        cause=(
+            "The network gives out public-looking IPv4 addresses behind a NAT. 6to4 comes up, its "
+            "packets find no way back, and Teredo and IP-HTTPS are not tried."
+        ),
+        resolution="Switch 6to4 off on clients, best by group policy.",
+        fix=("netsh interface 6to4 set state disabled",),
+        verify=("netsh interface 6to4 show state", "ipconfig /all"),
+    ),
+    sixtofour.RELAY_UNREACHABLE.code: Advice(
+        cause="Protocol 41 to the relay or back from it is dropped on the way.",
+        resolution="Name the DirectAccess server as relay, or switch 6to4 off on clients.",
+        fix=("netsh interface 6to4 set relay NAME", "netsh interface 6to4 set state disabled"),
+        verify=("netsh interface 6to4 show relay",),
+    ),
+    sixtofour.NO_PUBLIC_ADDRESS.code: Advice(
+        cause=(
+            "No adapter has a public IPv4 address; behind a NAT 6to4 does not work, and need not."
+        ),
+        resolution="Nothing needs to be done where 6to4 is not used.",
+        verify=("ipconfig /all",),
+    ),
+    sixtofour.INTERFACE_DOWN.code: Advice(
+        cause="The external adapter has no public IPv4 address, or 6to4 is disabled.",
+        resolution="Harmless where 6to4 is not used; else assign the address and enable it.",
+        fix=("netsh interface 6to4 set state enabled",),
+        verify=("netsh interface 6to4 show interface", "Get-RemoteAccessHealth"),
+    ),
+}

@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from throughway.catalogue import iphttps, ipsec
+from throughway.catalogue import iphttps, ipsec, sixtofour
 from throughway.catalogue.on_windows import transitions
 from throughway.catalogue.on_windows.internet import PATH_MTU_BLACK_HOLE
 from throughway.catalogue.on_windows.ipsec_codes import of_negotiation
@@ -288,9 +288,9 @@ def sixtofour_refused(
             continue
         by_server = error.reporter == error.destination and error.destination not in _RELAYS
         return Finding(
-            problem=transitions.SIXTOFOUR_INTERFACE_DOWN
+            problem=sixtofour.INTERFACE_DOWN
             if by_server and error.refusal is Refusal.PROTOCOL
-            else transitions.SIXTOFOUR_RELAY_UNREACHABLE,
+            else sixtofour.RELAY_UNREACHABLE,
             summary=(
                 f"{error.reporter} refuses 6to4 packets to {error.destination}: {error.refusal}."
             ),
@@ -335,7 +335,7 @@ RULES = (
     ),
     Rule((transitions.TEREDO_SYMMETRIC_NAT,), teredo_symmetric, Role.CLIENT),
     Rule(
-        (transitions.SIXTOFOUR_RELAY_UNREACHABLE, transitions.SIXTOFOUR_INTERFACE_DOWN),
+        (sixtofour.RELAY_UNREACHABLE, sixtofour.INTERFACE_DOWN),
         sixtofour_refused,
         Role.CLIENT,
     ),

@@ -6,7 +6,8 @@ it: without a public IPv4 address, or while the client is connected by another w
 
 import ipaddress
 
-from throughway.catalogue.on_windows import transitions as catalogue
+from throughway.catalogue import sixtofour as catalogue
+from throughway.catalogue.on_windows import transitions
 from throughway.doctor.rule import Rule
 from throughway.doctor.rules.transitions import Others, connected
 from throughway.model.evidence import Role
@@ -40,7 +41,7 @@ def disabled(
     if sixtofour.state != "disabled" or not public or connected(others):
         return None
     return Finding(
-        problem=catalogue.SIXTOFOUR_DISABLED,
+        problem=catalogue.DISABLED,
         summary=f"6to4 is disabled; with {public[0]} it could be used.",
         reason="state and address stand in the evidence",
         evidence=(sixtofour.source,),
@@ -57,7 +58,7 @@ def pseudo_public_address(adapter: Adapter, others: Others) -> Finding | None:
         if not shared and not any(inner in net for net in _OF_OTHERS):
             continue
         return Finding(
-            problem=catalogue.SIXTOFOUR_PSEUDO_PUBLIC_ADDRESS,
+            problem=catalogue.PSEUDO_PUBLIC_ADDRESS,
             summary=f"6to4 made {address} of {inner}, which is not public.",
             confidence=Confidence.CERTAIN if shared else Confidence.LIKELY,
             reason=(
@@ -83,7 +84,7 @@ def relay_unreachable(
     if ping.replied is not False or not target & relays or not used or connected(others):
         return None
     return Finding(
-        problem=catalogue.SIXTOFOUR_RELAY_UNREACHABLE,
+        problem=catalogue.RELAY_UNREACHABLE,
         summary=f"The 6to4 relay {ping.target} answers no ping.",
         confidence=Confidence.LIKELY,
         reason="6to4 has an address on this client, and the relay is silent",
@@ -102,7 +103,7 @@ def no_public_address(
     if public_addresses(adapters):
         return None
     return Finding(
-        problem=catalogue.SIXTOFOUR_NO_PUBLIC_ADDRESS,
+        problem=catalogue.NO_PUBLIC_ADDRESS,
         summary=f"6to4 is enabled, but {addressed[0].ipv4[0]} is no public address.",
         confidence=Confidence.LIKELY,
         reason="none of the adapters that were printed has a public IPv4 address",
@@ -121,7 +122,7 @@ def interface_down(
     if not public:
         return None
     return Finding(
-        problem=catalogue.SIXTOFOUR_INTERFACE_DOWN,
+        problem=catalogue.INTERFACE_DOWN,
         summary=f"{adapter.name} is down, although the server has {public[0]}.",
         confidence=Confidence.LIKELY,
         reason="adapter and address stand in the evidence",
@@ -137,7 +138,7 @@ def router_unresolvable(isatap: ISATAPState, lookup: NameLookup) -> Finding | No
     if not wanted or not lookup.failed:
         return None
     return Finding(
-        problem=catalogue.ISATAP_NAME_UNRESOLVABLE,
+        problem=transitions.ISATAP_NAME_UNRESOLVABLE,
         summary=f"{lookup.name}, the ISATAP router, does not resolve.",
         reason="setting and lookup stand in the evidence",
         evidence=(lookup.source, isatap.source),
@@ -153,7 +154,7 @@ def advertising_disabled(isatap: ISATAPState, interface: IPv6Interface) -> Findi
         return None
     index = () if interface.index is None else (("INDEX", str(interface.index)),)
     return Finding(
-        problem=catalogue.ISATAP_ADVERTISING_DISABLED,
+        problem=transitions.ISATAP_ADVERTISING_DISABLED,
         summary=f"ISATAP is enabled, but {interface.name} does not advertise.",
         confidence=Confidence.LIKELY,
         reason="state and setting stand in the evidence; another router may advertise instead",
@@ -185,11 +186,11 @@ def _inner(text: str) -> ipaddress.IPv4Address | None:
 
 
 RULES = (
-    Rule((catalogue.SIXTOFOUR_DISABLED,), disabled, Role.CLIENT),
-    Rule((catalogue.SIXTOFOUR_PSEUDO_PUBLIC_ADDRESS,), pseudo_public_address, Role.CLIENT),
-    Rule((catalogue.SIXTOFOUR_RELAY_UNREACHABLE,), relay_unreachable, Role.CLIENT),
-    Rule((catalogue.SIXTOFOUR_NO_PUBLIC_ADDRESS,), no_public_address, Role.CLIENT),
-    Rule((catalogue.SIXTOFOUR_INTERFACE_DOWN,), interface_down, Role.SERVER),
-    Rule((catalogue.ISATAP_NAME_UNRESOLVABLE,), router_unresolvable),
-    Rule((catalogue.ISATAP_ADVERTISING_DISABLED,), advertising_disabled, Role.SERVER),
+    Rule((catalogue.DISABLED,), disabled, Role.CLIENT),
+    Rule((catalogue.PSEUDO_PUBLIC_ADDRESS,), pseudo_public_address, Role.CLIENT),
+    Rule((catalogue.RELAY_UNREACHABLE,), relay_unreachable, Role.CLIENT),
+    Rule((catalogue.NO_PUBLIC_ADDRESS,), no_public_address, Role.CLIENT),
+    Rule((catalogue.INTERFACE_DOWN,), interface_down, Role.SERVER),
+    Rule((transitions.ISATAP_NAME_UNRESOLVABLE,), router_unresolvable),
+    Rule((transitions.ISATAP_ADVERTISING_DISABLED,), advertising_disabled, Role.SERVER),
 )

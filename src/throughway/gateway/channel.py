@@ -42,6 +42,20 @@ class Serve:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Carry:
+    """The first order to a process that carries 6to4 (:mod:`throughway.gateway.sixtofour`)."""
+
+    interface: str
+    udp: bool
+    """Whether the device takes super-packets of UDP."""
+    tun: int
+    endpoints: tuple[tuple[str, str, int], ...]
+    """IPv4 address, IPv6 address and the socket of each."""
+    refused: tuple[str, ...]
+    """IPv4 addresses that nobody else can have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """Another configuration."""
 
@@ -159,7 +173,7 @@ class Report:
     totals: Totals
 
 
-Order = Serve | Change | LimitSessions | DropAll | Ask | Stop
+Order = Serve | Carry | Change | LimitSessions | DropAll | Ask | Stop
 News = Ready | Opened | Closed | LimitReached | Failed | Sessions | Report
 Message = Order | News
 _KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in get_args(Message)}

@@ -35,6 +35,14 @@ class ESPMode(StrEnum):
     LIBIPSEC = "libipsec"
 
 
+class Carrier(StrEnum):
+    """Who carries packets of 6to4: the kernel's ``sit``, or a process of ours."""
+
+    AUTO = "auto"
+    KERNEL = "kernel"
+    USER = "user"
+
+
 class Revocation(StrEnum):
     """How hard revocation of computer certificates is checked (strongSwan's words)."""
 
@@ -134,6 +142,15 @@ class PublishConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SixToFourServerConfig:
+    """6to4 to the two endpoints, which must be of the gateway's public IPv4 addresses."""
+
+    interface: str = "sixtofour0"
+    """Where the kernel carries, the second endpoint's counts on from it."""
+    carrier: Carrier = Carrier.AUTO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MetricsConfig:
     """Figures for Prometheus."""
 
@@ -152,6 +169,7 @@ class GatewayConfig:
     users: UsersConfig | None = None
     publish: PublishConfig | None = None
     metrics: MetricsConfig | None = None
+    sixtofour: SixToFourServerConfig | None = None
     state_directory: Path = Path("/var/lib/throughway/gateway")
     runtime_directory: Path = Path("/run/throughway/gateway")
     control_socket: Path = Path("/run/throughway/gateway.sock")

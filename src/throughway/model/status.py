@@ -254,6 +254,29 @@ class WorkerStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SixToFourServerStatus:
+    """6to4 on the gateway."""
+
+    state: str
+    """``starting``, ``serving`` or ``down``."""
+    carrier: str
+    """Who carries the packets, and why; "" while that is unknown."""
+    interfaces: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    """The IPv4 addresses of the endpoints."""
+    pid: int = 0
+    since: float = 0.0
+    bytes_in: int = 0
+    """Since the gateway started; so are the counters below."""
+    bytes_out: int = 0
+    drops: tuple[tuple[str, int], ...] = ()
+    """Packets that went no further, by reason; not where the kernel carries."""
+    restarts: int = 0
+    last_end: str = ""
+    """Why it ended last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RefusedClient:
     """A client that was refused by IPsec; it hears only that authentication failed."""
 
@@ -283,3 +306,5 @@ class GatewaySnapshot:
     pump: str = ""
     """Who moves the packets, ``native`` or ``pure``, and why; "" without a link."""
     workers: tuple[WorkerStatus, ...] = ()
+    sixtofour: SixToFourServerStatus | None = None
+    """None where it is not configured."""

@@ -156,6 +156,17 @@ def configure_gateway(tun: TUN, addresses: tuple[bytes, ...]) -> None:
         add_address(tun.name, address, 64)
 
 
+def configure_tunnel(tun: TUN, addresses: tuple[bytes, ...]) -> None:
+    """Bring a device up on which nobody advertises or is discovered, with these addresses."""
+    _set(tun.name, "disable_ipv6", "0")
+    _set(tun.name, "addr_gen_mode", "1")  # none of its own
+    _set(tun.name, "accept_ra", "0")
+    _set(tun.name, "accept_redirects", "0")
+    set_up(tun.name)
+    for address in addresses:
+        add_address(tun.name, address, 128)
+
+
 def is_configured(tun: TUN, addresses: tuple[bytes, ...]) -> bool:
     """Whether a gateway's device is up, with its addresses: set down it loses them."""
     try:

@@ -22,6 +22,7 @@ HEADINGS = {
     "publish": "### [publish]",
     "publish.nrpt": "### [[publish.nrpt]]",
     "metrics": "### [metrics]",
+    "sixtofour": "### [sixtofour]",
 }
 
 

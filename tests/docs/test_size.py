@@ -13,7 +13,12 @@ from throughway.control.lifecycle import DESCRIPTORS
 from throughway.gateway import settings, workers
 from throughway.gateway.metrics import exposition
 from throughway.model.config import MAX_WORKERS, IPHTTPSServerConfig, Spread
-from throughway.model.status import ComponentState, GatewaySnapshot, WorkerStatus
+from throughway.model.status import (
+    ComponentState,
+    GatewaySnapshot,
+    SixToFourServerStatus,
+    WorkerStatus,
+)
 from throughway.net import iphttps_server, link
 from throughway.proto.iphttps import server
 from throughway.proto.iphttps.server import Refusal
@@ -102,6 +107,7 @@ def test_the_metrics_exist() -> None:
         sessions=(),
         tunnels=(),
         workers=(worker,),
+        sixtofour=SixToFourServerStatus(state="serving", carrier="", drops=(("spoofed", 1),)),
     )
     there = set(re.findall(r"^(\w+)[{ ]", exposition(snapshot).decode(), re.MULTILINE))
     named = set(re.findall(r"`(throughway_gateway_\w+)`", PAGE))

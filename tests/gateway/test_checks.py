@@ -31,6 +31,21 @@ def errors_of(path: Path) -> dict[str, str]:
             "must differ",
         ),
         ([("2002:836b:3::836b:3", "2001:db8:c0::3")], "ipsec.intranet_endpoint", "lies in"),
+        (
+            [("[ipsec]", "[sixtofour]\n[ipsec]"), ("2002:836b:3::836b:3", "2001:db8:d::3")],
+            "ipsec.intranet_endpoint",
+            "with [sixtofour] it must be",
+        ),
+        (
+            [("[ipsec]", "[sixtofour]\n[ipsec]"), ("2002:836b:3::836b:3", "2002:a00:3::a00:3")],
+            "ipsec.intranet_endpoint",
+            "with [sixtofour] it must be",
+        ),
+        (
+            [("[ipsec]", '[sixtofour]\ninterface = "iphttps0"\n[ipsec]')],
+            "sixtofour.interface",
+            "is a worker's",
+        ),
         ([("https://da.", "https://db.")], "iphttps.certificate", "not for db.example.com"),
         (
             [('identity = "da.', 'identity = "db.')],

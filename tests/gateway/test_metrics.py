@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.cli.snapshots import GATEWAY
 from tests.gateway.test_webserver import ask
 from throughway.gateway.metrics import MetricsServer, exposition
-from throughway.model.status import GatewaySnapshot, WorkerStatus
+from throughway.model.status import GatewaySnapshot, SixToFourServerStatus, WorkerStatus
 
 WORKERS = (
     WorkerStatus(
@@ -61,6 +61,19 @@ def test_figures() -> None:
         assert sum(value for key, value in seen.items() if key.startswith(name)) == 1
     for problem in SNAPSHOT.problems:
         assert seen[f"problem code={problem.code} severity={problem.severity}"] >= 1
+
+
+def test_figures_of_6to4() -> None:
+    status = SixToFourServerStatus(
+        state="serving", carrier="user space", bytes_in=5, bytes_out=6, drops=(("spoofed", 7),)
+    )
+    seen = figures(exposition(replace(SNAPSHOT, sixtofour=status)))
+    name = "throughway_gateway_sixtofour_"
+    assert seen[f"{name}up"] == 1
+    assert seen[f"{name}received_bytes_total"] == 5
+    assert seen[f"{name}sent_bytes_total"] == 6
+    assert seen[f"{name}dropped_packets_total reason=spoofed"] == 7
+    assert not any(key.startswith(name) for key in figures(exposition(SNAPSHOT)))
 
 
 def test_a_gateway_that_has_only_begun_has_figures_too() -> None:

@@ -26,6 +26,7 @@ from throughway.model.status import (
     NamesStatus,
     RefusedClient,
     SessionStatus,
+    SixToFourServerStatus,
     TunnelState,
     TunnelStatus,
     WorkerStatus,
@@ -280,6 +281,7 @@ def render_gateway(snapshot: GatewaySnapshot, view: View) -> str:
         *(_component(component, view) for component in snapshot.components),
         "",
         *_workers(snapshot.workers, view),
+        *_sixtofour(snapshot.sixtofour, view),
         *_sessions(snapshot.sessions, view),
         *_tunnels(snapshot.tunnels, view),
         *_refusals(snapshot.refusals, view),
@@ -328,6 +330,20 @@ def _workers(workers: tuple[WorkerStatus, ...], view: View) -> list[str]:
     if not workers:
         return []
     return [f"Workers: {len(workers)}", *_table(header, rows), "", *_lost(workers)]
+
+
+def _sixtofour(status: SixToFourServerStatus | None, view: View) -> Iterator[str]:
+    if status is None:
+        return
+    yield row("6to4", joined(status.state, view.since(status.since), by=" "))
+    yield row("Addresses", ", ".join(status.addresses), 1)
+    yield row("Carried by", printable(status.carrier or "unknown"), 1)
+    yield row("Traffic", _traffic(status.bytes_in, status.bytes_out), 1)
+    if status.drops:
+        yield row("Dropped", ", ".join(f"{what} {count}" for what, count in status.drops), 1)
+    if status.last_end:
+        yield row("Last end", printable(status.last_end), 1)
+    yield ""
 
 
 def _lost(workers: tuple[WorkerStatus, ...]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cryptography import x509
 
+from throughway.gateway.sixtofour import interfaces as sixtofour_interfaces
 from throughway.gateway.workers import interfaces
 from throughway.model.config import (
     AuthenticationMode,
@@ -28,6 +29,7 @@ from throughway.pki import judgement, pem
 from throughway.pki.fields import INTERFACE, url_host
 from throughway.pki.judgement import Usage, Validity
 from throughway.proto.router import links_within
+from throughway.wire import sixtofour
 
 NT_HASH = re.compile(rb"[0-9A-Fa-f]{32}\s*")
 KEYTAB_VERSIONS = (b"\x05\x01", b"\x05\x02")
@@ -44,6 +46,8 @@ def check(config: GatewayConfig) -> Iterator[ConfigError]:
         ("ipsec.", _ipsec(config.ipsec)),
         ("", _computers(config.computers)),
     ]
+    if config.sixtofour is not None:
+        parts.append(("", _sixtofour(config)))
     if config.users is not None:
         parts.append(("users.", _users(config.users)))
     if config.publish is not None:
@@ -83,6 +87,19 @@ def _ipsec(ipsec: IPsecServerConfig) -> Wrong:
         for prefix in (*ipsec.infrastructure_prefixes, *ipsec.intranet_prefixes):
             if endpoint in IPv6Network(prefix):
                 yield key, f"{endpoint} lies in {prefix}, which clients reach only through it"
+
+
+def _sixtofour(config: GatewayConfig) -> Wrong:
+    wanted = "with [sixtofour] it must be that of a public IPv4 address, such as "
+    for key in ("infrastructure_endpoint", "intranet_endpoint"):
+        endpoint = IPv6Address(getattr(config.ipsec, key))
+        outer = endpoint.sixtofour
+        if outer is None or not sixtofour.is_usable(outer.packed):
+            yield f"ipsec.{key}", f"{wanted}2002:836b:2::836b:2 of 131.107.0.2, is {endpoint}"
+    if config.sixtofour is not None:
+        taken = set(interfaces(config.iphttps)) & set(sixtofour_interfaces(config.sixtofour))
+        if taken:
+            yield "sixtofour.interface", f"{taken.pop()} is a worker's of [iphttps] already"
 
 
 def _computers(computers: tuple[Computer, ...]) -> Wrong:

@@ -23,18 +23,20 @@ from throughway.gateway.ipsec import GatewayIPsec
 from throughway.gateway.metrics import MetricsServer
 from throughway.gateway.publish import PolicyServer
 from throughway.gateway.refusals import MISMATCH
+from throughway.gateway.sixtofour import SixToFourServer
 from throughway.gateway.watch import expiry_problem, read_certificate
 from throughway.gateway.workers import State, Workers, interfaces
 from throughway.health import log
 from throughway.health.tracker import Change, Tracker
 from throughway.model.config import ESPMode, GatewayConfig
-from throughway.model.errors import ConfigError, IPsecError, ThroughwayError
+from throughway.model.errors import ConfigError, IPsecError, ThroughwayError, TransportError
 from throughway.model.findings import Component
 from throughway.model.status import (
     ComponentState,
     GatewaySnapshot,
     RefusedClient,
     SessionStatus,
+    SixToFourServerStatus,
     WorkerStatus,
 )
 from throughway.net import firewall, privileges
@@ -47,6 +49,7 @@ from throughway.wire.ipv6 import parse_address
 COMPONENTS = (
     Component.GATEWAY,
     Component.IPHTTPS,
+    Component.SIXTOFOUR,
     Component.IPSEC,
     Component.AUTHORISER,
     Component.CERTIFICATES,
@@ -67,7 +70,7 @@ LIMIT_SHOWN = 60.0
 REFUSALS_SHOWN = 20
 """Refused clients that the status remembers."""
 
-FIXED = ("users", "state_directory", "runtime_directory", "control_socket")
+FIXED = ("users", "sixtofour", "state_directory", "runtime_directory", "control_socket")
 """Tables and settings that are read only when the gateway starts, beside those of the parts."""
 
 
@@ -87,6 +90,7 @@ class GatewayDaemon:
         self._linked = False
         self._workers: Workers | None = None
         self._restart_timers: dict[int, asyncio.TimerHandle] = {}
+        self._sixtofour: SixToFourServer | None = None
         self._publisher: PolicyServer | None = None
         self._metrics: MetricsServer | None = None
         self._ipsec = self._make_ipsec(config)
@@ -113,6 +117,7 @@ class GatewayDaemon:
         await self._start_ipsec()
         self._raise_firewall()  # now that it is known who does ESP
         await self._start_workers()
+        self._start_sixtofour()
         await self._start_publisher()
         await self._start_metrics()
         self._tracker.ok(Component.GATEWAY, f"version {__version__}")
@@ -158,6 +163,8 @@ class GatewayDaemon:
             stack.callback(self._leave_kernel)
             if self._workers is not None:
                 stack.push_async_callback(self._workers.close)
+            if self._sixtofour is not None:
+                stack.push_async_callback(self._sixtofour.stop)
             stack.push_async_callback(self._ipsec.stop)
             stack.push_async_callback(self._stop_publisher)
             stack.push_async_callback(self._stop_metrics)
@@ -209,6 +216,8 @@ class GatewayDaemon:
         self._workers = Workers(config.iphttps, self, routes=routes, file=str(config.file))
         self._linked = True
         self._workers.open()
+        if config.sixtofour is not None:
+            self._sixtofour = SixToFourServer(config.sixtofour, self._endpoints(), self)
         self._place_endpoints()
 
     def _place_endpoints(self) -> None:
@@ -240,8 +249,9 @@ class GatewayDaemon:
 
     def _raise_firewall(self) -> None:
         support = self._ipsec.esp
+        others = self._sixtofour.interfaces if self._sixtofour is not None else ()
         wall = firewall.GatewayFirewall(
-            interfaces=self._devices,
+            interfaces=(*self._devices, *others),
             kernel_esp=support is not None and support.mode is ESPMode.KERNEL,
             routes_others=self._routes_others,
         )
@@ -291,6 +301,12 @@ class GatewayDaemon:
             Component.IPHTTPS,
             f"{count} worker{'s' if count > 1 else ''}, listening on {listening}",
         )
+
+    def _start_sixtofour(self) -> None:
+        if self._sixtofour is None:
+            self._tracker.disable(Component.SIXTOFOUR, "no [sixtofour] is configured")
+        else:
+            self._sixtofour.start()
 
     async def _start_publisher(self) -> None:
         publish = self._config.publish
@@ -387,6 +403,18 @@ class GatewayDaemon:
             bytes_in=session.bytes_in,
             bytes_out=session.bytes_out,
         )
+
+    def sixtofour_serves(self, status: SixToFourServerStatus) -> None:
+        """Say so."""
+        addresses = " and ".join(status.addresses)
+        self._log.info("6to4 serves", addresses=addresses, carrier=status.carrier)
+        self._tracker.clear(find("sixtofour-interface-down"))
+        self._tracker.ok(Component.SIXTOFOUR, f"at {addresses}")
+
+    def sixtofour_down(self, error: TransportError) -> None:
+        """Make it visible; it is being tried again."""
+        self._log.error("6to4 is down", reason=str(error))
+        self._tracker.report(error)
 
     def worker_serves(self, worker: WorkerStatus) -> None:
         """Log it; the restart is shown for a while longer."""
@@ -499,6 +527,7 @@ class GatewayDaemon:
             refusals=tuple(self._refusals),
             pump=workers.pump if workers is not None else "",
             workers=workers.status() if workers is not None else (),
+            sixtofour=await self._sixtofour.report() if self._sixtofour is not None else None,
         )
 
     def _iphttps_state(self) -> str:

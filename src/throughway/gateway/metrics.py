@@ -13,7 +13,12 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from throughway.gateway.webserver import Answer, WebServer, plain
-from throughway.model.status import ComponentState, GatewaySnapshot, WorkerStatus
+from throughway.model.status import (
+    ComponentState,
+    GatewaySnapshot,
+    SixToFourServerStatus,
+    WorkerStatus,
+)
 
 PATH = b"/metrics"
 PREFIX = "throughway_gateway_"
@@ -65,6 +70,8 @@ class _Snapshot(Collector):
         """Return all figures."""
         yield from _gateway(self._snapshot)
         yield from _workers(self._snapshot.workers)
+        if self._snapshot.sixtofour is not None:
+            yield from _sixtofour(self._snapshot.sixtofour)
 
 
 def _gateway(snapshot: GatewaySnapshot) -> Iterator[Metric]:
@@ -117,6 +124,26 @@ def _workers(workers: tuple[WorkerStatus, ...]) -> Iterator[Metric]:
             for reason, count in getattr(worker, field):
                 family.add_metric((str(worker.number), reason), count)
         yield family
+
+
+def _sixtofour(status: SixToFourServerStatus) -> Iterator[Metric]:
+    up = GaugeMetricFamily(f"{PREFIX}sixtofour_up", "Whether 6to4 is served.")
+    up.add_metric((), float(status.state == "serving"))
+    yield up
+    for name, what, value in (
+        ("sixtofour_received_bytes", "From clients over 6to4.", status.bytes_in),
+        ("sixtofour_sent_bytes", "To clients over 6to4.", status.bytes_out),
+        ("sixtofour_restarts", "Unasked for.", status.restarts),
+    ):
+        counter = CounterMetricFamily(PREFIX + name, what)
+        counter.add_metric((), value)
+        yield counter
+    drops = CounterMetricFamily(
+        f"{PREFIX}sixtofour_dropped_packets", "Packets that went no further.", labels=("reason",)
+    )
+    for reason, count in status.drops:
+        drops.add_metric((reason,), count)
+    yield drops
 
 
 def _each(

@@ -26,6 +26,7 @@ from throughway.model import config as model
 from throughway.model.config import (
     MAX_WORKERS,
     AuthenticationMode,
+    Carrier,
     ESPMode,
     GatewayConfig,
     Revocation,
@@ -49,6 +50,7 @@ IPHTTPS = _defaults(model.IPHTTPSServerConfig)
 IPSEC = _defaults(model.IPsecServerConfig)
 PUBLISH = _defaults(model.PublishConfig)
 METRICS = _defaults(model.MetricsConfig)
+SIXTOFOUR = _defaults(model.SixToFourServerConfig)
 GATEWAY = _defaults(GatewayConfig)
 
 MAX_SESSIONS = 65536
@@ -198,6 +200,13 @@ class PublishTable(Table):
     serve: SocketAddress | None = None
 
 
+class SixToFourTable(Table):
+    """``[sixtofour]``."""
+
+    interface: Interface = SIXTOFOUR["interface"]
+    carrier: Carrier = SIXTOFOUR["carrier"]
+
+
 class MetricsTable(Table):
     """``[metrics]``."""
 
@@ -213,6 +222,7 @@ class GatewayFile(Table):
     users: UsersTable | None = None
     publish: PublishTable | None = None
     metrics: MetricsTable | None = None
+    sixtofour: SixToFourTable | None = None
     state_directory: File = GATEWAY["state_directory"]
     runtime_directory: File = GATEWAY["runtime_directory"]
     control_socket: File = GATEWAY["control_socket"]
@@ -227,6 +237,7 @@ TABLES: dict[str, type[Table]] = {
     "publish": PublishTable,
     "publish.nrpt": NRPTTable,
     "metrics": MetricsTable,
+    "sixtofour": SixToFourTable,
 }
 """Every table by its name in the file."""
 
@@ -254,6 +265,7 @@ def _config(file: GatewayFile, path: Path) -> GatewayConfig:
         users=model.UsersConfig(**dict(file.users)) if file.users else None,
         publish=_publish(file.publish) if file.publish else None,
         metrics=model.MetricsConfig(**dict(file.metrics)) if file.metrics else None,
+        sixtofour=model.SixToFourServerConfig(**dict(file.sixtofour)) if file.sixtofour else None,
         state_directory=file.state_directory,
         runtime_directory=file.runtime_directory,
         control_socket=file.control_socket,

@@ -74,6 +74,8 @@ intranet_endpoint = "{INTRANET_ENDPOINT}"
 infrastructure_prefixes = ["{INFRASTRUCTURE_PREFIX}"]
 intranet_prefixes = ["{INTRANET_PREFIX}"]
 
+[sixtofour]
+
 [users]
 realm = "{REALM}"
 keytab = "{CONFIGURATION}/gateway.keytab"

@@ -21,6 +21,8 @@ INTRANET_ENDPOINT = "2002:836b:3::836b:3"
 IPHTTPS_PREFIX = "2001:db8:da:1000::/64"
 IPHTTPS_PREFIXES = "2001:db8:da:1000::/59"
 """One /64 for each worker of the gateway."""
+SIXTOFOUR_PREFIX = "2002::/16"
+"""Clients that come by 6to4: the gateway is their router."""
 INTRANET_PREFIX = "2001:db8:c0::/48"
 INFRASTRUCTURE_PREFIX = "2001:db8:c0:1::/64"
 DC_ADDRESSES = ("2001:db8:c0:1::10", "10.0.1.10")
@@ -399,6 +401,7 @@ CORE1 = Host(
     routes=(
         Route(prefix="default", via="131.107.0.1"),
         Route(prefix=IPHTTPS_PREFIXES, via="2001:db8:c0:1::1"),
+        Route(prefix=SIXTOFOUR_PREFIX, via="2001:db8:c0:1::1"),
     ),
     nameservers=DC_ADDRESSES,
     search=DOMAIN,

@@ -1,0 +1,1 @@
+"""What was seen, judged: no I/O and no clock in here."""

@@ -1,0 +1,116 @@
+"""From the answer to the POST, and from what came through the link, to problems."""
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from throughway.model.findings import Confidence, Finding
+from throughway.model.probing import HTTPSeen, ProbeSeen
+from throughway.probe.analysis.folding import found
+from throughway.proto.iphttps.http import SERVER
+from throughway.wire.http import NETWORK_AUTHENTICATION_REQUIRED, PROXY_AUTHENTICATION_REQUIRED
+
+_BROKEN_OFF = frozenset({"iphttps-connection-reset", "iphttps-tls-handshake-failed"})
+_CERTIFICATE = "iphttps-client-cert-required"
+_REJECTED = "iphttps-client-cert-rejected"
+
+
+def http_findings(seen: ProbeSeen) -> Iterator[Finding]:
+    """Judge each address's answer."""
+    for http in seen.http:
+        if http.trouble is not None and http.status is None:
+            yield from _no_answer(seen, http)
+        elif http.accepted:
+            yield from _link(seen, http)
+        elif http.status is not None:
+            yield from _refused(seen, http)
+
+
+def _found(
+    seen: ProbeSeen,
+    http: HTTPSeen,
+    code: str,
+    words: str,
+    why: str,
+    confidence: Confidence = Confidence.CERTAIN,
+) -> Finding:
+    target = seen.target
+    values = (("HOST", target.host), ("PORT", str(target.port)), ("URL", target.url))
+    step = f"https {http.address}"
+    return found(code, words, why, step=step, confidence=confidence, values=values)
+
+
+def _no_answer(seen: ProbeSeen, http: HTTPSeen) -> Iterator[Finding]:
+    trouble = http.trouble
+    assert trouble is not None
+    asks = any(chain.asks_certificate for chain in seen.chains)
+    words = f"{http.address}: {trouble.words}"
+    code, why, sure = trouble.problem, "it was tried from this computer", Confidence.CERTAIN
+    if asks and code in _BROKEN_OFF:
+        code, sure = _CERTIFICATE, Confidence.LIKELY
+        why = "it asked for a certificate and broke off"
+    if code in (_CERTIFICATE, _REJECTED):
+        code = _REJECTED if seen.certificate_shown else _CERTIFICATE
+        shown = "the one that was given" if seen.certificate_shown else "none"
+        words = f"{http.address} asks for a client certificate and was shown {shown}"
+    if not seen.target.tls and code == "iphttps-http-refused":
+        why = "plain HTTP was spoken, as the URL says"
+    if code:
+        yield _found(seen, http, code, f"{words}.", why, sure)
+
+
+def _link(seen: ProbeSeen, http: HTTPSeen) -> Iterator[Finding]:
+    if http.not_ipv6 and http.advertisement is None:
+        words = f"{http.address} answers 200, but {http.not_ipv6}."
+        why = "the stream of IP-HTTPS holds IPv6 packets and nothing else"
+        yield _found(seen, http, "iphttps-wrong-server", words, why)
+        return
+    if http.advertisement is None:
+        words = f"{http.address} opens a session, but no Router Advertisement came."
+        why = "one was asked for by a Router Solicitation"
+        yield _found(seen, http, "iphttps-no-router-advertisement", words, why, Confidence.LIKELY)
+        return
+    told = http.advertisement
+    if not any(prefix.autonomous and prefix.valid for prefix in told.prefixes):
+        words = f"{http.address} advertises no prefix of which a client could form an address."
+        why = "so says its Router Advertisement"
+        yield _found(seen, http, "iphttps-no-global-address", words, why)
+    elif not told.routes and not told.router_lifetime:
+        words = f"{http.address} advertises neither a route nor itself as a router."
+        why = "so says its Router Advertisement"
+        yield _found(seen, http, "iphttps-route-unpublished", words, why)
+
+
+def _refused(seen: ProbeSeen, http: HTTPSeen) -> Iterator[Finding]:
+    by = f" ({http.server})" if http.server else ""
+    words = f"{http.address} answers {http.status} {http.reason}".rstrip() + f"{by}."
+    if http.status == NETWORK_AUTHENTICATION_REQUIRED:
+        yield _found(seen, http, "captive-portal", words, "that is what the status is for")
+    elif http.status == PROXY_AUTHENTICATION_REQUIRED:
+        why = "that is what the status is for"
+        yield _found(seen, http, "proxy-authentication-required", words, why)
+    elif http.location:
+        yield _redirected(seen, http)
+    elif http.windows or http.server == SERVER:
+        why = "the server is of the right kind: it is the path, its state or a limit"
+        yield _found(seen, http, "iphttps-http-refused", words, why)
+    else:
+        why = "an IP-HTTPS server answers 200, and calls itself otherwise"
+        yield _found(seen, http, "iphttps-wrong-server", words, why, Confidence.LIKELY)
+
+
+def _redirected(seen: ProbeSeen, http: HTTPSeen) -> Finding:
+    elsewhere = _host(http.location) not in ("", seen.target.host)
+    unproven = any(c.covers_host is False or c.trusted is False for c in seen.chains)
+    words = f"{http.address} answers {http.status} and sends us to {http.location}."
+    if elsewhere and (unproven or not seen.target.tls):
+        why = "a redirect to another host, without a certificate for the one that was asked"
+        return _found(seen, http, "captive-portal", words, why, Confidence.LIKELY)
+    why = "an IP-HTTPS server sends nobody elsewhere"
+    return _found(seen, http, "iphttps-wrong-server", words, why)
+
+
+def _host(location: str) -> str:
+    try:
+        return (urlsplit(location).hostname or "").lower()
+    except ValueError:
+        return "?"

@@ -1,0 +1,235 @@
+"""The whole way of a client as far as it goes: TLS, POST, session, Router Solicitation.
+
+Whom the certificate proves is judged elsewhere: here nobody is trusted and nobody refused.
+"""
+
+import asyncio
+import ssl
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from throughway.model.errors import Stage, TransportError, WireError
+from throughway.model.probing import HTTPSeen, Target, Trouble
+from throughway.net.tls import describe
+from throughway.probe.analysis.link import Inlet
+from throughway.probe.connecting import connect, trouble_of
+from throughway.proto.iphttps.client import (
+    RESPONSE_TIMEOUT,
+    Client,
+    LinkOpened,
+    PacketQueued,
+    State,
+    StateChanged,
+)
+from throughway.proto.iphttps.http import URL
+from throughway.wire.http import MAXIMUM_HEAD, parse_response
+from throughway.wire.tls import Opening, recognise
+
+HANDSHAKE_TIME = 8.0
+"""Seconds for TLS."""
+ANSWER_TIME = RESPONSE_TIMEOUT
+"""Seconds for the head of the answer."""
+ADVERTISEMENT_TIME = 3.0
+"""Seconds: a router may take half a second (RFC 4861, section 6.2.6), and a packet may be lost."""
+_CHUNK = 16 * 1024
+_CIPHERS = "ALL:eNULL:!aNULL:@SECLEVEL=0"
+"""Whatever this OpenSSL can, also what nobody should want: a server that is looked at from
+outside may have nothing better."""
+
+_OP_LEGACY_SERVER_CONNECT = 0x4
+"""OpenSSL's number, which Python names from 3.12 on: servers without RFC 5746."""
+
+
+@dataclass(slots=True)
+class Visit:
+    """What was seen at one address, also when it ended in the middle."""
+
+    seen: HTTPSeen
+    chain: tuple[bytes, ...] = ()
+    """DER, as the server sent it."""
+
+
+def lenient_context(certificate: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
+    """Return a context that takes every server; with a certificate, the client shows it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    context.set_ciphers(_CIPHERS)
+    context.options |= _OP_LEGACY_SERVER_CONNECT
+    if certificate is not None:
+        context.load_cert_chain(certificate, key or certificate, password=lambda: b"")
+    return context
+
+
+async def visit(target: Target, visit: Visit, context: ssl.SSLContext, server_name: str) -> None:
+    """Fill in what the address of ``visit`` answers; what fails is said there."""
+    try:
+        await _Guest(target, visit, context, server_name).call()
+    except (OSError, ssl.CertificateError) as error:
+        stage = Stage.TLS if visit.seen.tls_seconds is None and target.tls else Stage.HTTP
+        if visit.seen.connect_seconds is None:
+            stage = Stage.CONNECT
+        visit.seen = replace(visit.seen, trouble=trouble_of(error, stage))
+
+
+class _Guest:
+    """One connection."""
+
+    def __init__(
+        self, target: Target, visit: Visit, context: ssl.SSLContext, server_name: str
+    ) -> None:
+        self._target = target
+        self._visit = visit
+        self._context = context if target.tls else None
+        self._name = server_name
+        self._head = b""
+        scheme = "https" if target.tls else "http"
+        host, port, path = target.host, target.port, target.path
+        self._machine = Client(URL(scheme=scheme, host=host, port=port, path=path))
+
+    async def call(self) -> None:
+        begin = time.monotonic()
+        sock = await connect(self._visit.seen.address, self._target.port)
+        begin = self._note(begin, "connect_seconds")
+        try:
+            async with asyncio.timeout(HANDSHAKE_TIME):
+                reader, writer = await asyncio.open_connection(
+                    sock=sock,
+                    ssl=self._context,
+                    # An empty name would be no name: none is sent.
+                    server_hostname=self._name if self._context else None,
+                    limit=_CHUNK,
+                )
+        except BaseException:
+            sock.close()
+            raise
+        try:
+            if self._context is not None:
+                begin = self._note(begin, "tls_seconds")
+                self._look_at(writer.get_extra_info("ssl_object"))
+            await self._converse(reader, writer, begin)
+        finally:
+            writer.transport.abort()
+
+    def _note(self, begin: float, key: str) -> float:
+        now = time.monotonic()
+        self._visit.seen = replace(self._visit.seen, **{key: now - begin})  # type: ignore[arg-type]
+        return now
+
+    def _look_at(self, connection: ssl.SSLObject) -> None:
+        self._visit.seen = replace(self._visit.seen, tls=describe(connection))
+        self._visit.chain = sent_chain(connection)
+
+    async def _converse(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, begin: float
+    ) -> None:
+        machine = self._machine
+        machine.enable()
+        machine.initialize()
+        machine.connection_made(begin)
+        inlet = Inlet()
+        try:
+            async with asyncio.timeout(ANSWER_TIME):
+                while machine.state is State.ESTABLISHED:
+                    writer.write(machine.data_to_send())
+                    data = await reader.read(_CHUNK)
+                    self._head = (self._head + data)[:MAXIMUM_HEAD]
+                    if not self._may_be_http():
+                        return
+                    machine.receive_data(data, time.monotonic())
+        except TimeoutError:
+            # The machine's own deadline, sooner: it says what an overdue answer means.
+            machine.handle_timer(begin + RESPONSE_TIMEOUT)
+        finally:
+            self._read_head()
+        begin = self._note(begin, "answer_seconds")
+        if self._take_events(inlet, writer):
+            await self._listen(reader, inlet, begin)
+
+    def _may_be_http(self) -> bool:
+        """Whether it may be an answer of HTTP; else it is said what it is."""
+        opening = recognise(self._head)
+        if opening in (None, Opening.HTTP_RESPONSE):
+            return True
+        words = f"what answers does not speak HTTP: {_line(repr(self._head[:40]))}"
+        self._fail(TransportError(Stage.HTTP, words, problem="iphttps-wrong-server"))
+        return False
+
+    def _read_head(self) -> None:
+        try:
+            response = parse_response(self._head)
+        except WireError:
+            return
+        self._visit.seen = replace(
+            self._visit.seen,
+            status=response.status,
+            reason=_line(response.reason),
+            server=_line(response.headers.get("server")),
+            location=_line(response.redirect),
+            content_type=_line(response.headers.get("content-type")),
+            accepted=False,
+        )
+
+    def _take_events(self, inlet: Inlet, writer: asyncio.StreamWriter) -> bool:
+        """Do what the machine wants; return whether there is a session."""
+        while (event := self._machine.next_event()) is not None:
+            if isinstance(event, StateChanged) and event.error is not None:
+                self._fail(event.error)
+            elif isinstance(event, LinkOpened):
+                self._visit.seen = replace(self._visit.seen, accepted=True)
+                inlet.receive_data(event.remainder)
+            elif isinstance(event, PacketQueued):
+                writer.write(event.packet)
+        return self._machine.state is State.LINK_UP
+
+    def _fail(self, error: TransportError) -> None:
+        if self._visit.seen.status is None:
+            trouble = Trouble(
+                words=str(error), problem=error.problem, windows_code=error.windows_code
+            )
+            self._visit.seen = replace(self._visit.seen, trouble=trouble)
+
+    async def _listen(self, reader: asyncio.StreamReader, inlet: Inlet, begin: float) -> None:
+        """Wait for the router's words."""
+        try:
+            async with asyncio.timeout(ADVERTISEMENT_TIME):
+                while not inlet.over:
+                    data = await reader.read(_CHUNK)
+                    if not data:
+                        break
+                    inlet.receive_data(data)
+        except (TimeoutError, OSError):
+            pass  # what came until then is what there is to say
+        if inlet.advertisement is not None:
+            self._note(begin, "advertisement_seconds")
+        self._visit.seen = replace(
+            self._visit.seen,
+            advertisement=inlet.advertisement,
+            packets=inlet.packets,
+            not_ipv6=inlet.broken,
+        )
+
+
+def sent_chain(connection: ssl.SSLObject) -> tuple[bytes, ...]:
+    """Return the certificates as the server sent them, DER."""
+    inner = getattr(connection, "_sslobj", None)
+    # Public from Python 3.13 on, and there in bytes.
+    ask = getattr(connection, "get_unverified_chain", None) or getattr(
+        inner, "get_unverified_chain", None
+    )
+    chain = ask() if ask is not None else None
+    if chain:
+        return tuple(each if isinstance(each, bytes) else each.public_bytes(_DER) for each in chain)
+    leaf = connection.getpeercert(binary_form=True)
+    return (leaf,) if leaf else ()
+
+
+_DER = 2
+"""OpenSSL's number for the form in which certificates are wanted (X509_FILETYPE_ASN1)."""
+
+
+def _line(text: str) -> str:
+    """Return a stranger's text as it can be shown."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)[:400]

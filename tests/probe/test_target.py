@@ -1,0 +1,47 @@
+"""What may be typed."""
+
+import pytest
+
+from throughway.model.errors import ConfigError
+from throughway.probe.target import parse_target
+
+
+@pytest.mark.parametrize(
+    ("text", "url", "host", "port", "path"),
+    [
+        ("da.example.com", "https://da.example.com/IPHTTPS", "da.example.com", 443, "/IPHTTPS"),
+        ("DA.example.com:8443", "https://da.example.com:8443/IPHTTPS", "", 8443, "/IPHTTPS"),
+        ("https://da.example.com/", "https://da.example.com/IPHTTPS", "", 443, "/IPHTTPS"),
+        ("https://da.example.com:443/IPTLS", "https://da.example.com:443/IPTLS", "", 443, "/IPTLS"),
+        ("http://da.example.com/x", "http://da.example.com/x", "", 80, "/x"),
+        ("2001:db8::1", "https://[2001:db8::1]/IPHTTPS", "2001:db8::1", 443, "/IPHTTPS"),
+        ("[2001:db8::1]:8443", "https://[2001:db8::1]:8443/IPHTTPS", "2001:db8::1", 8443, ""),
+        ("192.0.2.1", "https://192.0.2.1/IPHTTPS", "192.0.2.1", 443, "/IPHTTPS"),
+    ],
+)
+def test_targets(text: str, url: str, host: str, port: int, path: str) -> None:
+    target = parse_target(text)
+    assert (target.url, target.port) == (url, port)
+    assert host in ("", target.host)
+    assert path in ("", target.path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "",
+            "ftp://da.example.com",
+            "da example",
+            "https://",
+            "a..b",
+            "h:99999",
+            "h:0",
+            "x" * 9999,
+        ),
+        *("https://user:secret@da.example.com/", "-", "http://[::1/", "h:b", "https://\x00/"),
+    ],
+)
+def test_what_is_no_target_is_a_mistake_of_usage(text: str) -> None:
+    with pytest.raises(ConfigError):
+        parse_target(text)

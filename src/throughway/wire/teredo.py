@@ -7,7 +7,7 @@ from enum import StrEnum
 from throughway.model.errors import WireError
 from throughway.wire.icmpv6 import NEXT_HEADER as ICMPV6
 from throughway.wire.icmpv6 import ROUTER_ADVERTISEMENT, ROUTER_SOLICITATION
-from throughway.wire.ipv6 import HEADER_LENGTH, packet_length
+from throughway.wire.ipv6 import HEADER_LENGTH, IPv6Packet, build_packet, packet_length
 
 PORT = 3544
 PREFIX = bytes.fromhex("20010000")
@@ -17,6 +17,9 @@ CONE = 0x8000
 """The flag of a cone NAT, which RFC 5991 wants to be 0."""
 _RANDOM_FLAGS = 0x3CFF
 """The twelve random bits of RFC 5991, section 5.1."""
+
+SERVER_PREFIX_LENGTH = 64
+"""Bits which the addresses of one server's clients share."""
 
 _AUTHENTICATION, _ORIGIN = b"\x00\x01", b"\x00\x00"
 _ORIGIN_LENGTH = 8
@@ -40,6 +43,9 @@ class Mapping:
 
     address: bytes
     port: int
+
+    def __str__(self) -> str:
+        return f"{'.'.join(map(str, self.address))}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +127,32 @@ def build_teredo_address(address: TeredoAddress) -> bytes:
         raise WireError("Teredo addresses hold IPv4 addresses")
     middle = struct.pack("!HH", address.flags, address.mapping.port ^ 0xFFFF)
     return PREFIX + address.server + middle + _inverted(address.mapping.address)
+
+
+def build_server_prefix(server: bytes) -> bytes:
+    """Return the /64 of the clients of a server, as 16 bytes."""
+    if len(server) != 4:
+        raise WireError("a Teredo server has an IPv4 address")
+    return PREFIX + server + bytes(8)
+
+
+def secondary_address(server: bytes) -> bytes:
+    """Return a server's other address: the one after its first, as Windows takes it to be."""
+    following = int.from_bytes(server, "big") + 1
+    return (following & 0xFFFFFFFF).to_bytes(4, "big")
+
+
+def build_link_local(flags: int, mapping: Mapping) -> bytes:
+    """Return the address that solicitations come from and advertisements too (5.2.1)."""
+    middle = struct.pack("!HH", flags, mapping.port ^ 0xFFFF)
+    return b"\xfe\x80" + bytes(6) + middle + _inverted(mapping.address)
+
+
+def build_bubble(source: bytes, destination: bytes) -> bytes:
+    """Return a packet that carries nothing: it opens a NAT (RFC 4380, section 2.8)."""
+    return build_packet(
+        IPv6Packet(source=source, destination=destination, next_header=NO_NEXT_HEADER, payload=b"")
+    )
 
 
 def random_flags(chance: int) -> int:

@@ -9,9 +9,9 @@ import pytest
 from tests.client.test_uplink import config, nowhere
 from tests.pki.test_bundle import POLICY
 from throughway.client import proxy as module
-from throughway.client.proxy import ProxySource, network_identity
+from throughway.client.proxy import ProxySource, network_identity, own_addresses
 from throughway.model.config import ProxyConfig
-from throughway.model.errors import ThroughwayError, TransportError
+from throughway.model.errors import Stage, ThroughwayError, TransportError
 from throughway.model.policy import Policy, TransportsPolicy
 from throughway.net.proxy import ProxyServer
 from throughway.net.proxy_tickets import TicketRequest
@@ -28,7 +28,13 @@ class World:
 
     def source(self) -> ProxySource:
         own = replace(config(self.folder), proxy=self.proxy)
-        return ProxySource(own, self.policy, nowhere, environment=self.environment)
+        return ProxySource(
+            own,
+            self.policy,
+            nowhere,
+            environment=self.environment,
+            resolv_conf=self.folder / "resolv.conf",
+        )
 
     def named(self) -> list[ProxyServer | None]:
         return list(asyncio.run(self.source().named(*TARGET)))
@@ -164,6 +170,89 @@ def test_networks_are_told_apart_by_their_routes(tmp_path: Path) -> None:
     table.write_text(f"{head}eth0\t00000000\t018AA8C0\t0003\n")
     assert network_identity(table) not in (home, "")
     assert network_identity(tmp_path / "none") == ""
+
+
+class Web:
+    """Scripts by their URL, in the place of the real web."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **scripts: str) -> None:
+        self.asked: list[str] = []
+        self.scripts = scripts
+        monkeypatch.setattr(module, "fetch", self.fetch)
+
+    async def fetch(self, url: str, **_options: object) -> bytes:
+        self.asked.append(url)
+        host = url.split("/")[2].replace(".", "_")
+        if host not in self.scripts:
+            raise TransportError(Stage.CONNECT, "nobody there")
+        return self.scripts[host].encode()
+
+
+def returning(result: str) -> str:
+    return f"function FindProxyForURL(url, host) {{ return {result!r}; }}"
+
+
+def test_the_script_of_the_configuration(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    web = Web(monkeypatch, pac=returning("PROXY a:1; SOCKS s:2; DIRECT; PROXY b:3"))
+    world.proxy = ProxyConfig(script="http://pac/x")
+    source = world.source()
+    first = asyncio.run(source.named(*TARGET))
+    assert [str(route) for route in first] == ["a:1", "None", "b:3"]
+    assert first[0] is not None
+    assert first[0].source == "configuration's script"
+    assert first[0].credentials.disclose
+    asyncio.run(source.named(*TARGET))
+    assert web.asked == ["http://pac/x"]
+    monkeypatch.setattr(module, "network_identity", lambda: "another")
+    asyncio.run(source.named(*TARGET))
+    assert len(web.asked) == 2
+
+
+def test_the_script_of_the_policy(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    Web(monkeypatch, pac=returning("PROXY a:1"))
+    transports = TransportsPolicy(proxy_script="https://pac/")
+    world.policy = replace(POLICY, transports=transports)
+    assert (str(world.only()), world.only().source) == ("a:1", "policy's script")
+
+
+@pytest.mark.parametrize("script", [None, "nonsense(", returning("x").replace("return", "")])
+def test_a_script_that_is_of_no_use(
+    world: World, monkeypatch: pytest.MonkeyPatch, script: str | None
+) -> None:
+    Web(monkeypatch, **({} if script is None else {"pac": script}))
+    world.proxy = ProxyConfig(script="http://pac/x")
+    with pytest.raises(TransportError, match="configuration's script http://pac/x: ") as caught:
+        world.named()
+    assert caught.value.problem == "proxy-script-unusable"
+
+
+def test_the_network_s_own_script(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never that of the intranet's own domains, which are searched too."""
+    web = Web(monkeypatch, wpad_b_example=returning("PROXY found:8080"))
+    search = "search corp.example.com a.example b.example c.example d.example"
+    (world.folder / "resolv.conf").write_text(search)
+    found = asyncio.run(world.source().find(*TARGET))
+    assert [str(route) for route in found] == ["found:8080"]
+    assert found[0] is not None
+    assert not found[0].credentials.disclose
+    assert web.asked == ["http://wpad.a.example/wpad.dat", "http://wpad.b.example/wpad.dat"]
+
+
+def test_networks_that_offer_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    web = Web(monkeypatch)
+    assert asyncio.run(world.source().find(*TARGET)) == ()
+    (world.folder / "resolv.conf").write_text("search a.example b.example c.example d.example")
+    assert asyncio.run(world.source().find(*TARGET)) == ()
+    assert len(web.asked) == 3
+
+
+def test_this_computer_s_addresses_are_no_loopback() -> None:
+    assert all(not address.startswith("127.") for address in own_addresses())
+
+
+def test_scripts_in_old_encodings() -> None:
+    assert module._decoded("\ufeffü".encode()) == "ü"
+    assert module._decoded("ü".encode("latin-1")) == "ü"
 
 
 def test_the_dialer_has_it_all(world: World) -> None:

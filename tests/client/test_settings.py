@@ -24,9 +24,11 @@ policy_key = "policy.pub"
 PROXY = """\
 [proxy]
 url = "http://proxy.office.example:3128"
+script = ""
 user = "alice"
 domain = "CORP"
 password_file = "account.password"
+detect = false
 """
 
 
@@ -84,6 +86,7 @@ def test_every_key_can_be_set(client: Path) -> None:
         user="alice",
         domain="CORP",
         password_file=client.parent / "account.password",
+        detect=False,
     )
 
 
@@ -94,6 +97,8 @@ def test_every_key_can_be_set(client: Path) -> None:
         ('url = "http://alice:secret@proxy:3128"', "proxy.url", "must not carry a user name"),
         ('url = "http://proxy/script"', "proxy.url", "is not a proxy"),
         ('user = "alice"', "proxy.user", "needs password_file"),
+        ('url = "http://p"\nscript = "http://p/"', "proxy.script", "stands beside url"),
+        ('detect = "no"', "proxy.detect", "true or false"),
         ('password_file = "account.password"', "proxy.user", "needs password_file"),
         ('user = "a"\npassword_file = "none"', "proxy.password_file", "does not exist"),
         ('usr = "alice"', "proxy.usr", "did you mean 'user'?"),

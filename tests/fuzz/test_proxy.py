@@ -20,6 +20,7 @@ from throughway.proto.proxy.connect import (
 )
 from throughway.proto.proxy.ntlm import NTLM
 from throughway.proto.proxy.schemes import Credentials, Means, Memory
+from throughway.proto.proxy.script import Functions, Surroundings, Value
 from throughway.proto.proxy.ways import bypassed, parse_proxy_url, parse_routes
 from throughway.wire.ntlm import (
     build_authenticate,
@@ -33,6 +34,9 @@ from throughway.wire.spnego import build_init
 PASSWORD = "dr0wssap"
 WHO = Credentials(user="alice", password=PASSWORD, domain="CORP", ticket=True)
 MEANS = Means(random=lambda n: b"\x07" * n, wall_time=lambda: 1.8e9)
+AROUND = Surroundings(
+    resolve=lambda _name: ("192.0.2.1", "2001:db8::1"), addresses=("192.0.2.2",), wall_time=1.8e9
+)
 WORDS = st.sampled_from(
     [
         *(b"HTTP/1.1 ", b"HTTP/1.0 ", b"407 ", b"200 ", b"302 ", b"100 ", b"\r\n", b"\r\n\r\n"),
@@ -134,6 +138,16 @@ def test_ntlm_pairs(data: bytes, kind: int, length: int) -> None:
 @given(st.binary(max_size=300))
 def test_spnego_holds_its_token(token: bytes) -> None:
     assert build_init(token).endswith(token)
+
+
+VALUES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20))
+
+
+@given(st.sampled_from(sorted(Functions(AROUND).table())), st.lists(VALUES, max_size=8))
+def test_functions_of_scripts(name: str, arguments: list[Value]) -> None:
+    """Whatever a script gives a function, it gets what JavaScript can hold."""
+    answer = Functions(AROUND).table()[name](*arguments)
+    assert answer is None or isinstance(answer, str | int | bool)
 
 
 @given(st.text(max_size=60), st.text(max_size=30))

@@ -91,6 +91,7 @@ policies = st.builds(
         force_iphttps=st.booleans(),
         force_tunnel=st.booleans(),
         proxy=st.sampled_from(["", "http://proxy.example.com:3128"]),
+        proxy_script=st.sampled_from(["", "https://www.example.com/proxy.pac"]),
     ),
     policy_url=st.just(""),
     kerberos_realm=st.just(""),

@@ -1,7 +1,13 @@
-"""Which proxies this client may use: configuration, then policy, environment, the network."""
+"""Which proxies this client may use: configuration, then policy, environment, the network.
 
+Scripts (PAC) are fetched anew after :data:`SCRIPT_AGE` and in another network. What the network
+itself offers (WPAD) comes from strangers: its proxies get a Kerberos ticket or nothing.
+"""
+
+import contextlib
 import os
 import socket
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,14 +16,23 @@ from throughway.model.config import ClientConfig
 from throughway.model.errors import Stage, ThroughwayError, TransportError
 from throughway.model.policy import Policy
 from throughway.net.dial import Dialer, Resolve
+from throughway.net.fetch import fetch
 from throughway.net.files import read_secret
 from throughway.net.firewall import MARK
 from throughway.net.proxy import ProxyServer
 from throughway.net.proxy_dial import Routes, WayDialer
+from throughway.net.proxy_script import MAXIMUM_SCRIPT, UNUSABLE, find_proxy
 from throughway.net.proxy_tickets import TicketRequest, make_ticket_apart
+from throughway.net.resolvconf import RESOLV_CONF, intranet_domains, parse_resolv_conf
 from throughway.proto.proxy.schemes import Credentials
-from throughway.proto.proxy.ways import bypassed, parse_proxy_url
+from throughway.proto.proxy.ways import bypassed, parse_proxy_url, parse_routes, wpad_names
 
+SCRIPT_AGE = 600.0
+"""Seconds that a script is good for."""
+FETCH_TIME = 3.0
+"""Seconds to fetch one; it is near, or it is not there."""
+MAXIMUM_SEARCH = 3
+"""Domains in which the network's own script is looked for."""
 ROUTES = Path("/proc/net/route")
 """The kernel's IPv4 routes; the default gateway tells networks apart well enough."""
 
@@ -32,11 +47,15 @@ class ProxySource:
         resolve: Resolve,
         *,
         environment: Mapping[str, str] | None = None,
+        resolv_conf: Path = RESOLV_CONF,
     ) -> None:
         self._config = config
         self._policy = policy
         self._resolve = resolve
         self._environment = os.environ if environment is None else environment
+        self._resolv_conf = resolv_conf
+        self._scripts: dict[str, tuple[str, float, str]] = {}
+        """By URL: the network, when it was fetched, and what it says."""
         self._known: dict[tuple[str, int, str], ProxyServer] = {}
         """With what they have taught us."""
 
@@ -45,6 +64,7 @@ class ProxySource:
         return WayDialer(
             Dialer(self._resolve, mark=MARK),
             named=self.named,
+            find=self.find if self._config.proxy.detect else None,
             ticket=self.ticket,
             network=network_identity,
         )
@@ -57,8 +77,12 @@ class ProxySource:
         """Return the ways that somebody named: the first of those who may that did."""
         own = self._config.proxy
         policy = self._policy.transports
+        if own.script:
+            return await self._by_script(own.script, "configuration's script", host, port)
         if own.url:
             return self._routes(own.url, "configuration")
+        if policy.proxy_script:
+            return await self._by_script(policy.proxy_script, "policy's script", host, port)
         if policy.proxy:
             return self._routes(policy.proxy, "policy")
         if url := self._of_environment("https_proxy") or self._of_environment("all_proxy"):
@@ -66,6 +90,49 @@ class ProxySource:
                 return (None,)
             return self._routes(url, "environment")
         return ()
+
+    async def find(self, host: str, port: int) -> Routes:
+        """Return the ways that the network itself offers."""
+        try:
+            search = parse_resolv_conf(self._resolv_conf.read_text()).search
+        except (OSError, ValueError):
+            search = ()
+        names = wpad_names(search, intranet_domains(self._policy.nrpt))
+        for name in names[:MAXIMUM_SEARCH]:
+            try:
+                await self._fetched(url := f"http://{name}/wpad.dat")
+            except TransportError:
+                continue
+            return await self._by_script(url, "the network's script", host, port, disclose=False)
+        return ()
+
+    async def _by_script(
+        self, url: str, source: str, host: str, port: int, *, disclose: bool = True
+    ) -> Routes:
+        """Run a script; () where it names nothing that we speak to."""
+        try:
+            script = await self._fetched(url)
+            result = await find_proxy(
+                script, host, port, resolve=self._resolve, addresses=own_addresses()
+            )
+        except TransportError as error:
+            words = f"{source} {url}: {error}"
+            raise TransportError(Stage.PROXY, words, problem=UNUSABLE) from error
+        who = replace(self._credentials(), disclose=disclose)
+        return tuple(
+            None if route is None else self._server(*route, source, who)
+            for route in parse_routes(result)
+        )
+
+    async def _fetched(self, url: str) -> str:
+        network, now = network_identity(), time.monotonic()
+        kept = self._scripts.get(url)
+        if kept is None or kept[0] != network or now > kept[1] + SCRIPT_AGE:
+            body = await fetch(
+                url, resolve=self._resolve, mark=MARK, limit=MAXIMUM_SCRIPT, seconds=FETCH_TIME
+            )
+            kept = self._scripts[url] = (network, now, _decoded(body))
+        return kept[2]
 
     def _routes(self, url: str, source: str) -> Routes:
         try:
@@ -122,6 +189,23 @@ class ProxySource:
 
     def _of_environment(self, name: str) -> str:
         return self._environment.get(name) or self._environment.get(name.upper()) or ""
+
+
+def _decoded(body: bytes) -> str:
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return body.decode("latin-1")
+
+
+def own_addresses() -> tuple[str, ...]:
+    """Return this computer's addresses that lead outward; nothing is sent to find them."""
+    addresses = []
+    for family, target in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        with socket.socket(family, socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError):
+            sock.connect((target, 9))
+            addresses.append(str(sock.getsockname()[0]))
+    return tuple(addresses)
 
 
 def network_identity(routes: Path = ROUTES) -> str:

@@ -69,10 +69,14 @@ def _read(table: Fields, path: Path) -> ClientConfig:
 def _read_proxy(table: Fields, path: Path) -> ProxyConfig:
     proxy = ProxyConfig(
         url=table.optional_text("url", fields.check_proxy_url),
+        script=table.optional_text("script", fields.check_web_url),
         user=table.optional_text("user", fields.check_text),
         domain=table.optional_text("domain", fields.check_text),
         password_file=_path(table, path, "password_file") if table.has("password_file") else None,
+        detect=table.flag("detect", True),
     )
+    if proxy.url and proxy.script:
+        table.refuse("script", "stands beside url: a proxy is named by one of them")
     if bool(proxy.user) != (proxy.password_file is not None):
         table.refuse("user", "needs password_file, and the other way round")
     if proxy.password_file is not None:

@@ -108,6 +108,7 @@ Addresses = Annotated[int, Field(ge=1, le=256)]
 Interface = Annotated[str, _checked(fields.check_interface)]
 DNSName = Annotated[str, _checked(fields.check_dns_name)]
 HTTPSURL = Annotated[str, _checked(fields.check_https_url)]
+WebURL = Annotated[str, _checked(fields.check_web_url)]
 ProxyURL = Annotated[str, _checked(fields.check_proxy_url)]
 IPv6Address = Annotated[str, _checked(fields.check_ipv6_address)]
 IPv6Prefix = Annotated[str, _checked(fields.check_ipv6_prefix)]
@@ -197,6 +198,7 @@ class PublishTable(Table):
     force_tunnel: bool = PUBLISH["force_tunnel"]
     register_names: bool = PUBLISH["register_names"]
     proxy: ProxyURL = ""
+    proxy_script: WebURL = ""
     serve: SocketAddress | None = None
 
 

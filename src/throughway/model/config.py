@@ -137,6 +137,8 @@ class PublishConfig:
     """Whether clients keep their names in the domain's DNS."""
     proxy: str = ""
     """The URL of a web proxy that clients try; "": none."""
+    proxy_script: str = ""
+    """The URL of a PAC script, in the place of ``proxy``."""
     serve: tuple[str, int] | None = None
     """Address and port, inside, on which the bundle is served to clients by http."""
 
@@ -181,9 +183,13 @@ class ProxyConfig:
 
     url: str = ""
     """``http://host:port``; "": as the policy, the environment or the network says."""
+    script: str = ""
+    """URL of a PAC script, in the place of ``url``."""
     user: str = ""
     domain: str = ""
     password_file: Path | None = None
+    detect: bool = True
+    """Whether the network's own script (WPAD) is asked where the direct way is closed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,6 +67,8 @@ class TransportsPolicy:
     """Whether everything goes through the tunnels; that needs IP-HTTPS alone, too."""
     proxy: str = ""
     """``http://host:port`` of the web proxy that clients try, "": none."""
+    proxy_script: str = ""
+    """URL of a PAC script, in the place of ``proxy``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -215,6 +215,7 @@ def _read_transports(table: Fields) -> TransportsPolicy:
         force_iphttps=table.flag("force_iphttps", default.force_iphttps),
         force_tunnel=table.flag("force_tunnel", default.force_tunnel),
         proxy=table.optional_text("proxy", fields.check_proxy_url),
+        proxy_script=table.optional_text("proxy_script", fields.check_web_url),
     )
     table.gather()
     return transports

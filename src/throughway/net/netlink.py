@@ -22,6 +22,7 @@ MAIN_TABLE = 254
 _RTM_NEWLINK, _RTM_GETLINK = 16, 18
 _RTM_NEWADDR, _RTM_DELADDR, _RTM_GETADDR = 20, 21, 22
 _RTM_NEWROUTE, _RTM_DELROUTE, _RTM_GETROUTE = 24, 25, 26
+_RTM_GETNEIGH = 30
 _RTM_NEWRULE, _RTM_DELRULE, _RTM_GETRULE = 32, 33, 34
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _REQUEST, _ACK, _REPLACE, _EXCL, _DUMP, _CREATE = 0x1, 0x4, 0x100, 0x200, 0x300, 0x400
@@ -91,6 +92,16 @@ class Rule:
     """A prefix; "" for any."""
     family: int = socket.AF_INET6
     protocol: int = PROTOCOL
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Who answers for an address on a link."""
+
+    interface: str
+    address: IPv4Address | IPv6Address
+    link_address: str
+    """As in ``02:00:5e:10:00:01``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +179,12 @@ def rules(family: int = socket.AF_INET6) -> tuple[Rule, ...]:
     """Return the routing rules."""
     with Netlink() as netlink:
         return tuple(_rules(netlink, family))
+
+
+def neighbours() -> tuple[Neighbour, ...]:
+    """Return the neighbours whose link-layer address is known."""
+    with Netlink() as netlink:
+        return tuple(_neighbours(netlink))
 
 
 def add_route(route: Route) -> None:
@@ -412,6 +429,14 @@ def _routes(netlink: Netlink, family: int) -> Iterator[Route]:
             metric=_integer(found.get(6)),
             protocol=protocol,
         )
+
+
+def _neighbours(netlink: Netlink) -> Iterator[Neighbour]:
+    for data in netlink.dump(_RTM_GETNEIGH, socket.AF_UNSPEC, 12):
+        (index,) = struct.unpack_from("=4xI", data)
+        found = _attributes(data[12:])
+        if 1 in found and any(found.get(2, b"")):
+            yield Neighbour(_name(index), ip_address(found[1]), found[2].hex(":"))
 
 
 def _rules(netlink: Netlink, family: int) -> Iterator[Rule]:

@@ -400,8 +400,11 @@ CORE1 = Host(
     ),
     routes=(
         Route(prefix="default", via="131.107.0.1"),
-        Route(prefix=IPHTTPS_PREFIXES, via="2001:db8:c0:1::1"),
-        Route(prefix=SIXTOFOUR_PREFIX, via="2001:db8:c0:1::1"),
+        # Clients have the addresses of their transports: IP-HTTPS, 6to4, Teredo, native.
+        *(
+            Route(prefix=prefix, via="2001:db8:c0:1::1")
+            for prefix in (IPHTTPS_PREFIXES, SIXTOFOUR_PREFIX, "2001::/32", "2001:db8:66::/64")
+        ),
     ),
     nameservers=DC_ADDRESSES,
     search=DOMAIN,

@@ -14,10 +14,16 @@ from tests.pki.test_bundle import POLICY
 from throughway.client import access as module
 from throughway.client.access import LOOK_INTERVAL, Access
 from throughway.client.plan import Observed, Wanted, wanted
-from throughway.client.uplink import Uplink
+from throughway.client.transports import Transports
 from throughway.health.tracker import Tracker
 from throughway.model.errors import ConfigError, Stage, TransportError
-from throughway.model.status import ClientSnapshot, Connection, Location, TunnelState
+from throughway.model.status import (
+    ClientSnapshot,
+    Connection,
+    Location,
+    TransportKind,
+    TunnelState,
+)
 from throughway.net import firewall
 from throughway.net.netlink import NetworkState
 from throughway.proto.iphttps.client import State
@@ -198,13 +204,16 @@ def live(
     asyncio.run(asyncio.wait_for(whole(), 10))
 
 
-def test_names_stay_in_when_the_link_cannot_be_made(tmp_path: Path, walls: Walls) -> None:
-    def no_device() -> None:
+def test_names_stay_in_when_the_transports_cannot_be_mended(
+    tmp_path: Path, walls: Walls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_device() -> None:
         raise TransportError(Stage.LINK, "no device")
 
     async def scenario(access: Access) -> None:
         access._names.set_situation(effective=False, intranet=TunnelState.DOWN)  # inside, so far
-        access._uplink.start = no_device  # type: ignore[method-assign]
+        monkeypatch.setattr(access._transports, "start", lambda: None)
+        monkeypatch.setattr(access._transports, "mend", no_device)
         with pytest.raises(TransportError):
             await access._reconcile(OUTSIDE)
         assert access._names._effective
@@ -213,24 +222,29 @@ def test_names_stay_in_when_the_link_cannot_be_made(tmp_path: Path, walls: Walls
     live(tmp_path, scenario)
 
 
-def test_a_link_whose_device_was_deleted_is_made_anew(
-    tmp_path: Path, walls: Walls, monkeypatch: pytest.MonkeyPatch
+def test_iphttps_is_not_blamed_while_a_better_transport_carries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else it would come up and fall for ever."""
-    steps: list[str] = []
+    chosen: list[TransportKind | None] = [None]
+    monkeypatch.setattr(Transports, "chosen", property(lambda _transports: chosen[-1]))
+    error = TransportError(Stage.CONNECT, "no answer", problem="iphttps-port-blocked")
 
-    async def stop() -> None:
-        steps.append("stop")
+    def carried(access: Access, kind: TransportKind | None) -> None:
+        chosen.append(kind)
+        access._way_changed()
 
-    async def scenario(access: Access) -> None:
-        monkeypatch.setattr(access._uplink, "start", lambda: steps.append("start"))
-        monkeypatch.setattr(access._uplink, "stop", stop)
-        await access._reconcile(OUTSIDE)
-        monkeypatch.setattr(Uplink, "broken", property(lambda _uplink: True))
-        await access._reconcile(OUTSIDE)
+    def blocked(access: Access) -> None:
+        access._link_changed(State.LINK_DOWN, error)
+        carried(access, TransportKind.NATIVE)
+        access._link_changed(State.LINK_DOWN, error)
 
-    live(tmp_path, scenario)
-    assert steps == ["start", "stop", "start"]
+    def alone(access: Access) -> None:
+        blocked(access)
+        carried(access, None)
+        access._link_changed(State.LINK_DOWN, error)
+
+    assert codes(after(tmp_path, blocked)) == set()
+    assert codes(after(tmp_path, alone)) == {"iphttps-port-blocked"}
 
 
 def test_who_may_have_left_is_held_back_at_once(tmp_path: Path, walls: Walls) -> None:

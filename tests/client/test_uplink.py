@@ -11,6 +11,7 @@ from throughway.client import uplink as module
 from throughway.client.uplink import SECRET_BYTES, Uplink
 from throughway.model.config import ClientConfig
 from throughway.model.errors import Stage, TransportError
+from throughway.model.status import TransportState
 from throughway.net.tun import TUN
 
 
@@ -43,8 +44,9 @@ def test_before_it_is_started_there_is_nothing(tmp_path: Path) -> None:
     assert not link.started
     assert not link.up
     assert link.address == ""
-    assert link.status().state == "disabled"
-    assert link.status().url == POLICY.iphttps_url
+    assert link.link().state == "disabled"
+    assert link.link().url == POLICY.iphttps_url
+    assert link.status().state is TransportState.IDLE
     asyncio.run(link.stop())
 
 

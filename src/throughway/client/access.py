@@ -19,17 +19,23 @@ from throughway.client.ipsec import INFRASTRUCTURE, INTRANET, ClientIPsec
 from throughway.client.names import Names
 from throughway.client.plan import Observed, Wanted, wanted
 from throughway.client.registration import Registrar, inside_address
-from throughway.client.uplink import Uplink
+from throughway.client.transports import TUNNEL_INTERFACE, Transports, sweep
 from throughway.client.user import User
 from throughway.client.whereabouts import Whereabouts
 from throughway.health import log
-from throughway.health.connection import connection_of
+from throughway.health.connection import LINK_UP, connection_of
 from throughway.health.tracker import Tracker
 from throughway.model.config import ClientConfig, ESPMode
 from throughway.model.errors import ConfigError, IPsecError, ThroughwayError, TransportError
 from throughway.model.findings import Component
 from throughway.model.policy import Policy
-from throughway.model.status import ClientSnapshot, Location, TunnelState, TunnelStatus
+from throughway.model.status import (
+    ClientSnapshot,
+    Location,
+    TransportKind,
+    TunnelState,
+    TunnelStatus,
+)
 from throughway.net import esp, firewall, kerberos
 from throughway.net.fetch import fetch
 from throughway.net.netlink import NetworkMonitor, NetworkState
@@ -41,12 +47,6 @@ SLEEP_INTERVAL = 1.0
 """Seconds between two looks at the clocks, and the shortest sleep that counts as one."""
 LOOK_INTERVAL = 15.0
 """Seconds between two looks at everything, in case an event was lost."""
-ADDRESS_INTERVAL = 0.02
-"""Seconds between looks for the address of a link that has just come up."""
-ADDRESS_TIMEOUT = 5.0
-"""Seconds after which a link without an address is a problem of its own."""
-TUNNEL_INTERFACE = "ipsec0"
-"""The device of charon's kernel-libipsec."""
 IPSEC_RETRY = 2.0
 """Seconds after which charon is started again when it could not be."""
 
@@ -78,7 +78,14 @@ class Access:
         self._names = Names(
             config, policy, on_servers=self._dns_changed, on_network=self._resolver_changed
         )
-        self._uplink = Uplink(config, policy, self._names.resolve_local, self._link_changed)
+        self._transports = Transports(
+            config,
+            policy,
+            self._names.resolve_local,
+            on_state=self._link_changed,
+            on_change=self._way_changed,
+            on_failure=self._transport_failed,
+        )
         self._ipsec = ClientIPsec(
             config,
             policy,
@@ -90,9 +97,7 @@ class Access:
             policy.nls_urls, self._probe, self._location_changed, self._probed
         )
         self._registrar = Registrar(config, policy, self._registered)
-        self._monitor = NetworkMonitor(
-            self._network_changed, frozenset({config.interface, TUNNEL_INTERFACE})
-        )
+        self._monitor = NetworkMonitor(self._network_changed, self._transports.devices)
         self._woken = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._kernel_esp = False
@@ -100,9 +105,10 @@ class Access:
         self._drawn_at = 0.0
         """When it was last seen to that the lines stand."""
         self._located = False
-        self._link_number = 0
+        self._carrier: TransportKind | None = None
+        """The transport that the log has."""
         self._raised: tuple[str, int] | None = None
-        """Address and link over which the infrastructure tunnel was asked for."""
+        """Address and number of the way over which the infrastructure tunnel was asked for."""
         self._raised_for = ""
         """The user for whom the intranet tunnel was asked for."""
         self._told: dict[str, TunnelState] = {}
@@ -112,6 +118,7 @@ class Access:
         """Hold the intranet back first, then bring everything up."""
         self._user = user
         self._define_words()
+        sweep()  # routes that a killed daemon has left would lead tunnels astray
         self._close(True)
         support = await asyncio.to_thread(esp.detect_esp, self._config.esp)
         if support.mode is ESPMode.KERNEL:
@@ -151,7 +158,7 @@ class Access:
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self._close, False)
             stack.push_async_callback(self._names.close)
-            stack.push_async_callback(self._uplink.stop)
+            stack.push_async_callback(self._transports.stop)
             stack.push_async_callback(self._ipsec.stop)
             stack.push_async_callback(self._monitor.close)
             stack.push_async_callback(self._where.close)
@@ -164,7 +171,7 @@ class Access:
             self._hold_back()  # prefixes that are new here, before their names are
         self._names.update_policy(policy)
         self._where.set_urls(policy.nls_urls)
-        await self._uplink.update_policy(policy)
+        await self._transports.update_policy(policy)
         await self._ipsec.update_policy(policy)
         self._registrar.update_policy(policy)
         self._wake()
@@ -182,7 +189,7 @@ class Access:
         """Look at everything again and try again at once."""
         self._names.network_changed()
         self._where.refresh()
-        self._uplink.network_changed()
+        self._transports.refresh()
         self._ipsec.hurry()
         self._wake()
 
@@ -225,7 +232,7 @@ class Access:
     def _observe(self) -> Observed:
         return Observed(
             location=self._where.location,
-            address=self._uplink.address,
+            address=self._transports.address,
             infrastructure_up=self._tunnel(INFRASTRUCTURE).state is TunnelState.UP,
             intranet_up=self._tunnel(INTRANET).state is TunnelState.UP,
             user=self._user.principal if self._user is not None else "",
@@ -239,12 +246,12 @@ class Access:
         if not plan.infrastructure:
             await self._release_tunnels()
         if plan.link:
-            if self._uplink.broken:
-                self._log.warning("somebody deleted the link's interface: made again")
-                await self._uplink.stop()
-            self._uplink.start()
-        elif self._uplink.started:
-            await self._uplink.stop()
+            if not self._transports.started:
+                self._tracker.forget(Component.IPHTTPS)
+            self._transports.start()
+            await self._transports.mend()
+        elif self._transports.started:
+            await self._transports.stop()
             self._tracker.disable(Component.IPHTTPS, "inside: not needed")
         if plan.infrastructure and self._ipsec.running:
             self._raise_infrastructure()
@@ -258,8 +265,8 @@ class Access:
         """Let managers inside find this computer, before any user has logged on."""
         if self._where.location is Location.INSIDE:
             self._registrar.want(inside_address(self._policy))
-        elif self._tunnel(INFRASTRUCTURE).state is TunnelState.UP and self._uplink.address:
-            self._registrar.want((self._uplink.address,))
+        elif self._tunnel(INFRASTRUCTURE).state is TunnelState.UP and self._transports.address:
+            self._registrar.want((self._transports.address,))
         else:
             self._registrar.rest()
 
@@ -276,8 +283,8 @@ class Access:
     def _way_to_names(self) -> TunnelState:
         """Say whether intranet names can be asked now, soon, or not at all."""
         state = self._tunnel(INFRASTRUCTURE).state
-        coming = self._uplink.up or not self._uplink.status().last_error
-        return TunnelState.CONNECTING if state is TunnelState.DOWN and coming else state
+        coming = state is TunnelState.DOWN and self._transports.coming
+        return TunnelState.CONNECTING if coming else state
 
     def _close(self, closed: bool) -> None:
         """Hold intranet prefixes back, or let them be."""
@@ -330,10 +337,10 @@ class Access:
 
         A new link may lead to a gateway that was restarted and has forgotten the tunnels.
         """
-        way = (self._uplink.address, self._link_number)
+        way = self._transports.way
         if way != self._raised:
             self._raised = way
-            self._attempt(self._ipsec.up_infrastructure(self._uplink.address, renew=True))
+            self._attempt(self._ipsec.up_infrastructure(way[0], renew=True))
 
     def _raise_intranet(self, user: User) -> None:
         if user.principal != self._raised_for:
@@ -387,14 +394,14 @@ class Access:
             self._where.start(state.connected)
             return
         self._where.network_changed(state.connected)
-        self._uplink.network_changed()
+        self._transports.network_changed()
         self._wake()
 
     def _resolver_changed(self) -> None:
         """DHCP has brought other DNS servers: the network is another one, or finds more now."""
         self._log.info("local DNS servers", servers=", ".join(self._names.status().upstreams))
         self._where.network_changed(self._monitor.state.connected)
-        self._uplink.network_changed()
+        self._transports.network_changed()
 
     def _dns_changed(self, answering: bool, servers: tuple[str, ...]) -> None:
         problem = find("nrpt-dns-server-unreachable")
@@ -428,33 +435,44 @@ class Access:
         self._log.info("IP-HTTPS", state=str(state), reason=str(error or "") or None)
         if error is not None:
             self._tracker.report(self._or_no_network(error), attempt="link")
-        if state is State.LINK_UP:
+        elif state is State.LINK_UP:
             self._tracker.succeeded("link")
             self._tracker.ok(Component.IPHTTPS, f"up to {self._policy.iphttps_url}")
             self._tracker.ok(Component.INTERNET, "the gateway answers")
-            self._link_number += 1
-            self._keep(self._wait_address(self._link_number))
         self._wake()
+
+    def _transport_failed(self, kind: TransportKind, error: ThroughwayError) -> None:
+        """Tell what keeps a transport from being made; what its network forbids is no problem."""
+        self._log.warning("transport", kind=str(kind), reason=str(error))
+        self._tracker.report(error, attempt="link" if kind is TransportKind.IPHTTPS else str(kind))
+
+    def _way_changed(self) -> None:
+        kind = self._transports.chosen
+        if kind is not self._carrier:
+            self._log.info("transport", carries=str(kind or "none"))
+            if self._carrier not in {None, TransportKind.IPHTTPS}:
+                self._tracker.forget(Component.IPHTTPS)  # which may be heard again
+            self._carrier = kind
+            self._settle_transport(kind)
+        self._wake()
+
+    def _settle_transport(self, kind: TransportKind | None) -> None:
+        """Say of IP-HTTPS that it is not needed while a better transport carries."""
+        if kind is None:
+            return
+        for attempt in ("link", *TransportKind):
+            self._tracker.succeeded(attempt)
+        self._tracker.ok(Component.INTERNET, "the gateway answers")
+        if kind is not TransportKind.IPHTTPS:
+            self._tracker.disable(Component.IPHTTPS, f"not needed: {kind} carries the tunnels")
+        else:
+            self._tracker.ok(Component.IPHTTPS, f"up to {self._policy.iphttps_url}")
 
     def _or_no_network(self, error: TransportError) -> TransportError:
         """Without a network nothing beyond it is to blame: no name, no gateway, no firewall."""
         if not self._located or self._monitor.state.connected:
             return error
         return TransportError(error.stage, "there is no network", problem="internet-down")
-
-    async def _wait_address(self, number: int) -> None:
-        """Wake when the kernel has formed the address; the TUN device has no DAD to wait for."""
-        missing = find("iphttps-no-global-address")
-        deadline, interval = time.monotonic() + ADDRESS_TIMEOUT, ADDRESS_INTERVAL
-        while self._uplink.up and self._link_number == number:
-            if self._uplink.address:
-                self._tracker.clear(missing)
-                self._wake()
-                return
-            if time.monotonic() > deadline:
-                self._tracker.set(missing, f"{self._config.interface} has only its own")
-                interval = ADDRESS_TIMEOUT
-            await asyncio.sleep(interval)
 
     def _tunnel_failed(self, name: str, reason: str, problem: str) -> None:
         self._log.warning("tunnel failed", tunnel=name, reason=reason, problem=problem or None)
@@ -480,7 +498,7 @@ class Access:
                 self._told[name] = tunnel.state
                 if told is TunnelState.UP and name == INFRASTRUCTURE:
                     # The link may be dead too and would find out later: ask for a sign of life.
-                    self._uplink.network_changed()
+                    self._transports.network_changed()
                 account = tunnel.account or None
                 self._log.info("tunnel", tunnel=name, state=str(tunnel.state), account=account)
             if tunnel.state is TunnelState.UP:
@@ -493,7 +511,7 @@ class Access:
         """Return the whole client."""
         await self._ipsec.refresh()
         self._settle_tunnels()
-        link, policy = self._uplink.status(), self._policy
+        link, policy = self._transports.link(), self._policy
         names = replace(self._names.status(), registered=self._registrar.registered)
         problems = self._tracker.current()
         user = self._user.principal if self._user is not None else ""
@@ -502,7 +520,7 @@ class Access:
             taken_at=time.time(),
             connection=connection_of(
                 location=self._where.location,
-                link_state=link.state,
+                link_state=LINK_UP if self._transports.up else link.state,
                 infrastructure=self._tunnel(INFRASTRUCTURE).state,
                 intranet=self._tunnel(INTRANET).state,
                 names_effective=names.effective,
@@ -511,7 +529,8 @@ class Access:
             ),
             location=self._where.location,
             location_detail=self._where.reason,
-            transport="iphttps" if self._uplink.started else "",
+            transport=str(self._transports.chosen or ""),
+            transports=self._transports.status(),
             link=link,
             esp=self._esp(),
             tunnels=self._ipsec.tunnels(),

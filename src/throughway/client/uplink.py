@@ -1,42 +1,58 @@
-"""The client's IP-HTTPS link as one thing: TUN device, TLS, reconnecting stream.
+"""IP-HTTPS as a transport of the client: TUN device, TLS, reconnecting stream.
 
-Outside it is there; inside it is gone with its device, so that neither its address nor the
-routes that came with the gateway's advertisement stay behind.
+Stopped, it is gone with its device, so that neither its address nor the routes that came with the
+gateway's advertisement stay behind.
 """
 
+import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from throughway.client.proxy import ProxySource
+from throughway.client.transport import state_of
 from throughway.model.config import ClientConfig
-from throughway.model.errors import Stage, TransportError
+from throughway.model.errors import ConfigError, Stage, TransportError
 from throughway.model.policy import Policy
-from throughway.model.status import LinkStatus
+from throughway.model.status import LinkStatus, TransportKind, TransportStatus
 from throughway.net.dial import Resolve
 from throughway.net.iphttps_client import IPHTTPSClient
 from throughway.net.process import write_private
 from throughway.net.tls import client_context
-from throughway.net.tun import TUN, configure_client, open_tun
+from throughway.net.tun import TUN, configure_client, global_addresses, open_tun
 from throughway.proto.iphttps.client import State
 
 SECRET_BYTES = 16
+ADDRESS_INTERVAL = 0.02
+"""Seconds between looks for the address of a link that has just come up."""
+ADDRESS_TIMEOUT = 5.0
+"""Seconds after which a link without an address is a problem of its own."""
 
 OnState = Callable[[State, TransportError | None], None]
 
 
 class Uplink:
-    """The link of a policy; :meth:`start` and :meth:`stop` may follow each other at will."""
+    """The link of a policy; ``on_state`` tells of the link, ``on_change`` of the transport."""
+
+    kind = TransportKind.IPHTTPS
 
     def __init__(
-        self, config: ClientConfig, policy: Policy, resolve: Resolve, on_state: OnState
+        self,
+        config: ClientConfig,
+        policy: Policy,
+        resolve: Resolve,
+        on_state: OnState,
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self._config = config
         self._policy = policy
         self._proxies = ProxySource(config, policy, resolve)
         self._dial = self._proxies.dialer()
         self._on_state = on_state
+        self._on_change = on_change
+        self.failure: TransportError | None = None
+        self._waiting: asyncio.Task[None] | None = None
         self._tun: TUN | None = None
         self._link: IPHTTPSClient | None = None
 
@@ -51,20 +67,35 @@ class Uplink:
         return self._tun is not None and self._tun.gone
 
     @property
+    def interface(self) -> str:
+        """The TUN device, "" while there is none."""
+        return self._tun.name if self._tun is not None else ""
+
+    @property
     def up(self) -> bool:
-        """Whether packets pass."""
-        return self._link is not None and self._link.state is State.LINK_UP
+        """Whether packets pass, from an address that the gateway knows."""
+        return bool(self.address)
 
     @property
     def address(self) -> str:
         """The global address on the link, "" while there is none or the link is down."""
-        status = self.status()
-        return status.addresses[0] if self.up and status.addresses else ""
+        if self._link is None or self._link.state is not State.LINK_UP:
+            return ""
+        return next(iter(global_addresses(self.interface)), "")
 
     def start(self) -> None:
-        """Make the device and bring the link up; TransportError when there can be no device."""
+        """Make the device and bring the link up; TransportError when there can be none."""
         if self._link is not None:
             return
+        self.failure = None
+        try:
+            self._start()
+        except ConfigError as error:
+            # The policy was checked; what is left is the certificate with its key.
+            unusable = "iphttps-no-usable-cert"
+            raise TransportError(Stage.TLS, str(error), problem=unusable) from error
+
+    def _start(self) -> None:
         anchors = self._policy.trust_anchors
         if self._config.iphttps_ca is not None:
             anchors = (self._config.iphttps_ca.read_text(),)
@@ -91,15 +122,20 @@ class Uplink:
             dial=self._dial,
             tls=tls,
             session=session.hex(),
-            on_state=self._take_state,
+            on_state=self._link_changed,
         )
         self._link.start()
 
     async def stop(self) -> None:
         """Take the link down and remove the device."""
         link, self._link = self._link, None
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.cancel()
+            await asyncio.wait((waiting,))
         if link is not None:
             await link.close()
+        self.failure = None
         tun, self._tun = self._tun, None
         if tun is not None:
             tun.close()
@@ -118,20 +154,62 @@ class Uplink:
         if self._link is not None:
             self._link.network_changed()
 
-    def status(self) -> LinkStatus:
+    def status(self) -> TransportStatus:
+        """Return the transport for the snapshot."""
+        link = self.link()
+        return TransportStatus(
+            kind=self.kind,
+            state=state_of(self),
+            interface=self.interface,
+            addresses=link.addresses,
+            details=(("link", link.state),),
+            last_error=str(self.failure or ""),
+            problem=self.failure.problem if self.failure is not None else "",
+            since=link.since,
+            bytes_in=link.bytes_in,
+            bytes_out=link.bytes_out,
+        )
+
+    def _link_changed(self, state: State, error: TransportError | None) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+        if error is not None:
+            self.failure = error
+            if error.stage in (Stage.TLS, Stage.HTTP):
+                self._dial.failed()
+        if state is State.LINK_UP:
+            self._dial.succeeded()
+            self.failure = None
+            self._waiting = asyncio.get_running_loop().create_task(self._wait_address())
+        self._on_state(state, error)
+        self._on_change()
+
+    async def _wait_address(self) -> None:
+        """Tell when the kernel has formed the address; the TUN device has no DAD to wait for."""
+        loop = asyncio.get_running_loop()
+        deadline, interval = loop.time() + ADDRESS_TIMEOUT, ADDRESS_INTERVAL
+        while not self.address:
+            if loop.time() > deadline:
+                words = f"{self.interface} has only its own address"
+                missing = "iphttps-no-global-address"
+                self.failure = TransportError(Stage.LINK, words, problem=missing)
+                self._on_state(State.LINK_UP, self.failure)
+                self._on_change()
+                interval = ADDRESS_TIMEOUT
+            await asyncio.sleep(interval)
+        if self.failure is not None:
+            self.failure = None
+            self._on_state(State.LINK_UP, None)
+        self._on_change()
+
+    def link(self) -> LinkStatus:
         """Return the link for the snapshot."""
         if self._link is not None:
             return replace(self._link.status(), way=self._dial.way)
         return LinkStatus(
             state=State.DISABLED, url=self._policy.iphttps_url, interface=self._config.interface
         )
-
-    def _take_state(self, state: State, error: TransportError | None) -> None:
-        if state is State.LINK_UP:
-            self._dial.succeeded()
-        elif error is not None and error.stage in (Stage.TLS, Stage.HTTP):
-            self._dial.failed()
-        self._on_state(state, error)
 
     def _kept_secret(self, name: str, directory: Path) -> bytes:
         """Return a secret of this computer, made once."""

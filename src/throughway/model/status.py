@@ -194,6 +194,7 @@ class ClientSnapshot:
     location: Location
     location_detail: str
     transport: str
+    """What carries the tunnels, "" while nothing does."""
     link: LinkStatus
     esp: str
     tunnels: tuple[TunnelStatus, ...]
@@ -204,6 +205,8 @@ class ClientSnapshot:
     policy_expires_at: float
     kerberos_realm: str = ""
     """The policy's: users are of this realm unless they name another one."""
+    transports: tuple[TransportStatus, ...] = ()
+    """All of them, best first."""
     components: tuple[ComponentStatus, ...] = ()
     problems: tuple[Condition, ...] = ()
 

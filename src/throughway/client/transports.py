@@ -1,0 +1,361 @@
+"""Drive a :class:`throughway.proto.selection.Selection`: the client's transports, and the routes.
+
+Towards the rest of the client this is one way to the gateway: up or not, with an address. Which
+transport that is, and that it becomes another one, shows in :attr:`Transports.way` alone.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from throughway.client.native import Native
+from throughway.client.transport import Transport
+from throughway.client.uplink import OnState, Uplink
+from throughway.model.config import ClientConfig
+from throughway.model.errors import ThroughwayError, TransportError
+from throughway.model.policy import Policy
+from throughway.model.status import LinkStatus, TransportKind, TransportState, TransportStatus
+from throughway.net import netlink
+from throughway.net.dial import Resolve
+from throughway.net.netlink import Route
+from throughway.net.process import write_private
+from throughway.net.surroundings import recognise
+from throughway.proto.experience import MAX_FILE, Experience, build_experience, parse_experience
+from throughway.proto.selection import (
+    Selection,
+    TransportChosen,
+    TransportUnwanted,
+    TransportWanted,
+)
+
+METRIC = 50
+"""Before the routes to the endpoints that come with IP-HTTPS' router advertisements (1024)."""
+EXPERIENCE = "networks.json"
+TUNNEL_INTERFACE = "ipsec0"
+"""The device of charon's kernel-libipsec."""
+
+OnFailure = Callable[[TransportKind, ThroughwayError], None]
+
+
+@dataclass(slots=True)
+class _Driven:
+    """A transport, whether it is wanted, and what was last heard of it."""
+
+    transport: Transport
+    wanted: bool = False
+    up: bool = False
+    failure: TransportError | None = None
+    stopping: "asyncio.Task[None] | None" = field(default=None, repr=False)
+
+
+class Transports:
+    """Every way to the gateway; :meth:`start` and :meth:`stop` may follow each other at will.
+
+    ``on_change()`` tells that anything here is another now, ``on_failure(kind, error)`` that a
+    transport cannot work, ``on_state`` of the IP-HTTPS link.
+    """
+
+    def __init__(
+        self,
+        config: ClientConfig,
+        policy: Policy,
+        resolve: Resolve,
+        *,
+        on_state: OnState,
+        on_change: Callable[[], None],
+        on_failure: OnFailure = lambda kind, error: None,
+    ) -> None:
+        self._policy = policy
+        self._on_change = on_change
+        self._on_failure = on_failure
+        self._file = config.state_directory / EXPERIENCE
+        self.devices = frozenset({config.interface, TUNNEL_INTERFACE})
+        """The interfaces of our own, which are no change of network."""
+        self._uplink = Uplink(
+            config, policy, resolve, on_state, partial(self._changed, TransportKind.IPHTTPS)
+        )
+        self._native = Native(
+            policy, partial(self._changed, TransportKind.NATIVE), lambda: self.devices
+        )
+        transports: tuple[Transport, ...] = (self._native, self._uplink)
+        self._driven = {transport.kind: _Driven(transport) for transport in transports}
+        self._selection = Selection(self._allowed(policy), _load(self._file))
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._beginning: asyncio.Task[None] | None = None
+        self._pumping = False
+        self._number = 0
+        """Of the choices so far: a new one may lead to a gateway that was restarted."""
+
+    @property
+    def started(self) -> bool:
+        """Whether a way is wanted."""
+        return self._beginning is not None
+
+    @property
+    def chosen(self) -> TransportKind | None:
+        """What carries, None while nothing does."""
+        return self._selection.chosen
+
+    @property
+    def up(self) -> bool:
+        """Whether packets reach the gateway."""
+        return bool(self.address)
+
+    @property
+    def coming(self) -> bool:
+        """Whether it may be up soon: nothing has been seen to fail yet."""
+        wanted = [d.transport for d in self._driven.values() if d.wanted]
+        return self.up or not wanted or any(t.failure is None for t in wanted)
+
+    @property
+    def address(self) -> str:
+        """This computer's global address on the way, "" while there is none."""
+        return self._driven[self.chosen].transport.address if self.chosen else ""
+
+    @property
+    def way(self) -> tuple[str, int]:
+        """The address, and a number that is another one for every new way."""
+        return self.address, self._number
+
+    def start(self) -> None:
+        """Begin to look for the best way, unless that has begun."""
+        if self._beginning is None:
+            self._beginning = asyncio.get_running_loop().create_task(self._begin())
+
+    async def stop(self) -> None:
+        """Take everything down; no device and no route is left."""
+        beginning, self._beginning = self._beginning, None
+        if beginning is not None:
+            beginning.cancel()
+        self._selection.stop(self._now())
+        self._pump()
+        for task in tuple(self._tasks - {asyncio.current_task()}):
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        for driven in self._driven.values():
+            await driven.transport.stop()
+        sweep()
+
+    async def mend(self) -> None:
+        """Make anew what others have deleted, and try again what could not be made."""
+        for kind, driven in self._driven.items():
+            if driven.wanted and driven.transport.broken:
+                await driven.transport.stop()
+                self._changed(kind)
+            if driven.wanted and not driven.transport.started and driven.stopping is None:
+                self._start(kind)
+        self._lead()
+        self._pump()
+
+    async def update_policy(self, policy: Policy) -> None:
+        """Take a newer policy: transports that it changes are made anew."""
+        self._policy = policy
+        self._native.update_policy(policy)
+        await self._uplink.update_policy(policy)
+        self._selection.set_kinds(self._allowed(policy), self._now())
+        self._lead()
+        self._pump()
+
+    def network_changed(self) -> None:
+        """Tell every transport, and find out which network this is."""
+        for driven in self._driven.values():
+            if driven.transport.started:
+                driven.transport.network_changed()
+        self._lead()
+        if self.started:
+            self._keep(self._recognise())
+
+    def refresh(self) -> None:
+        """Try again what failed here, because somebody asks."""
+        self._selection.experience.forget(self._selection.network)
+        self.network_changed()
+
+    def link(self) -> LinkStatus:
+        """Return the IP-HTTPS link for the snapshot."""
+        return self._uplink.link()
+
+    def status(self) -> tuple[TransportStatus, ...]:
+        """Return every transport for the snapshot, best first."""
+        return tuple(self._status(kind) for kind in TransportKind)
+
+    def _status(self, kind: TransportKind) -> TransportStatus:
+        driven, reason = self._driven.get(kind), self._selection.explain(kind, self._now())
+        if driven is None:
+            return TransportStatus(kind=kind, state=TransportState.IDLE, reason=reason)
+        return replace(driven.transport.status(), chosen=kind is self.chosen, reason=reason)
+
+    # The selection and its clock
+
+    async def _begin(self) -> None:
+        # What a daemon that was killed has left must not lead astray what is proven now.
+        sweep()
+        network = await recognise(self.devices)
+        self._selection.start(network, self._now())
+        self._pump()
+
+    async def _recognise(self) -> None:
+        network = await recognise(self.devices)
+        if self._beginning is not None and self._beginning.done():
+            self._selection.network_changed(network, self._now())
+            self._pump()
+
+    def _allowed(self, policy: Policy) -> tuple[TransportKind, ...]:
+        if policy.transports.force_iphttps or policy.transports.force_tunnel:
+            return (TransportKind.IPHTTPS,)
+        kinds = map(TransportKind, policy.transport_order)
+        return tuple(kind for kind in kinds if kind in self._driven)
+
+    def _changed(self, kind: TransportKind) -> None:
+        """Pass on what a transport shows now."""
+        driven, now = self._driven[kind], self._now()
+        transport = driven.transport
+        up, failure = transport.up, transport.failure
+        if driven.up and not up:
+            self._selection.receive_lost(kind, str(failure or "the gateway is silent"), now)
+        if not up and failure is not None and failure is not driven.failure:
+            self._selection.receive_failed(kind, str(failure), now)
+        if up and not driven.up:
+            self._selection.receive_proven(kind, now)
+        driven.up, driven.failure = up, failure
+        self._pump()
+        self._on_change()
+
+    def _pump(self) -> None:
+        if self._pumping:
+            return
+        self._pumping = True
+        try:
+            while event := self._selection.next_event():
+                match event:
+                    case TransportWanted(kind):
+                        self._driven[kind].wanted = True
+                        self._start(kind)
+                    case TransportUnwanted(kind):
+                        self._driven[kind].wanted = False
+                        self._stop(kind)
+                    case TransportChosen():
+                        self._number += 1
+                        self._lead()
+                        self._on_change()
+        finally:
+            self._pumping = False
+        self._arm()
+        self._save()
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        due = self._selection.timer_at()
+        loop = asyncio.get_running_loop()
+        self._timer = None if due is None else loop.call_at(due, self._timer_due)
+
+    def _timer_due(self) -> None:
+        self._selection.handle_timer(self._now())
+        self._pump()
+        self._on_change()
+
+    # Transports and routes
+
+    def _start(self, kind: TransportKind) -> None:
+        driven = self._driven[kind]
+        if driven.stopping is not None:
+            return  # it is started when it has stopped
+        driven.up, driven.failure = False, None
+        try:
+            driven.transport.start()
+        except ThroughwayError as error:
+            self._on_failure(kind, error)
+            self._selection.receive_failed(kind, str(error), self._now())
+
+    def _stop(self, kind: TransportKind) -> None:
+        driven = self._driven[kind]
+        if driven.stopping is None:
+            driven.stopping = self._keep(self._stop_now(driven))
+
+    async def _stop_now(self, driven: _Driven) -> None:
+        try:
+            await driven.transport.stop()
+        finally:
+            driven.stopping = None
+        driven.up, driven.failure = False, None
+        if driven.wanted:
+            self._start(driven.transport.kind)
+            self._pump()
+        self._on_change()
+
+    def _lead(self) -> None:
+        """Lead the endpoints' packets by the chosen transport, and by no other."""
+        wanted = set(self._routes())
+        try:
+            for route in wanted:
+                netlink.add_route(route)
+            for route in _own_routes():
+                if route not in wanted:
+                    netlink.delete_route(route)
+        except OSError as error:
+            # Its device or network has just gone: that is told by itself.
+            if self.chosen is not None:
+                self._on_failure(self.chosen, ThroughwayError(f"no route to the gateway: {error}"))
+
+    def _routes(self) -> tuple[Route, ...]:
+        if self.chosen is None:
+            return ()
+        transport = self._driven[self.chosen].transport
+        via = self._native.gateway if transport is self._native else ""
+        endpoints = dict.fromkeys(
+            (self._policy.infrastructure.endpoint, self._policy.intranet.endpoint)
+        )
+        return tuple(
+            Route(prefix=f"{e}/128", interface=transport.interface, via=via, metric=METRIC)
+            for e in endpoints
+            if transport.interface
+        )
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def _save(self) -> None:
+        experience = self._selection.experience
+        if not experience.changed:
+            return
+        experience.changed = False
+        # What is not kept is found out again: no reason to fail.
+        with contextlib.suppress(OSError):
+            write_private(self._file, build_experience(experience, _offset()))
+
+
+def sweep() -> None:
+    """Delete our routes to endpoints, also those of a daemon that was killed."""
+    for route in _own_routes():
+        netlink.delete_route(route)
+
+
+def _own_routes() -> tuple[Route, ...]:
+    table = netlink.routes(netlink.MAIN_TABLE)
+    ours = (route for route in table if route.protocol == netlink.PROTOCOL)
+    return tuple(route for route in ours if route.prefix.endswith("/128"))
+
+
+def _offset() -> float:
+    return time.time() - time.monotonic()
+
+
+def _load(file: Path) -> Experience:
+    try:
+        with file.open() as stream:
+            text = stream.read(MAX_FILE)
+    except (OSError, ValueError):
+        text = ""
+    return parse_experience(text, _offset(), time.monotonic())

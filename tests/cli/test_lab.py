@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from throughway.cli import lab as command
 from throughway.cli.lab import app
+from throughway.lab.topology import DIRECTACCESS
 
 runner = CliRunner()
 NOWHERE = "no-such-lab"
@@ -58,7 +59,7 @@ def test_completion() -> None:
     assert command._hosts("cl") == ["client1", "client2"]
     assert "switch" in command._hosts("")
     assert command._mobile("") == ["client1", "client2"]
-    assert command._places("") == ["home", "corp", "offline"]
+    assert command._places("") == [place.name for place in DIRECTACCESS.places]
 
 
 def throughway(*arguments: str, name: str) -> subprocess.CompletedProcess[str]:

@@ -95,7 +95,9 @@ def test_our_own_route_is_no_proof(kernel: Kernel) -> None:
     assert way() is None
 
 
-def test_without_an_address_it_says_so_and_looks_again_when_told(kernel: Kernel) -> None:
+def test_without_an_address_it_says_so_and_looks_again_when_told(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def scenario() -> None:
         changed = asyncio.Event()
         native = Native(POLICY, changed.set)
@@ -109,7 +111,7 @@ def test_without_an_address_it_says_so_and_looks_again_when_told(kernel: Kernel)
             asked.set()
             return True
 
-        native._answers = answers  # type: ignore[method-assign]
+        monkeypatch.setattr(native, "_answers", answers)
         changed.clear()
         kernel.address("2001:db8:66::7").route("::/0")
         native.network_changed()
@@ -138,7 +140,7 @@ def test_one_that_falls_silent_is_lost(kernel: Kernel, monkeypatch: pytest.Monke
         async def answered(_way: Way) -> bool:
             return next(answers)
 
-        native._answers = answered  # type: ignore[method-assign]
+        monkeypatch.setattr(native, "_answers", answered)
         native.start()
         await changed.wait()
         assert native.up

@@ -20,14 +20,14 @@ OURS = InterfaceAddress("iphttps0", ip_address("2001:db8::7"), 64, 0, 0)
 
 
 @pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, list[object]]]:
+def machine(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[object]]:
     """Return what the kernel says, to be changed."""
     kernel: dict[str, list[object]] = {"routes": [], "neighbours": [], "addresses": [HOME, OURS]}
     monkeypatch.setattr(netlink, "routes", lambda _table, _family: tuple(kernel["routes"]))
     monkeypatch.setattr(netlink, "neighbours", lambda: tuple(kernel["neighbours"]))
     monkeypatch.setattr(netlink, "addresses", lambda: tuple(kernel["addresses"]))
     monkeypatch.setattr(module, "_provoke", lambda interface, gateway: None)
-    yield kernel
+    return kernel
 
 
 def key() -> str:

@@ -226,8 +226,10 @@ class Access:
                 self._on_bug("a step of the client", error)
             else:
                 self._tracker.succeeded("reconcile")
+            # wait_for() of Python 3.11 may swallow a cancellation that comes with the event.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), LOOK_INTERVAL)
+                async with asyncio.timeout(LOOK_INTERVAL):
+                    await self._woken.wait()
 
     def _observe(self) -> Observed:
         return Observed(

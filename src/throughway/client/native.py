@@ -139,8 +139,10 @@ class Native:
                 self._tell(up=True, failure=None)
             elif not self._look.is_set():
                 self._refuse(f"{self._endpoint} does not answer over {way.interface}")
+            # wait_for() of Python 3.11 may swallow a cancellation that comes with the event.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._look.wait()
 
     @property
     def _endpoint(self) -> str:

@@ -177,9 +177,36 @@ def test_routes_of_a_killed_daemon_are_swept_and_others_are_not(
     assert kernel.routes == {foreign}
 
 
-@pytest.mark.parametrize("forced", ["force_iphttps", "force_tunnel"])
-def test_forced(tmp_path: Path, kernel: Kernel, forced: str) -> None:
-    policy = replace(BOTH, transports=TransportsPolicy(**{forced: True}))
+def test_what_cannot_be_in_the_next_network_either_is_let_go_again(
+    tmp_path: Path, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says so in the same words, and they must be heard."""
+    network = ["router a"]
+
+    async def recognise(_ignored: frozenset[str]) -> str:
+        return network[0]
+
+    monkeypatch.setattr(module, "recognise", recognise)
+
+    async def story(world: World) -> None:
+        await world.fail(NATIVE)
+        await world.prove(IPHTTPS)
+        for name in ("router b", "router c"):
+            await world.until(lambda: not world.shown[NATIVE].started)
+            network[0] = name
+            world.driver.network_changed()
+            await world.running(NATIVE)
+            assert world.shown[NATIVE].failure is BLOCKED
+            world.driver._changed(NATIVE)
+
+    play(tmp_path, story)
+
+
+@pytest.mark.parametrize(
+    "forced", [TransportsPolicy(force_iphttps=True), TransportsPolicy(force_tunnel=True)]
+)
+def test_forced(tmp_path: Path, kernel: Kernel, forced: TransportsPolicy) -> None:
+    policy = replace(BOTH, transports=forced)
 
     async def story(world: World) -> None:
         await world.prove(IPHTTPS)

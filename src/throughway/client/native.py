@@ -111,6 +111,7 @@ class Native:
         """Look again at once."""
         if self._task is not None and self._way is not None and self._way != self._find():
             self._tell(up=False, failure=None)  # proven was another way
+        self.failure = None
         self._look.set()
 
     def status(self) -> TransportStatus:

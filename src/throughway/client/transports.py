@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from throughway.client.native import Native
+from throughway.client.sixtofour import INTERFACE as SIXTOFOUR_INTERFACE
+from throughway.client.sixtofour import SixToFour
 from throughway.client.transport import Transport
 from throughway.client.uplink import OnState, Uplink
 from throughway.model.config import ClientConfig
-from throughway.model.errors import ThroughwayError, TransportError
+from throughway.model.errors import ThroughwayError
 from throughway.model.policy import Policy
 from throughway.model.status import LinkStatus, TransportKind, TransportState, TransportStatus
 from throughway.net import netlink
@@ -49,7 +51,7 @@ class _Driven:
     transport: Transport
     wanted: bool = False
     up: bool = False
-    failure: TransportError | None = None
+    failure: str = ""
     stopping: "asyncio.Task[None] | None" = field(default=None, repr=False)
 
 
@@ -74,7 +76,7 @@ class Transports:
         self._on_change = on_change
         self._on_failure = on_failure
         self._file = config.state_directory / EXPERIENCE
-        self.devices = frozenset({config.interface, TUNNEL_INTERFACE})
+        self.devices = frozenset({config.interface, SIXTOFOUR_INTERFACE, TUNNEL_INTERFACE})
         """The interfaces of our own, which are no change of network."""
         self._uplink = Uplink(
             config, policy, resolve, on_state, partial(self._changed, TransportKind.IPHTTPS)
@@ -82,7 +84,7 @@ class Transports:
         self._native = Native(
             policy, partial(self._changed, TransportKind.NATIVE), lambda: self.devices
         )
-        transports: tuple[Transport, ...] = (self._native, self._uplink)
+        transports: tuple[Transport, ...] = (self._native, self._sixtofour(), self._uplink)
         self._driven = {transport.kind: _Driven(transport) for transport in transports}
         self._selection = Selection(self._allowed(policy), _load(self._file))
         self._timer: asyncio.TimerHandle | None = None
@@ -155,9 +157,11 @@ class Transports:
 
     async def update_policy(self, policy: Policy) -> None:
         """Take a newer policy: transports that it changes are made anew."""
-        self._policy = policy
+        old, self._policy = self._policy, policy
         self._native.update_policy(policy)
         await self._uplink.update_policy(policy)
+        if _endpoints(old) != _endpoints(policy):
+            await self._replace(self._sixtofour())
         self._selection.set_kinds(self._allowed(policy), self._now())
         self._lead()
         self._pump()
@@ -190,6 +194,18 @@ class Transports:
             return TransportStatus(kind=kind, state=TransportState.IDLE, reason=reason)
         return replace(driven.transport.status(), chosen=kind is self.chosen, reason=reason)
 
+    def _sixtofour(self) -> SixToFour:
+        return SixToFour(self._policy, partial(self._changed, TransportKind.SIXTOFOUR))
+
+    async def _replace(self, transport: Transport) -> None:
+        """Put another transport in the place of one that stood for an older policy."""
+        driven = self._driven[transport.kind]
+        await driven.transport.stop()
+        self._changed(transport.kind)
+        driven.transport = transport
+        if driven.wanted:
+            self._start(transport.kind)
+
     # The selection and its clock
 
     async def _begin(self) -> None:
@@ -203,6 +219,11 @@ class Transports:
         network = await recognise(self.devices)
         if self._beginning is not None and self._beginning.done():
             self._selection.network_changed(network, self._now())
+            for kind, driven in self._driven.items():
+                # What cannot be here either says so in the same words again.
+                driven.failure = ""
+                if driven.transport.started and driven.stopping is None:
+                    self._changed(kind)
             self._pump()
 
     def _allowed(self, policy: Policy) -> tuple[TransportKind, ...]:
@@ -218,11 +239,12 @@ class Transports:
         up, failure = transport.up, transport.failure
         if driven.up and not up:
             self._selection.receive_lost(kind, str(failure or "the gateway is silent"), now)
-        if not up and failure is not None and failure is not driven.failure:
-            self._selection.receive_failed(kind, str(failure), now)
+        why = "" if failure is None else str(failure)
+        if not up and why and why != driven.failure:
+            self._selection.receive_failed(kind, why, now)
         if up and not driven.up:
             self._selection.receive_proven(kind, now)
-        driven.up, driven.failure = up, failure
+        driven.up, driven.failure = up, why
         self._pump()
         self._on_change()
 
@@ -266,7 +288,7 @@ class Transports:
         driven = self._driven[kind]
         if driven.stopping is not None:
             return  # it is started when it has stopped
-        driven.up, driven.failure = False, None
+        driven.up, driven.failure = False, ""
         try:
             driven.transport.start()
         except ThroughwayError as error:
@@ -283,7 +305,7 @@ class Transports:
             await driven.transport.stop()
         finally:
             driven.stopping = None
-        driven.up, driven.failure = False, None
+        driven.up, driven.failure = False, ""
         if driven.wanted:
             self._start(driven.transport.kind)
             self._pump()
@@ -308,12 +330,9 @@ class Transports:
             return ()
         transport = self._driven[self.chosen].transport
         via = self._native.gateway if transport is self._native else ""
-        endpoints = dict.fromkeys(
-            (self._policy.infrastructure.endpoint, self._policy.intranet.endpoint)
-        )
         return tuple(
             Route(prefix=f"{e}/128", interface=transport.interface, via=via, metric=METRIC)
-            for e in endpoints
+            for e in _endpoints(self._policy)
             if transport.interface
         )
 
@@ -340,6 +359,10 @@ def sweep() -> None:
     """Delete our routes to endpoints, also those of a daemon that was killed."""
     for route in _own_routes():
         netlink.delete_route(route)
+
+
+def _endpoints(policy: Policy) -> frozenset[str]:
+    return frozenset({policy.infrastructure.endpoint, policy.intranet.endpoint})
 
 
 def _own_routes() -> tuple[Route, ...]:

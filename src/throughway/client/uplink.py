@@ -152,6 +152,7 @@ class Uplink:
     def network_changed(self) -> None:
         """Tell the link that addresses or routes changed."""
         if self._link is not None:
+            self.failure = None
             self._link.network_changed()
 
     def status(self) -> TransportStatus:

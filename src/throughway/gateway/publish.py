@@ -83,7 +83,11 @@ def build_policy(config: GatewayConfig, publish: PublishConfig, version: int, no
 def offered_transports(config: GatewayConfig) -> tuple[TransportKind, ...]:
     """Return the transports that this gateway serves, best first."""
     # Native IPv6 needs nothing here: the endpoints answer whoever has a way to them.
-    served = {TransportKind.NATIVE: True, TransportKind.IPHTTPS: bool(config.iphttps.listen)}
+    served = {
+        TransportKind.NATIVE: True,
+        TransportKind.SIXTOFOUR: config.sixtofour is not None,
+        TransportKind.IPHTTPS: bool(config.iphttps.listen),
+    }
     return tuple(kind for kind in TransportKind if served.get(kind))
 
 

@@ -152,6 +152,16 @@ class Client:
 
         self.host.run(tell())
 
+    def update_policy(self, policy: Policy) -> None:
+        async def update() -> None:
+            self.transport.update_policy(policy)
+
+        self.host.run(update())
+
+    async def stir(self) -> None:
+        """Let the transport look at itself when nothing has happened."""
+        self.transport._step()
+
     async def _wait(self, holds: Callable[[SixToFour], bool]) -> float:
         loop = asyncio.get_running_loop()
         began = loop.time()

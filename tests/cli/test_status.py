@@ -39,7 +39,13 @@ from throughway.cli.status import (
     size,
 )
 from throughway.model.errors import ConfigError
-from throughway.model.status import ClientSnapshot, ComponentState, Connection, TunnelState
+from throughway.model.status import (
+    ClientSnapshot,
+    ComponentState,
+    Connection,
+    SixToFourServerStatus,
+    TunnelState,
+)
 
 VIEW = View(now=NOW, zone=UTC)
 INFRASTRUCTURE_ONLY_TEXT = """\
@@ -333,6 +339,34 @@ def test_the_gist_of_a_client_is_not_its_counters() -> None:
     down = tuple(replace(t, state=TunnelState.DOWN) for t in LOGGED_ON.tunnels)
     assert client_gist(replace(LOGGED_ON, tunnels=down)) != client_gist(LOGGED_ON)
     assert client_gist(INSIDE) != client_gist(BLOCKED)
+
+
+SIXTOFOUR_TEXT = """\
+6to4                    down since 22:13 (5 s)
+  Addresses             131.107.0.2, 131.107.0.3
+  Carried by            user space: the kernel has no sit
+  Traffic               1.0 KiB in, 2.0 KiB out
+  Dropped               spoofed 3, not-for-us 1
+  Last end              killed
+"""
+
+
+def test_6to4_of_a_gateway() -> None:
+    status = SixToFourServerStatus(
+        state="down",
+        carrier="user space: the kernel has no sit",
+        addresses=("131.107.0.2", "131.107.0.3"),
+        since=NOW - 5,
+        bytes_in=1024,
+        bytes_out=2048,
+        drops=(("spoofed", 3), ("not-for-us", 1)),
+        last_end="killed",
+    )
+    assert SIXTOFOUR_TEXT in render_gateway(replace(GATEWAY, sixtofour=status), VIEW)
+    assert "6to4" not in render_gateway(GATEWAY, VIEW)
+    up = replace(status, state="serving")
+    gists = {gateway_gist(replace(GATEWAY, sixtofour=one)) for one in (None, status, up)}
+    assert len(gists) == 3
 
 
 def test_the_gist_of_a_gateway_is_not_its_counters() -> None:

@@ -134,6 +134,8 @@ def test_a_pseudo_public_address_is_noticed(internet: Internet, server: Server) 
         client.start()
         assert client.wait(lambda t: t.failure is not None) < 4
         failure = client.transport.failure
+        client.host.run(client.stir())
+        assert client.transport.failure is failure, "the same one is told once"
         assert failure is not None
         assert failure.problem == "sixtofour-pseudo-public-address"
         assert SUBSCRIBER in str(failure)
@@ -162,6 +164,22 @@ def test_without_a_public_address_there_is_no_device(internet: Internet, server:
         client.network_changed()
         client.wait(lambda t: t.up)
         assert client.transport.address == CLIENT_ADDRESS
+
+
+@pytest.mark.lab
+def test_other_endpoints_are_another_proof(internet: Internet, server: Server) -> None:
+    second = replace(POLICY.infrastructure, endpoint=ENDPOINTS[1])
+    native = replace(POLICY.infrastructure, endpoint="2001:db8::1")
+    with Client(internet.client) as client:
+        client.start()
+        client.wait(lambda t: t.up)
+        client.update_policy(POLICY)
+        assert client.transport.up, "nothing is different"
+        client.update_policy(replace(POLICY, infrastructure=second))
+        client.wait(lambda t: t.up)
+        client.update_policy(replace(POLICY, infrastructure=native))
+        assert not client.transport.started
+        assert INTERFACE not in internet.client.command("ip", "link")
 
 
 @pytest.mark.lab

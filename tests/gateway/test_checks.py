@@ -46,6 +46,11 @@ def errors_of(path: Path) -> dict[str, str]:
             "sixtofour.interface",
             "is a worker's",
         ),
+        (
+            [("[publish]", '[publish]\ntransports = ["6to4", "iphttps"]')],
+            "publish.transports",
+            "[sixtofour] is missing",
+        ),
         ([("https://da.", "https://db.")], "iphttps.certificate", "not for db.example.com"),
         (
             [('identity = "da.', 'identity = "db.')],

@@ -49,6 +49,13 @@ def test_the_bundle_says_what_the_configuration_says(tmp_path: Path) -> None:
     assert policy.fallback is Fallback.NEVER
 
 
+def test_clients_are_told_of_what_is_served(tmp_path: Path) -> None:
+    config = settings.load(write_gateway(tmp_path, [("[ipsec]", "[sixtofour]\n[ipsec]")]))
+    policy, _ = publish.build_bundle(config, NOW)
+    assert publish.offered_transports(config) == ("native", "6to4", "iphttps")
+    assert policy
+
+
 def test_hosts_of_revocation_lists_and_responders_are_always_exempt(tmp_path: Path) -> None:
     config = settings.load(write_gateway(tmp_path))
     urls = ("http://crl.example.com/root.crl", "http://192.0.2.1/root.crl")

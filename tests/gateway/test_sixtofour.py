@@ -163,16 +163,44 @@ def test_a_kernel_that_is_demanded_and_has_no_sit(internet: Internet) -> None:
         assert "has no sit" in str(server.owner.errors[0])
 
 
+def left(internet: Internet) -> str:
+    """Return what the gateway's host has of devices, routes, rules, tables and sockets."""
+    commands = ("ip link", "ip -6 route", "ip -6 rule", "nft list tables", "ss -nawH")
+    return "".join(internet.gateway.command(*command.split()) for command in commands)
+
+
 @pytest.mark.lab
 def test_nothing_is_left(internet: Internet) -> None:
-    host = internet.gateway
-
-    def left() -> str:
-        commands = ("ip link", "ip -6 route", "ip -6 rule", "nft list tables")
-        return "".join(host.command(*command.split()) for command in commands)
-
-    before = left()
-    with Server(host) as server:
+    before = left(internet)
+    with Server(internet.gateway) as server:
         server.wait_serving()
-        assert left() != before
-    assert left() == before
+        assert left(internet) != before
+    assert left(internet) == before
+
+
+KILLED = """
+import asyncio, os
+from tests.sixtofour_world import ENDPOINTS, Owner
+from throughway.gateway.sixtofour import SixToFourServer
+from throughway.model.config import SixToFourServerConfig
+async def live():
+    owner = Owner()
+    server = SixToFourServer(SixToFourServerConfig(), ENDPOINTS, owner)
+    server.start()
+    await owner.wait(lambda: bool(owner.serving))
+    os.kill(os.getpid(), 9)
+asyncio.run(live())
+"""
+
+
+@pytest.mark.lab
+def test_a_killed_gateway_leaves_nothing(internet: Internet) -> None:
+    """Its process ends with it, and with that process device, route and sockets."""
+    before = left(internet)
+    internet.gateway.command("timeout", "60", sys.executable, "-c", KILLED, check=False)
+    deadline = time.monotonic() + 20
+    while left(internet) != before:
+        assert time.monotonic() < deadline, left(internet)
+        time.sleep(0.01)
+    with Server(internet.gateway) as server:
+        server.wait_serving()

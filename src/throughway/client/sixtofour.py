@@ -48,9 +48,8 @@ class SixToFour:
     def __init__(
         self, policy: Policy, on_change: Callable[[], None], *, interface: str = INTERFACE
     ) -> None:
-        endpoints = (policy.infrastructure.endpoint, policy.intranet.endpoint)
         self.started = False
-        self._endpoints = tuple(map(parse_address, endpoints))
+        self._endpoints = _endpoints_of(policy)
         self._on_change = on_change
         self._name = interface
         self._tunnel: _Tunnel | None = None
@@ -60,6 +59,8 @@ class SixToFour:
         self._timer: asyncio.TimerHandle | None = None
         self._since = 0.0
         self._told: object = None
+        self.failure: TransportError | None = None
+        """Why it is not up; the same object for as long as it is the same failure."""
 
     @property
     def interface(self) -> str:
@@ -84,9 +85,8 @@ class SixToFour:
         """The 6to4 address, "" while it is not proven."""
         return format_address(self._tunnel.address) if self._tunnel and self.up else ""
 
-    @property
-    def failure(self) -> TransportError | None:
-        """Why it is not up."""
+    def _judge(self) -> TransportError | None:
+        """Say why it is not up."""
         if not self.started or self.up:
             return None
         if self._device_error is not None:
@@ -114,6 +114,19 @@ class SixToFour:
         self._prover.stop()
         self._leave()
         self._step()
+
+    def update_policy(self, policy: Policy) -> None:
+        """Take a newer policy; with other endpoints everything begins anew."""
+        endpoints = _endpoints_of(policy)
+        if endpoints == self._endpoints:
+            return
+        self._endpoints = endpoints
+        self._leave()
+        self._prover = Prover(endpoints, nonce=os.urandom(NONCE_LENGTH))
+        if self.started:
+            self.started = all(map(is_sixtofour, endpoints))
+            self.network_changed()
+            self._step()
 
     def network_changed(self) -> None:
         """Look for the address again; where it is the same, ask the gateway at once."""
@@ -259,10 +272,18 @@ class SixToFour:
         due = self._prover.timer_at()
         if self._tunnel is not None and due is not None:
             self._timer = asyncio.get_running_loop().call_at(due, self._timed_out)
+        failure = self._judge()
+        if str(failure) != str(self.failure):
+            self.failure = failure
         seen = (self.started, self.interface, self.up, self.address, str(self.failure))
         if seen != self._told:
             self._told = seen
             self._on_change()
+
+
+def _endpoints_of(policy: Policy) -> tuple[bytes, ...]:
+    endpoints = (policy.infrastructure.endpoint, policy.intranet.endpoint)
+    return tuple(map(parse_address, endpoints))
 
 
 _NO_ADDRESS = "sixtofour-no-public-address"

@@ -24,6 +24,7 @@ from throughway.model.config import (
     UsersConfig,
 )
 from throughway.model.errors import ConfigError, TrustError
+from throughway.model.status import TransportKind
 from throughway.net.files import read_file, read_secret
 from throughway.pki import judgement, pem
 from throughway.pki.fields import INTERFACE, url_host
@@ -48,6 +49,8 @@ def check(config: GatewayConfig) -> Iterator[ConfigError]:
     ]
     if config.sixtofour is not None:
         parts.append(("", _sixtofour(config)))
+    elif config.publish is not None and TransportKind.SIXTOFOUR in config.publish.transports:
+        parts.append(("", iter([("publish.transports", "names 6to4, but [sixtofour] is missing")])))
     if config.users is not None:
         parts.append(("users.", _users(config.users)))
     if config.publish is not None:

@@ -26,6 +26,14 @@ _NARROWEST = 70
 """Characters of a line, without its indentation, that may have filled a console."""
 _BLANKS = " \t\0"
 _CUT = ("...", "\u2026")
+MAXIMUM_RECORDS = 30_000
+"""Objects of one output; what has more is no output of a command of DirectAccess."""
+_MAXIMUM_VALUES = 256
+"""Lines of one value."""
+_MAXIMUM_MISSES = 100
+"""Keys whose line was sought to the end of the text in vain; more are not sought."""
+_WINDOW = 400
+"""Characters to either side of a key in which its line may begin and end."""
 _MAXIMUM_JSON_DEPTH = 64
 """Levels of nesting; what PowerShell writes has at most a hundred, of use are few."""
 _WIDE = re.compile(
@@ -111,6 +119,13 @@ class Record:
 
 def read(evidence: Evidence) -> Iterator[Record]:
     """Yield the objects, in whichever of the forms they are printed."""
+    for count, record in enumerate(_read(evidence)):
+        if count >= MAXIMUM_RECORDS:
+            raise ParseError(f"more than {MAXIMUM_RECORDS} objects", record.line)
+        yield record
+
+
+def _read(evidence: Evidence) -> Iterator[Record]:
     beginning = evidence.text[:4096].lstrip()
     if beginning.startswith(("{", "[")) and _looks_like_json(beginning):
         yield from _json(evidence)
@@ -135,7 +150,7 @@ def _list(evidence: Evidence) -> Iterator[Record]:
     for number, line in evidence.lines():
         match = _FIELD.match(line)
         if match is None or (current and column and len(match[1]) >= column - 1):
-            if current is not None and line and not line.isspace():
+            if current and len(current.values) < _MAXIMUM_VALUES and line and not line.isspace():
                 current.values.append(line.strip())
             continue
         name = match[2].lower()
@@ -230,8 +245,9 @@ def _csv(evidence: Evidence) -> Iterator[Record]:
         for row in reader:
             number = evidence.first_line + skipped + reader.line_num - 1
             record = Record(number)
+            shown = ", ".join(row)
             for name, cell in zip(names, row, strict=False):
-                record.properties[name] = Property(number, ", ".join(row), [cell])
+                record.properties[name] = Property(number, shown, [cell])
             if row:
                 yield record
     except csv.Error as error:
@@ -262,17 +278,20 @@ class _KeyLines:
         self._evidence = evidence
         self._at = 0
         self._line = evidence.first_line
+        self._misses = 0
 
     def find(self, key: str) -> tuple[int, str]:
         """Return number and text of the line where the key stands next."""
         text = self._evidence.text
-        found = text.find(f'"{key}"', self._at)
+        found = text.find(f'"{key}"', self._at) if self._misses < _MAXIMUM_MISSES else -1
         if found < 0:
+            self._misses += 1
             return self._line, ""
         self._line += text.count("\n", self._at, found) * self._evidence.step
         self._at = found
-        start, end = text.rfind("\n", 0, found) + 1, text.find("\n", found)
-        return self._line, text[start : end if end >= 0 else len(text)].strip()
+        start = text.rfind("\n", max(0, found - _WINDOW), found) + 1 or max(0, found - _WINDOW)
+        end = text.find("\n", found, found + _WINDOW)
+        return self._line, text[start : end if end >= 0 else found + _WINDOW].strip()
 
 
 def _json_text(value: object, depth: int = 0) -> str:

@@ -1,6 +1,10 @@
 """The page: whole, self-contained, and whatever was in the evidence is only text in it."""
 
+import os
+import shutil
+import subprocess
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -81,3 +85,31 @@ def test_evidence_is_only_text() -> None:
     unknown = Page(as_html(examine_bundle(Bundle(unreadable=[(EVIL, EVIL)]))))
     assert not unknown.tags & {"script", "img"}
     assert any("evil.example" in text for text in unknown.texts)
+
+
+def test_the_page_has_a_dark_side_and_prints_its_marks() -> None:
+    style = as_html(examine_bundle(read_text(FAULT)))
+    assert "prefers-color-scheme: dark" in style
+    assert "print-color-adjust: exact" in style
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Debian's chromium")
+def test_a_browser_shows_the_page_and_runs_nothing_of_it(tmp_path: Path) -> None:
+    lie = "<script>document.title='x'</script><b onclick=x>\u202eevil</b>"
+    evidence = FAULT.replace("Last Error Code", f"Interface Status : {lie}\nLast Error Code")
+    (tmp_path / "report.html").write_text(as_html(examine_bundle(read_text(evidence, f"a{lie}"))))
+    command = ["chromium", "--headless=new", "--disable-gpu", "--disable-dev-shm-usage"]
+    command += ["--no-sandbox"] if os.geteuid() == 0 else []
+    command += [f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"]
+    shown = subprocess.run(
+        [*command, (tmp_path / "report.html").as_uri()],
+        capture_output=True,
+        check=True,
+        timeout=120,
+        env={**os.environ, "HOME": str(tmp_path)},
+    ).stdout.decode()
+    page = Page(shown)
+    assert "script" not in page.tags
+    assert "onclick" not in page.attributes
+    assert any(text.startswith("DirectAccess: No answer") for text in page.texts)
+    assert "<script>document.title='x'</script>" in "".join(page.texts)

@@ -11,9 +11,12 @@ from throughway.model.findings import Severity
 
 _STYLE = """
 :root { --ink: #1c2733; --soft: #5b6875; --line: #d5dce3; --page: #f4f6f8; --card: #fff;
-  --broken: #b3261e; --doubtful: #8a5a00; --follows: #7a5c99; --well: #1b6e3c; --unknown: #6b7680; }
+  --broken: #b3261e; --doubtful: #8a5a00; --follows: #7a5c99; --well: #1b6e3c; --unknown: #6b7680;
+  --alarm: #b3261e; color-scheme: light dark; }
+@media screen and (prefers-color-scheme: dark) { :root { --ink: #e6eaee; --soft: #a3aeb9;
+  --line: #3a444e; --page: #14191e; --card: #1d242b; --alarm: #ff9a90; } }
 * { box-sizing: border-box; }
-body { margin: 0; background: var(--page); color: var(--ink);
+body { margin: 0; background: var(--page); color: var(--ink); overflow-wrap: anywhere;
   font: 16px/1.5 "Segoe UI", system-ui, -apple-system, sans-serif; }
 main { max-width: 62rem; margin: 0 auto; padding: 2rem 1rem 4rem; }
 h1 { font-size: 1.1rem; font-weight: 600; color: var(--soft); margin: 0 0 .5rem; }
@@ -26,9 +29,9 @@ p { margin: .4rem 0; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: .5rem;
   padding: 1.2rem 1.4rem; margin: 0 0 1.2rem; }
 .soft, .key { color: var(--soft); font-size: .9rem; }
-.way { list-style: none; overflow: hidden; display: flex; flex-wrap: wrap; row-gap: 1rem;
-  margin: .8rem 0 .4rem; padding: 0; }
-.way li { flex: 1 0 5.2rem; position: relative; text-align: center; font-size: .8rem; }
+.way { list-style: none; overflow: hidden; display: grid; row-gap: 1rem; padding: 0;
+  grid-template-columns: repeat(auto-fill, minmax(5rem, 1fr)); margin: .8rem 0 .4rem; }
+.way li { position: relative; text-align: center; font-size: .8rem; overflow-wrap: normal; }
 .way li::before { content: ""; position: absolute; top: .95rem; left: -50%; width: 100%;
   border-top: .2rem solid var(--line); }
 .way li:first-child::before { display: none; }
@@ -37,20 +40,23 @@ p { margin: .4rem 0; }
   background: var(--unknown); }
 .way .broken b { background: var(--broken); } .way .doubtful b { background: var(--doubtful); }
 .way .follows b { background: var(--follows); } .way .well b { background: var(--well); }
-.way .broken { font-weight: 700; color: var(--broken); }
-.way .broken::before { border-top-style: dashed; border-color: var(--broken); }
+.way .broken { font-weight: 700; color: var(--alarm); }
+.way .broken::before { border-top-style: dashed; border-color: var(--alarm); }
 .way span { display: block; color: var(--soft); font-weight: 400; }
 pre { margin: .3rem 0; padding: .6rem .8rem; background: var(--page); border-radius: .35rem;
   white-space: pre-wrap; overflow-wrap: anywhere; font: .85rem/1.5 Consolas, Menlo, monospace; }
 table { width: 100%; border-collapse: collapse; font-size: .85rem; }
 td { border-top: 1px solid var(--line); padding: .3rem .5rem .3rem 0; vertical-align: top; }
-td:first-child { white-space: nowrap; color: var(--soft); }
+td:first-child { width: 12rem; color: var(--soft); }
+@media (max-width: 40rem) { td { display: block; border: 0; padding: 0 0 .3rem; }
+  td:first-child { width: auto; border-top: 1px solid var(--line); padding: .3rem 0 0; } }
 td code { overflow-wrap: anywhere; white-space: pre-wrap; font-family: Consolas, Menlo, monospace; }
 .tag { display: inline-block; padding: 0 .5rem; border-radius: 1rem; color: #fff; font-size: .8rem;
   background: var(--unknown); }
 .tag.critical { background: var(--broken); } .tag.warning { background: var(--doubtful); }
 details summary { cursor: pointer; }
-@media print { body { background: #fff; } .card { break-inside: avoid; } }
+@media print { body { background: #fff; } .card { break-inside: avoid; }
+  .way b, .tag { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 """.strip()
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _MARKS = {

@@ -72,7 +72,8 @@ def connections_fail(
         return ()
     spoken = {(h.server, h.port) for h in target.handshakes}
     ours = [c for c in _connections(seen) if c.server in target.servers and c.port == target.port]
-    found = (_failure(c, target, seen) for c in ours if (c.server, c.port) not in spoken)
+    errors = tuple(_errors(seen))
+    found = (_failure(c, target, errors) for c in ours if (c.server, c.port) not in spoken)
     return tuple(item for item in found if item is not None)
 
 

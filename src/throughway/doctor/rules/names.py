@@ -47,7 +47,7 @@ def no_directaccess_rule(table: NRPTTable, rules: tuple[NRPTRule, ...]) -> Findi
     """There are rules, but none names an intranet DNS server."""
     if table.rules == 0 or table.inside or table.error_code:
         return None
-    if any(rule.dns_servers or rule.directaccess or rule.namespaces is None for rule in rules):
+    if any(rule.dns_servers or rule.directaccess or _is_half_read(rule) for rule in rules):
         return None
     all_names = (name for rule in rules for name in rule.namespaces or ())
     names = ", ".join((*islice(all_names, _NAMES_SAID), *("…" for _ in islice(all_names, 1))))
@@ -58,6 +58,11 @@ def no_directaccess_rule(table: NRPTTable, rules: tuple[NRPTRule, ...]) -> Findi
         reason="every rule that was printed stands without DirectAccess settings",
         evidence=tuple(rule.source for rule in rules),
     )
+
+
+def _is_half_read(rule: NRPTRule) -> bool:
+    """Whether its form of print, or a cut, left out for which names or to which servers it is."""
+    return rule.namespaces is None or (rule.dns_servers is None and not rule.name_servers)
 
 
 def stale_rule(rule: NRPTRule) -> Finding | None:

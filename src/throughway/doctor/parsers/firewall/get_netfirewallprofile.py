@@ -46,7 +46,7 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
             yield FirewallProfile(
                 source=record.source(evidence, "enabled"),
                 name=name,
-                enabled=record.boolean("enabled"),
+                enabled=record.switch("enabled"),
                 effective=effective,
                 inbound=_action(record, "defaultinboundaction"),
                 outbound=_action(record, "defaultoutboundaction"),

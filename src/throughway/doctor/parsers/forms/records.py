@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from xml.etree import ElementTree
 
 from throughway.doctor.parsers.forms import numbers
@@ -34,6 +35,13 @@ _MAXIMUM_MISSES = 100
 """Keys whose line was sought to the end of the text in vain; more are not sought."""
 _WINDOW = 400
 """Characters to either side of a key in which its line may begin and end."""
+_LOST = re.compile(r"(?:System|Microsoft)\.[\w.`+]+(?:\[[\w.,`\[\]]*\])?$")
+"""The name of a type in place of a value, which CSV and JSON of little depth do not write."""
+_OBJECT = '{"'
+_JOINED = re.compile(r"[\w%/\\-]*[.:]\S*(?: [\w%/\\-]*[.:]\S*)+$")
+"""Names or addresses with blanks between them: a list in JSON of little depth."""
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - hours do not matter
+_TICKS = re.compile(r"/Date\((-?\d{1,14})\)/$")
 _MAXIMUM_JSON_DEPTH = 64
 """Levels of nesting; what PowerShell writes has at most a hundred, of use are few."""
 _WIDE = re.compile(
@@ -82,15 +90,28 @@ class Record:
     def text(self, name: str) -> str | None:
         """Return the value, "" where it is empty, None where the object has no such property."""
         found = self.properties.get(name.lower())
-        return None if found is None else found.value.strip("`")
+        if found is None:
+            return None
+        value = found.value.strip("`")
+        return None if _LOST.match(value) else value
 
     def word(self, name: str) -> str | None:
         """Return the value, None also where it is empty."""
         return self.text(name) or None
 
     def boolean(self, name: str) -> bool | None:
-        """Return True or False where the value says so."""
+        """Return True or False where a word says so; numbers of enumerations may mean anything."""
+        value = self.text(name) or ""
+        return None if value.isdigit() else numbers.boolean(value)
+
+    def switch(self, name: str) -> bool | None:
+        """Return what a word says, or the number of an enumeration of which 1 is known to be on."""
         return numbers.boolean(self.text(name) or "")
+
+    def name(self, name: str) -> str | None:
+        """Return the word of an enumeration; None where only its number is there."""
+        value = self.word(name)
+        return None if value is None or value.lstrip("-").isdigit() else value
 
     def integer(self, name: str) -> int | None:
         """Return the number."""
@@ -104,6 +125,10 @@ class Record:
         whole = value.removesuffix("}").rstrip(" ")
         inner = whole.removeprefix("{").removesuffix("...").rstrip("\u2026")
         parts = [part.strip() for part in inner.split(",") if part.strip()]
+        if any(_LOST.match(part) or part.startswith(_OBJECT) for part in parts):
+            return None
+        if len(parts) == 1 and not value.startswith("{") and _JOINED.match(value):
+            parts = value.split()
         if not value.endswith("}") and whole.endswith(_CUT):
             # A column was too narrow; a list of too many ends with the same marks within braces.
             return tuple(parts[:-1]) or None
@@ -266,7 +291,7 @@ def _json(evidence: Evidence) -> Iterator[Record]:
             record = Record(evidence.first_line)
             for name, content in item.items():
                 number, text = lines.find(name)
-                record.properties[name.lower()] = Property(number, text, [_json_text(content)])
+                record.properties[name.lower()] = Property(number, text, _json_lines(content))
             record.line = next(iter(record.properties.values())).line if record.properties else 1
             yield record
 
@@ -294,6 +319,17 @@ class _KeyLines:
         return self._line, text[start : end if end >= 0 else found + _WINDOW].strip()
 
 
+def _json_lines(value: object) -> list[str]:
+    """Write a certificate in blocks, as a list shows it, and anything else in one line."""
+    if isinstance(value, dict) and "Thumbprint" in value and "Subject" in value:
+        blocks = ((_BLOCKS.get(k, k), _json_text(v)) for k, v in value.items())
+        return [line for name, text in blocks for line in (f"[{name}]", text)]
+    return [_json_text(value)]
+
+
+_BLOCKS = {"NotBefore": "Not Before", "NotAfter": "Not After", "SerialNumber": "Serial Number"}
+
+
 def _json_text(value: object, depth: int = 0) -> str:
     """Write a value as Format-List would, as far as anybody reads it."""
     if value is None or depth > _MAXIMUM_JSON_DEPTH:
@@ -302,10 +338,22 @@ def _json_text(value: object, depth: int = 0) -> str:
         inner = value.get("value", value.get("Value"))
         if isinstance(inner, list):
             return _json_text(inner, depth + 1)
-        return str(value.get("IPAddressToString") or value.get("DateTime") or json.dumps(value))
+        for name in _TELLING:
+            if isinstance(inner := value.get(name), str):
+                return _json_text(inner)
+        return json.dumps(value)
     if isinstance(value, list):
         return "{" + ", ".join(_json_text(item, depth + 1) for item in value) + "}"
+    if isinstance(value, str) and (ticks := _TICKS.match(value)):
+        try:
+            return (_EPOCH + timedelta(milliseconds=int(ticks[1]))).isoformat(sep=" ")
+        except OverflowError:
+            return value
     return str(value)
+
+
+_TELLING = ("IPAddressToString", "DateTime", "Punycode", "Unicode")
+"""Members that stand for the whole object."""
 
 
 def _clixml(evidence: Evidence) -> Iterator[Record]:
@@ -324,9 +372,8 @@ def _clixml(evidence: Evidence) -> Iterator[Record]:
             for member in part:
                 name = member.get("N", "")
                 number, line = lines.find(name)
-                record.properties.setdefault(
-                    name.lower(), Property(number, line, [_clixml_text(member)])
-                )
+                lines_of = [part.strip() for part in _clixml_text(member).split("\n")]
+                record.properties.setdefault(name.lower(), Property(number, line, lines_of))
         if record.properties:
             yield record
 

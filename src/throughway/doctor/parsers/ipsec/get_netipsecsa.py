@@ -74,7 +74,10 @@ def _authentication(record: records.Record, who: str, name: str) -> str | None:
 
 def signature(head: str) -> int:
     """Score the head of a text."""
-    return CERTAIN if "remoteendpoint" in head and "keymodule" in head else 0
+    if "remoteendpoint" not in head or "localendpoint" not in head:
+        return 0
+    kinds = ("keymodule", *_OF_MAIN, *_OF_QUICK)
+    return CERTAIN if any(name in head for name in kinds) else 0
 
 
 PARSER = Parser(

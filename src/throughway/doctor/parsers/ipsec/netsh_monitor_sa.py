@@ -199,6 +199,8 @@ def signature(head: str) -> int:
     """Score the head of a text."""
     if "main mode sa at" in head or "quick mode sa at" in head:
         return CERTAIN
+    if "remoteendpoint" in head and "localendpoint" in head:
+        return 0
     if "computercert" in head and ("userntlm" in head or "userkerb" in head):
         return CERTAIN if "action" not in head and "requirein" not in head else 0
     return LIKELY if "no sas match" in head else 0

@@ -36,9 +36,13 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
     for record in records.read(evidence):
         if sum(name in record for name in _NAMES) < _ENOUGH:
             continue
+        lists = [record.items(name) for name in _NAMES[:2] if name in record]
         yield DAClientExperience(
             source=record.source(evidence, _NAMES[0]),
-            friendly_name=record.text("friendlyname"),
+            # Where lists are not written out, an empty name is no sign that nothing is set.
+            friendly_name=record.word("friendlyname")
+            if None in lists
+            else record.text("friendlyname"),
             tunnel_endpoints=tuple(_endpoint(i) for i in record.items(_NAMES[0]) or ()),
             corporate_resources=record.items(_NAMES[1]) or (),
             passive_mode=record.boolean("passivemode"),

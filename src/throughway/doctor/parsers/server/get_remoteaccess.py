@@ -49,7 +49,7 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
 
 
 def _configuration(record: records.Record, evidence: Evidence) -> RemoteAccessConfiguration:
-    installed = (record.text("dastatus") or "").lower()
+    installed = (record.name("dastatus") or "").lower()
     return RemoteAccessConfiguration(
         source=record.source(evidence, "connecttoaddress"),
         installed=installed == "installed" if installed else None,
@@ -64,7 +64,7 @@ def _configuration(record: records.Record, evidence: Evidence) -> RemoteAccessCo
         force_tunnel=record.boolean("forcetunnel"),
         downlevel=record.boolean("downlevel"),
         computer_certificates=record.boolean("computercertauthentication"),
-        user_authentication=record.word("userauthentication"),
+        user_authentication=record.name("userauthentication"),
         location_url=record.word("nlsurl"),
         only_remote_computers=record.boolean("onlyremotecomputers"),
         teredo=record.boolean("teredostate"),

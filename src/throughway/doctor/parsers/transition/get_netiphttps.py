@@ -42,8 +42,8 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
             yield IPHTTPSConfiguration(
                 source=record.source(evidence, "serverurl"),
                 url=record.text("serverurl"),
-                type=record.word("type"),
-                state=record.word("state"),
+                type=record.name("type"),
+                state=record.name("state"),
                 authentication=_MODES.get(mode or "", mode),
                 strong_crl_required=record.boolean("strongcrlrequired"),
                 policy_store=record.word("policystore"),

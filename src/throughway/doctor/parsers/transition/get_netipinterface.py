@@ -30,6 +30,8 @@ _ROW = re.compile(
     r"(?:[ \t]+(?:Enabled|Disabled))?(?:[ \t]+(Connected|Disconnected))?\b",
     re.IGNORECASE,
 )
+_SETTINGS = re.compile(r"^[ \t]*\w[^\n:]{0,400}\bForwarding\b", re.IGNORECASE | re.MULTILINE)
+"""A heading with more columns than the usual ones."""
 _MAXIMUM_ROW = 500
 """Characters of a line that may be a row of the table."""
 _FAMILIES = {"ipv6", "23"}
@@ -37,6 +39,9 @@ _FAMILIES = {"ipv6", "23"}
 
 def parse(evidence: Evidence) -> Iterator[Fact]:
     """Yield the interfaces of IPv6."""
+    if _SETTINGS.search(evidence.text):
+        yield from _records(evidence)
+        return
     rows = False
     for number, text in evidence.lines():
         if len(text) > _MAXIMUM_ROW or not (row := _ROW.match(text)):
@@ -66,7 +71,7 @@ def _records(evidence: Evidence) -> Iterator[Fact]:
 
 def _interface(record: records.Record, evidence: Evidence, name: str) -> IPv6Interface:
     index, alternative = record.integer("interfaceindex"), record.integer("ifindex")
-    forwarding, advertising = record.boolean("forwarding"), record.boolean("advertising")
+    forwarding, advertising = record.switch("forwarding"), record.switch("advertising")
     shown = "forwarding" if forwarding is False else "advertising" if advertising is False else ""
     discovery = (record.word("routerdiscovery") or "").lower()
     return IPv6Interface(
@@ -78,7 +83,7 @@ def _interface(record: records.Record, evidence: Evidence, name: str) -> IPv6Int
         metric=record.integer("interfacemetric"),
         forwarding=forwarding,
         advertising=advertising,
-        advertise_default_route=record.boolean("advertisedefaultroute"),
+        advertise_default_route=record.switch("advertisedefaultroute"),
         router_discovery=discovery or None,
     )
 

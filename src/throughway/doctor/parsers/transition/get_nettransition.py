@@ -41,6 +41,7 @@ from throughway.model.facts.transition import (
     TeredoStatus,
 )
 
+_INTERVAL = "refreshintervalseconds"
 _TYPES = frozenset(
     {"default", "client", "enterpriseclient", "natawareclient", "server", "disabled", "relay"}
 )
@@ -87,7 +88,7 @@ def _isatap(record: records.Record, evidence: Evidence) -> Fact:
 def _teredo(record: records.Record, evidence: Evidence) -> Fact | None:
     kind = _lower(record, "type")
     status = _STATES.get(_lower(record, "state") or "")
-    configured = kind in _TYPES and "servername" in record
+    configured = "servername" in record and (kind in _TYPES or _INTERVAL in record)
     if not configured and (status is None or _is_other(record)):
         return None
     error = record.word("error") or record.word("errordescription")
@@ -118,7 +119,7 @@ def _by_policy(record: records.Record) -> bool | None:
 
 
 def _lower(record: records.Record, name: str) -> str | None:
-    value = record.word(name)
+    value = record.name(name)
     return value.lower() if value else None
 
 

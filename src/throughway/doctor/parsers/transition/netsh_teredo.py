@@ -141,7 +141,7 @@ def _read_error(
 
 def signature(head: str) -> int:
     """Score the head of a text."""
-    if "teredo" not in head:
+    if "teredo" not in head or "refreshintervalseconds" in head:
         return 0
     if "enterpriseclient" in head or "probe (" in head or "unspecified" in head:
         return CERTAIN

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from throughway.catalogue import internet
-from throughway.catalogue.on_windows.host import IPV6_DISABLED_BY_REGISTRY
 from throughway.model.findings import Advice, Component, Problem, Severity
 
 _SHOW = "netsh winhttp show proxy"
@@ -28,7 +27,6 @@ PROXY_STATIC_CANCELS_IPHTTPS = Problem(
         internet.CAPTIVE_PORTAL,
         internet.PROXY_UNREACHABLE,
         internet.PROXY_BLOCKS_IPHTTPS,
-        IPV6_DISABLED_BY_REGISTRY,
     ),
 )
 

@@ -97,10 +97,19 @@ def _location(entries: list[labelled.Line]) -> labelled.Line | None:
 
 
 def _directaccess(entries: list[labelled.Line]) -> labelled.Line | None:
-    """Return the line of the settings: the fifth of six; of fewer, the one that is called so."""
-    if len(entries) == _ENTRIES:
-        return entries[_LOCATION + 1]
-    return next((e for e in entries if _DIRECTACCESS.search(e.label)), None)
+    """Return the line that is called so, as in most languages.
+
+    Elsewhere it is one of the last two: the one that says whether it is enabled, for DNSSEC's own
+    does not; or either, where both say that nothing is configured.
+    """
+    named = [e for e in entries if _DIRECTACCESS.search(e.label)]
+    if named or len(entries) != _ENTRIES:
+        return named[0] if named else None
+    last = entries[_LOCATION + 1 :]
+    switched = [e for e in last if _settings(e.value)[0]]
+    if switched:
+        return switched[0] if len(switched) == 1 else None
+    return last[0] if all(_NOT_CONFIGURED.search(e.value) for e in last) else None
 
 
 def _inside(value: str) -> bool | None:

@@ -5,16 +5,20 @@ from pathlib import Path
 import pytest
 
 from throughway.catalogue import PROBLEMS
-from throughway.catalogue.on_windows.advice import advice
+from throughway.catalogue.on_windows.advice import ADVICE, advice
 from throughway.doctor.engine import Diagnosed
 from throughway.doctor.examination import examine
 from throughway.doctor.rules import RULES
 from throughway.model.facts.base import Fact
+from throughway.model.findings import Severity
 
 EVIDENCE = Path(__file__).parent.parent / "evidence"
 SOUGHT = sorted({problem.code for rule in RULES for problem in rule.problems})
-OF_WINDOWS = (Path(__file__).parent / "codes-of-windows.txt").read_text().split()
-"""What evidence of Windows, or a capture, can show; codes are added, and never go."""
+LIST = (Path(__file__).parent / "codes-of-windows.txt").read_text().splitlines()
+OF_WINDOWS = {code: set(marks) for code, *marks in map(str.split, LIST)}
+"""What outputs of Windows ("w") or a capture ("c") can show; codes are added, and never go."""
+PAGES = Path(__file__).parents[2] / "docs" / "problems"
+CAPTURES = {".pcap", ".pcapng"}
 LINUX_ONLY = ("throughway ", "systemctl ", "journalctl ", "ip ", "sysctl ", "openssl ", "nft ")
 
 
@@ -38,6 +42,27 @@ def consequences(found: tuple[Diagnosed, ...]) -> list[Diagnosed]:
 
 def test_every_problem_that_windows_shows_has_a_rule() -> None:
     assert [code for code in OF_WINDOWS if code not in SOUGHT] == []
+
+
+@pytest.mark.parametrize("code", OF_WINDOWS)
+def test_what_windows_shows_is_explained(code: str) -> None:
+    problem = PROBLEMS[code]
+    words = advice(problem)
+    assert words.cause
+    assert words.resolution
+    # What our own software knows as well has other words, and other commands, there.
+    assert code in ADVICE or not any(c.startswith(LINUX_ONLY) for c in problem.verify)
+    if problem.severity is not Severity.INFO:
+        assert words.fix
+    assert words.verify
+    assert (PAGES / f"{code}.md").is_file()
+
+
+@pytest.mark.parametrize("code", OF_WINDOWS)
+def test_it_is_shown_by_what_the_list_says(code: str) -> None:
+    files = [f for f in (EVIDENCE / code / "fires").rglob("*") if f.is_file()]
+    shown = {"c" if file.suffix in CAPTURES else "w" for file in files}
+    assert OF_WINDOWS[code] <= shown
 
 
 @pytest.mark.parametrize("code", SOUGHT)

@@ -78,7 +78,11 @@ UNSUPPORTED_PLATFORM_AZURE = Problem(
     severity=Severity.CRITICAL,
     component=Component.HOST,
     cause="The server runs on Azure, whose network does not carry what DirectAccess needs.",
-    resolution="Move the server to a machine of your own or to a platform that is supported.",
+    resolution=(
+        "Move the server to a machine of your own or to a platform that is supported; its "
+        "configuration is in the group policies, which can be saved first."
+    ),
+    fix=("Backup-GPO -All -Path FOLDER",),
     verify=("systeminfo",),
 )
 

@@ -6,6 +6,7 @@ from throughway.catalogue import internet
 from throughway.model.findings import Advice, Component, Problem, Severity
 
 _SHOW = "netsh winhttp show proxy"
+_BYPASS = 'netsh winhttp set proxy PROXY "bypass-list=HOST"'
 _STATE = "netsh interface httpstunnel show interfaces"
 
 PROXY_STATIC_CANCELS_IPHTTPS = Problem(
@@ -91,12 +92,17 @@ ADVICE: Mapping[str, Advice] = {
             "The proxy asks for a user's name and password (407). IP-HTTPS runs as the system "
             "and has none to give."
         ),
-        resolution="Let connections to the DirectAccess server pass the proxy unauthenticated.",
+        resolution=(
+            "Let connections to the DirectAccess server pass the proxy unauthenticated; or past "
+            "it, where the network lets TCP 443 out."
+        ),
+        fix=(_BYPASS, "Restart-Service iphlpsvc"),
         verify=(_STATE,),
     ),
     internet.PROXY_BLOCKS_IPHTTPS.code: Advice(
         cause="The proxy refuses CONNECT to the DirectAccess server's name on port 443.",
         resolution="Allow it on the proxy, or let TCP 443 to the server pass directly.",
+        fix=(_BYPASS, "Restart-Service iphlpsvc"),
         verify=(_STATE,),
     ),
 }

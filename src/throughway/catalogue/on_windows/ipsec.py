@@ -105,7 +105,11 @@ ADVICE: Mapping[str, Advice] = {
             "The intranet tunnel is for users who logged on with a smart card or a one-time "
             "password (13906); this user's token has neither."
         ),
-        resolution="Log on with the smart card, or enter the one-time password.",
+        resolution=(
+            "Log off and on again with the smart card, or enter the one-time password where the "
+            "assistant asks for it."
+        ),
+        fix=("shutdown /l",),
         verify=("klist", _MAIN),
     ),
     ipsec.INFRASTRUCTURE_TUNNEL_DOWN.code: Advice(

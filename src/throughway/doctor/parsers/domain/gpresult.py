@@ -164,7 +164,7 @@ def signature(head: str) -> int:
     """Score the head of a text."""
     if "applied group policy objects" in head or "group policy was applied" in head:
         return CERTAIN
-    if "rsop" in head and "microsoft" in head:
+    if "rsop" in head and ("microsoft" in head or "cn=" in head):
         return CERTAIN
     return LIKELY if "gruppenrichtlinie" in head and "dc=" in head else 0
 

@@ -4,6 +4,8 @@ Samples::
 
     2024-11-18T10:31:12.0000000+01:00
 
+    Monday, November 18, 2024 10:31:12 AM
+
     Mon 11/18/2024
 
     Windows PowerShell transcript start
@@ -32,6 +34,11 @@ _STARTED = re.compile(
 _DAY = re.compile(
     r"\s*(?:([A-Za-z]{2,3})\.?,? )?([0-9]{1,2})[./-]([0-9]{1,2})[./-](20[0-9]{2})\s*$"
 )
+_LONG = re.compile(
+    r"\s*[A-Z][a-z]{5,8}, "
+    r"(?:([A-Z][a-z]{2,8}) ([0-9]{1,2})|([0-9]{1,2}) ([A-Z][a-z]{2,8})),? (20[0-9]{2})\b"
+)
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -58,6 +65,8 @@ def _iso(line: str) -> str | None:
         iso = "{}-{}-{}T{}:{}:{}".format(*match.groups())
     elif match := _DAY.match(line):
         return _day(match)
+    elif match := _LONG.match(line):
+        return _long(match)
     else:
         return None
     try:
@@ -65,6 +74,17 @@ def _iso(line: str) -> str | None:
     except ValueError:
         return None
     return iso
+
+
+def _long(match: re.Match[str]) -> str | None:
+    """Return the day of ``Monday, November 18, 2024``."""
+    month = (match[1] or match[4])[:3].lower()
+    if month not in _MONTHS:
+        return None
+    try:
+        return date(int(match[5]), _MONTHS.index(month) + 1, int(match[2] or match[3])).isoformat()
+    except ValueError:
+        return None
 
 
 def _day(match: re.Match[str]) -> str | None:

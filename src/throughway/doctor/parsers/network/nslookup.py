@@ -37,7 +37,11 @@ _TYPED = re.compile(
 _TYPE = re.compile(r"-(?:q|querytype|ty|type)=(\w+)", re.IGNORECASE)
 _NAME = re.compile(r"[\w-]+(?:\.[\w-]+)+\.?$")
 _QUOTED = re.compile(r"([\w-]+(?:\.[\w-]+)+)\.?\s?:\s|\s([\w-]+(?:\.[\w-]+)+)\b")
-_TIMED_OUT = re.compile(r"timed[- ]?out|timeout was", re.IGNORECASE)
+_TIMED_OUT = re.compile(
+    r"timed[- ]?out|timeout was|zeit\u00fcberschreitung|d\u00e9lai|tiempo de espera|agotado"
+    "|\u8d85\u65f6|\u903e\u6642",
+    re.IGNORECASE,
+)
 
 
 @dataclass

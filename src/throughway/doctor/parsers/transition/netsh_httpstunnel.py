@@ -38,11 +38,12 @@ _WORDS = (
     ("invalid", IPHTTPSStatus.INVALID_URL),
     ("creation failure", IPHTTPSStatus.CREATION_FAILED),
     ("not installed", IPHTTPSStatus.NOT_INSTALLED),
-    ("deactivated", IPHTTPSStatus.DEACTIVATED),
-    ("failed to connect", IPHTTPSStatus.CONNECTING),
+    ("interface deact", IPHTTPSStatus.DEACTIVATED),
+    ("failed to conn", IPHTTPSStatus.CONNECTING),
     ("reconnect", IPHTTPSStatus.CONNECTING),
-    ("interface active", IPHTTPSStatus.ACTIVE),
+    ("interface act", IPHTTPSStatus.ACTIVE),
 )
+"""The beginnings of texts; tables cut them off."""
 _STEMS = (
     (
         re.compile("deaktiv|d\u00e9sactiv|desactiv|disattiv|\u505c\u7528|\u7981\u7528"),

@@ -9,4 +9,6 @@ def test_it_listens_inside_and_connects_to_tls_alone() -> None:
     lines = conf.splitlines()
     assert "http_port 192.168.139.1:3128" in lines
     assert "dns_nameservers 131.107.0.1" in lines
-    assert lines.index("http_access deny CONNECT !to_tls") < lines.index("http_access allow all")
+    assert lines.index("http_access deny CONNECT !connectable") < lines.index(
+        "http_access allow all"
+    )

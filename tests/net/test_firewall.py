@@ -294,6 +294,10 @@ def _kernel_esp_is_accepted() -> None:
     assert "ipsec missing" in run("nft", "list", "table", "inet", "throughway-client")
     assert "ipsec exists" in run("nft", "list", "table", "inet", "throughway-gateway")
     close_client(ClientFirewall(prefixes=()))
+    close_client(replace(CLOSED, kernel_esp=True, everything=True, relay=("127.0.0.88", 3128)))
+    forced = run("nft", "list", "table", "inet", "throughway-client")
+    assert "rt ipsec exists accept" in forced
+    assert "dnat ip to 127.0.0.88:3128" in forced
 
 
 @pytest.mark.lab

@@ -1,7 +1,7 @@
 """Problems of the Name Resolution Policy Table and the stub resolver."""
 
 from throughway.catalogue.iphttps import NRPT_PUBLIC_NAME_NOT_EXEMPT
-from throughway.catalogue.ipsec import INFRASTRUCTURE_TUNNEL_DOWN
+from throughway.catalogue.ipsec import INFRASTRUCTURE_TUNNEL_DOWN, INTRANET_TUNNEL_DOWN
 from throughway.catalogue.on_windows.policy import GPO_NOT_APPLIED
 from throughway.catalogue.policy import EXPIRED, MALFORMED, MISSING, SIGNATURE_INVALID
 from throughway.model.findings import Component, Problem, Severity
@@ -140,6 +140,23 @@ CLIENT_NAME_NOT_REGISTERED = Problem(
     visible_after=5.0,
 )
 
+FORCE_TUNNEL_PROXY_UNREACHABLE = Problem(
+    code="force-tunnel-proxy-unreachable",
+    title="The proxy for programs that know only IPv4 cannot be used",
+    severity=Severity.WARNING,
+    component=Component.NAMES,
+    cause=(
+        "The policy sends everything through the tunnels, and IPv4 by a proxy inside "
+        "(`publish.force_tunnel_proxy`). Its name has no IPv6 address inside, it does not answer, "
+        "or nobody is logged on, so that there is no intranet tunnel yet."
+    ),
+    resolution="Log on; look whether the proxy answers inside by IPv6.",
+    fix=("throughway login USER",),
+    verify=("throughway client status",),
+    depends_on=(INFRASTRUCTURE_TUNNEL_DOWN, INTRANET_TUNNEL_DOWN, NRPT_DNS_SERVER_UNREACHABLE),
+    visible_after=3.0,
+)
+
 PROBLEMS = (
     NRPT_MISSING,
     NRPT_NO_DIRECTACCESS_RULE,
@@ -151,4 +168,5 @@ PROBLEMS = (
     NRPT_DNS_SERVER_UNREACHABLE,
     APP_BYPASSES_NRPT,
     CLIENT_NAME_NOT_REGISTERED,
+    FORCE_TUNNEL_PROXY_UNREACHABLE,
 )

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from throughway import __version__
 from throughway.catalogue import find
+from throughway.client.forced import Forced
 from throughway.client.ipsec import INFRASTRUCTURE, INTRANET, ClientIPsec
 from throughway.client.names import Names
 from throughway.client.plan import Observed, Wanted, wanted
@@ -96,6 +97,7 @@ class Access:
         self._where = Whereabouts(
             policy.nls_urls, self._probe, self._location_changed, self._probed
         )
+        self._forced = Forced(config, self._proxy_used)
         self._registrar = Registrar(config, policy, self._registered)
         self._monitor = NetworkMonitor(self._network_changed, self._transports.devices)
         self._woken = asyncio.Event()
@@ -120,6 +122,7 @@ class Access:
         self._define_words()
         sweep()  # routes that a killed daemon has left would lead tunnels astray
         self._close(True)
+        await self._forced.update(self._policy)
         support = await asyncio.to_thread(esp.detect_esp, self._config.esp)
         if support.mode is ESPMode.KERNEL:
             self._kernel_esp = True
@@ -157,6 +160,7 @@ class Access:
         # From the last to the first; what one part fails at must not keep the others from it.
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self._close, False)
+            stack.push_async_callback(self._forced.close)
             stack.push_async_callback(self._names.close)
             stack.push_async_callback(self._transports.stop)
             stack.push_async_callback(self._ipsec.stop)
@@ -167,6 +171,7 @@ class Access:
         """Take a newer policy: everything that it changes follows."""
         self._policy = policy
         self._define_words()
+        await self._forced.update(policy)
         if self._closed is not None:
             self._hold_back()  # prefixes that are new here, before their names are
         self._names.update_policy(policy)
@@ -282,6 +287,13 @@ class Access:
         self._log.info("name registered", name=registration.name, addresses=addresses)
         self._tracker.clear(problem)
 
+    def _proxy_used(self, reason: str) -> None:
+        problem = find("force-tunnel-proxy-unreachable")
+        if reason:
+            self._tracker.set(problem, reason)
+        else:
+            self._tracker.clear(problem)
+
     def _way_to_names(self) -> TunnelState:
         """Say whether intranet names can be asked now, soon, or not at all."""
         state = self._tunnel(INFRASTRUCTURE).state
@@ -301,11 +313,14 @@ class Access:
             exempt=(policy.infrastructure.endpoint, policy.intranet.endpoint),
             tunnel_interface=TUNNEL_INTERFACE,
             kernel_esp=self._kernel_esp,
+            everything=policy.transports.force_tunnel,
+            relay=self._forced.relay,
         )
         if wall != self._closed:
             firewall.close_client(wall)
             self._closed, self._drawn_at = wall, time.monotonic()
-        self._tracker.ok(Component.FIREWALL, "intranet prefixes only through the tunnels")
+        what = "everything" if wall.everything else "intranet prefixes"
+        self._tracker.ok(Component.FIREWALL, f"{what} only through the tunnels")
 
     def _hold_back(self) -> None:
         """Close now, whatever step is under way: this may be another network already."""

@@ -15,6 +15,7 @@ from cryptography import x509
 from throughway.gateway.sixtofour import interfaces as sixtofour_interfaces
 from throughway.gateway.workers import interfaces
 from throughway.model.config import (
+    EVERYTHING,
     AuthenticationMode,
     Computer,
     GatewayConfig,
@@ -88,7 +89,7 @@ def _ipsec(ipsec: IPsecServerConfig) -> Wrong:
     for key in ("infrastructure_endpoint", "intranet_endpoint"):
         endpoint = IPv6Address(getattr(ipsec, key))
         for prefix in (*ipsec.infrastructure_prefixes, *ipsec.intranet_prefixes):
-            if endpoint in IPv6Network(prefix):
+            if prefix != EVERYTHING and endpoint in IPv6Network(prefix):
                 yield key, f"{endpoint} lies in {prefix}, which clients reach only through it"
 
 
@@ -144,9 +145,22 @@ def _publish(publish: PublishConfig, config: GatewayConfig) -> Wrong:
         for server in rule.servers:
             if not _within(server, behind):
                 yield f"nrpt[{index}].servers", f"{server} lies behind neither tunnel's prefixes"
+    yield from _forced(publish)
     if publish.serve is not None and not _within(publish.serve[0], ipsec.infrastructure_prefixes):
         why = "must be an address among ipsec.infrastructure_prefixes: clients fetch it there"
         yield "serve", f"{publish.serve[0]} {why}"
+
+
+def _forced(publish: PublishConfig) -> Wrong:
+    """With everything in the tunnel, every name must be asked through it."""
+    if publish.force_tunnel_proxy and not publish.force_tunnel:
+        yield "force_tunnel_proxy", "needs force_tunnel = true"
+    if publish.force_tunnel and not any(r.namespace == "." and r.servers for r in publish.nrpt):
+        yield (
+            "force_tunnel",
+            'needs a rule for all names: [[publish.nrpt]] with namespace = "." and the servers '
+            "that resolve the Internet's names inside",
+        )
 
 
 def _certificate(certificate_file: Path, key_file: Path, name: str) -> Wrong:

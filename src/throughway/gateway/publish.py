@@ -72,6 +72,7 @@ def build_policy(config: GatewayConfig, publish: PublishConfig, version: int, no
             force_tunnel=publish.force_tunnel,
             proxy=publish.proxy,
             proxy_script=publish.proxy_script,
+            force_tunnel_proxy=publish.force_tunnel_proxy,
         ),
         policy_url=policy_url(*publish.serve) if publish.serve else "",
         kerberos_realm=users.realm if users else "",

@@ -8,6 +8,7 @@ import ipaddress
 import os
 from collections.abc import Iterator
 from dataclasses import fields as dataclass_fields
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -24,6 +25,7 @@ from pydantic import (
 from throughway.gateway import checks
 from throughway.model import config as model
 from throughway.model.config import (
+    EVERYTHING,
     MAX_WORKERS,
     AuthenticationMode,
     Carrier,
@@ -196,6 +198,9 @@ class PublishTable(Table):
     transports: tuple[TransportKind, ...] = PUBLISH["transports"]
     force_iphttps: bool = PUBLISH["force_iphttps"]
     force_tunnel: bool = PUBLISH["force_tunnel"]
+    force_tunnel_proxy: Annotated[str, _checked(fields.check_proxy_url)] = PUBLISH[
+        "force_tunnel_proxy"
+    ]
     register_names: bool = PUBLISH["register_names"]
     proxy: ProxyURL = ""
     proxy_script: WebURL = ""
@@ -259,10 +264,13 @@ def load(path: Path = DEFAULT_FILE) -> GatewayConfig:
 
 
 def _config(file: GatewayFile, path: Path) -> GatewayConfig:
+    ipsec = model.IPsecServerConfig(**dict(file.ipsec))
+    if file.publish is not None and file.publish.force_tunnel:
+        ipsec = replace(ipsec, intranet_prefixes=(EVERYTHING,))
     return GatewayConfig(
         file=path,
         iphttps=model.IPHTTPSServerConfig(**dict(file.iphttps)),
-        ipsec=model.IPsecServerConfig(**dict(file.ipsec)),
+        ipsec=ipsec,
         computers=tuple(model.Computer(**dict(computer)) for computer in file.computers),
         users=model.UsersConfig(**dict(file.users)) if file.users else None,
         publish=_publish(file.publish) if file.publish else None,

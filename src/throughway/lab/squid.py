@@ -21,7 +21,7 @@ def start(namespaces: Namespaces, proxy: Proxy) -> None:
     processes.write_files(namespaces, {CONFIGURATION: build_squid_conf(proxy)})
     # It goes to the background at once, and listens a little later.
     processes.run(namespaces, ["sh", "-c", START], check=True)
-    processes.wait_port(namespaces, proxy.listen, proxy.port, START_TIMEOUT)
+    processes.wait_port(namespaces, proxy.listen.strip("[]"), proxy.port, START_TIMEOUT)
 
 
 def build_squid_conf(proxy: Proxy) -> str:
@@ -38,8 +38,8 @@ def build_squid_conf(proxy: Proxy) -> str:
         "cache_log /var/log/squid/cache.log",
         "pinger_enable off",
         "shutdown_lifetime 1 second",
-        "acl to_tls port 443",
-        "http_access deny CONNECT !to_tls",
+        f"acl connectable port {' '.join(map(str, proxy.connect_ports))}",
+        "http_access deny CONNECT !connectable",
         "http_access allow all",
     ]
     return "\n".join(lines) + "\n"

@@ -105,6 +105,8 @@ class Proxy:
     nameserver: str
     """Where it looks names up."""
     port: int = 3128
+    connect_ports: tuple[int, ...] = (443,)
+    """Where CONNECT may lead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -450,6 +452,16 @@ MGMT1 = Host(
     nameservers=DC_ADDRESSES[:1],
     search=DOMAIN,
 )
+PROXY1 = Host(
+    name="proxy1",
+    role=Role.SERVER,
+    purpose="the intranet's way to the web, for clients that send everything through the tunnels",
+    interfaces=(_interface("eth0", "apps", "2001:db8:c0:2::31/64", "10.0.2.31/24"),),
+    routes=_corp_routes(2),
+    nameservers=DC_ADDRESSES,
+    search=DOMAIN,
+    proxy=Proxy(listen="[2001:db8:c0:2::31]", nameserver=DC_ADDRESSES[1], connect_ports=(80, 443)),
+)
 APP1 = _server(
     "app1",
     "intranet web server",
@@ -551,6 +563,7 @@ DIRECTACCESS = Topology(
         APP4,
         NLS,
         MGMT1,
+        PROXY1,
         _client("client1", 101),
         _client("client2", 102),
     ),

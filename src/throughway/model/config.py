@@ -7,6 +7,8 @@ from pathlib import Path
 from throughway.model.policy import Fallback, NRPTRule
 from throughway.model.status import TransportKind
 
+EVERYTHING = "::/0"
+"""What the intranet tunnel leads to under force tunnelling."""
 MAX_WORKERS = 32
 """One for each /64 of a /59."""
 
@@ -133,6 +135,7 @@ class PublishConfig:
     """What clients may use, best first; empty: all that this gateway offers."""
     force_iphttps: bool = False
     force_tunnel: bool = False
+    force_tunnel_proxy: str = ""
     register_names: bool = True
     """Whether clients keep their names in the domain's DNS."""
     proxy: str = ""

@@ -69,6 +69,8 @@ class TransportsPolicy:
     """``http://host:port`` of the web proxy that clients try, "": none."""
     proxy_script: str = ""
     """URL of a PAC script, in the place of ``proxy``."""
+    force_tunnel_proxy: str = ""
+    """URL of the HTTP proxy inside by which programs that know only IPv4 get out; "" for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

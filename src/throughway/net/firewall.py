@@ -13,7 +13,7 @@ must find out where the client is. IPsec endpoints and the IP-HTTPS link are no 
 """
 
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv6Network, collapse_addresses
 
 from throughway.model.errors import ThroughwayError
@@ -29,6 +29,15 @@ CLIENT_TABLE = "throughway-client"
 GATEWAY_TABLE = "throughway-gateway"
 MAXIMUM_SEGMENT = 1130
 """Octets of TCP payload that fit with ESP in UDP into the 1280 octets of the IP-HTTPS link."""
+_ON_LINK = ("fe80::/10", "ff00::/8")
+"""What force tunnelling leaves alone: such packets never go beyond the link. Multicast is for
+neighbour discovery and the like; what programs send there is held back by the second line."""
+_EVERYTHING = ("::/0",)
+_LINK_ONLY = (
+    "icmpv6 type { nd-router-solicit, nd-router-advert, mld-listener-query, mld-listener-report, "
+    "mld-listener-done, mld2-listener-report, packet-too-big } accept"
+)
+_DHCP = "udp sport 68 udp dport 67 accept"
 _NEIGHBOURS = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } ip6 hoplimit 255 accept"
 """They never leave the link; without them a location server on the own link has no way back."""
 NFT_TIMEOUT = 10.0
@@ -58,6 +67,10 @@ class ClientFirewall:
     """Where libipsec encrypts."""
     kernel_esp: bool = False
     """Whether the kernel encrypts: then packets under an IPsec policy may pass."""
+    everything: bool = False
+    """Force tunnelling: IPv6 and IPv4 leave through a tunnel or not at all."""
+    relay: tuple[str, int] | None = None
+    """Under force tunnelling, where TCP of IPv4 is taken to: a relay to a proxy inside."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +96,12 @@ def close_client(firewall: ClientFirewall) -> None:
     except OSError as error:
         _nft(render_client(firewall))
         raise FirewallError(f"routes of the intranet cannot be closed: {error}") from error
-    _nft(render_client(firewall))
+    try:
+        _nft(render_client(firewall))
+    except FirewallError:
+        if firewall.relay is not None:  # a kernel without NAT must be closed all the same
+            _nft(render_client(replace(firewall, relay=None)))
+        raise
 
 
 def open_client() -> None:
@@ -119,6 +137,8 @@ def gateway_guarded() -> bool:
 
 def render_client(firewall: ClientFirewall) -> str:
     """Return the client's table for ``nft -f``, replacing an older one at one stroke."""
+    if firewall.everything:
+        return _render_everything(firewall)
     tunnel = _quoted(firewall.tunnel_interface)
     outside_ipsec = "rt ipsec missing " if firewall.kernel_esp else ""
     from_outside_ipsec = "meta ipsec missing " if firewall.kernel_esp else ""
@@ -146,6 +166,66 @@ table inet {CLIENT_TABLE} {{
     socket mark {MARK:#x} accept
     {_NEIGHBOURS}
     ip6 saddr @intranet {exempt_in}iifname != {{ "lo", {tunnel} }} {from_outside_ipsec}counter drop
+  }}
+}}
+"""
+
+
+def _render_everything(firewall: ClientFirewall) -> str:
+    """Force tunnelling: what is not for a tunnel, the link to it or this machine stays here."""
+    tunnel = _quoted(firewall.tunnel_interface)
+    through_ipsec = "rt ipsec exists accept" if firewall.kernel_esp else ""
+    from_ipsec = "meta ipsec exists accept" if firewall.kernel_esp else ""
+    endpoints = _set("endpoints", firewall.exempt)
+    to_proxy = ""
+    if firewall.relay is not None:
+        address, port = firewall.relay
+        to_proxy = f"""
+  chain to_proxy {{
+    type nat hook output priority -100; policy accept;
+    meta mark {MARK:#x} accept
+    ip daddr 127.0.0.0/8 accept
+    fib daddr type local accept
+    meta nfproto ipv4 meta l4proto tcp dnat ip to {address}:{port}
+  }}"""
+    # A connection taken to the relay still shows the interface that it would have left by.
+    ways = f"""ip daddr 127.0.0.0/8 accept
+    oifname {{ "lo", {tunnel} }} accept
+    {_NEIGHBOURS}
+    ip6 daddr @endpoints accept
+    {through_ipsec}"""
+    return f"""{_removal(CLIENT_TABLE)}
+table inet {CLIENT_TABLE} {{
+{endpoints}{to_proxy}
+  chain output {{
+    type filter hook output priority filter; policy accept;
+    meta mark {MARK:#x} accept
+    {ways}
+    {_LINK_ONLY}
+    {_DHCP}
+    meta nfproto ipv6 counter reject with icmpv6 no-route
+    counter reject with icmp net-prohibited
+  }}
+  chain forward {{
+    type filter hook forward priority filter; policy accept;
+    oifname {tunnel} accept
+    {through_ipsec}
+    meta nfproto ipv6 counter reject with icmpv6 no-route
+    counter reject with icmp net-prohibited
+  }}
+  chain input {{
+    type filter hook input priority filter; policy accept;
+    socket mark {MARK:#x} accept
+    iifname {{ "lo", {tunnel} }} accept
+    {_NEIGHBOURS}
+    ip6 saddr @endpoints accept
+    {from_ipsec}
+    {_LINK_ONLY}
+    meta nfproto ipv6 counter drop
+    udp sport 67 udp dport 68 accept
+    ct state established accept
+    icmp type {{ destination-unreachable, time-exceeded, parameter-problem }} accept
+    counter drop
   }}
 }}
 """
@@ -211,6 +291,8 @@ def _close_routes(firewall: ClientFirewall) -> None:
 
 def _closed_routes(firewall: ClientFirewall) -> set[Route]:
     kinds = {"unreachable": firewall.prefixes, "throw": firewall.exempt}
+    if firewall.everything:
+        kinds = {"unreachable": _EVERYTHING, "throw": (*firewall.exempt, *_ON_LINK)}
     return {
         Route(prefix=str(network), kind=kind, table=CLOSED_TABLE)
         for kind, prefixes in kinds.items()

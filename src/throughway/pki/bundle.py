@@ -216,7 +216,10 @@ def _read_transports(table: Fields) -> TransportsPolicy:
         force_tunnel=table.flag("force_tunnel", default.force_tunnel),
         proxy=table.optional_text("proxy", fields.check_proxy_url),
         proxy_script=table.optional_text("proxy_script", fields.check_web_url),
+        force_tunnel_proxy=table.optional_text("force_tunnel_proxy", fields.check_proxy_url),
     )
+    if transports.force_tunnel_proxy and not transports.force_tunnel:
+        table.refuse("force_tunnel_proxy", "needs force_tunnel")
     table.gather()
     return transports
 

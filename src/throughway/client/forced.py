@@ -8,7 +8,6 @@ from throughway.model.config import ClientConfig
 from throughway.model.policy import Policy
 from throughway.net.relay import PORT, ProxyRelay
 
-
 HTTP_PORT = 80
 
 

@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Self
 
+import pytest
+
 from tests.ipsec_world import Host
 from tests.pki.test_bundle import POLICY
 from throughway.client.sixtofour import SixToFour
@@ -18,6 +20,7 @@ from throughway.model.config import SixToFourServerConfig
 from throughway.model.errors import TransportError
 from throughway.model.policy import Policy
 from throughway.model.status import SixToFourServerStatus
+from throughway.net import sit
 
 ENDPOINTS = ("2002:836b:2::836b:2", "2002:836b:3::836b:3")
 GATEWAY = ("131.107.0.2", "131.107.0.3")
@@ -72,6 +75,19 @@ class Internet:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def veth_for_sit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a kernel without sit make another device in its place: all but the packets is real."""
+    run = sit.run_command
+
+    def instead(command: sit.Command, text: str) -> str:
+        if command[:3] == ("ip", "link", "add"):
+            name = command[3]
+            command = ("ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}p")
+        return run(command, text)
+
+    monkeypatch.setattr(sit, "run_command", instead)
 
 
 class Owner:
@@ -157,6 +173,14 @@ class Client:
             self.transport.update_policy(policy)
 
         self.host.run(update())
+
+    def broken(self) -> bool:
+        """Ask it in its own network: where the kernel carries, the name decides."""
+
+        async def ask() -> bool:
+            return self.transport.broken
+
+        return self.host.run(ask())
 
     async def stir(self) -> None:
         """Let the transport look at itself when nothing has happened."""

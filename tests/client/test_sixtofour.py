@@ -18,6 +18,7 @@ from tests.sixtofour_world import (
     Client,
     Internet,
     Server,
+    veth_for_sit,
 )
 from throughway.client.ipsec import ClientIPsec
 from throughway.client.sixtofour import INTERFACE, SixToFour
@@ -213,6 +214,28 @@ def test_the_gateway_s_loss_is_noticed_and_its_return(internet: Internet, server
         host.command("nft", "delete", "table", "inet", "silent")
         client.network_changed()
         client.wait(lambda t: t.up)
+
+
+@pytest.mark.lab
+def test_where_the_kernel_carries(
+    internet: Internet, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything but the kernel's packets: device, guard, proof by the socket, nothing left."""
+    before = devices(internet)
+    veth_for_sit(monkeypatch)
+    with Client(internet.client) as client:
+        client.start()
+        client.wait(lambda t: t.up)
+        assert dict(client.transport.status().details)["carried by"] == "the kernel"
+        assert CLIENT_ADDRESS in internet.client.command("ip", "-6", "address")
+        tables = internet.client.command("nft", "list", "ruleset")
+        assert f'iifname "{INTERFACE}" ip6 saddr != {{ {", ".join(ENDPOINTS)} }}' in tables
+        internet.client.command("ip", "link", "delete", INTERFACE)
+        assert client.broken()
+        client.network_changed()
+        client.wait(lambda t: t.up)
+        assert not client.broken()
+    assert devices(internet) == before
 
 
 KILLED = """

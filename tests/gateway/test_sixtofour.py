@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sixtofour_world import CLIENT_ADDRESS, ENDPOINTS, Client, Internet, Server
+from tests.sixtofour_world import CLIENT_ADDRESS, ENDPOINTS, Client, Internet, Server, veth_for_sit
 from throughway.gateway.sixtofour import SixToFourServer, interfaces
 from throughway.model.config import Carrier, SixToFourServerConfig
 from throughway.model.status import SixToFourServerStatus
@@ -161,6 +161,29 @@ def test_a_kernel_that_is_demanded_and_has_no_sit(internet: Internet) -> None:
     with Server(internet.gateway, SixToFourServerConfig(carrier=Carrier.KERNEL)) as server:
         server.wait(lambda: bool(server.owner.errors))
         assert "has no sit" in str(server.owner.errors[0])
+
+
+@pytest.mark.lab
+def test_where_the_kernel_carries(internet: Internet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything but the kernel's packets: devices, rules, guard; made again, and nothing left."""
+    before = left(internet)
+    veth_for_sit(monkeypatch)
+    host = internet.gateway
+    with Server(host) as server:
+        server.wait_serving()
+        status = server.report()
+        assert status.carrier == "kernel: it has sit"
+        assert status.interfaces == ("sixtofour0", "sixtofour1")
+        assert status.pid == 0
+        for endpoint in ENDPOINTS:
+            assert f"from {endpoint} lookup" in host.command("ip", "-6", "rule")
+        assert "2002:a00::/24" in host.command(
+            "nft", "list", "table", "inet", "throughway-sixtofour"
+        )
+        host.command("ip", "link", "delete", "sixtofour1")
+        server.wait_serving(2)
+        assert "sixtofour1 is gone" in str(server.owner.errors[0])
+    assert left(internet) == before
 
 
 def left(internet: Internet) -> str:

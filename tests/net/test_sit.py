@@ -49,6 +49,7 @@ def test_a_gateway_answers_by_the_device_of_the_endpoint() -> None:
         table = 2640 + number
         assert f"ip -6 route replace 2002::/16 dev {device.name} table {table}" in commands
         assert f"ip -6 rule add from {device.endpoint} lookup {table} pref 218" in commands
+    assert commands[-1] == "ip -6 route replace 2002::/16 dev sixtofour0 metric 1024"
     assert not any("address add" in command for command in commands), "the endpoints are there"
 
 

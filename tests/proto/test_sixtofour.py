@@ -232,6 +232,12 @@ def test_what_may_not_leave(source: str, destination: str, reason: Drop) -> None
     assert dict(gate.drops) == {reason: 1}
 
 
+def test_multicast_of_the_kernel_is_no_fault() -> None:
+    gate = gateway()
+    assert gate.route(inner(bytes(16), IPv6Address("ff02::16").packed), 0) == (b"", b"")
+    assert gate.drops.total() == 0
+
+
 def test_a_client_sends_to_its_gateway_alone() -> None:
     gate = client()
     assert gate.route(inner(OURS, ENDPOINTS[1]), 0) == (CLIENT, SECOND)

@@ -72,7 +72,9 @@ def gateway_commands(devices: Sequence[Device]) -> tuple[Command, ...]:
         commands += _device_commands(device)
         commands.append(_ip("route", "replace", "2002::/16", "dev", device.name, "table", table))
         commands.append(_ip("rule", "add", *_rule(device, table)))
-    return tuple(commands)
+    # For what is yet to be encrypted: only then its source is an endpoint.
+    first = ("dev", devices[0].name, "metric", "1024")
+    return (*commands, _ip("route", "replace", "2002::/16", *first))
 
 
 def removal_commands(devices: Sequence[Device]) -> tuple[Command, ...]:

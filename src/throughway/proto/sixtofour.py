@@ -14,7 +14,14 @@ from enum import Enum, StrEnum, auto
 from throughway.model.errors import LocalProtocolError, WireError
 from throughway.wire.icmpv6 import ECHO_REPLY, ECHO_REQUEST, Echo, build_icmpv6, parse_icmpv6
 from throughway.wire.ip import ESP, ICMPV6, UDP
-from throughway.wire.ipv6 import FRAGMENT, HEADER_LENGTH, SOURCE_OFFSET, VERSION, parse_packet
+from throughway.wire.ipv6 import (
+    FRAGMENT,
+    HEADER_LENGTH,
+    SOURCE_OFFSET,
+    VERSION,
+    is_multicast,
+    parse_packet,
+)
 from throughway.wire.sixtofour import PREFIX, embedded_address, is_sixtofour, is_usable
 
 OUTER_LENGTH = 20
@@ -142,12 +149,13 @@ class Gate:
     def _judge_addresses(self, addresses: bytes) -> Drop | None:
         source, destination = addresses[:4], addresses[4:8]
         inner_source, inner_destination = addresses[8:24], addresses[24:]
+        # What costs least is asked first: whoever floods invents his sources.
+        if inner_source[:6] != PREFIX + source:
+            return Drop.SPOOFED
         if source in self._refused:
             return Drop.OWN
         if not is_usable(source):
             return Drop.NOT_PUBLIC
-        if inner_source[:6] != PREFIX + source:
-            return Drop.SPOOFED
         if self._peers is not None and inner_source not in self._peers:
             return Drop.STRANGER
         if self._own.get(destination) != inner_destination:
@@ -178,6 +186,8 @@ class Gate:
         if found is not None:
             return found
         source, destination = addresses[:16], addresses[16:]
+        if is_multicast(destination):
+            return b"", b""  # the kernel's own, such as listener reports: there is nobody to hear
         if source not in self._sources:
             self.drops[Drop.WRONG_SOURCE] += 1
             return b"", b""

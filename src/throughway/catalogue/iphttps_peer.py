@@ -1,11 +1,16 @@
 """Problems of what answers in the gateway's place: another host, or a device in between."""
 
 from throughway.catalogue.internet import NO_WAY_OUT
-from throughway.catalogue.on_windows.host import IPHLPSVC_STOPPED
+from throughway.catalogue.on_windows.host import IPHLPSVC_STOPPED, IPV6_DISABLED_BY_REGISTRY
 from throughway.catalogue.on_windows.internet import PROXY_STATIC_CANCELS_IPHTTPS
 from throughway.model.findings import Component, Problem, Severity
 
-NO_WAY = (*NO_WAY_OUT, PROXY_STATIC_CANCELS_IPHTTPS, IPHLPSVC_STOPPED)
+NO_WAY = (
+    *NO_WAY_OUT,
+    PROXY_STATIC_CANCELS_IPHTTPS,
+    IPHLPSVC_STOPPED,
+    IPV6_DISABLED_BY_REGISTRY,
+)
 """Then nothing is asked, or nothing gets there."""
 
 NAME_LEADS_INSIDE = Problem(

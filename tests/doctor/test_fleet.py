@@ -1,8 +1,10 @@
 """Many bundles: every one is a row, whatever happens to it."""
 
+import contextlib
 import os
 import shutil
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,24 @@ def test_a_fault_of_ours_is_a_row(monkeypatch: pytest.MonkeyPatch, folder: Path)
     monkeypatch.setattr(fleet, "examine", fail)
     row = examine_one(folder / "pc1")
     assert (row.outcome, row.summary) == (fleet.FAILED, "ZeroDivisionError: oh")
+
+
+def test_a_bundle_without_end_is_a_row(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    def endless(paths: list[Path]) -> None:
+        while True:
+            with contextlib.suppress(Exception):
+                time.sleep(0.001)
+
+    monkeypatch.setattr(fleet, "SECONDS", 0.05)
+    monkeypatch.setattr(fleet, "examine", endless)
+    row = examine_one(folder / "pc1")
+    assert (row.outcome, row.summary) == (fleet.FAILED, "it takes more than 0.05 seconds")
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def test_processes_have_a_limit_of_memory() -> None:
+    with fleet._processes(1) as pool, pytest.raises(MemoryError):
+        pool.submit(bytearray, fleet.MEMORY).result()
 
 
 def test_processes_give_the_same_rows(folder: Path) -> None:

@@ -5,10 +5,12 @@ What goes wrong with one bundle, even the end of the process that reads it, is t
 
 import os
 import signal
+import threading
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import get_context
@@ -24,8 +26,13 @@ AHEAD = 4
 """Chunks a process that wait or are done; what is kept in memory is bounded by it."""
 FEW = 2 * CHUNK
 """So many are done sooner than other processes have started."""
+SECONDS = 120.0
+"""For one bundle; one of a whole capture takes half of that, one of outputs a hundredth second."""
+MEMORY = 2 * 1024**3
+"""Bytes of addresses that a process may use; what it takes by itself is a fifth of that."""
 OUTCOMES = {WELL: "well", FINDINGS: "findings", COULD_NOT_TELL: "unknown"}
 FAILED = "failed"
+_MAIN = threading.main_thread()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +57,40 @@ def bundles(folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
+class TimeUpError(BaseException):
+    """A bundle has had its time; no net for other errors on the way may hold it."""
+
+
 def examine_one(path: Path) -> Row:
     """Examine one bundle; whatever happens is a row."""
     try:
-        return _row(path, examine([path]))
+        with _in_time():
+            return _row(path, examine([path]))
+    except TimeUpError:
+        return Row(path.name, FAILED, summary=f"it takes more than {SECONDS:g} seconds")
     except MemoryError:
         return Row(path.name, FAILED, summary="it needs more memory than there is")
     except Exception as error:  # one bundle of thousands must not end the work on the others
         return Row(path.name, FAILED, summary=f"{type(error).__name__}: {error}"[:200])
+
+
+@contextmanager
+def _in_time() -> Iterator[None]:
+    """Raise TimeUpError when the time is up, where the system has clocks that interrupt."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not _MAIN:
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, _time_is_up)
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _time_is_up(number: int, frame: object) -> None:
+    raise TimeUpError
 
 
 def examine_all(paths: Sequence[Path], jobs: int | None = None) -> Iterator[Row]:
@@ -92,10 +125,17 @@ def _until_it_breaks(waiting: deque[Sequence[Path]], processes: int) -> Iterator
 
 
 def _processes(number: int) -> ProcessPoolExecutor:
-    """Return processes that leave Ctrl-C to this one; else each would have its last words."""
-    return ProcessPoolExecutor(
-        number, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
-    )
+    return ProcessPoolExecutor(number, get_context("spawn"), _begin)
+
+
+def _begin() -> None:
+    """Leave Ctrl-C to the first process, else each would have its last words; bound the memory."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with suppress(ImportError, ValueError, OSError):  # as on Windows
+        import resource
+
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, hard))
 
 
 def _examine_chunk(paths: Sequence[Path]) -> list[Row]:

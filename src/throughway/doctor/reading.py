@@ -80,6 +80,9 @@ def _read(evidence: Evidence, parsers: Sequence[Parser], reading: Reading) -> No
         except ParseError as error:
             why = str(error)
             reading.unreadable.append(Unreadable(evidence.file, error.line, parser.name, why))
+        except MemoryError:
+            why = "needs more memory than there is"
+            reading.unreadable.append(Unreadable(evidence.file, None, parser.name, why))
         except Exception as error:  # whatever it was: the rest of the bundle is still to be read
             what = f"Reading {evidence.file} as {parser.name} failed"
             reading.mistakes.append(mistake(what, error, (evidence.at(evidence.first_line),)))

@@ -43,7 +43,11 @@ from throughway.model.status import (
     ClientSnapshot,
     ComponentState,
     Connection,
+    LinkStatus,
     SixToFourServerStatus,
+    TransportKind,
+    TransportState,
+    TransportStatus,
     TunnelState,
 )
 
@@ -382,3 +386,33 @@ def test_thousands_of_sessions_do_not_fill_the_terminal() -> None:
     assert "Sessions: 5000\n" in text
     assert f"… and {5000 - SHOWN} more: --json tells them all" in text
     assert text.count("131.107.0.100:40000") == SHOWN
+
+
+def test_the_chain_of_transports_says_which_one_and_why_not_the_better_ones() -> None:
+    def transport(kind: str, state: str, reason: str) -> TransportStatus:
+        return TransportStatus(kind=TransportKind(kind), state=TransportState(state), reason=reason)
+
+    chain = (
+        transport("native", "idle", "does not work here: no native IPv6 address"),
+        replace(
+            transport("6to4", "up", "carries the tunnels"),
+            interface="sixtofour0",
+            addresses=("2002:836b:32::836b:32",),
+            details=(("IPv4 address", "131.107.0.50"),),
+            since=NOW - 240,
+            chosen=True,
+        ),
+        transport("iphttps", "idle", "not needed: 6to4 is better"),
+    )
+    link = LinkStatus(state="disabled", url="https://da.example.com/", interface="iphttps0")
+    snapshot = replace(LOGGED_ON, transport="6to4", transports=chain, link=link)
+    lines = render_client(snapshot, VIEW).splitlines()
+    first = lines.index("Transport               6to4")
+    assert lines[first + 1 : first + 6] == [
+        "  native                does not work here: no native IPv6 address",
+        "  6to4                  carries the tunnels since 22:09 (4 min)",
+        " " * 24 + "2002:836b:32::836b:32 on sixtofour0, IPv4 address 131.107.0.50",
+        "  iphttps               not needed: 6to4 is better",
+        lines[first + 5],
+    ]
+    assert lines[first + 5].startswith("Infrastructure tunnel"), "no link that is not used"

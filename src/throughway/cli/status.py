@@ -21,12 +21,14 @@ from throughway.model.status import (
     Condition,
     Connection,
     GatewaySnapshot,
-    LinkStatus,
     Location,
     NamesStatus,
     RefusedClient,
     SessionStatus,
     SixToFourServerStatus,
+    TransportKind,
+    TransportState,
+    TransportStatus,
     TunnelState,
     TunnelStatus,
     WorkerStatus,
@@ -147,7 +149,8 @@ def render_client(snapshot: ClientSnapshot, view: View) -> str:
     if snapshot.location is not Location.INSIDE:
         lines += [
             row("Transport", snapshot.transport or "none"),
-            *_link(snapshot.link, view),
+            *_transports(snapshot.transports, view),
+            *_link(snapshot, view),
             *_tunnel("Infrastructure tunnel", tunnels.get("infrastructure"), snapshot.esp, view),
         ]
     lines += _names(snapshot.names)
@@ -176,7 +179,21 @@ def _policy(snapshot: ClientSnapshot, view: View) -> str:
     )
 
 
-def _link(link: LinkStatus, view: View) -> Iterator[str]:
+def _transports(transports: Iterable[TransportStatus], view: View) -> Iterator[str]:
+    for transport in transports:
+        where = ", ".join(transport.addresses) if transport.state is TransportState.UP else ""
+        place = f"{where} on {transport.interface}" if where else ""
+        since = view.since(transport.since) if transport.state is TransportState.UP else ""
+        details = ", ".join(f"{word} {value}" for word, value in transport.details)
+        yield row(transport.kind, joined(transport.reason or transport.state, since, by=" "), 1)
+        if place and transport.kind is not TransportKind.IPHTTPS:
+            yield row("", joined(place, details), 1)
+
+
+def _link(snapshot: ClientSnapshot, view: View) -> Iterator[str]:
+    link = snapshot.link
+    if snapshot.transport not in {"", TransportKind.IPHTTPS} and link.state == "disabled":
+        return
     yield row("IP-HTTPS link", joined(link.state, view.since(link.since), by=" "))
     if link.url:
         yield row("URL", link.url, 1)

@@ -21,6 +21,7 @@ from throughway.model.status import (
     Condition,
     Connection,
     Location,
+    TransportKind,
     TunnelState,
 )
 
@@ -117,7 +118,7 @@ def next_step(snapshot: ClientSnapshot) -> str:
         return "finding out where this machine is"
     if snapshot.location is Location.INSIDE:
         return "inside the intranet; taking the name resolution rules back"
-    if snapshot.link.state != LINK_UP:
+    if snapshot.link.state != LINK_UP and snapshot.transport in {"", TransportKind.IPHTTPS}:
         return "the IP-HTTPS link is not up yet"
     if tunnel_state(snapshot, "infrastructure") is not TunnelState.UP:
         return "the infrastructure tunnel is not up yet"

@@ -237,6 +237,7 @@ def test_a_new_address_is_followed(site: Site) -> None:
 def test_a_tunnel_that_is_up_stays_unless_it_is_to_be_renewed(site: Site) -> None:
     site.start_client()
     site.up()
+    site.at_gateway(INFRASTRUCTURE)
     [first] = site.gateway._sas
     site.up()
     assert [sa.unique_id for sa in site.gateway._sas] == [first.unique_id]

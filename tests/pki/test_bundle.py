@@ -92,6 +92,7 @@ policies = st.builds(
         force_tunnel=st.booleans(),
         proxy=st.sampled_from(["", "http://proxy.example.com:3128"]),
         proxy_script=st.sampled_from(["", "https://www.example.com/proxy.pac"]),
+        portal_probe=st.sampled_from(["", "http://probe.example.com/"]),
     ),
     policy_url=st.just(""),
     kerberos_realm=st.just(""),

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from throughway.client.portal import PROBLEM as CAPTIVE
+from throughway.client.portal import Portal
 from throughway.client.proxy import ProxySource
 from throughway.client.transport import state_of
 from throughway.model.config import ClientConfig
@@ -49,6 +51,9 @@ class Uplink:
         self._policy = policy
         self._proxies = ProxySource(config, policy, resolve)
         self._dial = self._proxies.dialer()
+        self._portal = Portal(
+            policy, resolve, on_found=self._portal_found, on_opened=self._portal_opened
+        )
         self._on_state = on_state
         self._on_change = on_change
         self.failure: TransportError | None = None
@@ -125,6 +130,7 @@ class Uplink:
             on_state=self._link_changed,
         )
         self._link.start()
+        self._portal.start()
 
     async def stop(self) -> None:
         """Take the link down and remove the device."""
@@ -133,6 +139,7 @@ class Uplink:
         if waiting is not None:
             waiting.cancel()
             await asyncio.wait((waiting,))
+        await self._portal.stop()
         if link is not None:
             await link.close()
         self.failure = None
@@ -144,6 +151,7 @@ class Uplink:
         """Take a newer policy; a link that it changes is made anew."""
         old, self._policy = self._policy, policy
         self._proxies.update_policy(policy)
+        self._portal.update_policy(policy)
         changed = (old.iphttps_url, old.trust_anchors) != (policy.iphttps_url, policy.trust_anchors)
         if changed and self.started:
             await self.stop()
@@ -153,6 +161,7 @@ class Uplink:
         """Tell the link that addresses or routes changed."""
         if self._link is not None:
             self.failure = None
+            self._portal.network_changed()
             self._link.network_changed()
 
     def status(self) -> TransportStatus:
@@ -176,11 +185,13 @@ class Uplink:
             self._waiting.cancel()
             self._waiting = None
         if error is not None:
-            self.failure = error
             if error.stage in (Stage.TLS, Stage.HTTP):
                 self._dial.failed()
+            self._portal.way_failed()
+            error = self.failure = self._captive(error) if self._portal.captive else error
         if state is State.LINK_UP:
             self._dial.succeeded()
+            self._portal.way_found()
             self.failure = None
             self._waiting = asyncio.get_running_loop().create_task(self._wait_address())
         self._on_state(state, error)
@@ -207,10 +218,28 @@ class Uplink:
     def link(self) -> LinkStatus:
         """Return the link for the snapshot."""
         if self._link is not None:
-            return replace(self._link.status(), way=self._dial.way)
+            way = self._portal.words if self._portal.captive else self._dial.way
+            return replace(self._link.status(), way=way)
         return LinkStatus(
             state=State.DISABLED, url=self._policy.iphttps_url, interface=self._config.interface
         )
+
+    def _captive(self, error: TransportError | None) -> TransportError:
+        """Say what is in the way, rather than what a portal does to the connections behind it."""
+        words = f"{self._portal.words}; {error}" if error else self._portal.words
+        return TransportError(Stage.HTTP, words, problem=CAPTIVE)
+
+    def _portal_found(self, _url: str) -> None:
+        if self._link is not None and self._link.state is not State.LINK_UP:
+            self.failure = self._captive(None)
+            self._on_state(self._link.state, self.failure)
+            self._on_change()
+
+    def _portal_opened(self) -> None:
+        """Go on at once; the link's own timer may be far away."""
+        if self._link is not None:
+            self.failure = None
+            self._link.network_changed()
 
     def _kept_secret(self, name: str, directory: Path) -> bytes:
         """Return a secret of this computer, made once."""

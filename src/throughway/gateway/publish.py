@@ -73,6 +73,7 @@ def build_policy(config: GatewayConfig, publish: PublishConfig, version: int, no
             proxy=publish.proxy,
             proxy_script=publish.proxy_script,
             force_tunnel_proxy=publish.force_tunnel_proxy,
+            portal_probe=publish.portal_probe,
         ),
         policy_url=policy_url(*publish.serve) if publish.serve else "",
         kerberos_realm=users.realm if users else "",

@@ -110,6 +110,7 @@ Addresses = Annotated[int, Field(ge=1, le=256)]
 Interface = Annotated[str, _checked(fields.check_interface)]
 DNSName = Annotated[str, _checked(fields.check_dns_name)]
 HTTPSURL = Annotated[str, _checked(fields.check_https_url)]
+HTTPURL = Annotated[str, _checked(fields.check_http_url)]
 WebURL = Annotated[str, _checked(fields.check_web_url)]
 ProxyURL = Annotated[str, _checked(fields.check_proxy_url)]
 IPv6Address = Annotated[str, _checked(fields.check_ipv6_address)]
@@ -204,6 +205,7 @@ class PublishTable(Table):
     register_names: bool = PUBLISH["register_names"]
     proxy: ProxyURL = ""
     proxy_script: WebURL = ""
+    portal_probe: HTTPURL = ""
     serve: SocketAddress | None = None
 
 

@@ -82,6 +82,7 @@ keytab = "{CONFIGURATION}/gateway.keytab"
 service = "host@{GATEWAY_NAME}"
 
 [publish]
+portal_probe = "http://probe.example.com/"
 deployment = "{DOMAIN}"
 signing_key = "{POLICY_KEY}"
 bundle = "{BUNDLE}"

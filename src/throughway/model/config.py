@@ -142,6 +142,8 @@ class PublishConfig:
     """The URL of a web proxy that clients try; "": none."""
     proxy_script: str = ""
     """The URL of a PAC script, in the place of ``proxy``."""
+    portal_probe: str = ""
+    """An http URL by which clients tell captive portals from the Internet."""
     serve: tuple[str, int] | None = None
     """Address and port, inside, on which the bundle is served to clients by http."""
 

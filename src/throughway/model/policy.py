@@ -71,6 +71,8 @@ class TransportsPolicy:
     """URL of a PAC script, in the place of ``proxy``."""
     force_tunnel_proxy: str = ""
     """URL of the HTTP proxy inside by which programs that know only IPv4 get out; "" for none."""
+    portal_probe: str = ""
+    """An http URL that answers 204 to whoever has Internet; "": the gateway's name is asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

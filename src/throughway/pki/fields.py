@@ -127,6 +127,12 @@ def check_web_url(value: str) -> str:
     return value
 
 
+def check_http_url(value: str) -> str:
+    """An http URL: what is asked there must be able to be answered by somebody else."""
+    _check_url(value, ("http",))
+    return value
+
+
 def check_proxy_url(value: str) -> str:
     """The URL of a web proxy, which is spoken to by http; without credentials."""
     _check_url(value, ("http",))

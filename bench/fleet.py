@@ -4,7 +4,8 @@
 
 Each bundle is a folder of ten small outputs of tests/evidence, in turn of one machine or another;
 every other one is a zip. Each round is one run of the command, start of all processes included;
-the median counts. CPU time of one bundle is said as well: wall time suffers from other work. Writes bench/results/fleet.json. Exit 1 below 200 bundles a second.
+the median counts. CPU time of one bundle is said as well: wall time suffers from other work.
+Writes bench/results/fleet.json. Exit 1 below 200 bundles a second.
 """
 
 import argparse

@@ -204,6 +204,17 @@ def test_members_cannot_leave_the_archive_nor_hide_each_other(tmp_path: Path) ->
     assert done.files == ("x.txt", "2-x.txt")
 
 
+def test_accounts_of_domains_with_another_short_name() -> None:
+    text = "User: ACME\\anna.schmidt\nanna.schmidt@corp.fabrikam.com\nNT AUTHORITY\\SYSTEM\n"
+    text += "HKLM\\SYSTEM\\CurrentControlSet C:\\Windows BUILTIN\\Administrators\n"
+    shared = redactor_for([text], [], b"k").text(text)
+    first, second, rest = shared.split("\n", 2)
+    assert "ACME" not in first
+    assert "schmidt" not in shared
+    assert first.rpartition("\\")[2] == second.partition("@")[0]
+    assert rest == text.split("\n", 2)[2]
+
+
 def test_sessions_are_kept_whole(tmp_path: Path) -> None:
     session = "C:\\Users\\bob>netsh interface httpstunnel show interfaces\nRole : client\n"
     (tmp_path / "s.txt").write_text(session)

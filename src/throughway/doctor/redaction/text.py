@@ -38,6 +38,11 @@ _SHORTEST_NAME = 4
 _NETBIOS = 15
 """Characters of a computer's or domain's short name."""
 _PERSONS = frozenset({"public", "default", "all users", "default user", "administrator"})
+_NO_DOMAINS = frozenset(
+    {"HKLM", "HKCU", "HKCR", "HKU", "HKCC", "NT", "AUTHORITY", "BUILTIN", "VORDEFINIERT", "ROOT"}
+    | {"NT-AUTORIT\u00c4T", "AUTORIT\u00c4T", "AUTORIDAD", "INTEGRADO", "SYSTEM", "SYSVOL", "WMI"}
+)
+"""What stands before a backslash in capitals, but is no domain."""
 _MAXIMUM_NAMES = 5_000
 """Names that are looked for by themselves; a bundle of one machine has some ten."""
 
@@ -63,6 +68,10 @@ class Redactor:
                 self.learn_name(match["account"][:-1])
             elif match["person"] and match["person"].strip().lower() not in _PERSONS:
                 self.learn_name(match["person"].strip(), person=True)
+        for match in _ACCOUNT.finditer(text):
+            domain = match["domain"]
+            if domain.isupper() and domain not in _NO_DOMAINS and domain.lower() not in KEPT_WORDS:
+                self._domains.add(domain.lower())
 
     def learn_name(self, name: str, *, person: bool = False) -> None:
         """Note a name of a computer, a domain or a person."""
@@ -84,9 +93,15 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return the text with everything replaced; its lines stay lines."""
-        text = _PATTERN.sub(self._replaced, text)
-        if self._domains:
-            text = _ACCOUNT.sub(self._account, text)
+        pieces: list[str] = []
+        at = 0
+        for match in _ACCOUNT.finditer(text) if self._domains else ():
+            if match["domain"].lower() in self._domains:
+                # Not replaced twice: "first.last" looks like a host, too.
+                before = _PATTERN.sub(self._replaced, text[at : match.start()])
+                pieces += (before, self._account(match))
+                at = match.end()
+        text = "".join((*pieces, _PATTERN.sub(self._replaced, text[at:])))
         bare = self._bare_names()
         return bare.sub(lambda match: self.label(match[0]), text) if bare else text
 
@@ -181,8 +196,6 @@ class Redactor:
         return text if text.strip().lower() in _PERSONS else self._value(text)
 
     def _account(self, match: re.Match[str]) -> str:
-        if match["domain"].lower() not in self._domains:
-            return match[0]
         return f"{self.label(match['domain'])}\\{self.label(match['user'])}"
 
     @staticmethod
@@ -198,7 +211,7 @@ class Redactor:
 
 
 _ACCOUNT = re.compile(
-    r"(?<![\w\\.-])(?P<domain>[A-Za-z][\w-]{0,14})\\(?P<user>[\w.$-]{1,64})(?!\\)"
+    r"(?<![\w\\.-])(?P<domain>[A-Za-z][\w-]{0,14})\\(?P<user>[\w.$-]{1,64})(?![\w.$\\-])"
 )
 _PLAIN = {
     "guid": Redactor._guid,

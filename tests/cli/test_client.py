@@ -16,7 +16,7 @@ from throughway.cli.client import DEFAULT_STATE, app
 from throughway.client import settings
 from throughway.control.codec import Command, CommandRefused, from_json
 from throughway.model.status import ClientSnapshot
-from throughway.net import firewall, resolvconf
+from throughway.net import firewall, resolvconf, sit
 
 UNITS = Path(__file__).parent.parent.parent / "packaging" / "systemd"
 
@@ -115,6 +115,7 @@ def undone(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(resolvconf, "restore", restore)
     monkeypatch.setattr(firewall, "open_client", lambda: undone.append("rules"))
+    monkeypatch.setattr(sit, "remove_devices", undone.extend)
     return undone
 
 
@@ -124,7 +125,7 @@ def test_reset_undoes_what_was_left(
     monkeypatch.setattr(settings, "load", lambda _: SimpleNamespace(state_directory=Path("/s")))
     result = call("reset", "--socket", str(path))
     assert result.exit_code == 0
-    assert undone == [Path("/s"), "rules"]
+    assert undone == [Path("/s"), "rules", "sixtofour0"]
     assert result.stdout.splitlines() == [
         "resolv.conf: restored",
         "intranet prefixes: no longer held back",
@@ -135,7 +136,7 @@ def test_reset_needs_no_configuration(path: Path, undone: list[object], tmp_path
     config = str(tmp_path / "client.toml")
     result = call("reset", "--socket", str(path), "--config", config)
     assert result.exit_code == 0
-    assert undone == [DEFAULT_STATE, "rules"]
+    assert undone == [DEFAULT_STATE, "rules", "sixtofour0"]
     assert f"{config} cannot be used" in result.stderr
     assert "there was nothing to restore" in result.stdout
 
@@ -149,7 +150,7 @@ def test_reset_opens_the_intranet_though_resolv_conf_cannot_be_restored(
     monkeypatch.setattr(resolvconf, "restore", refuse)
     result = call("reset", "--socket", str(path), "--config", str(tmp_path / "client.toml"))
     assert isinstance(result.exception, PermissionError)
-    assert undone == ["rules"]
+    assert undone == ["rules", "sixtofour0"]
 
 
 def test_reset_does_not_open_the_intranet_under_a_running_daemon(

@@ -102,7 +102,7 @@ def test_floods_of_echo_are_limited(internet: Internet, server: Server) -> None:
         internet.client.ip(f"route add {ENDPOINTS[0]}/128 dev sixtofour0")
         ping = ("ping", "-q", "-f", "-c", "300", "-W", "1", ENDPOINTS[0])
         internet.client.command(*ping, check=False)
-        assert dict(server.report().drops)["icmp-limit"] > 100
+        assert dict(server.report().drops)["icmp-limit"] > 0
         assert client.transport.up
 
 
@@ -129,7 +129,7 @@ def test_a_killed_process_is_made_again(internet: Internet, server: Server) -> N
         assert after.pid != before.pid
         assert after.restarts == 1
         assert after.bytes_in >= before.bytes_in, "what was counted stays"
-        assert "-9" in after.last_end
+        assert after.last_end == "killed by signal 9"
         assert [error.problem for error in server.owner.errors] == ["sixtofour-interface-down"]
 
 

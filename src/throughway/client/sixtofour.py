@@ -24,7 +24,7 @@ from throughway.proto.sixtofour import NONCE_LENGTH, Cause, Gate, Prover
 from throughway.wire.ipv6 import format_address, parse_address
 from throughway.wire.sixtofour import build_endpoint, embedded_address, is_sixtofour, is_usable
 
-INTERFACE = "sixtofour0"
+INTERFACE = sit.CLIENT_INTERFACE
 
 
 @dataclass(slots=True)

@@ -26,6 +26,7 @@ from throughway.gateway.channel import (
     Totals,
     pair,
 )
+from throughway.gateway.workers import words_of
 from throughway.model.config import Carrier, SixToFourServerConfig
 from throughway.model.errors import Stage, TransportError
 from throughway.model.status import SixToFourServerStatus
@@ -222,7 +223,7 @@ class SixToFourServer:
                     return why
                 self._tell(Ask(0, sessions=False))
         assert self._process is not None
-        return self._known_end or f"the process ended with code {self._process.wait()}"
+        return self._known_end or words_of(self._process.wait())
 
     def _missing_address(self) -> str:
         self._own = own_addresses()

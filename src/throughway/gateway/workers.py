@@ -352,7 +352,7 @@ class _Worker:
             await death_of(process).wait()
             steady = self.state is State.SERVING and self._loop.time() >= self._steady_at
             self._in_a_row = 0 if steady else self._in_a_row + 1
-            words = _words(process.wait())
+            words = words_of(process.wait())
             self._ended(self._known_end or words)
 
     def _spawn(self) -> "subprocess.Popen[bytes]":
@@ -552,5 +552,6 @@ def read_credentials(config: IPHTTPSServerConfig, file: str) -> Credentials:
     )
 
 
-def _words(code: int) -> str:
+def words_of(code: int) -> str:
+    """Say how a process ended."""
     return f"killed by signal {-code}" if code < 0 else f"it ended with code {code}"

@@ -18,6 +18,8 @@ from throughway.model.errors import Stage, TransportError
 from throughway.net.firewall import MARK
 from throughway.wire.ipv6 import MIN_MTU
 
+CLIENT_INTERFACE = "sixtofour0"
+"""Of a client's 6to4, whoever carries the packets."""
 TABLE = "throughway-sixtofour"
 RULE_PREFERENCE = 218
 """Of the rules that choose the device by the endpoint: before those for outer addresses."""

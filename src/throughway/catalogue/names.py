@@ -21,6 +21,20 @@ NRPT_MISSING = Problem(
     depends_on=(MISSING, SIGNATURE_INVALID, MALFORMED, EXPIRED, GPO_NOT_APPLIED),
 )
 
+NRPT_STALE_RULE = Problem(
+    code="nrpt-stale-rule",
+    title="Resolver settings of a client that ended badly are still in place",
+    severity=Severity.WARNING,
+    component=Component.NAMES,
+    cause=(
+        "A client was killed or lost power before it could restore /etc/resolv.conf; names are "
+        "sent to a stub that no longer answers."
+    ),
+    resolution="Start the client, which takes them over, or restore the settings.",
+    fix=("throughway client reset",),
+    verify=("cat /etc/resolv.conf",),
+)
+
 NRPT_NO_DIRECTACCESS_RULE = Problem(
     code="nrpt-no-directaccess-rule",
     title="No name resolution rule names an intranet DNS server",
@@ -33,7 +47,7 @@ NRPT_NO_DIRECTACCESS_RULE = Problem(
         "throughway client refresh",
     ),
     verify=("throughway client status",),
-    depends_on=(NRPT_MISSING, GPO_NOT_APPLIED),
+    depends_on=(NRPT_MISSING, NRPT_STALE_RULE, GPO_NOT_APPLIED),
 )
 
 NRPT_CORRUPT = Problem(
@@ -75,20 +89,6 @@ NRPT_NOT_EFFECTIVE = Problem(
     verify=("cat /etc/resolv.conf", "resolvectl status", "throughway client status"),
     depends_on=(STUB_DOWN, NRPT_MISSING),
     visible_after=3.0,
-)
-
-NRPT_STALE_RULE = Problem(
-    code="nrpt-stale-rule",
-    title="Resolver settings of a client that ended badly are still in place",
-    severity=Severity.WARNING,
-    component=Component.NAMES,
-    cause=(
-        "A client was killed or lost power before it could restore /etc/resolv.conf; names are "
-        "sent to a stub that no longer answers."
-    ),
-    resolution="Start the client, which takes them over, or restore the settings.",
-    fix=("throughway client reset",),
-    verify=("cat /etc/resolv.conf",),
 )
 
 NRPT_DNS_SERVER_UNREACHABLE = Problem(

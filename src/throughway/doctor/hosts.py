@@ -4,7 +4,7 @@ Folders tell machines apart when the same kind of thing stands in two of them, o
 different computers; within a folder the names that outputs print, and then the role they show.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from throughway.doctor.reading import Read
@@ -12,6 +12,7 @@ from throughway.model.evidence import Role, Source
 from throughway.model.facts.base import Fact, Host
 from throughway.model.facts.capture import Capture
 from throughway.model.facts.certificates import Certificate, Store
+from throughway.model.facts.names import DAConnectionStatus
 from throughway.model.facts.network import ComputerName
 from throughway.model.facts.server import RemoteAccessConfiguration
 from throughway.model.facts.transition import IPHTTPSInterface, TeredoState
@@ -135,11 +136,32 @@ def _role_of(item: Read) -> Role | None:
 
 
 def _machine(group: _Group, role: Role | None, several: bool) -> tuple[Host, list[Fact]]:
-    facts = list(group.facts())
+    facts = list(_standing(group.read))
     named = [f for f in facts if isinstance(f, ComputerName)]
     name = named[0].name if named else group.folder if several else ""
     source = named[0].source if named else _first_source(facts)
     return Host(source=source, name=name, role=role), facts
+
+
+def _standing(read: Sequence[Read]) -> Iterator[Fact]:
+    """Yield the facts but states that a later output of the same session shows to be over."""
+    later: dict[tuple[str, type[Fact]], bool] = {}
+    kept: list[list[Fact]] = []
+    for item in reversed(read):
+        keys = {(item.evidence.file, type(f)) for f in item.facts if _is_state(f)}
+        old = {kind for file, kind in keys if item.evidence.command and later.get((file, kind))}
+        kept.append([f for f in item.facts if type(f) not in old or not _is_state(f)])
+        later |= dict.fromkeys(keys, bool(item.evidence.command))
+    for facts in reversed(kept):
+        yield from facts
+
+
+def _is_state(fact: Fact) -> bool:
+    if isinstance(fact, TeredoState):
+        return fact.state is not None
+    if isinstance(fact, IPHTTPSInterface):
+        return fact.status is not None
+    return isinstance(fact, DAConnectionStatus) and fact.status is not None
 
 
 def _first_source(facts: Sequence[Fact]) -> Source:

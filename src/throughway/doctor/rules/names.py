@@ -54,10 +54,17 @@ def no_directaccess_rule(table: NRPTTable, rules: tuple[NRPTRule, ...]) -> Findi
     return Finding(
         problem=catalogue.NRPT_NO_DIRECTACCESS_RULE,
         summary=f"None of the rules ({names}) names a DirectAccess DNS server.",
-        confidence=(Confidence.LIKELY if table.view is PolicyView.RULE else Confidence.CERTAIN),
+        confidence=_how_sure(table, rules),
         reason="every rule that was printed stands without DirectAccess settings",
         evidence=tuple(rule.source for rule in rules),
     )
+
+
+def _how_sure(table: NRPTTable, rules: tuple[NRPTRule, ...]) -> Confidence:
+    if any(_ALL in (rule.namespaces or ()) and rule.name_servers for rule in rules):
+        # Another program's rule for all names is the nearer cause.
+        return Confidence.POSSIBLE
+    return Confidence.LIKELY if table.view is PolicyView.RULE else Confidence.CERTAIN
 
 
 def _is_half_read(rule: NRPTRule) -> bool:

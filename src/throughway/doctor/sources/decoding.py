@@ -34,6 +34,8 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]{0,16}[A-Za-z]")
 _MAXIMUM_PASTED = 2 * 1024 * 1024
 """Characters that somebody may have pasted into a mail or a web page; what is longer is a log."""
 _QUOTED_SHARE = 0.8
+_QUOTATION = 3
+"""Lines with a mark one below the other that are a quotation within a text."""
 _MAXIMUM_QUOTES = 5
 """Levels of quoting that are taken away, as of a mail that went to and fro."""
 _MARK_AND_BLANK = re.compile(r"^[ \t]{0,3}>[ \t]?")
@@ -101,10 +103,23 @@ def _unquoted(text: str) -> str:
     lines = [line.lstrip() for line in text.split("\n") if line.strip()]
     marked = [line[1:] for line in lines if line.startswith(">")]
     if len(lines) < 2 or len(marked) < _QUOTED_SHARE * len(lines):
-        return text
+        return _without_quotations(text) if len(marked) >= _QUOTATION else text
     spaced = all(rest[:1] in {"", " ", "\t", ">"} for rest in marked)
     mark = _MARK_AND_BLANK if spaced else _MARK
     return "\n".join(mark.sub("", line) for line in text.split("\n"))
+
+
+def _without_quotations(text: str) -> str:
+    """Take the marks off quotations within a post; a lone mark may be the prompt of nslookup."""
+    lines = text.split("\n")
+    start = 0
+    for end in range(len(lines) + 1):
+        if end < len(lines) and lines[end].startswith(">"):
+            continue
+        if end - start >= _QUOTATION:
+            lines[start:end] = [_MARK_AND_BLANK.sub("", line) for line in lines[start:end]]
+        start = end + 1
+    return "\n".join(lines)
 
 
 def _dedented(text: str) -> str:

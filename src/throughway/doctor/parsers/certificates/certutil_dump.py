@@ -78,6 +78,8 @@ def signature(head: str) -> int:
 PARSER = Parser(
     name="certutil -dump",
     parse=parse,
-    command=re.compile(r"\bcertutil\b.*\.crl\b|\bcertutil\b.*-dump", re.IGNORECASE),
+    command=re.compile(
+        r"\bcertutil\b.*\.crl\b|\bcertutil\b.*-dump|\bcertutil(?:\.exe)?[ ]+[^-\s]", re.IGNORECASE
+    ),
     signature=signature,
 )

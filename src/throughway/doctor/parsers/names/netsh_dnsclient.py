@@ -139,6 +139,6 @@ def signature(head: str) -> int:
 PARSER = Parser(
     name="netsh dnsclient show state",
     parse=parse,
-    command=re.compile(r"\bdnsc\w*\s+sh\w*\s+st", re.IGNORECASE),
+    command=re.compile(r"\bdns\w*\s+sh\w*\s+st", re.IGNORECASE),
     signature=signature,
 )

@@ -8,6 +8,7 @@ import pytest
 from tests.probe.probe_world import NOW, make
 from throughway.model.evidence import Source
 from throughway.model.findings import Confidence
+from throughway.model.network import NAT
 from throughway.model.probing import (
     AdvertisementSeen,
     ChainSeen,
@@ -27,7 +28,7 @@ from throughway.probe.analysis.certificates import see_certificate, see_chain
 from throughway.probe.analysis.folding import advice_for, fold, found
 from throughway.probe.analysis.hellos import MAXIMUM_SUITES, Answer, Hunt, Kind, read_answer
 from throughway.probe.analysis.link import MAXIMUM_STREAM, Inlet
-from throughway.probe.analysis.teredo import NAT, classify, successor
+from throughway.probe.analysis.teredo import classify, successor
 from throughway.probe.analysis.verdict import could_tell, exit_code, judge, remarks
 from throughway.wire.tls_offer import TLS10, TLS12, TLS13
 

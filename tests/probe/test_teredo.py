@@ -74,7 +74,7 @@ def test_a_server_with_two_addresses(monkeypatch: pytest.MonkeyPatch, cone: bool
         (FIRST, True): SECOND if cone else "",
         (SECOND, True): FIRST if cone else "",
     }
-    plain = [seen for seen in visit.seen if seen.answered]
+    plain = [seen for seen in visit.seen if not seen.cone]
     assert {seen.mapping for seen in plain} == {visit.local}
     assert {seen.prefix for seen in plain} == {"2001:0:7f00:4701::/64"}
 

@@ -17,6 +17,7 @@ from throughway.catalogue import (
     location,
     names,
     policy,
+    resolving,
     sixtofour,
 )
 from throughway.catalogue.on_windows import domain as windows_domain
@@ -36,6 +37,7 @@ MODULES = (
     windows_host,
     internet,
     windows_internet,
+    resolving,
     policy,
     windows_policy,
     location,

@@ -44,6 +44,7 @@ COMMANDS = {
     "pki": Lazy("pki", "A certification authority for those who have none."),
     "doctor": Lazy("doctor", "What is wrong with DirectAccess on Windows, from its evidence."),
     "probe": Lazy("probe", "What a public IP-HTTPS server looks like from outside."),
+    "netcheck": Lazy("netcheck", "What the network around lets through."),
     "explain": Lazy("explain", "What an error number, an event or a problem's code means."),
     "redact": Lazy("redact", "A bundle of evidence without names and addresses, to be shared."),
     "lab": Lazy("lab", "A whole network on this machine, to try everything in."),

@@ -5,18 +5,16 @@ import ipaddress
 import os
 import ssl
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from throughway.cli.output import examples, note, print_json
+from throughway.cli.output import examples, print_json
+from throughway.cli.progress import telling
 from throughway.model.errors import ConfigError
-from throughway.model.probing import Outcome, Step
 from throughway.probe.analysis.verdict import exit_code, judge
-from throughway.probe.course import TOTAL_TIME, Course, Listener, Options
+from throughway.probe.course import TOTAL_TIME, Course, Options
 from throughway.probe.https import lenient_context
 from throughway.probe.lines import plain, show
 from throughway.probe.report import as_data, as_lines
@@ -76,7 +74,7 @@ def probe(
         tls=_with_certificate(certificate, key),
     )
     where = parse_target(target)
-    with _telling(quiet=as_json) as listener:
+    with telling(quiet=as_json) as listener:
         seen = asyncio.run(Course(where, options, listener).run(os.environ))
     judged = judge(seen)
     if as_json:
@@ -105,33 +103,3 @@ def _with_certificate(certificate: Path | None, key: Path | None) -> ssl.SSLCont
         return lenient_context(certificate, key)
     except (OSError, ValueError) as error:
         raise ConfigError("--certificate", "", f"{certificate}: {error}") from error
-
-
-@contextmanager
-def _telling(*, quiet: bool) -> Iterator[Listener]:
-    """Tell of the steps while they are done: moving on a terminal, a line each otherwise."""
-    if quiet:
-        yield Listener()
-    elif not sys.stderr.isatty():
-        yield Listener(ended=lambda step: note(_told(step)))
-    else:
-        from rich.console import Console
-
-        running: dict[str, None] = {}
-        with Console(stderr=True).status("names …") as status:
-
-            def started(name: str) -> None:
-                running[name] = None
-                status.update(" · ".join(running) + " …")
-
-            def ended(step: Step) -> None:
-                running.pop(step.name, None)
-                status.update(" · ".join(running) + " …")
-
-            yield Listener(started, ended)
-
-
-def _told(step: Step) -> str:
-    words = {Outcome.DONE: "done", Outcome.UNFINISHED: "not finished"}.get(step.outcome, step.words)
-    text = f"{step.name}: {words} ({step.seconds * 1000:.0f} ms)"
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)

@@ -3,8 +3,8 @@
 import asyncio
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from cryptography import x509
@@ -13,11 +13,9 @@ from throughway.model.probing import (
     ConnectionSeen,
     HTTPSeen,
     NameSeen,
-    Outcome,
     PointSeen,
     ProbeSeen,
     SixToFourSeen,
-    Step,
     Target,
 )
 from throughway.probe.analysis.certificates import Shown, issuer_of, see_chain, with_issuers
@@ -32,6 +30,7 @@ from throughway.probe.https import Visit, lenient_context, visit
 from throughway.probe.names import look_up
 from throughway.probe.proxies import configured_proxies
 from throughway.probe.sixtofour import try_sixtofour
+from throughway.probe.steps import Listener, Steps
 from throughway.probe.teredo import TeredoVisit, ask_teredo
 from throughway.wire.tls_handshake import NULL_SUITES
 from throughway.wire.tls_offer import OFFERED_VERSIONS, TLS10, TLS12, Offer, suites_for
@@ -60,21 +59,12 @@ class Options:
     """With a client certificate to show; None: without."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """Hears of each step."""
-
-    started: Callable[[str], None] = field(default=lambda _: None)
-    ended: Callable[[Step], None] = field(default=lambda _: None)
-
-
 class Course:
     """One probe of one server."""
 
     def __init__(self, target: Target, options: Options, listener: Listener | None = None) -> None:
         self._target = target
         self._options = options
-        self._listener = listener or Listener()
         self._server_name = "" if is_address(target.host) else target.host
         self._names: tuple[NameSeen, ...] = ()
         self._connections: dict[str, ConnectionSeen] = {}
@@ -87,7 +77,7 @@ class Course:
         self._fetched: dict[str, tuple[x509.Certificate, ...]] = {}
         self._teredo = TeredoVisit()
         self._sixtofour: list[SixToFourSeen] = []
-        self._steps: list[Step] = []
+        self._steps = Steps(listener)
         self._context = options.tls or lenient_context()
 
     async def run(self, environment: Mapping[str, str]) -> ProbeSeen:
@@ -123,32 +113,19 @@ class Course:
             went_to=self._options.connect,
             proxies=configured_proxies(environment),
             certificate_shown=self._options.tls is not None,
-            steps=tuple(self._steps),
+            steps=tuple(self._steps.done),
             seconds=seconds,
         )
 
-    async def _do(self, name: str, work: Awaitable[str]) -> None:
-        """Do one step, time it and tell of it; the work returns what went wrong, "" for nothing."""
-        begin = time.monotonic()
-        self._listener.started(name)
-        step = Step(name=name, outcome=Outcome.UNFINISHED, seconds=0.0)
-        try:
-            said = await work
-            step = replace(step, outcome=Outcome.FAILED if said else Outcome.DONE, words=said)
-        finally:
-            step = replace(step, seconds=time.monotonic() - begin)
-            self._steps.append(step)
-            self._listener.ended(step)
-
     async def _everything(self) -> None:
-        await self._do("names", self._look_up())
+        await self._steps.do("names", self._look_up())
         addresses = list(dict.fromkeys(a for name in self._names for a in name.addresses))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._the_server(addresses))
             old = [address for address in addresses if "." in address][:2]
             if old and self._options.transitions:
-                tasks.create_task(self._do("teredo", self._ask_teredo(old)))
-                tasks.create_task(self._do("6to4", self._try_sixtofour(old[0])))
+                tasks.create_task(self._steps.do("teredo", self._ask_teredo(old)))
+                tasks.create_task(self._steps.do("6to4", self._try_sixtofour(old[0])))
 
     async def _look_up(self) -> str:
         self._names = await look_up(self._options.connect or self._target.host)
@@ -159,14 +136,14 @@ class Course:
     async def _the_server(self, addresses: list[str]) -> None:
         async with asyncio.TaskGroup() as tasks:
             for address in addresses:
-                tasks.create_task(self._do(f"tcp {address}", self._connect(address)))
+                tasks.create_task(self._steps.do(f"tcp {address}", self._connect(address)))
         self._connections = {a: self._connections[a] for a in addresses}
         reached = [a for a in addresses if self._connections[a].trouble is None]
         reached = reached[:MAXIMUM_ADDRESSES]
         if not reached:
             return
         if not self._target.tls:
-            await asyncio.gather(*(self._do(f"https {a}", self._visit(a)) for a in reached))
+            await asyncio.gather(*(self._steps.do(f"https {a}", self._visit(a)) for a in reached))
             return
         async with asyncio.TaskGroup() as tasks:
             hunting = tasks.create_task(self._hunt_all(reached[0]))
@@ -182,8 +159,8 @@ class Course:
         async with asyncio.TaskGroup() as tasks:
             for hunt in self._hunts:
                 name = version_name(hunt.version)
-                tasks.create_task(self._do(name, self._hunt(address, hunt)))
-            tasks.create_task(self._do("NULL suites", self._hunt_null(address)))
+                tasks.create_task(self._steps.do(name, self._hunt(address, hunt)))
+            tasks.create_task(self._steps.do("NULL suites", self._hunt_null(address)))
 
     async def _hunt(self, address: str, hunt: Hunt) -> str:
         begin = time.monotonic()
@@ -200,11 +177,11 @@ class Course:
 
     async def _look_at(self, address: str, hunting: asyncio.Task[None]) -> None:
         """Look at the certificates and go the way of a client."""
-        await self._do(f"certificate {address}", self._ask_chain(address))
+        await self._steps.do(f"certificate {address}", self._ask_chain(address))
         revoking = asyncio.create_task(self._revocation(address))
         try:
             await asyncio.wait((hunting,), timeout=HUNT_HEAD_START)
-            await self._do(f"https {address}", self._visit(address))
+            await self._steps.do(f"https {address}", self._visit(address))
             if address not in self._shown and (chain := self._visits[address].chain):
                 # Only under the keys of TLS 1.3 is there a chain to be seen.
                 self._show(address, Answer(kind=Kind.CHOSEN, chain=chain))
@@ -244,7 +221,7 @@ class Course:
             return
         issuers: tuple[x509.Certificate, ...] = ()
         if not shown.seen.trusted:
-            await self._do(f"issuers {address}", self._complete(address, shown))
+            await self._steps.do(f"issuers {address}", self._complete(address, shown))
             issuers = self._fetched.get(address, ())
         first = next(iter(self._shown))
         same = self._shown[first].certificates[:1] == shown.certificates[:1]
@@ -288,7 +265,7 @@ class Course:
             self._points.append(seen)
             return seen.words
 
-        await self._do(f"{question.seen.kind} {question.seen.url}", ask())
+        await self._steps.do(f"{question.seen.kind} {question.seen.url}", ask())
         return body
 
     async def _visit(self, address: str) -> str:

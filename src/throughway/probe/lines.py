@@ -1,8 +1,8 @@
-"""Lines for people: with rich on a terminal, plain in a pipe."""
+"""Findings as data, and lines for people: with rich on a terminal, plain in a pipe."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
 
 from throughway.probe.analysis.folding import Judged, advice_for
 
@@ -27,6 +27,27 @@ class Line:
     text: str
     style: str = ""
     indent: int = 0
+
+
+def finding_data(judged: Judged, *, windows: bool) -> dict[str, Any]:
+    """Return one finding as data."""
+    finding = judged.finding
+    said = advice_for(finding, windows=windows)
+    return {
+        "code": finding.problem.code,
+        "title": finding.problem.title,
+        "severity": finding.problem.severity,
+        "component": finding.problem.component,
+        "summary": finding.summary,
+        "confidence": finding.confidence,
+        "reason": finding.reason,
+        "step": finding.evidence[0].file,
+        "cause": said.cause,
+        "resolution": said.resolution,
+        "fix": said.fix,
+        "verify": said.verify,
+        "consequences": tuple(each.problem.code for each in judged.consequences),
+    }
 
 
 def finding_lines(judged: Judged, *, windows: bool) -> Iterator[Line]:

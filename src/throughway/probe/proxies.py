@@ -12,12 +12,13 @@ def configured_proxies(environment: Mapping[str, str]) -> tuple[str, ...]:
     for name in VARIABLES:
         for variable in (name, name.upper()):
             if value := environment.get(variable, ""):
-                found.append(f"{variable}={_without_user(value)}")
+                found.append(f"{variable}={without_user(value)}")
                 break
     return tuple(found)
 
 
-def _without_user(value: str) -> str:
+def without_user(value: str) -> str:
+    """Return the URL of a proxy without the user name and password in it."""
     try:
         parts = urlsplit(value if "://" in value else f"//{value}")
         host, port = parts.hostname or "", parts.port

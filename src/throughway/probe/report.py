@@ -11,9 +11,9 @@ from throughway.model.probing import (
     ProbeSeen,
     VersionSeen,
 )
-from throughway.probe.analysis.folding import Judged, advice_for
+from throughway.probe.analysis.folding import Judged
 from throughway.probe.analysis.verdict import could_tell, remarks
-from throughway.probe.lines import Line, finding_lines
+from throughway.probe.lines import Line, finding_data, finding_lines
 
 SCHEMA = 1
 """Raised when a key changes its meaning or goes; new keys do not raise it."""
@@ -25,30 +25,9 @@ def as_data(seen: ProbeSeen, judged: tuple[Judged, ...]) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "verdict": verdict(seen, judged),
-        "diagnosis": [finding_data(each, is_windows(seen)) for each in judged],
+        "diagnosis": [finding_data(each, windows=is_windows(seen)) for each in judged],
         "remarks": remarks(seen),
         "seen": seen,
-    }
-
-
-def finding_data(judged: Judged, windows: bool) -> dict[str, Any]:
-    """Return one finding as data."""
-    finding = judged.finding
-    said = advice_for(finding, windows=windows)
-    return {
-        "code": finding.problem.code,
-        "title": finding.problem.title,
-        "severity": finding.problem.severity,
-        "component": finding.problem.component,
-        "summary": finding.summary,
-        "confidence": finding.confidence,
-        "reason": finding.reason,
-        "step": finding.evidence[0].file,
-        "cause": said.cause,
-        "resolution": said.resolution,
-        "fix": said.fix,
-        "verify": said.verify,
-        "consequences": tuple(each.problem.code for each in judged.consequences),
     }
 
 

@@ -1,6 +1,7 @@
-"""Ask the addresses of a host for Teredo, from one socket, so that the NAT shows its kind."""
+"""Ask the addresses of a host for Teredo, in such a way that a NAT shows its kind."""
 
 import asyncio
+import contextlib
 import os
 import socket
 import time
@@ -60,29 +61,48 @@ class _Asked:
 
 
 async def ask_teredo(addresses: Sequence[str], visit: TeredoVisit, *, wait: float = WAIT) -> None:
-    """Ask each IPv4 address twice: to answer from itself, and from its other address."""
-    asked = [
-        _Asked(address, cone, os.urandom(NONCE_LENGTH), time.monotonic())
-        for address in addresses
-        for cone in (False, True)
-    ]
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
-        sock.bind(("", 0))
+    """Ask each IPv4 address to answer from itself, and from its other address.
+
+    The one from a socket that all addresses see, so that a NAT shows whether they see the same;
+    the other from sockets of their own, to which nothing but a cone NAT lets a stranger's answer.
+    """
+    now = time.monotonic()
+    plain, cone = (
+        [_Asked(address, bit, os.urandom(NONCE_LENGTH), now) for address in addresses]
+        for bit in (False, True)
+    )
+    with contextlib.ExitStack() as stack:
+        sock, *others = (stack.enter_context(_socket()) for _ in range(1 + len(cone)))
         visit.local = _local(addresses[0], sock)
         try:
-            async with asyncio.timeout(AGAIN + wait):
-                receiving = asyncio.create_task(_receive(sock, asked))
-                try:
-                    _send(sock, asked)
-                    await asyncio.wait((receiving,), timeout=AGAIN)
-                    _send(sock, asked)
-                    await receiving
-                finally:
-                    receiving.cancel()
-                    await asyncio.wait((receiving,))
-        except TimeoutError:
-            pass
-    visit.seen = [each.seen() for each in asked]
+            await asyncio.gather(
+                _ask(sock, plain, AGAIN + wait),
+                *(
+                    _ask(other, [each], AGAIN + wait)
+                    for other, each in zip(others, cone, strict=True)
+                ),
+            )
+        finally:
+            visit.seen = [each.seen() for each in (*plain, *cone)]
+
+
+def _socket() -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    sock.bind(("", 0))
+    return sock
+
+
+async def _ask(sock: socket.socket, asked: Sequence[_Asked], seconds: float) -> None:
+    """Send everything, what is unanswered once more, and wait."""
+    receiving = asyncio.create_task(_receive(sock, asked))
+    try:
+        _send(sock, asked)
+        await asyncio.wait((receiving,), timeout=AGAIN)
+        _send(sock, asked)
+        await asyncio.wait((receiving,), timeout=seconds - AGAIN)
+    finally:
+        receiving.cancel()
+        await asyncio.wait((receiving,))
 
 
 def _send(sock: socket.socket, asked: Sequence[_Asked]) -> None:

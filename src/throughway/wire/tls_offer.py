@@ -20,7 +20,8 @@ MAXIMUM_SUITES = 256
 """Suites of one hello; servers have stumbled over more."""
 RANDOM_LENGTH = 32
 _SERVER_NAME, _GROUPS, _POINT_FORMATS, _SIGNATURES = 0, 10, 11, 13
-_EXTENDED_MASTER_SECRET, _SUPPORTED_VERSIONS, _PSK_MODES, _KEY_SHARE = 23, 43, 45, 51
+_PADDING, _EXTENDED_MASTER_SECRET = 21, 23
+_SUPPORTED_VERSIONS, _PSK_MODES, _KEY_SHARE = 43, 45, 51
 _RENEGOTIATION_SIGNAL = 0x00FF
 _X25519 = 29
 _KNOWN_GROUPS = (_X25519, 23, 24, 25, 256, 257)
@@ -41,6 +42,8 @@ class Offer:
     suites: tuple[int, ...]
     server_name: str = ""
     """"": none is said, as for an address."""
+    padding: int = 0
+    """Bytes that mean nothing (RFC 7685), to see whether large packets get through."""
 
 
 def suites_for(version: int) -> tuple[int, ...]:
@@ -93,6 +96,8 @@ def _extensions(offer: Offer, share: bytes) -> bytes:
         found.append((_KEY_SHARE, _vector(2, _X25519.to_bytes(2, "big") + _vector(2, share))))
     else:
         found.append((_EXTENDED_MASTER_SECRET, b""))
+    if offer.padding:
+        found.append((_PADDING, bytes(offer.padding)))
     return b"".join(kind.to_bytes(2, "big") + _vector(2, data) for kind, data in found)
 
 

@@ -6,10 +6,10 @@ the cone bit of the source is set, from its other one.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from ipaddress import IPv4Address
 
 from throughway.model.errors import WireError
+from throughway.model.network import NAT
 from throughway.wire.icmpv6 import (
     RouterAdvertisement,
     RouterSolicitation,
@@ -22,18 +22,6 @@ from throughway.wire.teredo import Authentication, TeredoPacket, build_teredo, p
 CONE_SOURCE = parse_address("fe80::8000:ffff:ffff:fffe")
 PLAIN_SOURCE = parse_address("fe80::ffff:ffff:fffe")
 NONCE_LENGTH = 8
-
-
-class NAT(StrEnum):
-    """What stands between this host and the Internet, as far as UDP shows."""
-
-    NONE = "none"
-    CONE = "cone"
-    RESTRICTED = "restricted"
-    """By address, or by address and port: two servers cannot tell these apart."""
-    SYMMETRIC = "symmetric"
-    BLOCKED = "blocked"
-    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)

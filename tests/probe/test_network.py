@@ -15,10 +15,9 @@ from tests.net.namespace import Peer, in_namespace, peer, run
 from throughway.model.network import NAT, NetworkSeen
 from throughway.probe.analysis.network import ways
 from throughway.probe.network import Around, Look
-from throughway.probe.portal import KnownPage
 
 FIRST, SECOND, OWN = "131.107.0.2", "131.107.0.3", "192.168.7.2"
-PAGES = (KnownPage(f"http://{FIRST}/generate_204", 204, b""),)
+PAGES = (f"http://{FIRST}/generate_204",)
 WAIT = 20.0
 """Seconds for a server to come up; a fraction of one is what it takes."""
 

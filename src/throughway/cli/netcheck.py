@@ -19,6 +19,7 @@ from throughway.probe.analysis.network import exit_code, judge
 from throughway.probe.lines import plain, show
 from throughway.probe.network import TOTAL_TIME, Around, Look
 from throughway.probe.network_report import as_data, as_lines
+from throughway.probe.portal import PAGES
 from throughway.probe.proxies import without_user
 from throughway.probe.target import parse_target
 
@@ -92,7 +93,12 @@ def _known(gateway: str, teredo: str, config: Path, timeout: float) -> Around:
         note(f"The client's policy is not used: {error}".partition("\n")[0])
         return Around(teredo=teredo_host, seconds=timeout)
     target = parse_target(policy.iphttps_url)
-    named = (("client.toml", client.proxy.url), ("the policy", policy.transports.proxy))
+    transports = policy.transports
+    named = (
+        ("client.toml", client.proxy.url),
+        ("the policy", transports.proxy),
+        ("the policy", transports.proxy_script),
+    )
     return Around(
         gateway=target.host,
         port=target.port,
@@ -102,5 +108,6 @@ def _known(gateway: str, teredo: str, config: Path, timeout: float) -> Around:
             ProxySeen(source=source, proxy=without_user(url)) for source, url in named if url
         ),
         own_interfaces=frozenset({client.interface}),
+        pages=(transports.portal_probe,) if transports.portal_probe else PAGES,
         seconds=timeout,
     )

@@ -24,7 +24,7 @@ from throughway.probe.analysis.verdict import is_address
 from throughway.probe.connecting import try_to_connect
 from throughway.probe.names import look_up
 from throughway.probe.path import look_at_path
-from throughway.probe.portal import PAGES, KnownPage, ask_page
+from throughway.probe.portal import PAGES, ask_page
 from throughway.probe.proxies import configured_proxies
 from throughway.probe.resolving import look_at_resolver, look_for_wpad
 from throughway.probe.sixtofour import try_sixtofour
@@ -58,7 +58,8 @@ class Around:
     """That somebody's configuration names."""
     own_interfaces: frozenset[str] = frozenset()
     """Our own links, which are no part of the network around."""
-    pages: tuple[KnownPage, ...] = PAGES
+    pages: tuple[str, ...] = PAGES
+    """URLs that answer 204 or a known page."""
     seconds: float = TOTAL_TIME
 
 
@@ -124,7 +125,7 @@ class Look:
             tasks.create_task(self._steps.do("dns", self._look_at_resolver()))
             tasks.create_task(self._steps.do("wpad", self._look_for_wpad()))
             for page in self._around.pages:
-                tasks.create_task(self._steps.do(f"page {page.url}", self._ask_page(page)))
+                tasks.create_task(self._steps.do(f"page {page}", self._ask_page(page)))
             tasks.create_task(self._the_gateway())
 
     async def _look_at_interfaces(self) -> str:
@@ -147,7 +148,7 @@ class Look:
         self._wpad = await look_for_wpad(STEP_TIME)
         return ""
 
-    async def _ask_page(self, page: KnownPage) -> str:
+    async def _ask_page(self, page: str) -> str:
         seen = await ask_page(page)
         self._portals.append(seen)
         return "" if seen.open else seen.words or f"{seen.status}, another page"

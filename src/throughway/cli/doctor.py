@@ -1,5 +1,6 @@
 """``throughway doctor``: from a folder of Windows evidence to the root cause."""
 
+import codecs
 import os
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ from throughway.model.errors import ConfigError
 _LONG = 8 * 1024 * 1024
 """Bytes of evidence from which on a person would wonder whether it still works."""
 _WIDE = "utf-8"
+_IN_ASCII = "throughway-ascii"
+_SIGNS = {"✓": "+", "✗": "x", "↳": ">", "—": "-", "·": "-", "…": "..."}
 
 app = typer.Typer(add_completion=False)
 
@@ -209,4 +212,13 @@ def _say_what_the_stream_can() -> None:
     """Let no character of the evidence be one that the terminal's encoding refuses."""
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
-        reconfigure(errors="replace")
+        codecs.register_error(_IN_ASCII, _in_ascii)
+        reconfigure(errors=_IN_ASCII)
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    """Write the signs of a report alike in ASCII: a question mark means "not judged" there."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    unknown = error.object[error.start : error.end]
+    return "".join(_SIGNS.get(sign, "?") for sign in unknown), error.end

@@ -113,7 +113,8 @@ def _until_it_breaks(waiting: deque[Sequence[Path]], processes: int) -> Iterator
         try:
             while waiting:
                 for chunk in islice(waiting, len(running), processes * AHEAD):
-                    running.append(pool.submit(_examine_chunk, chunk))
+                    with _no_interrupts():
+                        running.append(pool.submit(_examine_chunk, chunk))
                 rows = running.popleft().result()
                 waiting.popleft()
                 yield from rows
@@ -126,6 +127,19 @@ def _until_it_breaks(waiting: deque[Sequence[Path]], processes: int) -> Iterator
 
 def _processes(number: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(number, get_context("spawn"), _begin)
+
+
+@contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Let processes that are started begin without Ctrl-C, which would else break their imports."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin() -> None:
@@ -146,7 +160,9 @@ def _alone(path: Path) -> Row:
     """Examine a bundle in a process of its own, whose end is that of nobody else."""
     with _processes(1) as pool:
         try:
-            return pool.submit(examine_one, path).result()
+            with _no_interrupts():
+                done = pool.submit(examine_one, path)
+            return done.result()
         except BrokenProcessPool:
             return Row(path.name, FAILED, summary="the process that examined it was ended")
 

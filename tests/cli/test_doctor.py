@@ -137,12 +137,3 @@ def test_on_a_terminal_it_is_as_wide_as_that(
     wide = [line for line in text.splitlines() if len(line.rstrip()) > 60]
     commands = ("netsh", "Get-", "reg query", "auditpol", "httpstunnel.txt:")
     assert [line for line in wide if not line.strip().startswith(commands)] == []
-
-
-def test_signs_in_a_terminal_without_unicode(monkeypatch: pytest.MonkeyPatch) -> None:
-    raw = io.BytesIO()
-    with io.TextIOWrapper(raw, encoding="ascii", write_through=True) as stream:
-        monkeypatch.setattr(sys, "stdout", stream)
-        run(str(FAULT))
-        assert "x TCP - + TLS" in raw.getvalue().decode()
-        assert "? Domain" in raw.getvalue().decode()

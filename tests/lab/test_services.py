@@ -1,5 +1,7 @@
 """Configuration of the services outside; that they serve is seen in test_lab."""
 
+from dataclasses import replace
+
 from throughway.lab.services import build_dnsmasq_conf, build_nginx_conf, site_files
 from throughway.lab.topology import DIRECTACCESS, Names, Site
 
@@ -45,3 +47,8 @@ def test_every_site_has_its_page() -> None:
     assert isinstance(page, str)
     assert "hello" in page
     assert "/var/www/nls.corp.example.com/index.html" in files
+
+
+def test_a_site_may_have_more_than_its_page() -> None:
+    files = site_files((replace(PLAIN, files=(("wpad.dat", "a script"),)),))
+    assert files["/var/www/www.example.com/wpad.dat"] == "a script"

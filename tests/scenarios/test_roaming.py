@@ -53,12 +53,13 @@ quiet one are in docs/operate/roaming.md."""
 CARRIES = {
     "home": {"iphttps", "teredo"},
     "hotel": {"iphttps"},
+    "office": {"iphttps"},
     "direct": {"6to4"},
     "cgn": {"iphttps", "teredo"},
     "native6": {"native"},
 }
 """What must carry the tunnels in each place, once it has settled."""
-JOURNEY = ("hotel", "native6", "direct", "cgn", "home")
+JOURNEY = ("hotel", "office", "native6", "direct", "cgn", "home")
 
 
 class Pings:

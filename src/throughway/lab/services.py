@@ -114,4 +114,5 @@ def site_files(sites: tuple[Site, ...]) -> dict[str, File | str | bytes]:
     for site in sites:
         page = f"<!doctype html><title>{site.name}</title><p>{site.page}</p>\n"
         files[str(WEB_ROOT / site.name / "index.html")] = page
+        files |= {str(WEB_ROOT / site.name / name): content for name, content in site.files}
     return files

@@ -90,6 +90,8 @@ class Site:
     """Address as nginx wants it: IPv6 in brackets."""
     page: str
     tls: bool = False
+    files: tuple[tuple[str, str], ...] = ()
+    """What else it has: names and contents."""
 
     @property
     def port(self) -> int:
@@ -356,6 +358,7 @@ ISP6 = _behind_nat(
         for prefix in ("2002:836b:2::/48", "2002:836b:3::/48")
     ),
 )
+WPAD_SCRIPT = 'function FindProxyForURL(url, host) { return "PROXY 192.168.139.1:3128"; }\n'
 OFFICEGW = Host(
     name="officegw",
     role=Role.SERVER,
@@ -366,7 +369,20 @@ OFFICEGW = Host(
     ),
     routes=(Route(prefix="default", via="131.107.0.1"),),
     nameservers=("131.107.0.1",),
-    names=Names(listen="192.168.139.1", upstream="131.107.0.1"),
+    names=Names(
+        listen="192.168.139.1",
+        upstream="131.107.0.1",
+        records=(("wpad.office.example", "192.168.139.1"),),
+    ),
+    # Computers find their way out by themselves: the network says where its proxy is (WPAD).
+    sites=(
+        Site(
+            name="wpad.office.example",
+            listen="192.168.139.1",
+            page="the office's proxy: 192.168.139.1:3128",
+            files=(("wpad.dat", WPAD_SCRIPT),),
+        ),
+    ),
     proxy=Proxy(listen="192.168.139.1", nameserver="131.107.0.1"),
 )
 

@@ -16,7 +16,7 @@ from throughway.cli.client import DEFAULT_STATE, app
 from throughway.client import settings
 from throughway.control.codec import Command, CommandRefused, from_json
 from throughway.model.status import ClientSnapshot
-from throughway.net import firewall, resolvconf, sit
+from throughway.net import firewall, netlink, resolvconf, sit
 
 UNITS = Path(__file__).parent.parent.parent / "packaging" / "systemd"
 
@@ -116,6 +116,7 @@ def undone(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     monkeypatch.setattr(resolvconf, "restore", restore)
     monkeypatch.setattr(firewall, "open_client", lambda: undone.append("rules"))
     monkeypatch.setattr(sit, "remove_devices", undone.extend)
+    monkeypatch.setattr(netlink, "sweep_host_routes", lambda: undone.append("routes"))
     return undone
 
 
@@ -125,7 +126,7 @@ def test_reset_undoes_what_was_left(
     monkeypatch.setattr(settings, "load", lambda _: SimpleNamespace(state_directory=Path("/s")))
     result = call("reset", "--socket", str(path))
     assert result.exit_code == 0
-    assert undone == [Path("/s"), "rules", "sixtofour0"]
+    assert undone == [Path("/s"), "rules", "sixtofour0", "routes"]
     assert result.stdout.splitlines() == [
         "resolv.conf: restored",
         "intranet prefixes: no longer held back",
@@ -136,7 +137,7 @@ def test_reset_needs_no_configuration(path: Path, undone: list[object], tmp_path
     config = str(tmp_path / "client.toml")
     result = call("reset", "--socket", str(path), "--config", config)
     assert result.exit_code == 0
-    assert undone == [DEFAULT_STATE, "rules", "sixtofour0"]
+    assert undone == [DEFAULT_STATE, "rules", "sixtofour0", "routes"]
     assert f"{config} cannot be used" in result.stderr
     assert "there was nothing to restore" in result.stdout
 
@@ -150,7 +151,7 @@ def test_reset_opens_the_intranet_though_resolv_conf_cannot_be_restored(
     monkeypatch.setattr(resolvconf, "restore", refuse)
     result = call("reset", "--socket", str(path), "--config", str(tmp_path / "client.toml"))
     assert isinstance(result.exception, PermissionError)
-    assert undone == ["rules", "sixtofour0"]
+    assert undone == ["rules", "sixtofour0", "routes"]
 
 
 def test_reset_does_not_open_the_intranet_under_a_running_daemon(

@@ -51,7 +51,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
         return "router 02:00:00:00:00:01"
 
     monkeypatch.setattr(module, "recognise", recognise)
-    monkeypatch.setattr(netlink, "routes", lambda _table: tuple(made.routes))
+    monkeypatch.setattr(netlink, "routes", lambda _table, _family=0: tuple(made.routes))
     monkeypatch.setattr(netlink, "add_route", made.add)
     monkeypatch.setattr(netlink, "delete_route", made.delete)
     return made

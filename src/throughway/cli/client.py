@@ -23,7 +23,7 @@ from throughway.control.client import ask
 from throughway.control.codec import CommandRefused
 from throughway.model.errors import ConfigError, ControlError
 from throughway.model.status import ClientSnapshot
-from throughway.net import firewall, resolvconf, sit
+from throughway.net import firewall, netlink, resolvconf, sit
 
 DEFAULT_CONFIG = Path("/etc/throughway/client.toml")
 DEFAULT_STATE = Path("/var/lib/throughway/client")
@@ -79,7 +79,7 @@ def refresh(socket: ClientSocket = CLIENT_SOCKET) -> None:
 
 @app.command(epilog=examples("throughway client reset"))
 def reset(config: Config = DEFAULT_CONFIG, socket: ClientSocket = CLIENT_SOCKET) -> None:
-    """Undo what a killed daemon has left: resolv.conf, closing rules, the kernel's 6to4 device.
+    """Undo what a killed daemon has left: resolv.conf, closing rules, routes, the 6to4 device.
 
     Not needed when the daemon is started again: it takes both over.
     """
@@ -95,6 +95,7 @@ def reset(config: Config = DEFAULT_CONFIG, socket: ClientSocket = CLIENT_SOCKET)
         finally:
             firewall.open_client()
             sit.remove_devices((sit.CLIENT_INTERFACE,))
+            netlink.sweep_host_routes()
     typer.echo("resolv.conf: restored" if restored else "resolv.conf: there was nothing to restore")
     typer.echo("intranet prefixes: no longer held back")
 

@@ -20,7 +20,7 @@ from throughway.client.ipsec import INFRASTRUCTURE, INTRANET, ClientIPsec
 from throughway.client.names import Names
 from throughway.client.plan import Observed, Wanted, wanted
 from throughway.client.registration import Registrar, inside_address
-from throughway.client.transports import TUNNEL_INTERFACE, Transports, sweep
+from throughway.client.transports import TUNNEL_INTERFACE, Transports
 from throughway.client.user import User
 from throughway.client.whereabouts import Whereabouts
 from throughway.health import log
@@ -39,7 +39,7 @@ from throughway.model.status import (
 )
 from throughway.net import esp, firewall, kerberos
 from throughway.net.fetch import fetch
-from throughway.net.netlink import NetworkMonitor, NetworkState
+from throughway.net.netlink import NetworkMonitor, NetworkState, sweep_host_routes
 from throughway.net.registration import Registration
 from throughway.net.tls import client_context
 from throughway.proto.iphttps.client import State
@@ -120,7 +120,7 @@ class Access:
         """Hold the intranet back first, then bring everything up."""
         self._user = user
         self._define_words()
-        sweep()  # routes that a killed daemon has left would lead tunnels astray
+        sweep_host_routes()  # routes that a killed daemon has left would lead tunnels astray
         self._close(True)
         await self._forced.update(self._policy)
         support = await asyncio.to_thread(esp.detect_esp, self._config.esp)

@@ -142,7 +142,7 @@ class Transports:
                 await task
         for driven in self._driven.values():
             await driven.transport.stop()
-        sweep()
+        netlink.sweep_host_routes()
 
     async def mend(self) -> None:
         """Make anew what others have deleted, and try again what could not be made."""
@@ -210,7 +210,7 @@ class Transports:
 
     async def _begin(self) -> None:
         # What a daemon that was killed has left must not lead astray what is proven now.
-        sweep()
+        netlink.sweep_host_routes()
         network = await recognise(self.devices)
         self._selection.start(network, self._now())
         self._pump()
@@ -317,7 +317,7 @@ class Transports:
         try:
             for route in wanted:
                 netlink.add_route(route)
-            for route in _own_routes():
+            for route in netlink.own_host_routes():
                 if route not in wanted:
                     netlink.delete_route(route)
         except OSError as error:
@@ -355,20 +355,8 @@ class Transports:
             write_private(self._file, build_experience(experience, _offset()))
 
 
-def sweep() -> None:
-    """Delete our routes to endpoints, also those of a daemon that was killed."""
-    for route in _own_routes():
-        netlink.delete_route(route)
-
-
 def _endpoints(policy: Policy) -> frozenset[str]:
     return frozenset({policy.infrastructure.endpoint, policy.intranet.endpoint})
-
-
-def _own_routes() -> tuple[Route, ...]:
-    table = netlink.routes(netlink.MAIN_TABLE)
-    ours = (route for route in table if route.protocol == netlink.PROTOCOL)
-    return tuple(route for route in ours if route.prefix.endswith("/128"))
 
 
 def _offset() -> float:

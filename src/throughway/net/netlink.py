@@ -231,6 +231,18 @@ def flush_routes(table: int, family: int = socket.AF_INET6) -> None:
             delete_route(route)
 
 
+def own_host_routes() -> tuple[Route, ...]:
+    """Return our IPv6 routes to single hosts: those to the gateway's endpoints."""
+    ours = (route for route in routes(MAIN_TABLE) if route.protocol == PROTOCOL)
+    return tuple(route for route in ours if route.prefix.endswith("/128"))
+
+
+def sweep_host_routes() -> None:
+    """Delete them, also those of a daemon that was killed."""
+    for route in own_host_routes():
+        delete_route(route)
+
+
 def network_state(ignored: frozenset[str] = frozenset()) -> NetworkState:
     """Return what the network of this machine is, but for the interfaces ``ignored``."""
     with Netlink() as netlink:

@@ -19,6 +19,7 @@ from throughway.catalogue import (
     policy,
     resolving,
     sixtofour,
+    teredo,
 )
 from throughway.catalogue.on_windows import domain as windows_domain
 from throughway.catalogue.on_windows import firewall as windows_firewall
@@ -45,6 +46,7 @@ MODULES = (
     iphttps,
     iphttps_certificate,
     windows_transitions,
+    teredo,
     sixtofour,
     ipsec,
     ipsec_certificate,

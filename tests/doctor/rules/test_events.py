@@ -1,7 +1,7 @@
 """What is concluded from logs: the newest event counts, and what says that it went well."""
 
 from throughway.catalogue import internet, iphttps, ipsec, location, names
-from throughway.catalogue.on_windows import transitions
+from throughway.catalogue import teredo as teredo_problems
 from throughway.catalogue.on_windows.firewall import KEYING_SERVICE_STOPPED
 from throughway.doctor.rules import events
 from throughway.model.evidence import Source
@@ -39,7 +39,7 @@ def test_a_server_that_did_not_start() -> None:
     assert events.server_not_started((failed, event(IPHLPSVC, 4300, 9))) == ()
     assert len(events.server_not_started((event(IPHLPSVC, 4300, 7), failed))) == 1
     (finding,) = events.server_not_started((event(IPHLPSVC, 4002),))
-    assert finding.problem is transitions.TEREDO_SECOND_ADDRESS_MISSING
+    assert finding.problem is teredo_problems.SECOND_ADDRESS_MISSING
 
 
 def test_the_keying_service() -> None:

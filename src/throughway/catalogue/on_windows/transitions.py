@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 
-from throughway.catalogue import sixtofour
-from throughway.catalogue.internet import NO_WAY_OUT
+from throughway.catalogue import sixtofour, teredo
 from throughway.catalogue.on_windows.host import (
     IPHLPSVC_STOPPED,
     IPV6_DISABLED_BY_REGISTRY,
@@ -18,33 +17,6 @@ _DEFAULT = (
 )
 _BASE = (IPHLPSVC_STOPPED, IPV6_DISABLED_BY_REGISTRY, IPV6_TRANSITION_DISABLED)
 
-TEREDO_DISABLED = Problem(
-    code="teredo-disabled",
-    title="Teredo is switched off",
-    severity=Severity.INFO,
-    component=Component.TEREDO,
-    cause="Its type is disabled, by a policy or by hand. IP-HTTPS serves in its place.",
-    resolution="Leave it, unless Teredo is wanted; then set its type back.",
-    fix=("netsh interface teredo set state type=enterpriseclient",),
-    verify=(_TEREDO,),
-    depends_on=_BASE,
-)
-
-TEREDO_ADAPTER_MISSING = Problem(
-    code="teredo-adapter-missing",
-    title="The Teredo adapter is missing",
-    severity=Severity.WARNING,
-    component=Component.TEREDO,
-    cause=(
-        "Teredo is configured, but its tunnel interface does not exist or cannot be opened: the "
-        "adapter was removed, or its driver failed to install."
-    ),
-    resolution="Switch Teredo off and on again; where that fails, remove the hidden adapters.",
-    fix=_DEFAULT,
-    verify=(_TEREDO, "netsh interface ipv6 show interfaces"),
-    depends_on=_BASE,
-)
-
 TEREDO_GENERAL_FAILURE = Problem(
     code="teredo-general-failure",
     title="Teredo reports a general system failure",
@@ -54,52 +26,7 @@ TEREDO_GENERAL_FAILURE = Problem(
     resolution="Switch Teredo off and on again, then start IP Helper again.",
     fix=(*_DEFAULT, "Restart-Service iphlpsvc"),
     verify=(_TEREDO,),
-    depends_on=(*_BASE, TEREDO_ADAPTER_MISSING),
-)
-
-TEREDO_UDP_BLOCKED = Problem(
-    code="teredo-udp-blocked",
-    title="Teredo's UDP packets do not get through",
-    severity=Severity.WARNING,
-    component=Component.TEREDO,
-    cause=(
-        "The Teredo server does not answer over UDP port 3544: this network or its firewall "
-        "drops it, or the server is gone."
-    ),
-    resolution="Allow UDP 3544 to the outside; else leave it to IP-HTTPS.",
-    fix=("netsh interface teredo set state servername=NAME",),
-    verify=(_TEREDO,),
-    depends_on=(*_BASE, *NO_WAY_OUT, TEREDO_ADAPTER_MISSING),
-)
-
-TEREDO_SERVER_UNREACHABLE = Problem(
-    code="teredo-server-unreachable",
-    title="The Teredo server does not answer",
-    severity=Severity.WARNING,
-    component=Component.TEREDO,
-    cause=(
-        "The client keeps on probing the primary server: its name does not resolve, the server "
-        "is down, or UDP port 3544 is dropped on the way."
-    ),
-    resolution="Name a server that works; for DirectAccess it is the DirectAccess server itself.",
-    fix=("netsh interface teredo set state servername=NAME",),
-    verify=(_TEREDO, "nslookup NAME"),
-    depends_on=(*_BASE, *NO_WAY_OUT, TEREDO_ADAPTER_MISSING, TEREDO_UDP_BLOCKED),
-)
-
-TEREDO_SYMMETRIC_NAT = Problem(
-    code="teredo-symmetric-nat",
-    title="The NAT of this network cannot be passed by Teredo",
-    severity=Severity.WARNING,
-    component=Component.TEREDO,
-    cause="It is symmetric: it maps each destination to another port.",
-    resolution=(
-        "Use another network, or leave it to IP-HTTPS; where the network stays, Teredo can be "
-        "switched off to spare its tries."
-    ),
-    fix=("netsh interface teredo set state disabled",),
-    verify=(_TEREDO,),
-    depends_on=(*_BASE, *NO_WAY_OUT),
+    depends_on=(*_BASE, teredo.ADAPTER_MISSING),
 )
 
 TEREDO_TYPE_FIXED_BY_POLICY = Problem(
@@ -141,31 +68,7 @@ TEREDO_HOST_SPECIFIC_RELAY = Problem(
     resolution="Find the other IPv6 address; where it leads nowhere, remove it.",
     fix=("ipconfig /all",),
     verify=(_TEREDO,),
-    depends_on=(*_BASE, TEREDO_ADAPTER_MISSING),
-)
-
-TEREDO_SECOND_ADDRESS_MISSING = Problem(
-    code="teredo-second-address-missing",
-    title="The server lacks the second public address that Teredo needs",
-    severity=Severity.WARNING,
-    component=Component.TEREDO,
-    cause="A Teredo server needs two consecutive public IPv4 addresses on its external adapter.",
-    resolution="Assign both addresses, or switch Teredo off on the server.",
-    fix=("Restart-Service iphlpsvc",),
-    verify=("ipconfig /all", "Get-RemoteAccessHealth"),
-    depends_on=(IPHLPSVC_STOPPED,),
-)
-
-TEREDO_SERVER_STOPPED = Problem(
-    code="teredo-server-stopped",
-    title="The Teredo server does not run",
-    severity=Severity.WARNING,
-    component=Component.TEREDO,
-    cause="It was stopped by hand, or its two consecutive public IPv4 addresses are not there.",
-    resolution="Check the second address, then start IP Helper again.",
-    fix=("Restart-Service iphlpsvc",),
-    verify=(_TEREDO, "Get-RemoteAccessHealth"),
-    depends_on=(*_BASE, TEREDO_SECOND_ADDRESS_MISSING),
+    depends_on=(*_BASE, teredo.ADAPTER_MISSING),
 )
 
 ISATAP_NAME_UNRESOLVABLE = Problem(
@@ -195,22 +98,73 @@ ISATAP_ADVERTISING_DISABLED = Problem(
 )
 
 PROBLEMS: tuple[Problem, ...] = (
-    TEREDO_DISABLED,
-    TEREDO_ADAPTER_MISSING,
     TEREDO_GENERAL_FAILURE,
-    TEREDO_UDP_BLOCKED,
-    TEREDO_SERVER_UNREACHABLE,
-    TEREDO_SYMMETRIC_NAT,
     TEREDO_TYPE_FIXED_BY_POLICY,
     TEREDO_MANAGED_NETWORK,
     TEREDO_HOST_SPECIFIC_RELAY,
-    TEREDO_SECOND_ADDRESS_MISSING,
-    TEREDO_SERVER_STOPPED,
     ISATAP_NAME_UNRESOLVABLE,
     ISATAP_ADVERTISING_DISABLED,
 )
 
 ADVICE: Mapping[str, Advice] = {
+    teredo.DISABLED.code: Advice(
+        cause="Its type is disabled, by a policy or by hand. IP-HTTPS serves in its place.",
+        resolution="Leave it, unless Teredo is wanted; then set its type back.",
+        fix=("netsh interface teredo set state type=enterpriseclient",),
+        verify=(_TEREDO,),
+    ),
+    teredo.ADAPTER_MISSING.code: Advice(
+        cause=(
+            "Teredo is configured, but its tunnel interface does not exist or cannot be opened: "
+            "the adapter was removed, or its driver failed to install."
+        ),
+        resolution="Switch Teredo off and on again; where that fails, remove the hidden adapters.",
+        fix=_DEFAULT,
+        verify=(_TEREDO, "netsh interface ipv6 show interfaces"),
+    ),
+    teredo.UDP_BLOCKED.code: Advice(
+        cause=(
+            "The Teredo server does not answer over UDP port 3544: this network or its firewall "
+            "drops it, or the server is gone."
+        ),
+        resolution="Allow UDP 3544 to the outside; else leave it to IP-HTTPS.",
+        fix=("netsh interface teredo set state servername=NAME",),
+        verify=(_TEREDO,),
+    ),
+    teredo.SERVER_UNREACHABLE.code: Advice(
+        cause=(
+            "The client keeps on probing the primary server: its name does not resolve, the server "
+            "is down, or UDP port 3544 is dropped on the way."
+        ),
+        resolution=(
+            "Name a server that works; for DirectAccess it is the DirectAccess server itself."
+        ),
+        fix=("netsh interface teredo set state servername=NAME",),
+        verify=(_TEREDO, "nslookup NAME"),
+    ),
+    teredo.SYMMETRIC_NAT.code: Advice(
+        cause="It is symmetric: it maps each destination to another port.",
+        resolution=(
+            "Use another network, or leave it to IP-HTTPS; where the network stays, Teredo can be "
+            "switched off to spare its tries."
+        ),
+        fix=("netsh interface teredo set state disabled",),
+        verify=(_TEREDO,),
+    ),
+    teredo.SECOND_ADDRESS_MISSING.code: Advice(
+        cause=(
+            "A Teredo server needs two consecutive public IPv4 addresses on its external adapter."
+        ),
+        resolution="Assign both addresses, or switch Teredo off on the server.",
+        fix=("Restart-Service iphlpsvc",),
+        verify=("ipconfig /all", "Get-RemoteAccessHealth"),
+    ),
+    teredo.SERVER_STOPPED.code: Advice(
+        cause="It was stopped by hand, or its two consecutive public IPv4 addresses are not there.",
+        resolution="Check the second address, then start IP Helper again.",
+        fix=("Restart-Service iphlpsvc",),
+        verify=(_TEREDO, "Get-RemoteAccessHealth"),
+    ),
     sixtofour.DISABLED.code: Advice(
         cause="A policy or a person disabled it. Teredo and IP-HTTPS serve in its place.",
         resolution="Leave it, unless 6to4 is wanted.",

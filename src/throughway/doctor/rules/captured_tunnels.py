@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from throughway.catalogue import iphttps, ipsec, sixtofour
-from throughway.catalogue.on_windows import transitions
+from throughway.catalogue import teredo as teredo_problems
 from throughway.catalogue.on_windows.internet import PATH_MTU_BLACK_HOLE
 from throughway.catalogue.on_windows.ipsec_codes import of_negotiation
 from throughway.catalogue.windows import describe
@@ -225,7 +225,7 @@ def teredo_silent(
     if second is None:
         return ()
     found = Finding(
-        problem=transitions.TEREDO_SECOND_ADDRESS_MISSING,
+        problem=teredo_problems.SECOND_ADDRESS_MISSING,
         summary=f"{second.server} answers no solicitation, the address beside it does.",
         confidence=Confidence.LIKELY,
         reason="a client asks both addresses of a server",
@@ -241,9 +241,7 @@ def _no_teredo(exchange: TeredoExchange, seen: Sequence[Seen]) -> Finding:
     blocked = notice is not None and notice.refusal is Refusal.PROHIBITED
     said = f"; {notice.reporter} says that {notice.refusal}" if notice is not None else ""
     return Finding(
-        problem=transitions.TEREDO_UDP_BLOCKED
-        if blocked
-        else transitions.TEREDO_SERVER_UNREACHABLE,
+        problem=teredo_problems.UDP_BLOCKED if blocked else teredo_problems.SERVER_UNREACHABLE,
         summary=(
             f"The Teredo server {exchange.server} answers none of {exchange.solicitations} "
             f"solicitations{said}."
@@ -267,7 +265,7 @@ def teredo_symmetric(
     for exchange in _of(TeredoExchange, seen):
         if exchange.same_mapping is False:
             return Finding(
-                problem=transitions.TEREDO_SYMMETRIC_NAT,
+                problem=teredo_problems.SYMMETRIC_NAT,
                 summary=f"{exchange.client} appears with another mapping to each Teredo server.",
                 confidence=Confidence.CERTAIN,
                 reason="the origin indications of the answers differ",
@@ -326,14 +324,14 @@ RULES = (
     Rule((iphttps.ROUTE_UNPUBLISHED, iphttps.FORWARDING_DISABLED), advertised_wrongly),
     Rule(
         (
-            transitions.TEREDO_SERVER_UNREACHABLE,
-            transitions.TEREDO_UDP_BLOCKED,
-            transitions.TEREDO_SECOND_ADDRESS_MISSING,
+            teredo_problems.SERVER_UNREACHABLE,
+            teredo_problems.UDP_BLOCKED,
+            teredo_problems.SECOND_ADDRESS_MISSING,
         ),
         teredo_silent,
         Role.CLIENT,
     ),
-    Rule((transitions.TEREDO_SYMMETRIC_NAT,), teredo_symmetric, Role.CLIENT),
+    Rule((teredo_problems.SYMMETRIC_NAT,), teredo_symmetric, Role.CLIENT),
     Rule(
         (sixtofour.RELAY_UNREACHABLE, sixtofour.INTERFACE_DOWN),
         sixtofour_refused,

@@ -6,7 +6,7 @@ A log tells of the past: what a later event takes back is not said.
 from collections.abc import Iterable
 
 from throughway.catalogue import internet, iphttps, ipsec, location, names
-from throughway.catalogue.on_windows import transitions
+from throughway.catalogue import teredo as teredo_problems
 from throughway.catalogue.on_windows.firewall import KEYING_SERVICE_STOPPED
 from throughway.catalogue.windows import describe
 from throughway.doctor.rule import Rule
@@ -229,9 +229,9 @@ def _finding(problem: Problem, event: LogEvent, summary: str) -> Finding:
 
 _STARTS = (
     (4302, 4300, iphttps.LISTENER_DOWN, "The IP-HTTPS server could not be started"),
-    (4001, 4000, transitions.TEREDO_SERVER_STOPPED, "The Teredo server could not be started"),
+    (4001, 4000, teredo_problems.SERVER_STOPPED, "The Teredo server could not be started"),
     (
-        *(4002, 4000, transitions.TEREDO_SECOND_ADDRESS_MISSING),
+        *(4002, 4000, teredo_problems.SECOND_ADDRESS_MISSING),
         "One of the two addresses of the Teredo server is not valid",
     ),
 )
@@ -242,8 +242,8 @@ RULES = (
     Rule(
         (
             iphttps.LISTENER_DOWN,
-            transitions.TEREDO_SERVER_STOPPED,
-            transitions.TEREDO_SECOND_ADDRESS_MISSING,
+            teredo_problems.SERVER_STOPPED,
+            teredo_problems.SECOND_ADDRESS_MISSING,
         ),
         server_not_started,
     ),

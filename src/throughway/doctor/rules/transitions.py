@@ -6,6 +6,7 @@ an idle Teredo (dormant, or a NAT it copes with) is well.
 
 from collections.abc import Callable
 
+from throughway.catalogue import teredo as teredo_problems
 from throughway.catalogue.on_windows import transitions as catalogue
 from throughway.doctor.rule import Rule
 from throughway.doctor.rules import whereabouts
@@ -39,7 +40,7 @@ def disabled(teredo: TeredoState, others: Others) -> Finding | None:
     if teredo.type != "disabled" or connected(others):
         return None
     return _finding(
-        catalogue.TEREDO_DISABLED, teredo, "Teredo's type is disabled", reason="the type says so"
+        teredo_problems.DISABLED, teredo, "Teredo's type is disabled", reason="the type says so"
     )
 
 
@@ -52,7 +53,7 @@ def adapter_missing(
     """The tunnel adapter cannot be opened, or no list of interfaces shows one."""
     if teredo.error is TeredoError.TUNNEL_ADAPTER and not connected(others):
         what = f"Teredo says: {teredo.error_text}"
-        return _finding(catalogue.TEREDO_ADAPTER_MISSING, teredo, what, reason=_SAYS_SO)
+        return _finding(teredo_problems.ADAPTER_MISSING, teredo, what, reason=_SAYS_SO)
     tries = teredo.state in _PROBING or (
         teredo.state is TeredoStatus.OFFLINE and teredo.error is TeredoError.NONE
     )
@@ -63,7 +64,7 @@ def adapter_missing(
         return None
     seen = (table or adapters)[0].source
     return Finding(
-        problem=catalogue.TEREDO_ADAPTER_MISSING,
+        problem=teredo_problems.ADAPTER_MISSING,
         summary=f"Teredo is {teredo.state}, and no Teredo adapter is among the interfaces.",
         confidence=Confidence.LIKELY,
         reason="the list of interfaces has none; it may have been cut off",
@@ -77,7 +78,7 @@ def server_unreachable(teredo: TeredoState, others: Others) -> Finding | None:
     if connected(others) or not (teredo.state is TeredoStatus.PROBE_PRIMARY or unresolved):
         return None
     return _finding(
-        catalogue.TEREDO_SERVER_UNREACHABLE,
+        teredo_problems.SERVER_UNREACHABLE,
         teredo,
         f"The Teredo server {teredo.server or ''} gives no answer".replace("  ", " "),
         Confidence.CERTAIN if unresolved else Confidence.LIKELY,
@@ -91,7 +92,7 @@ def udp_blocked(teredo: TeredoState, others: Others) -> Finding | None:
     if connected(others) or not (named or teredo.state is TeredoStatus.PROBE_SECONDARY):
         return None
     return _finding(
-        catalogue.TEREDO_UDP_BLOCKED,
+        teredo_problems.UDP_BLOCKED,
         teredo,
         f"The Teredo server {teredo.server or ''} is not reached over UDP".replace("  ", " "),
         Confidence.CERTAIN if named else Confidence.LIKELY,
@@ -129,7 +130,7 @@ def server_stopped(teredo: TeredoState) -> Finding | None:
     if teredo.type != "server" or teredo.state is not TeredoStatus.OFFLINE:
         return None
     return _finding(
-        catalogue.TEREDO_SERVER_STOPPED, teredo, "The Teredo server is offline", reason=_SAYS_SO
+        teredo_problems.SERVER_STOPPED, teredo, "The Teredo server is offline", reason=_SAYS_SO
     )
 
 
@@ -189,18 +190,18 @@ def _finding(
 
 
 RULES = (
-    Rule((catalogue.TEREDO_DISABLED,), disabled, Role.CLIENT),
-    Rule((catalogue.TEREDO_ADAPTER_MISSING,), adapter_missing, Role.CLIENT),
-    Rule((catalogue.TEREDO_SERVER_UNREACHABLE,), server_unreachable, Role.CLIENT),
-    Rule((catalogue.TEREDO_UDP_BLOCKED,), udp_blocked, Role.CLIENT),
+    Rule((teredo_problems.DISABLED,), disabled, Role.CLIENT),
+    Rule((teredo_problems.ADAPTER_MISSING,), adapter_missing, Role.CLIENT),
+    Rule((teredo_problems.SERVER_UNREACHABLE,), server_unreachable, Role.CLIENT),
+    Rule((teredo_problems.UDP_BLOCKED,), udp_blocked, Role.CLIENT),
     Rule((catalogue.TEREDO_TYPE_FIXED_BY_POLICY,), type_fixed_by_policy, Role.CLIENT),
     Rule((catalogue.TEREDO_HOST_SPECIFIC_RELAY,), host_specific_relay, Role.CLIENT),
-    Rule((catalogue.TEREDO_SERVER_STOPPED,), server_stopped, Role.SERVER),
+    Rule((teredo_problems.SERVER_STOPPED,), server_stopped, Role.SERVER),
     Rule(
-        (catalogue.TEREDO_SYMMETRIC_NAT,),
+        (teredo_problems.SYMMETRIC_NAT,),
         by_error(
             TeredoError.SYMMETRIC_NAT,
-            catalogue.TEREDO_SYMMETRIC_NAT,
+            teredo_problems.SYMMETRIC_NAT,
             "The NAT of this network is symmetric",
         ),
         Role.CLIENT,

@@ -1,5 +1,7 @@
 """The tables of Teredo's machines, and what holds for every order of events."""
 
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -15,11 +17,10 @@ from throughway.wire.teredo import Mapping
 SOMEWHERE = Mapping(b"\x83\x6b\x00\x4d", 7)
 
 
-def test_the_diagrams() -> None:
-    diagram = state_diagram(client.TRANSITIONS, State.OFFLINE)
-    assert "ProbePrimary --> ProbeSecondary: answered" in diagram
-    assert "Qualified --> Offline: disable" in diagram
-    assert "Untrusted --> Testing: test" in state_diagram(peers.TRANSITIONS, PeerState.UNTRUSTED)
+def test_the_diagrams_of_the_docs() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "protocols" / "teredo.md").read_text()
+    assert state_diagram(client.TRANSITIONS, State.OFFLINE) in page
+    assert state_diagram(peers.TRANSITIONS, PeerState.UNTRUSTED) in page
 
 
 def test_a_peer_is_trusted_for_half_a_minute() -> None:

@@ -73,6 +73,8 @@ class TransportsPolicy:
     """URL of the HTTP proxy inside by which programs that know only IPv4 get out; "" for none."""
     portal_probe: str = ""
     """An http URL that answers 204 to whoever has Internet; "": the gateway's name is asked."""
+    teredo_server: str = ""
+    """First of the two IPv4 addresses of the Teredo server, "": none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

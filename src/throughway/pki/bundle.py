@@ -218,6 +218,7 @@ def _read_transports(table: Fields) -> TransportsPolicy:
         proxy_script=table.optional_text("proxy_script", fields.check_web_url),
         force_tunnel_proxy=table.optional_text("force_tunnel_proxy", fields.check_proxy_url),
         portal_probe=table.optional_text("portal_probe", fields.check_http_url),
+        teredo_server=table.optional_text("teredo_server", fields.check_public_ipv4),
     )
     if transports.force_tunnel_proxy and not transports.force_tunnel:
         table.refuse("force_tunnel_proxy", "needs force_tunnel")

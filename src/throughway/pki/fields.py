@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from throughway.model.errors import ConfigError
 from throughway.model.policy import DEFAULT, DIRECT, Fallback
+from throughway.wire.sixtofour import is_usable
 
 Check = Callable[[str], str]
 
@@ -80,6 +81,17 @@ def check_ipv6_address(value: str) -> str:
         raise ValueError(f"{value!r} is not an IPv6 address, such as 2001:db8::1") from None
     if address.scope_id or address.is_multicast or address.is_unspecified or address.is_link_local:
         raise ValueError(f"{value!r} must be a routable unicast address")
+    return str(address)
+
+
+def check_public_ipv4(value: str) -> str:
+    """An IPv4 address that can be reached from anywhere."""
+    try:
+        address = ipaddress.IPv4Address(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is not an IPv4 address, such as 131.107.0.2") from None
+    if not is_usable(address.packed):
+        raise ValueError(f"{value!r} must be a public address")
     return str(address)
 
 

@@ -23,6 +23,7 @@ HEADINGS = {
     "publish.nrpt": "### [[publish.nrpt]]",
     "metrics": "### [metrics]",
     "sixtofour": "### [sixtofour]",
+    "teredo": "### [teredo]",
 }
 
 

@@ -17,6 +17,7 @@ from throughway.model.status import (
     ComponentState,
     GatewaySnapshot,
     SixToFourServerStatus,
+    TeredoServerStatus,
     WorkerStatus,
 )
 from throughway.net import iphttps_server, link
@@ -108,6 +109,7 @@ def test_the_metrics_exist() -> None:
         tunnels=(),
         workers=(worker,),
         sixtofour=SixToFourServerStatus(state="serving", carrier="", drops=(("spoofed", 1),)),
+        teredo=TeredoServerStatus(state="serving", interface="teredo0", drops=(("too many", 1),)),
     )
     there = set(re.findall(r"^(\w+)[{ ]", exposition(snapshot).decode(), re.MULTILINE))
     named = set(re.findall(r"`(throughway_gateway_\w+)`", PAGE))

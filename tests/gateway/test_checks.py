@@ -51,6 +51,31 @@ def errors_of(path: Path) -> dict[str, str]:
             "publish.transports",
             "[sixtofour] is missing",
         ),
+        (
+            [("[publish]", '[publish]\ntransports = ["teredo", "iphttps"]')],
+            "publish.transports",
+            "[teredo] is missing",
+        ),
+        (
+            [("[ipsec]", '[teredo]\naddress = "131.107.0.2"\ninterface = "iphttps0"\n[ipsec]')],
+            "teredo.interface",
+            "is one of [iphttps]",
+        ),
+        (
+            [("[ipsec]", '[teredo]\naddress = "9.255.255.255"\n[ipsec]')],
+            "teredo.address",
+            "10.0.0.0, is needed too",
+        ),
+        (
+            [("[ipsec]", '[teredo]\naddress = "10.0.0.1"\n[ipsec]')],
+            "teredo.address",
+            "must be a public address",
+        ),
+        (
+            [("[ipsec]", '[teredo]\naddress = "da.example.com"\n[ipsec]')],
+            "teredo.address",
+            "is not an IPv4 address",
+        ),
         ([("https://da.", "https://db.")], "iphttps.certificate", "not for db.example.com"),
         (
             [('identity = "da.', 'identity = "db.')],

@@ -8,7 +8,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.cli.snapshots import GATEWAY
 from tests.gateway.test_webserver import ask
 from throughway.gateway.metrics import MetricsServer, exposition
-from throughway.model.status import GatewaySnapshot, SixToFourServerStatus, WorkerStatus
+from throughway.model.status import (
+    GatewaySnapshot,
+    SixToFourServerStatus,
+    TeredoServerStatus,
+    WorkerStatus,
+)
 
 WORKERS = (
     WorkerStatus(
@@ -73,6 +78,27 @@ def test_figures_of_6to4() -> None:
     assert seen[f"{name}received_bytes_total"] == 5
     assert seen[f"{name}sent_bytes_total"] == 6
     assert seen[f"{name}dropped_packets_total reason=spoofed"] == 7
+    assert not any(key.startswith(name) for key in figures(exposition(SNAPSHOT)))
+
+
+def test_figures_of_teredo() -> None:
+    status = TeredoServerStatus(
+        state="serving",
+        interface="teredo0",
+        clients=4,
+        answered=9,
+        bytes_in=5,
+        bytes_out=6,
+        drops=(("too many", 7),),
+    )
+    seen = figures(exposition(replace(SNAPSHOT, teredo=status)))
+    name = "throughway_gateway_teredo_"
+    assert seen[f"{name}up"] == 1
+    assert seen[f"{name}clients"] == 4
+    assert seen[f"{name}advertisements_total"] == 9
+    assert seen[f"{name}received_bytes_total"] == 5
+    assert seen[f"{name}sent_bytes_total"] == 6
+    assert seen[f"{name}dropped_packets_total reason=too many"] == 7
     assert not any(key.startswith(name) for key in figures(exposition(SNAPSHOT)))
 
 

@@ -54,6 +54,8 @@ def test_the_small_parts_may_be_absent(tmp_path: Path) -> None:
         ("computers", model.Computer),
         ("users", model.UsersConfig),
         ("publish", model.PublishConfig),
+        ("sixtofour", model.SixToFourServerConfig),
+        ("teredo", model.TeredoServerConfig),
         ("publish.nrpt", NRPTRule),
     ],
 )

@@ -26,6 +26,7 @@ from throughway.model.status import (
     RefusedClient,
     SessionStatus,
     SixToFourServerStatus,
+    TeredoServerStatus,
     TransportKind,
     TransportState,
     TransportStatus,
@@ -299,6 +300,7 @@ def render_gateway(snapshot: GatewaySnapshot, view: View) -> str:
         "",
         *_workers(snapshot.workers, view),
         *_sixtofour(snapshot.sixtofour, view),
+        *_teredo(snapshot.teredo, view),
         *_sessions(snapshot.sessions, view),
         *_tunnels(snapshot.tunnels, view),
         *_refusals(snapshot.refusals, view),
@@ -355,6 +357,20 @@ def _sixtofour(status: SixToFourServerStatus | None, view: View) -> Iterator[str
     yield row("6to4", joined(status.state, view.since(status.since), by=" "))
     yield row("Addresses", ", ".join(status.addresses), 1)
     yield row("Carried by", printable(status.carrier or "unknown"), 1)
+    yield row("Traffic", _traffic(status.bytes_in, status.bytes_out), 1)
+    if status.drops:
+        yield row("Dropped", ", ".join(f"{what} {count}" for what, count in status.drops), 1)
+    if status.last_end:
+        yield row("Last end", printable(status.last_end), 1)
+    yield ""
+
+
+def _teredo(status: TeredoServerStatus | None, view: View) -> Iterator[str]:
+    if status is None:
+        return
+    yield row("Teredo", joined(status.state, view.since(status.since), by=" "))
+    yield row("Addresses", ", ".join(status.addresses), 1)
+    yield row("Clients", f"{status.clients} remembered, {status.answered} answers", 1)
     yield row("Traffic", _traffic(status.bytes_in, status.bytes_out), 1)
     if status.drops:
         yield row("Dropped", ", ".join(f"{what} {count}" for what, count in status.drops), 1)

@@ -56,6 +56,21 @@ class Carry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServeTeredo:
+    """The first order to a process that serves Teredo (:mod:`throughway.gateway.teredo`)."""
+
+    address: str
+    """The first of the two."""
+    endpoints: tuple[str, ...]
+    interface: str
+    udp: bool
+    """Whether the device takes super-packets of UDP."""
+    tun: int
+    sockets: tuple[tuple[str, int], ...]
+    """By their names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """Another configuration."""
 
@@ -173,7 +188,7 @@ class Report:
     totals: Totals
 
 
-Order = Serve | Carry | Change | LimitSessions | DropAll | Ask | Stop
+Order = Serve | Carry | ServeTeredo | Change | LimitSessions | DropAll | Ask | Stop
 News = Ready | Opened | Closed | LimitReached | Failed | Sessions | Report
 Message = Order | News
 _KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in get_args(Message)}

@@ -7,7 +7,7 @@ so that all of it is told at once.
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from ipaddress import IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -22,6 +22,7 @@ from throughway.model.config import (
     IPHTTPSServerConfig,
     IPsecServerConfig,
     PublishConfig,
+    TeredoServerConfig,
     UsersConfig,
 )
 from throughway.model.errors import ConfigError, TrustError
@@ -32,6 +33,7 @@ from throughway.pki.fields import INTERFACE, url_host
 from throughway.pki.judgement import Usage, Validity
 from throughway.proto.router import links_within
 from throughway.wire import sixtofour
+from throughway.wire.teredo import secondary_address
 
 NT_HASH = re.compile(rb"[0-9A-Fa-f]{32}\s*")
 KEYTAB_VERSIONS = (b"\x05\x01", b"\x05\x02")
@@ -52,6 +54,10 @@ def check(config: GatewayConfig) -> Iterator[ConfigError]:
         parts.append(("", _sixtofour(config)))
     elif config.publish is not None and TransportKind.SIXTOFOUR in config.publish.transports:
         parts.append(("", iter([("publish.transports", "names 6to4, but [sixtofour] is missing")])))
+    if config.teredo is not None:
+        parts.append(("teredo.", _teredo(config.teredo, config)))
+    elif config.publish is not None and TransportKind.TEREDO in config.publish.transports:
+        parts.append(("", iter([("publish.transports", "names teredo, but [teredo] is missing")])))
     if config.users is not None:
         parts.append(("users.", _users(config.users)))
     if config.publish is not None:
@@ -104,6 +110,17 @@ def _sixtofour(config: GatewayConfig) -> Wrong:
         taken = set(interfaces(config.iphttps)) & set(sixtofour_interfaces(config.sixtofour))
         if taken:
             yield "sixtofour.interface", f"{taken.pop()} is a worker's of [iphttps] already"
+
+
+def _teredo(teredo: TeredoServerConfig, config: GatewayConfig) -> Wrong:
+    second = IPv4Address(secondary_address(IPv4Address(teredo.address).packed))
+    if not sixtofour.is_usable(second.packed):
+        yield "address", f"the address after it, {second}, is needed too and is not public"
+    taken = set(interfaces(config.iphttps))
+    if config.sixtofour is not None:
+        taken |= set(sixtofour_interfaces(config.sixtofour))
+    if teredo.interface in taken:
+        yield "interface", f"{teredo.interface} is one of [iphttps] or [sixtofour] already"
 
 
 def _computers(computers: tuple[Computer, ...]) -> Wrong:

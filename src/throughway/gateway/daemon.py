@@ -24,6 +24,7 @@ from throughway.gateway.metrics import MetricsServer
 from throughway.gateway.publish import PolicyServer
 from throughway.gateway.refusals import MISMATCH
 from throughway.gateway.sixtofour import SixToFourServer
+from throughway.gateway.teredo import TeredoGateway
 from throughway.gateway.watch import expiry_problem, read_certificate
 from throughway.gateway.workers import State, Workers, interfaces
 from throughway.health import log
@@ -37,6 +38,7 @@ from throughway.model.status import (
     RefusedClient,
     SessionStatus,
     SixToFourServerStatus,
+    TeredoServerStatus,
     WorkerStatus,
 )
 from throughway.net import firewall, privileges
@@ -50,6 +52,7 @@ COMPONENTS = (
     Component.GATEWAY,
     Component.IPHTTPS,
     Component.SIXTOFOUR,
+    Component.TEREDO,
     Component.IPSEC,
     Component.AUTHORISER,
     Component.CERTIFICATES,
@@ -70,7 +73,7 @@ LIMIT_SHOWN = 60.0
 REFUSALS_SHOWN = 20
 """Refused clients that the status remembers."""
 
-FIXED = ("users", "sixtofour", "state_directory", "runtime_directory", "control_socket")
+FIXED = ("users", "sixtofour", "teredo", "state_directory", "runtime_directory", "control_socket")
 """Tables and settings that are read only when the gateway starts, beside those of the parts."""
 
 
@@ -91,6 +94,7 @@ class GatewayDaemon:
         self._workers: Workers | None = None
         self._restart_timers: dict[int, asyncio.TimerHandle] = {}
         self._sixtofour: SixToFourServer | None = None
+        self._teredo: TeredoGateway | None = None
         self._publisher: PolicyServer | None = None
         self._metrics: MetricsServer | None = None
         self._ipsec = self._make_ipsec(config)
@@ -118,6 +122,7 @@ class GatewayDaemon:
         self._raise_firewall()  # now that it is known who does ESP
         await self._start_workers()
         self._start_sixtofour()
+        self._start_teredo()
         await self._start_publisher()
         await self._start_metrics()
         self._tracker.ok(Component.GATEWAY, f"version {__version__}")
@@ -165,6 +170,8 @@ class GatewayDaemon:
                 stack.push_async_callback(self._workers.close)
             if self._sixtofour is not None:
                 stack.push_async_callback(self._sixtofour.stop)
+            if self._teredo is not None:
+                stack.push_async_callback(self._teredo.stop)
             stack.push_async_callback(self._ipsec.stop)
             stack.push_async_callback(self._stop_publisher)
             stack.push_async_callback(self._stop_metrics)
@@ -218,6 +225,8 @@ class GatewayDaemon:
         self._workers.open()
         if config.sixtofour is not None:
             self._sixtofour = SixToFourServer(config.sixtofour, self._endpoints(), self)
+        if config.teredo is not None:
+            self._teredo = TeredoGateway(config.teredo, self._endpoints(), self)
         self._place_endpoints()
 
     def _place_endpoints(self) -> None:
@@ -250,6 +259,8 @@ class GatewayDaemon:
     def _raise_firewall(self) -> None:
         support = self._ipsec.esp
         others = self._sixtofour.interfaces if self._sixtofour is not None else ()
+        if self._config.teredo is not None:
+            others += (self._config.teredo.interface,)
         wall = firewall.GatewayFirewall(
             interfaces=(*self._devices, *others),
             kernel_esp=support is not None and support.mode is ESPMode.KERNEL,
@@ -307,6 +318,12 @@ class GatewayDaemon:
             self._tracker.disable(Component.SIXTOFOUR, "no [sixtofour] is configured")
         else:
             self._sixtofour.start()
+
+    def _start_teredo(self) -> None:
+        if self._teredo is None:
+            self._tracker.disable(Component.TEREDO, "no [teredo] is configured")
+        else:
+            self._teredo.start()
 
     async def _start_publisher(self) -> None:
         publish = self._config.publish
@@ -414,6 +431,19 @@ class GatewayDaemon:
     def sixtofour_down(self, error: TransportError) -> None:
         """Make it visible; it is being tried again."""
         self._log.error("6to4 is down", reason=str(error))
+        self._tracker.report(error)
+
+    def teredo_serves(self, status: TeredoServerStatus) -> None:
+        """Say so."""
+        addresses = " and ".join(status.addresses)
+        self._log.info("Teredo serves", addresses=addresses, pid=status.pid)
+        for code in ("teredo-server-stopped", "teredo-second-address-missing"):
+            self._tracker.clear(find(code))
+        self._tracker.ok(Component.TEREDO, f"at {addresses}")
+
+    def teredo_down(self, error: TransportError) -> None:
+        """Make it visible; it is being tried again."""
+        self._log.error("Teredo is down", reason=str(error))
         self._tracker.report(error)
 
     def worker_serves(self, worker: WorkerStatus) -> None:
@@ -528,6 +558,7 @@ class GatewayDaemon:
             pump=workers.pump if workers is not None else "",
             workers=workers.status() if workers is not None else (),
             sixtofour=await self._sixtofour.report() if self._sixtofour is not None else None,
+            teredo=await self._teredo.report() if self._teredo is not None else None,
         )
 
     def _iphttps_state(self) -> str:

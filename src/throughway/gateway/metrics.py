@@ -17,6 +17,7 @@ from throughway.model.status import (
     ComponentState,
     GatewaySnapshot,
     SixToFourServerStatus,
+    TeredoServerStatus,
     WorkerStatus,
 )
 
@@ -72,6 +73,8 @@ class _Snapshot(Collector):
         yield from _workers(self._snapshot.workers)
         if self._snapshot.sixtofour is not None:
             yield from _sixtofour(self._snapshot.sixtofour)
+        if self._snapshot.teredo is not None:
+            yield from _teredo(self._snapshot.teredo)
 
 
 def _gateway(snapshot: GatewaySnapshot) -> Iterator[Metric]:
@@ -140,6 +143,30 @@ def _sixtofour(status: SixToFourServerStatus) -> Iterator[Metric]:
         yield counter
     drops = CounterMetricFamily(
         f"{PREFIX}sixtofour_dropped_packets", "Packets that went no further.", labels=("reason",)
+    )
+    for reason, count in status.drops:
+        drops.add_metric((reason,), count)
+    yield drops
+
+
+def _teredo(status: TeredoServerStatus) -> Iterator[Metric]:
+    up = GaugeMetricFamily(f"{PREFIX}teredo_up", "Whether Teredo is served.")
+    up.add_metric((), float(status.state == "serving"))
+    yield up
+    clients = GaugeMetricFamily(f"{PREFIX}teredo_clients", "Clients that are remembered.")
+    clients.add_metric((), status.clients)
+    yield clients
+    for name, what, value in (
+        ("teredo_received_bytes", "From clients over Teredo.", status.bytes_in),
+        ("teredo_sent_bytes", "To clients over Teredo.", status.bytes_out),
+        ("teredo_advertisements", "Solicitations answered.", status.answered),
+        ("teredo_restarts", "Unasked for.", status.restarts),
+    ):
+        counter = CounterMetricFamily(PREFIX + name, what)
+        counter.add_metric((), value)
+        yield counter
+    drops = CounterMetricFamily(
+        f"{PREFIX}teredo_dropped_packets", "Packets that went no further.", labels=("reason",)
     )
     for reason, count in status.drops:
         drops.add_metric((reason,), count)

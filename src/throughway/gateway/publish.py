@@ -74,6 +74,7 @@ def build_policy(config: GatewayConfig, publish: PublishConfig, version: int, no
             proxy_script=publish.proxy_script,
             force_tunnel_proxy=publish.force_tunnel_proxy,
             portal_probe=publish.portal_probe,
+            teredo_server=config.teredo.address if config.teredo else "",
         ),
         policy_url=policy_url(*publish.serve) if publish.serve else "",
         kerberos_realm=users.realm if users else "",

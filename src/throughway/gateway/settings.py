@@ -53,6 +53,7 @@ IPSEC = _defaults(model.IPsecServerConfig)
 PUBLISH = _defaults(model.PublishConfig)
 METRICS = _defaults(model.MetricsConfig)
 SIXTOFOUR = _defaults(model.SixToFourServerConfig)
+TEREDO = _defaults(model.TeredoServerConfig)
 GATEWAY = _defaults(GatewayConfig)
 
 MAX_SESSIONS = 65536
@@ -216,6 +217,13 @@ class SixToFourTable(Table):
     carrier: Carrier = SIXTOFOUR["carrier"]
 
 
+class TeredoTable(Table):
+    """``[teredo]``."""
+
+    address: Annotated[str, _checked(fields.check_public_ipv4)]
+    interface: Interface = TEREDO["interface"]
+
+
 class MetricsTable(Table):
     """``[metrics]``."""
 
@@ -232,6 +240,7 @@ class GatewayFile(Table):
     publish: PublishTable | None = None
     metrics: MetricsTable | None = None
     sixtofour: SixToFourTable | None = None
+    teredo: TeredoTable | None = None
     state_directory: File = GATEWAY["state_directory"]
     runtime_directory: File = GATEWAY["runtime_directory"]
     control_socket: File = GATEWAY["control_socket"]
@@ -247,6 +256,7 @@ TABLES: dict[str, type[Table]] = {
     "publish.nrpt": NRPTTable,
     "metrics": MetricsTable,
     "sixtofour": SixToFourTable,
+    "teredo": TeredoTable,
 }
 """Every table by its name in the file."""
 
@@ -277,6 +287,7 @@ def _config(file: GatewayFile, path: Path) -> GatewayConfig:
         users=model.UsersConfig(**dict(file.users)) if file.users else None,
         publish=_publish(file.publish) if file.publish else None,
         metrics=model.MetricsConfig(**dict(file.metrics)) if file.metrics else None,
+        teredo=model.TeredoServerConfig(**dict(file.teredo)) if file.teredo else None,
         sixtofour=model.SixToFourServerConfig(**dict(file.sixtofour)) if file.sixtofour else None,
         state_directory=file.state_directory,
         runtime_directory=file.runtime_directory,

@@ -76,6 +76,9 @@ intranet_prefixes = ["{INTRANET_PREFIX}"]
 
 [sixtofour]
 
+[teredo]
+address = "131.107.0.2"
+
 [users]
 realm = "{REALM}"
 keytab = "{CONFIGURATION}/gateway.keytab"

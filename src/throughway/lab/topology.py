@@ -22,6 +22,7 @@ IPHTTPS_PREFIX = "2001:db8:da:1000::/64"
 IPHTTPS_PREFIXES = "2001:db8:da:1000::/59"
 """One /64 for each worker of the gateway."""
 SIXTOFOUR_PREFIX = "2002::/16"
+TEREDO_PREFIX = "2001::/32"
 """Clients that come by 6to4: the gateway is their router."""
 INTRANET_PREFIX = "2001:db8:c0::/48"
 INFRASTRUCTURE_PREFIX = "2001:db8:c0:1::/64"
@@ -421,7 +422,7 @@ CORE1 = Host(
         # Clients have the addresses of their transports: IP-HTTPS, 6to4, Teredo, native.
         *(
             Route(prefix=prefix, via="2001:db8:c0:1::1")
-            for prefix in (IPHTTPS_PREFIXES, SIXTOFOUR_PREFIX, "2001::/32", "2001:db8:66::/64")
+            for prefix in (IPHTTPS_PREFIXES, SIXTOFOUR_PREFIX, TEREDO_PREFIX, "2001:db8:66::/64")
         ),
     ),
     nameservers=DC_ADDRESSES,

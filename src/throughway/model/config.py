@@ -158,6 +158,15 @@ class SixToFourServerConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TeredoServerConfig:
+    """Teredo server and relay at two consecutive public IPv4 addresses."""
+
+    address: str
+    """The first; the second follows it."""
+    interface: str = "teredo0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MetricsConfig:
     """Figures for Prometheus."""
 
@@ -177,6 +186,7 @@ class GatewayConfig:
     publish: PublishConfig | None = None
     metrics: MetricsConfig | None = None
     sixtofour: SixToFourServerConfig | None = None
+    teredo: TeredoServerConfig | None = None
     state_directory: Path = Path("/var/lib/throughway/gateway")
     runtime_directory: Path = Path("/run/throughway/gateway")
     control_socket: Path = Path("/run/throughway/gateway.sock")

@@ -280,6 +280,30 @@ class SixToFourServerStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TeredoServerStatus:
+    """Teredo server and relay on the gateway."""
+
+    state: str
+    """``starting``, ``serving`` or ``down``."""
+    interface: str
+    addresses: tuple[str, ...] = ()
+    """The two IPv4 addresses."""
+    clients: int = 0
+    """That are remembered; one that is silent is forgotten when others need the room."""
+    pid: int = 0
+    since: float = 0.0
+    answered: int = 0
+    """Solicitations, since the gateway started; so are the counters below."""
+    bytes_in: int = 0
+    bytes_out: int = 0
+    drops: tuple[tuple[str, int], ...] = ()
+    """Datagrams and packets that went no further, by reason."""
+    restarts: int = 0
+    last_end: str = ""
+    """Why it ended last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RefusedClient:
     """A client that was refused by IPsec; it hears only that authentication failed."""
 
@@ -310,4 +334,6 @@ class GatewaySnapshot:
     """Who moves the packets, ``native`` or ``pure``, and why; "" without a link."""
     workers: tuple[WorkerStatus, ...] = ()
     sixtofour: SixToFourServerStatus | None = None
+    """None where it is not configured."""
+    teredo: TeredoServerStatus | None = None
     """None where it is not configured."""

@@ -1,18 +1,23 @@
 """A real squid for a test, in the one way of asking for credentials that the test wants."""
 
+import base64
 import contextlib
 import hashlib
 import os
 import shutil
 import socket
+import socketserver
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import spnego
+
 HELPERS = Path("/usr/lib/squid")
-USER, PASSWORD, REALM = "alice", "s3cret: \u00fc", "Test proxy"
+USER, PASSWORD, REALM = "alice", "s3cret \u00fc", "Test proxy"
 START_TIMEOUT = 60.0
 """Seconds; half of one is usual."""
 
@@ -43,6 +48,81 @@ def digest(folder: Path) -> list[str]:
         f"auth_param digest realm {REALM}",
         "auth_param digest children 1 startup=1",
         "auth_param digest nonce_max_count 3",
+        *ASK,
+    ]
+
+
+_FORWARD = """
+import socket, sys
+judge = socket.socket(socket.AF_UNIX)
+judge.connect(sys.argv[1])
+answers = judge.makefile("r")
+for line in sys.stdin:
+    judge.sendall(line.encode())
+    print(answers.readline(), end="", flush=True)
+"""
+"""Squid's own user may not run our Python: its helper asks the test."""
+
+
+@contextlib.contextmanager
+def ntlm(folder: Path, scheme: str = "ntlm") -> Iterator[list[str]]:
+    """Ask for NTLM, proofs of which pyspnego checks; ``negotiate`` carries NTLM, too."""
+    accounts = folder / "accounts"
+    accounts.write_text(f"CORP:{USER}:{PASSWORD}\n")
+    (folder / "forward.py").write_text(_FORWARD)
+    judge = socketserver.ThreadingUnixStreamServer(f"{folder}/judge", _NTLMJudge)
+    judge.daemon_threads = True
+    _NTLMJudge.token = "" if scheme == "ntlm" else "* "
+    os.chmod(folder / "judge", 0o777)
+    os.environ["NTLM_USER_FILE"] = str(accounts)
+    thread = threading.Thread(target=judge.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield [
+            f"auth_param {scheme} program /usr/bin/python3 {folder}/forward.py {folder}/judge",
+            f"auth_param {scheme} children 1 startup=1",
+            *ASK,
+        ]
+    finally:
+        judge.shutdown()
+        thread.join()
+        judge.server_close()
+        del os.environ["NTLM_USER_FILE"]
+
+
+class _NTLMJudge(socketserver.StreamRequestHandler):
+    """Squid's questions to an NTLM helper, answered by an implementation that is not ours."""
+
+    token = ""
+    """What Negotiate's helpers say besides: a token for the client."""
+
+    def handle(self) -> None:
+        context = spnego.server(protocol="ntlm")
+        for line in self.rfile:
+            word, _, token = line.decode().strip().partition(" ")
+            if word == "YR":
+                context = spnego.server(protocol="ntlm")
+                challenge = context.step(base64.b64decode(token)) or b""
+                answer = f"TT {base64.b64encode(challenge).decode()}"
+            else:
+                answer = self._proof(context, base64.b64decode(token))
+            self.wfile.write(f"{answer}\n".encode())
+
+    def _proof(self, context: spnego.ContextProxy, token: bytes) -> str:
+        try:
+            context.step(token)
+        except spnego.exceptions.SpnegoError:
+            return f"NA {self.token}the proof is wrong"
+        return f"AF {self.token}{USER}"
+
+
+def kerberos(folder: Path, keytab: Path, principal: str) -> list[str]:
+    """Ask for Negotiate and check tickets by squid's own helper."""
+    own = shutil.copy(keytab, folder / "keytab")
+    shutil.chown(own, "proxy", "proxy")
+    return [
+        f"auth_param negotiate program {HELPERS}/negotiate_kerberos_auth -k {own} -s {principal}",
+        "auth_param negotiate children 1 startup=1",
         *ASK,
     ]
 

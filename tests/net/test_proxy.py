@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 
 import pytest
 
+from tests.ipsec_world import PASSWORDS, REALM, shared_domain
+from tests.ipsec_world import shared_world as shared
 from tests.net import squid_world
 from tests.net.squid_world import PASSWORD, USER, squid, squid_folder
 from tests.ports import free_port
@@ -14,6 +17,7 @@ from throughway.model.errors import Stage, ThroughwayError, TransportError
 from throughway.net import proxy as module
 from throughway.net.dial import Dialer
 from throughway.net.proxy import ProxyServer, Ticket, no_ticket, open_tunnel
+from throughway.net.proxy_tickets import TicketRequest, make_ticket_apart
 from throughway.proto.proxy.schemes import Credentials
 
 TARGET = "da.example.com"
@@ -112,6 +116,59 @@ def test_squid_that_asks_on_every_connection(asking: tuple[ProxyServer, str]) ->
     for _ in range(5):
         assert through(proxy) == b"hello"
         assert proxy.memory.scheme == scheme
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("scheme", ["ntlm", "negotiate"])
+def test_squid_with_ntlm(scheme: str) -> None:
+    with (
+        squid_folder() as folder,
+        squid_world.ntlm(folder, scheme) as asks,
+        squid(port := free_port(), *asks, folder=folder) as log,
+    ):
+        proxy = ProxyServer("127.0.0.1", port, replace(ALICE, domain="CORP"))
+        for _ in range(3):
+            assert through(proxy) == b"hello"
+        assert proxy.memory.scheme == ("ntlm" if scheme == "ntlm" else "negotiated-ntlm")
+        # The first time it asks before it is told who we are; then a challenge and a proof.
+        assert log.read_text().count("TCP_DENIED/407") == 4
+        wrong = ProxyServer("127.0.0.1", port, replace(ALICE, domain="CORP", password="wrong"))
+        assert refusal(wrong).problem == "proxy-credentials-refused"
+
+
+@pytest.mark.lab
+def test_squid_with_kerberos(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Squid, domain controller and client in one network; the ticket is by a password."""
+    domain, host = shared_domain(), "proxy.corp.example.com"
+    monkeypatch.setenv("KRB5_CONFIG", str(domain.krb5_conf))
+    inside = ("nsenter", f"--net={shared().corp.namespace}")
+
+    async def ticket(name: str) -> bytes:
+        accounts = (("alice", PASSWORDS["alice"]),)
+        return await make_ticket_apart(TicketRequest(host=name, realm=REALM, accounts=accounts))
+
+    async def run() -> None:
+        async with greeter() as port:
+            for _ in range(2):
+                assert await greeting(proxy, port, ticket) == b"hello"
+            assert proxy.memory.scheme == "kerberos"
+
+            async def none(_name: str) -> bytes:
+                raise ThroughwayError("no ticket today")
+
+            with pytest.raises(TransportError, match="no ticket today") as caught:
+                await greeting(proxy, port, none)
+            assert caught.value.problem == "proxy-credentials-refused"
+
+    with squid_folder() as folder:
+        lines = squid_world.kerberos(folder, domain.proxy_keytab, f"HTTP/{host}")
+        # Squid's own user may not read the domain's folder.
+        environment = {"KRB5_CONFIG": str(shutil.copy(domain.krb5_conf, folder))}
+        number = free_port()
+        with squid(number, *lines, folder=folder, inside=inside, environment=environment) as log:
+            proxy = ProxyServer(host, number, Credentials(ticket=True))
+            shared().corp.run(run())
+            assert f"alice@{REALM}" in log.read_text()
 
 
 @pytest.mark.lab

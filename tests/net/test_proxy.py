@@ -3,21 +3,28 @@
 import asyncio
 import contextlib
 import shutil
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tests.ipsec_world import PASSWORDS, REALM, shared_domain
 from tests.ipsec_world import shared_world as shared
 from tests.net import squid_world
+from tests.net.iphttps_world import CORP, PREFIX, Authority, packet, wait_for
 from tests.net.squid_world import PASSWORD, USER, squid, squid_folder
+from tests.net.test_iphttps_client import OWN, Hall, serving
 from tests.ports import free_port
+from throughway.model.config import IPHTTPSServerConfig
 from throughway.model.errors import Stage, ThroughwayError, TransportError
 from throughway.net import proxy as module
 from throughway.net.dial import Dialer
 from throughway.net.proxy import ProxyServer, Ticket, no_ticket, open_tunnel
+from throughway.net.proxy_dial import WayDialer
 from throughway.net.proxy_tickets import TicketRequest, make_ticket_apart
+from throughway.proto.iphttps.client import State
 from throughway.proto.proxy.schemes import Credentials
 
 TARGET = "da.example.com"
@@ -169,6 +176,55 @@ def test_squid_with_kerberos(monkeypatch: pytest.MonkeyPatch) -> None:
             proxy = ProxyServer(host, number, Credentials(ticket=True))
             shared().corp.run(run())
             assert f"alice@{REALM}" in log.read_text()
+
+
+@pytest.mark.lab
+def test_the_link_to_a_real_gateway_through_squid(tmp_path: Path) -> None:
+    """Packets cross both ways, and more of them than squid has buffers."""
+    authority = Authority(tmp_path)
+    pair = authority.issue(TARGET)
+    config = IPHTTPSServerConfig(
+        url=f"https://{TARGET}/IPHTTPS",
+        listen=(("127.0.0.1", 0),),
+        certificate=pair.certificate,
+        key=pair.key,
+        prefix=PREFIX,
+    )
+
+    async def scenario(proxy: ProxyServer) -> None:
+        async with serving(Hall(config, authority)) as hall:
+
+            async def named(_host: str, _port: int) -> tuple[ProxyServer, ...]:
+                return (proxy,)
+
+            async def blocked(host: str, port: int) -> socket.socket:
+                if host == TARGET:
+                    raise TransportError(Stage.CONNECT, "no way but the proxy")
+                return await Dialer(resolve)(host, port)
+
+            dialer = WayDialer(blocked, named=named)
+
+            async def dial(host: str, port: int) -> socket.socket:
+                assert (host, port) == (TARGET, 443)
+                return await dialer(host, hall.port)
+
+            async with hall.client(dial=dial) as (client, tun):
+                await wait_for(lambda: client.state is State.LINK_UP, 10)
+                for _ in range(2):
+                    await tun.received()  # advertisements
+                for number in range(200):
+                    up = packet(OWN, CORP, number.to_bytes(2, "big") * 600)
+                    tun.kernel.send(up)
+                    assert await hall.tun.received() == up
+                    down = packet(CORP, OWN, number.to_bytes(2, "big") * 600)
+                    hall.tun.kernel.send(down)
+                    assert await tun.received() == down
+                assert dialer.way == f"proxy {proxy} (basic; test)"
+
+    with squid_folder() as folder:
+        lines = squid_world.basic(folder)
+        with squid(port := free_port(), *lines, folder=folder):
+            asyncio.run(scenario(ProxyServer("127.0.0.1", port, ALICE, "test")))
 
 
 @pytest.mark.lab

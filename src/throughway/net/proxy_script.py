@@ -13,7 +13,6 @@ from typing import Any
 
 from throughway.model.errors import Stage, TransportError
 from throughway.net.dial import Resolve
-from throughway.proto.proxy.script import Functions, Surroundings, Value
 
 MAXIMUM_SCRIPT = 1 << 20
 """Bytes; browsers take as much. Large networks have 100 KiB."""
@@ -103,6 +102,8 @@ def run_script(question: dict[str, Any], resolve: Any) -> str:  # noqa: ANN401 -
     """Run it here; raises ValueError with what is wrong with the script."""
     import quickjs
 
+    from throughway.proto.proxy.script import Functions, Surroundings
+
     context = quickjs.Context()
     context.set_memory_limit(_MEMORY)
     context.set_max_stack_size(_STACK)
@@ -117,7 +118,7 @@ def run_script(question: dict[str, Any], resolve: Any) -> str:  # noqa: ANN401 -
     try:
         context.eval(question["script"])
         find = context.get("FindProxyForURL")
-        result: Value = find(question["url"], question["host"]) if callable(find) else None
+        result = find(question["url"], question["host"]) if callable(find) else None
     except quickjs.JSException as error:
         words = str(error).split("\n", 1)[0]
         raise ValueError(f"fails: {words if words != 'null' else 'out of memory'}") from error
@@ -131,6 +132,7 @@ def _main() -> None:
     import quickjs  # noqa: F401 - before nothing can be opened any more
 
     from throughway.net import proxy_sandbox
+    from throughway.proto.proxy import script  # noqa: F401 - the same
 
     given, told = sys.stdin.buffer, sys.stdout.buffer
     question = json.loads(given.readline())

@@ -217,6 +217,30 @@ def test_forced(tmp_path: Path, kernel: Kernel, forced: TransportsPolicy) -> Non
     play(tmp_path, story, policy)
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "server", "kinds"),
+    [
+        (POLICY.infrastructure.endpoint, "131.107.0.2", [NATIVE, SIXTOFOUR, TEREDO, IPHTTPS]),
+        (POLICY.infrastructure.endpoint, "", [NATIVE, SIXTOFOUR, IPHTTPS]),
+        ("2001:db8:1::2", "", [NATIVE, IPHTTPS]),
+    ],
+)
+def test_what_the_deployment_has_nothing_for_is_left_out(
+    tmp_path: Path, endpoint: str, server: str, kinds: list[TransportKind]
+) -> None:
+    policy = replace(
+        POLICY,
+        transport_order=tuple(map(str, TransportKind)),
+        transports=TransportsPolicy(teredo_server=server),
+        infrastructure=replace(POLICY.infrastructure, endpoint=endpoint),
+    )
+
+    async def allowed() -> list[TransportKind]:
+        return list(World(tmp_path, policy).driver._selection.kinds)
+
+    assert asyncio.run(allowed()) == kinds
+
+
 def test_the_chain_in_status(tmp_path: Path, kernel: Kernel) -> None:
     async def story(world: World) -> None:
         await world.fail(NATIVE)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.pki_world import NOW as ISSUED_AT
 from tests.pki_world import ROOT, SIGNING_KEY, write, write_gateway
 from throughway.gateway import publish, settings
 from throughway.gateway.publish import PolicyServer
+from throughway.model.config import TeredoServerConfig
 from throughway.model.errors import ConfigError
 from throughway.model.policy import Fallback, NRPTRule, TransportsPolicy
 from throughway.pki import bundle, pem
@@ -53,6 +55,8 @@ def test_clients_are_told_of_what_is_served(tmp_path: Path) -> None:
     config = settings.load(write_gateway(tmp_path, [("[ipsec]", "[sixtofour]\n[ipsec]")]))
     policy, _ = publish.build_bundle(config, NOW)
     assert publish.offered_transports(config) == ("native", "6to4", "iphttps")
+    both = replace(config, teredo=TeredoServerConfig(address="131.107.0.2"))
+    assert publish.offered_transports(both) == ("native", "6to4", "teredo", "iphttps")
     assert policy
 
 

@@ -16,6 +16,8 @@ from typing import Any
 from throughway.client.native import Native
 from throughway.client.sixtofour import INTERFACE as SIXTOFOUR_INTERFACE
 from throughway.client.sixtofour import SixToFour
+from throughway.client.teredo import INTERFACE as TEREDO_INTERFACE
+from throughway.client.teredo import Teredo
 from throughway.client.transport import Transport
 from throughway.client.uplink import OnState, Uplink
 from throughway.model.config import ClientConfig
@@ -34,6 +36,8 @@ from throughway.proto.selection import (
     TransportUnwanted,
     TransportWanted,
 )
+from throughway.wire.ipv6 import parse_address
+from throughway.wire.sixtofour import is_sixtofour
 
 METRIC = 50
 """Before the routes to the endpoints that come with IP-HTTPS' router advertisements (1024)."""
@@ -76,7 +80,9 @@ class Transports:
         self._on_change = on_change
         self._on_failure = on_failure
         self._file = config.state_directory / EXPERIENCE
-        self.devices = frozenset({config.interface, SIXTOFOUR_INTERFACE, TUNNEL_INTERFACE})
+        self.devices = frozenset(
+            {config.interface, SIXTOFOUR_INTERFACE, TEREDO_INTERFACE, TUNNEL_INTERFACE}
+        )
         """The interfaces of our own, which are no change of network."""
         self._uplink = Uplink(
             config, policy, resolve, on_state, partial(self._changed, TransportKind.IPHTTPS)
@@ -84,7 +90,7 @@ class Transports:
         self._native = Native(
             policy, partial(self._changed, TransportKind.NATIVE), lambda: self.devices
         )
-        transports: tuple[Transport, ...] = (self._native, self._sixtofour(), self._uplink)
+        transports: tuple[Transport, ...] = (self._native, *self._tunnels(), self._uplink)
         self._driven = {transport.kind: _Driven(transport) for transport in transports}
         self._selection = Selection(self._allowed(policy), _load(self._file))
         self._timer: asyncio.TimerHandle | None = None
@@ -160,8 +166,9 @@ class Transports:
         old, self._policy = self._policy, policy
         self._native.update_policy(policy)
         await self._uplink.update_policy(policy)
-        if _endpoints(old) != _endpoints(policy):
-            await self._replace(self._sixtofour())
+        if _tunnelled(old) != _tunnelled(policy):
+            for transport in self._tunnels():
+                await self._replace(transport)
         self._selection.set_kinds(self._allowed(policy), self._now())
         self._lead()
         self._pump()
@@ -194,8 +201,12 @@ class Transports:
             return TransportStatus(kind=kind, state=TransportState.IDLE, reason=reason)
         return replace(driven.transport.status(), chosen=kind is self.chosen, reason=reason)
 
-    def _sixtofour(self) -> SixToFour:
-        return SixToFour(self._policy, partial(self._changed, TransportKind.SIXTOFOUR))
+    def _tunnels(self) -> tuple[Transport, ...]:
+        """Make the transports that stand for one policy."""
+        return (
+            SixToFour(self._policy, partial(self._changed, TransportKind.SIXTOFOUR)),
+            Teredo(self._policy, partial(self._changed, TransportKind.TEREDO)),
+        )
 
     async def _replace(self, transport: Transport) -> None:
         """Put another transport in the place of one that stood for an older policy."""
@@ -229,8 +240,8 @@ class Transports:
     def _allowed(self, policy: Policy) -> tuple[TransportKind, ...]:
         if policy.transports.force_iphttps or policy.transports.force_tunnel:
             return (TransportKind.IPHTTPS,)
-        kinds = map(TransportKind, policy.transport_order)
-        return tuple(kind for kind in kinds if kind in self._driven)
+        kinds = map(TransportKind, dict.fromkeys(policy.transport_order))
+        return tuple(kind for kind in kinds if kind in self._driven and _possible(kind, policy))
 
     def _changed(self, kind: TransportKind) -> None:
         """Pass on what a transport shows now."""
@@ -330,9 +341,10 @@ class Transports:
             return ()
         transport = self._driven[self.chosen].transport
         via = self._native.gateway if transport is self._native else ""
+        endpoints = {self._policy.infrastructure.endpoint, self._policy.intranet.endpoint}
         return tuple(
             Route(prefix=f"{e}/128", interface=transport.interface, via=via, metric=METRIC)
-            for e in _endpoints(self._policy)
+            for e in endpoints
             if transport.interface
         )
 
@@ -355,8 +367,20 @@ class Transports:
             write_private(self._file, build_experience(experience, _offset()))
 
 
-def _endpoints(policy: Policy) -> frozenset[str]:
-    return frozenset({policy.infrastructure.endpoint, policy.intranet.endpoint})
+def _tunnelled(policy: Policy) -> tuple[str, str, str]:
+    """Return what the tunnels of a policy depend on."""
+    server = policy.transports.teredo_server
+    return policy.infrastructure.endpoint, policy.intranet.endpoint, server
+
+
+def _possible(kind: TransportKind, policy: Policy) -> bool:
+    """Whether the deployment has what a transport needs."""
+    if kind is TransportKind.TEREDO:
+        return bool(policy.transports.teredo_server)
+    if kind is TransportKind.SIXTOFOUR:
+        endpoints = (policy.infrastructure.endpoint, policy.intranet.endpoint)
+        return all(is_sixtofour(parse_address(endpoint)) for endpoint in endpoints)
+    return True
 
 
 def _offset() -> float:

@@ -89,6 +89,7 @@ def offered_transports(config: GatewayConfig) -> tuple[TransportKind, ...]:
     served = {
         TransportKind.NATIVE: True,
         TransportKind.SIXTOFOUR: config.sixtofour is not None,
+        TransportKind.TEREDO: config.teredo is not None,
         TransportKind.IPHTTPS: bool(config.iphttps.listen),
     }
     return tuple(kind for kind in TransportKind if served.get(kind))

@@ -73,7 +73,9 @@ def test_every_key_can_be_set(client: Path) -> None:
         "control_socket": "/c",
     }
     lines = "".join(f'{key} = "{value}"\n' for key, value in extra.items())
+    lines += 'transports = ["6to4", "iphttps"]\n'
     config = settings.load(write(client, TOML + lines + PROXY))
+    assert config.transports == ("6to4", "iphttps")
     assert config.esp is ESPMode.LIBIPSEC
     assert config.iphttps_ca == client.parent / "ca.crt"
     assert config.control_socket == Path("/c")

@@ -241,6 +241,18 @@ def test_what_the_deployment_has_nothing_for_is_left_out(
     assert asyncio.run(allowed()) == kinds
 
 
+def test_a_computer_may_leave_out_what_the_policy_allows(tmp_path: Path, kernel: Kernel) -> None:
+    async def story() -> None:
+        settings = replace(config(tmp_path), transports=("iphttps",))
+        driver = Transports(
+            settings, BOTH, nowhere, on_state=lambda state, error: None, on_change=lambda: None
+        )
+        assert driver._selection.kinds == (IPHTTPS,)
+        assert driver.status()[0].reason == "left out by client.toml"
+
+    asyncio.run(story())
+
+
 def test_the_chain_in_status(tmp_path: Path, kernel: Kernel) -> None:
     async def story(world: World) -> None:
         await world.fail(NATIVE)

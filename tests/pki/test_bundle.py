@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from throughway.model.errors import ConfigError, ThroughwayError, TrustError, WireError
 from throughway.model.policy import NRPTRule, Policy, TransportsPolicy, TunnelPolicy
 from throughway.pki import bundle
+from throughway.pki.fields import TRANSPORTS
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 OTHER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
@@ -85,7 +86,7 @@ policies = st.builds(
     nrpt=st.lists(rules, max_size=8).map(tuple),
     nls_urls=st.lists(names.map(lambda n: f"https://{n}/"), min_size=1, max_size=3).map(tuple),
     trust_anchors=st.just((ANCHOR,)),
-    transport_order=st.permutations(bundle.TRANSPORTS).map(tuple),
+    transport_order=st.permutations(TRANSPORTS).map(tuple),
     transports=st.builds(
         TransportsPolicy,
         force_iphttps=st.booleans(),

@@ -10,6 +10,9 @@ from throughway.lab.lab import Lab
 from throughway.lab.observe import Observer
 
 HERE = Path(__file__).parent
+CLIENTS = ("client1", "client2")
+CLIENT_TOML = "/etc/throughway/client.toml"
+IPHTTPS_ONLY = 'transports = ["iphttps"]\n'
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,6 +28,10 @@ def world() -> Iterator[Lab]:
     """Return a lab that is up, gateway running, clients joined but not started."""
     with Lab(f"scenarios-{os.getpid()}") as lab:
         lab.up()
+        for host in CLIENTS:
+            # The way that every network has. What roams takes it back: see anyhow().
+            config = lab.read(host, CLIENT_TOML)
+            lab.write(host, CLIENT_TOML, f"{IPHTTPS_ONLY}{config}")
         yield lab
 
 
@@ -38,7 +45,7 @@ def fresh(world: Lab) -> Iterator[Lab]:
 
 def settle(lab: Lab) -> None:
     """Bring clients home, stopped; the gateway runs."""
-    for host in ("client1", "client2"):
+    for host in CLIENTS:
         if lab.service(host, "client"):
             lab.run(host, ["throughway", "logout"])
         lab.stop_client(host)
@@ -55,6 +62,17 @@ def client(fresh: Lab) -> Observer:
     """Return client1, its daemon just started at home."""
     fresh.start_client("client1")
     return Observer(fresh, "client1")
+
+
+@pytest.fixture
+def anyhow(fresh: Lab) -> Iterator[Lab]:
+    """Return the lab with clients that may use every transport."""
+    before = {host: fresh.read(host, CLIENT_TOML) for host in CLIENTS}
+    for host, config in before.items():
+        fresh.write(host, CLIENT_TOML, config.replace(IPHTTPS_ONLY, ""))
+    yield fresh
+    for host, config in before.items():
+        fresh.write(host, CLIENT_TOML, config)
 
 
 @pytest.fixture

@@ -115,6 +115,13 @@ class Move:
         return f"{self.origin:>8} -> {self.place:<8} {self.outage:5.2f} s  {self.carrier}"
 
 
+@pytest.fixture
+def client(anyhow: Lab) -> Observer:
+    """Return client1, its daemon just started at home, with every transport."""
+    anyhow.start_client("client1")
+    return Observer(anyhow, "client1")
+
+
 def longest_gap(stamps: list[float], begun: float) -> float:
     """Return the longest time without an answer from a moment on."""
     before = [stamp for stamp in stamps if stamp <= begun][-1:]

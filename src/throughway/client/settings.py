@@ -57,6 +57,7 @@ def _read(table: Fields, path: Path) -> ClientConfig:
         stub_address=table.text("stub_address", _check_loopback, _default("stub_address")),
         esp=ESPMode(table.text("esp", _check_esp, _default("esp")) or ESPMode.AUTO),
         iphttps_ca=_path(table, path, "iphttps_ca") if table.has("iphttps_ca") else None,
+        transports=table.texts("transports", fields.check_transport, default=()),
         proxy=_read_proxy(proxy, path),
         state_directory=_path(table, path, "state_directory"),
         runtime_directory=_path(table, path, "runtime_directory"),

@@ -77,6 +77,7 @@ class Transports:
         on_failure: OnFailure = lambda kind, error: None,
     ) -> None:
         self._policy = policy
+        self._only = config.transports
         self._on_change = on_change
         self._on_failure = on_failure
         self._file = config.state_directory / EXPERIENCE
@@ -197,6 +198,8 @@ class Transports:
 
     def _status(self, kind: TransportKind) -> TransportStatus:
         driven, reason = self._driven.get(kind), self._selection.explain(kind, self._now())
+        if self._only and kind not in self._only:
+            reason = "left out by client.toml"
         if driven is None:
             return TransportStatus(kind=kind, state=TransportState.IDLE, reason=reason)
         return replace(driven.transport.status(), chosen=kind is self.chosen, reason=reason)
@@ -241,7 +244,8 @@ class Transports:
         if policy.transports.force_iphttps or policy.transports.force_tunnel:
             return (TransportKind.IPHTTPS,)
         kinds = map(TransportKind, dict.fromkeys(policy.transport_order))
-        return tuple(kind for kind in kinds if kind in self._driven and _possible(kind, policy))
+        wanted = (kind for kind in kinds if not self._only or kind in self._only)
+        return tuple(kind for kind in wanted if kind in self._driven and _possible(kind, policy))
 
     def _changed(self, kind: TransportKind) -> None:
         """Pass on what a transport shows now."""

@@ -228,6 +228,8 @@ class ClientConfig:
     esp: ESPMode = ESPMode.AUTO
     iphttps_ca: Path | None = None
     """Roots for the IP-HTTPS server's certificate; None: the policy's anchors and the system's."""
+    transports: tuple[str, ...] = ()
+    """Of those that the policy allows only these; empty: all."""
     proxy: ProxyConfig = ProxyConfig()
     state_directory: Path = Path("/var/lib/throughway/client")
     runtime_directory: Path = Path("/run/throughway/client")

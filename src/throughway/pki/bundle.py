@@ -29,7 +29,6 @@ from throughway.model.policy import (
     TransportsPolicy,
     TunnelPolicy,
 )
-from throughway.model.status import TransportKind
 from throughway.pki import fields
 from throughway.pki.fields import Fields
 
@@ -46,7 +45,6 @@ CONTEXT = b"throughway policy bundle\0"
 SOURCE = "policy bundle"
 KEY_LENGTH = 32
 SIGNATURE_LENGTH = 64
-TRANSPORTS = tuple(map(str, TransportKind))
 
 
 def sign(policy: Policy, key: Ed25519PrivateKey) -> bytes:
@@ -182,7 +180,7 @@ def _read_policy(top: Fields) -> Policy:
         exempt_names=top.texts("exempt_names", fields.check_dns_name, default=()),
         nls_urls=top.texts("nls_urls", fields.check_https_url, minimum=1),
         trust_anchors=top.texts("trust_anchors", _check_anchor, minimum=1),
-        transport_order=top.texts("transport_order", _check_transport, minimum=1),
+        transport_order=top.texts("transport_order", fields.check_transport, minimum=1),
         transports=_read_transports(transports),
         policy_url=top.optional_text("policy_url", fields.check_web_url),
         kerberos_realm=top.optional_text("kerberos_realm", fields.check_realm),
@@ -252,12 +250,6 @@ def _check_anchor(value: str) -> str:
         base64.b64decode("".join(body.split()), validate=True)
     except ValueError:
         raise ValueError("must be exactly one certificate in PEM form") from None
-    return value
-
-
-def _check_transport(value: str) -> str:
-    if value not in TRANSPORTS:
-        raise ValueError(f"{value!r} is not one of {', '.join(TRANSPORTS)}")
     return value
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from throughway.model.errors import ConfigError
 from throughway.model.policy import DEFAULT, DIRECT, Fallback
+from throughway.model.status import TransportKind
 from throughway.wire.sixtofour import is_usable
 
 Check = Callable[[str], str]
@@ -38,6 +39,8 @@ MAX_ERRORS = 50
 
 ABSENT = object()
 """What a key has that is not there; JSON's null is there, and of the wrong kind."""
+
+TRANSPORTS = tuple(map(str, TransportKind))
 
 LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
 PRINTABLE = re.compile(r"[\x21-\x7e]+")
@@ -190,6 +193,13 @@ def check_interface(value: str) -> str:
     """The name of a network interface."""
     if not INTERFACE.fullmatch(value) or value in {".", ".."}:
         raise ValueError(f"{value!r} is not an interface name (at most 15 of A-Z a-z 0-9 _ . -)")
+    return value
+
+
+def check_transport(value: str) -> str:
+    """The name of a transport."""
+    if value not in TRANSPORTS:
+        raise ValueError(f"{value!r} is not one of {', '.join(TRANSPORTS)}")
     return value
 
 

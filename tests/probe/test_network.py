@@ -6,6 +6,7 @@ import os
 import subprocess
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from tests.net.namespace import Peer, in_namespace, peer, run
 from throughway.model.network import NAT, NetworkSeen
+from throughway.probe import sixtofour
 from throughway.probe.analysis.network import ways
 from throughway.probe.network import Around, Look
 
@@ -117,14 +119,14 @@ def possible(seen: NetworkSeen) -> dict[str, bool | None]:
     [
         ("masquerade", "", NAT.RESTRICTED, True),
         ("masquerade random,fully-random", "", NAT.SYMMETRIC, False),
-        ("masquerade", "udp dport 3544 drop;", NAT.BLOCKED, None),
+        ("masquerade", "udp dport 3544 drop;", NAT.BLOCKED, False),
     ],
     ids=["home", "symmetric", "hotel"],
 )
-def test_behind_a_nat(nat: str, filtered: str, kind: NAT, teredo: bool | None) -> None:
+def test_behind_a_nat(nat: str, filtered: str, kind: NAT, teredo: bool) -> None:
     def scenario() -> None:
         with router(nat, filtered) as internet, servers(internet):
-            seen = look()
+            seen = look(teredo=FIRST)
             assert seen.seconds < 5
             assert seen.nat is kind, seen
             assert possible(seen)["teredo"] is teredo
@@ -132,7 +134,7 @@ def test_behind_a_nat(nat: str, filtered: str, kind: NAT, teredo: bool | None) -
             assert possible(seen)["6to4"] is False
             assert [page.open for page in seen.portals] == [True]
             assert [(r.interface, r.via) for r in seen.routes] == [("eth0", "192.168.7.1")]
-            assert seen.mapping.startswith("131.107.0.100:" if teredo is not None else "")
+            assert seen.mapping.startswith("" if kind is NAT.BLOCKED else "131.107.0.100:")
             assert seen.path[0].large_passes is True
 
     in_namespace(scenario)
@@ -160,6 +162,34 @@ def test_without_any_network() -> None:
         assert seen.routes == ()
         assert seen.seconds < 5
         assert possible(seen)["iphttps"] is False
+
+    in_namespace(scenario)
+
+
+@pytest.mark.lab
+def test_as_nobody() -> None:
+    """No rights at all are needed but for protocol 41, and that is said."""
+
+    def scenario() -> None:
+        with router("masquerade") as internet, servers(internet):
+            child = os.fork()
+            if child == 0:
+                status = 1
+                try:
+                    os.setgroups([])
+                    os.setgid(65534)
+                    os.setuid(65534)
+                    seen = look()
+                    assert possible(seen)["iphttps"] is True
+                    own = bytes((131, 107, 9, 9))
+                    sixtofour._own_address = lambda _: own  # type: ignore[assignment]
+                    assert "root" in asyncio.run(sixtofour.try_sixtofour(FIRST)).words
+                    status = 0
+                except BaseException:
+                    traceback.print_exc()
+                finally:
+                    os._exit(status)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
     in_namespace(scenario)
 

@@ -112,11 +112,13 @@ def test_ways() -> None:
     public = AddressSeen(interface="eth0", address="131.107.0.50", reach=Reach.PUBLIC)
     echo = SixToFourSeen(endpoint="2002:836b:2::836b:2", tried=True, answered=True)
     direct = replace(HOME, addresses=(public,), sixtofour=(echo,), nat=NAT.NONE)
+    assert ways(direct)[1].problem == "sixtofour-pseudo-public-address"
+    direct = replace(direct, mapping="131.107.0.50:3000")
     assert possible(direct)["6to4"] is True
     assert possible(replace(direct, sixtofour=(replace(echo, answered=False),)))["6to4"] is False
     assert possible(replace(direct, sixtofour=(replace(echo, tried=False),)))["6to4"] is None
     assert possible(replace(HOME, nat=NAT.SYMMETRIC))["teredo"] is False
-    blocked = replace(HOME, nat=NAT.BLOCKED)
+    blocked = replace(HOME, nat=NAT.BLOCKED, teredo=(replace(ANSWERED, answered=False),))
     assert possible(blocked)["teredo"] is None
     assert possible(replace(blocked, teredo_expected=True))["teredo"] is False
     six = AddressSeen(interface="eth0", address="2001:db8::2", reach=Reach.PUBLIC)

@@ -109,8 +109,9 @@ class Look:
             connections=tuple(self._connections.values()),
             teredo=tuple(self._teredo.seen),
             teredo_expected=bool(around.teredo),
+            # A gateway without a Teredo server says nothing of the NAT.
             nat=classify([m for _, m in mappings], passed, self._teredo.local)
-            if self._teredo.seen
+            if answers or (self._teredo.seen and around.teredo)
             else NAT.UNKNOWN,
             mapping=answers[0].mapping if answers else "",
             sixtofour=tuple(self._sixtofour),

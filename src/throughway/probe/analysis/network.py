@@ -187,6 +187,11 @@ def _sixtofour(seen: NetworkSeen) -> WaySeen:
             why += ": the provider's NAT is in between"
         problem = "sixtofour-no-public-address"
         return WaySeen(transport="6to4", possible=False, why=why, problem=problem)
+    public = [a.address for a in four if a.reach is Reach.PUBLIC]
+    if seen.mapping and seen.mapping.rpartition(":")[0] not in public:
+        why = f"{public[0]} only looks public: others see {seen.mapping.rpartition(':')[0]}"
+        problem = "sixtofour-pseudo-public-address"
+        return WaySeen(transport="6to4", possible=False, why=why, problem=problem)
     tried = [each for each in seen.sixtofour if each.tried]
     if any(each.answered for each in tried):
         return WaySeen(transport="6to4", possible=True, why=f"{tried[0].endpoint} answers")
@@ -203,7 +208,7 @@ def _teredo(seen: NetworkSeen) -> WaySeen:
     if not seen.teredo:
         why = "no server is known to ask"
         return WaySeen(transport="teredo", possible=None, why=why)
-    if seen.nat is NAT.BLOCKED:
+    if not any(each.answered for each in seen.teredo):
         why = "no server answers on UDP port 3544"
         if not seen.teredo_expected:
             why += "; the gateway may have none"

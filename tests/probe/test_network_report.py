@@ -72,6 +72,10 @@ OFFICE = replace(
     path=(),
 )
 
+LEADS = ProxySeen(source="client.toml", proxy="http://p.test:3128", tunnel=True)
+ASKS = replace(LEADS, tunnel=False, words="407", problem="proxy-authentication-required")
+GONE = replace(ASKS, problem="proxy-unreachable")
+
 
 def test_home() -> None:
     assert codes(HOME) == []
@@ -93,6 +97,10 @@ def test_home() -> None:
         ),
         (replace(HOME, connections=failed("iphttps-port-blocked")), ["iphttps-port-blocked"]),
         (OFFICE, ["iphttps-port-blocked", "proxy-required-not-configured"]),
+        (replace(OFFICE, routes=()), ["proxy-required-not-configured"]),
+        (replace(OFFICE, proxies=(LEADS,)), []),
+        (replace(OFFICE, proxies=(ASKS,)), ["proxy-authentication-required"]),
+        (replace(HOME, proxies=(GONE,)), ["proxy-unreachable"]),
         (
             replace(HOME, path=(replace(HOME.path[0], large_passes=False),)),
             ["path-mtu-black-hole"],

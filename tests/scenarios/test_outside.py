@@ -32,5 +32,6 @@ def test_what_the_networks_allow(fresh: Lab) -> None:
         ways = {way["transport"]: way["possible"] for way in data["ways"]}
         assert ways["iphttps"] is True, place
         assert ways["6to4"] is sixtofour, place
+        assert ways["teredo"] is not False, place
         assert data["seen"]["seconds"] < 5
         assert [page["open"] for page in data["seen"]["portals"]] == [True]

@@ -14,13 +14,11 @@ from throughway.cli.progress import telling
 from throughway.client.join import load_bundle
 from throughway.client.settings import DEFAULT_FILE, load
 from throughway.model.errors import ThroughwayError
-from throughway.model.network import ProxySeen
 from throughway.probe.analysis.network import exit_code, judge
 from throughway.probe.lines import plain, show
 from throughway.probe.network import TOTAL_TIME, Around, Look
 from throughway.probe.network_report import as_data, as_lines
 from throughway.probe.portal import PAGES
-from throughway.probe.proxies import without_user
 from throughway.probe.target import parse_target
 
 MAXIMUM_TIMEOUT = 60.0
@@ -103,11 +101,9 @@ def _known(gateway: str, teredo: str, config: Path, timeout: float) -> Around:
         gateway=target.host,
         port=target.port,
         source="the client's policy",
-        teredo=teredo_host,
-        proxies=tuple(
-            ProxySeen(source=source, proxy=without_user(url)) for source, url in named if url
-        ),
-        own_interfaces=frozenset({client.interface}),
+        teredo=teredo_host or transports.teredo_server,
+        proxies=tuple((source, url) for source, url in named if url),
+        own_interfaces=frozenset({client.interface, "sixtofour0", "teredo0"}),
         pages=(transports.portal_probe,) if transports.portal_probe else PAGES,
         seconds=timeout,
     )

@@ -87,6 +87,12 @@ class ProxySeen:
 
     source: str
     proxy: str
+    """Without user name and password."""
+    tunnel: bool | None = None
+    """Whether it led to the gateway's port; None: it was not asked."""
+    seconds: float = 0.0
+    words: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

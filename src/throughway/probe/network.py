@@ -25,7 +25,7 @@ from throughway.probe.connecting import try_to_connect
 from throughway.probe.names import look_up
 from throughway.probe.path import look_at_path
 from throughway.probe.portal import PAGES, ask_page
-from throughway.probe.proxies import configured_proxies
+from throughway.probe.proxies import named_proxies, try_proxy, without_user
 from throughway.probe.resolving import look_at_resolver, look_for_wpad
 from throughway.probe.sixtofour import try_sixtofour
 from throughway.probe.steps import Listener, Steps
@@ -38,6 +38,8 @@ TOTAL_TIME = 4.5
 """Seconds for everything."""
 STEP_TIME = 2.5
 """Seconds for a name or a connection: in a network that is fit for use they take a tenth."""
+PROXY_TIME = 3.5
+"""Seconds for a proxy, which must itself find the gateway."""
 TEREDO_WAIT = 1.0
 """Seconds for answers after everything was sent twice."""
 MAXIMUM_ADDRESSES = 4
@@ -54,8 +56,8 @@ class Around:
     source: str = ""
     teredo: str = ""
     """A Teredo server; "": the gateway's addresses are tried."""
-    proxies: tuple[ProxySeen, ...] = ()
-    """That somebody's configuration names."""
+    proxies: tuple[tuple[str, str], ...] = ()
+    """Source and URL of those that somebody's configuration names."""
     own_interfaces: frozenset[str] = frozenset()
     """Our own links, which are no part of the network around."""
     pages: tuple[str, ...] = PAGES
@@ -74,6 +76,7 @@ class Look:
         self._resolver = ResolverSeen()
         self._portals: list[PortalSeen] = []
         self._wpad: tuple[ProxySeen, ...] = ()
+        self._proxies: list[ProxySeen] = []
         self._names: tuple[NameSeen, ...] = ()
         self._connections: dict[str, ConnectionSeen] = {}
         self._teredo = TeredoVisit()
@@ -85,7 +88,7 @@ class Look:
         begin = time.monotonic()
         try:
             async with asyncio.timeout(self._around.seconds):
-                await self._everything()
+                await self._everything(environment)
         except TimeoutError:
             pass
         return self._seen(time.monotonic() - begin, environment)
@@ -104,7 +107,7 @@ class Look:
             routes=self._routes,
             resolver=self._resolver,
             portals=tuple(self._portals),
-            proxies=(*around.proxies, *_environment(environment), *self._wpad),
+            proxies=(*self._proxies, *self._wpad),
             names=self._names,
             connections=tuple(self._connections.values()),
             teredo=tuple(self._teredo.seen),
@@ -120,13 +123,16 @@ class Look:
             seconds=seconds,
         )
 
-    async def _everything(self) -> None:
+    async def _everything(self, environment: Mapping[str, str]) -> None:
         await self._steps.do("interfaces", self._look_at_interfaces())
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._steps.do("dns", self._look_at_resolver()))
             tasks.create_task(self._steps.do("wpad", self._look_for_wpad()))
             for page in self._around.pages:
                 tasks.create_task(self._steps.do(f"page {page}", self._ask_page(page)))
+            for source, url in (*self._around.proxies, *_environment(environment)):
+                name = f"proxy {without_user(url)}"
+                tasks.create_task(self._steps.do(name, self._ask_proxy(source, url)))
             tasks.create_task(self._the_gateway())
 
     async def _look_at_interfaces(self) -> str:
@@ -148,6 +154,12 @@ class Look:
     async def _look_for_wpad(self) -> str:
         self._wpad = await look_for_wpad(STEP_TIME)
         return ""
+
+    async def _ask_proxy(self, source: str, url: str) -> str:
+        host = self._around.gateway or WELL_KNOWN
+        seen = await try_proxy(source, url, host, self._around.port, PROXY_TIME)
+        self._proxies.append(seen)
+        return seen.words
 
     async def _ask_page(self, page: str) -> str:
         seen = await ask_page(page)
@@ -207,6 +219,7 @@ class Look:
         return seen.words
 
 
-def _environment(environment: Mapping[str, str]) -> tuple[ProxySeen, ...]:
-    found = (each.partition("=") for each in configured_proxies(environment))
-    return tuple(ProxySeen(source=f"environment ({name})", proxy=to) for name, _, to in found)
+def _environment(environment: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return each proxy once: several variables often name the same one."""
+    by_url = {url: f"environment ({name})" for name, url in reversed(named_proxies(environment))}
+    return tuple((source, url) for url, source in by_url.items())

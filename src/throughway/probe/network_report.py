@@ -55,7 +55,8 @@ def _around(seen: NetworkSeen) -> Iterator[Line]:
         text = f"{', '.join(resolver.servers)}: {how}{lies}{nat64}"
         yield _row("DNS", text, resolver.seconds)
     for proxy in seen.proxies:
-        yield _row("proxy", f"{proxy.proxy}, says {proxy.source}")
+        how = {True: ": leads to the gateway", False: f": {proxy.words}", None: ""}[proxy.tunnel]
+        yield _row("proxy", f"{proxy.proxy}, says {proxy.source}{how}", proxy.seconds)
     if not seen.proxies:
         yield _row("proxy", "none is named")
     for page in seen.portals:

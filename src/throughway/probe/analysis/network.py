@@ -47,7 +47,7 @@ def exit_code(seen: NetworkSeen, judged: tuple[Judged, ...]) -> int:
     """Return 0 when IP-HTTPS would get through, 1 with findings, 3 when nobody could tell."""
     if any(each.finding.problem.severity is not Severity.INFO for each in judged):
         return FINDINGS
-    return WELL if any(c.trouble is None for c in seen.connections) else COULD_NOT_TELL
+    return WELL if _connected(seen) or _tunnelled(seen) else COULD_NOT_TELL
 
 
 def ways(seen: NetworkSeen) -> tuple[WaySeen, ...]:
@@ -84,7 +84,11 @@ def _answered(seen: NetworkSeen) -> bool:
 
 
 def _internet(seen: NetworkSeen) -> Iterator[Finding]:
-    if not seen.routes and not _answered(seen):
+    if _tunnelled(seen):
+        return
+    if not seen.routes and seen.proxies and seen.resolver.answers:
+        yield from _proxy_wanted(seen, Confidence.LIKELY, "there is no other way out than a proxy")
+    elif not seen.routes and not _answered(seen):
         words = "There is no default route, neither for IPv4 nor for IPv6."
         why = "so say the routing tables of this computer"
         yield found(_DOWN, words, why, step="interfaces", values=_values(seen))
@@ -127,9 +131,9 @@ def _gateway(seen: NetworkSeen) -> Iterator[Finding]:
         words = f"{seen.gateway}: {troubles[0] if troubles else 'it has no address'}."
         why = "this network's DNS was asked"
         yield found("iphttps-name-unresolvable", words, why, step="name", values=_values(seen))
-    if not seen.connections or _connected(seen):
+    yield from _proxies(seen)
+    if not seen.connections or _connected(seen) or _tunnelled(seen):
         return
-    proxies = [proxy.proxy for proxy in seen.proxies]
     for each in seen.connections:
         assert each.trouble is not None
         if each.trouble.problem == _DOWN:
@@ -141,15 +145,38 @@ def _gateway(seen: NetworkSeen) -> Iterator[Finding]:
             step=f"tcp {each.address}",
             values=_values(seen),
         )
-        if proxies:
+        why = "a network with a proxy often lets nothing else out"
+        yield from _proxy_wanted(seen, Confidence.POSSIBLE, why)
+
+
+def _proxy_wanted(seen: NetworkSeen, sure: Confidence, why: str) -> Iterator[Finding]:
+    """Find that a proxy is offered which nobody has been told to use."""
+    for proxy in [each for each in seen.proxies if each.tunnel is None][:1]:
+        yield found(
+            "proxy-required-not-configured",
+            f"{proxy.proxy} is named by {proxy.source}, and directly nothing gets through.",
+            why,
+            step="proxy",
+            confidence=sure,
+            values=(*_values(seen), ("PROXY", proxy.proxy)),
+        )
+
+
+def _proxies(seen: NetworkSeen) -> Iterator[Finding]:
+    """Find what is wrong with proxies that are configured; a dead one is a fault by itself."""
+    for proxy in seen.proxies:
+        if proxy.tunnel is False and proxy.problem.startswith("proxy-"):
             yield found(
-                "proxy-required-not-configured",
-                f"{proxies[0]} is named as a proxy, and directly nothing gets through.",
-                "a network with a proxy often lets nothing else out",
-                step=f"tcp {each.address}",
-                confidence=Confidence.POSSIBLE,
-                values=_values(seen),
+                proxy.problem,
+                f"{proxy.proxy} (by {proxy.source}): {proxy.words}.",
+                "it was asked for a way to the gateway",
+                step="proxy",
+                values=(*_values(seen), ("PROXY", proxy.proxy)),
             )
+
+
+def _tunnelled(seen: NetworkSeen) -> bool:
+    return any(proxy.tunnel for proxy in seen.proxies)
 
 
 def _path(seen: NetworkSeen) -> Iterator[Finding]:
@@ -225,6 +252,10 @@ def _teredo(seen: NetworkSeen) -> WaySeen:
 
 def _iphttps(seen: NetworkSeen) -> WaySeen:
     port = seen.gateway_port
+    led = [proxy for proxy in seen.proxies if proxy.tunnel]
+    if led and not _connected(seen):
+        why = f"through the proxy {led[0].proxy}, by {led[0].source}"
+        return WaySeen(transport="iphttps", possible=True, why=why)
     if not seen.connections:
         return WaySeen(transport="iphttps", possible=None, why="nobody was there to be asked")
     reached = [c for c in seen.connections if c.trouble is None]

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from throughway.model.errors import TransportError
 from throughway.model.network import ProxySeen
@@ -12,8 +12,8 @@ from throughway.net.dial import Dialer
 from throughway.net.proxy import ProxyServer, open_tunnel
 from throughway.probe.fetching import resolve
 from throughway.proto.proxy.schemes import Credentials
+from throughway.proto.proxy.ways import parse_proxy_url
 
-DEFAULT_PORT = 80
 VARIABLES = ("https_proxy", "all_proxy", "http_proxy")
 
 
@@ -67,14 +67,11 @@ async def try_proxy(source: str, url: str, host: str, port: int, seconds: float)
 
 def _server(url: str) -> ProxyServer | None:
     try:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        host, port = parts.hostname, parts.port
+        parsed = parse_proxy_url(url)
     except ValueError:
         return None
-    if parts.scheme != "http" or not host or parts.path.endswith((".dat", ".pac")):
-        return None
-    who = Credentials(user=unquote(parts.username or ""), password=unquote(parts.password or ""))
-    return ProxyServer(host, port or DEFAULT_PORT, who)
+    who = Credentials(user=parsed.user, password=parsed.password)
+    return ProxyServer(parsed.host, parsed.port, who)
 
 
 def _line(text: str) -> str:

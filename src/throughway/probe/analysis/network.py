@@ -158,7 +158,7 @@ def _proxy_wanted(seen: NetworkSeen, sure: Confidence, why: str) -> Iterator[Fin
             why,
             step="proxy",
             confidence=sure,
-            values=(*_values(seen), ("PROXY", proxy.proxy)),
+            values=_values(seen),
         )
 
 
@@ -171,7 +171,7 @@ def _proxies(seen: NetworkSeen) -> Iterator[Finding]:
                 f"{proxy.proxy} (by {proxy.source}): {proxy.words}.",
                 "it was asked for a way to the gateway",
                 step="proxy",
-                values=(*_values(seen), ("PROXY", proxy.proxy)),
+                values=(*_values(seen), ("PROXY", proxy.proxy.removeprefix("http://"))),
             )
 
 

@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import errno
+import select
 import socket
 from collections.abc import Awaitable, Callable
+from ipaddress import IPv4Address
 
 import pytest
 
@@ -23,14 +25,16 @@ from tests.proto.test_sixtofour import (
 )
 from throughway.model.errors import TransportError
 from throughway.net.sixtofour import (
+    REFUSALS,
     Pipe,
     only_echo_replies,
     open_socket,
     own_addresses,
     source_address,
 )
-from throughway.proto.sixtofour import Drop
+from throughway.proto.sixtofour import Drop, Gate
 from throughway.wire.icmpv6 import Echo, build_icmpv6
+from throughway.wire.sixtofour import build_endpoint
 
 ADDRESSES = ("131.107.0.2/24", "131.107.0.3/24", "131.107.0.50/24")
 ECHO = build_icmpv6(
@@ -216,6 +220,31 @@ def test_errors_of_the_network_are_read() -> None:
             await until(lambda: bool(heard))
             with pytest.raises(BlockingIOError):
                 sock.recv(1000)
+        finally:
+            pipe.close()
+
+    def inside() -> None:
+        run("ip", "address", "add", "131.107.0.9/32", "dev", "lo")
+        asyncio.run(live())
+
+    with_addresses(inside)
+
+
+def test_many_errors_do_not_keep_the_socket_readable() -> None:
+    """They would wake the loop without end; some are met by reading, some perhaps by sending."""
+    heard: list[str] = []
+    endpoint = build_endpoint(IPv4Address("131.107.0.9").packed)
+
+    async def live() -> None:
+        sock = open_socket("131.107.0.50", refusals=True)
+        gate = Gate({CLIENT: OURS}, peers=frozenset({endpoint}))
+        pipe = Pipe(gate, {CLIENT: sock}, None, on_refusal=heard.append)
+        pipe.start()
+        pipe.send([inner(OURS, endpoint)] * 5 * REFUSALS)
+        try:
+            waiting = select.poll()
+            waiting.register(sock, 0)  # errors only
+            await until(lambda: bool(heard) and not waiting.poll(0))
         finally:
             pipe.close()
 

@@ -195,10 +195,11 @@ class Pipe:
         """Read what waits, put what is admitted back to back; return where it ends."""
         descriptor, outer, view, buffer = sock.fileno(), self._outer, self._view, self._buffer
         admit, now, end, count = self.gate.admit, self._loop.time(), 0, 0
+        empty = True
         try:
             while end < BATCH:
                 size = os.readv(descriptor, (outer, view[end:]))
-                after = end + size - OUTER_LENGTH
+                empty, after = False, end + size - OUTER_LENGTH
                 if not admit(outer, buffer, end, after, now):
                     continue
                 if buffer[end + 6] == ICMPV6 and self._on_icmp(bytes(view[end:after])):
@@ -206,7 +207,8 @@ class Pipe:
                 end = after
                 count += 1
         except BlockingIOError:
-            pass
+            if empty:  # then it is errors that wait, of which sending has told already
+                self._read_refusals(sock)
         except OSError:
             self._read_refusals(sock)
         self.traffic.packets_in += count

@@ -45,6 +45,7 @@ from throughway.model.status import (
     Connection,
     LinkStatus,
     SixToFourServerStatus,
+    TeredoServerStatus,
     TransportKind,
     TransportState,
     TransportStatus,
@@ -370,6 +371,36 @@ def test_6to4_of_a_gateway() -> None:
     assert "6to4" not in render_gateway(GATEWAY, VIEW)
     up = replace(status, state="serving")
     gists = {gateway_gist(replace(GATEWAY, sixtofour=one)) for one in (None, status, up)}
+    assert len(gists) == 3
+
+
+TEREDO_TEXT = """\
+Teredo                  down since 22:13 (5 s)
+  Addresses             131.107.0.2, 131.107.0.3
+  Clients               4 remembered, 17 answers
+  Traffic               1.0 KiB in, 2.0 KiB out
+  Dropped               too many 3
+  Last end              killed
+"""
+
+
+def test_teredo_of_a_gateway() -> None:
+    status = TeredoServerStatus(
+        state="down",
+        interface="teredo0",
+        addresses=("131.107.0.2", "131.107.0.3"),
+        since=NOW - 5,
+        clients=4,
+        answered=17,
+        bytes_in=1024,
+        bytes_out=2048,
+        drops=(("too many", 3),),
+        last_end="killed",
+    )
+    assert TEREDO_TEXT in render_gateway(replace(GATEWAY, teredo=status), VIEW)
+    assert "Teredo" not in render_gateway(GATEWAY, VIEW)
+    up = replace(status, state="serving")
+    gists = {gateway_gist(replace(GATEWAY, teredo=one)) for one in (None, status, up)}
     assert len(gists) == 3
 
 

@@ -515,6 +515,7 @@ def gateway_gist(snapshot: GatewaySnapshot) -> object:
         snapshot.iphttps_state,
         tuple((component.component, component.state) for component in snapshot.components),
         snapshot.sixtofour.state if snapshot.sixtofour is not None else "",
+        snapshot.teredo.state if snapshot.teredo is not None else "",
         tuple((session.id, session.addresses) for session in snapshot.sessions),
         tuple((t.name, t.state, t.remote_identity, t.account) for t in snapshot.tunnels),
         snapshot.refusals,

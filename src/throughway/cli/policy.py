@@ -136,6 +136,7 @@ def _show(policy: Policy, signer: str) -> None:
             ("Location", policy.nls_urls),
             ("Anchors", [_fingerprint(anchor) for anchor in policy.trust_anchors]),
             ("Transports", " ".join(policy.transport_order)),
+            ("Teredo server", policy.transports.teredo_server or "none"),
             ("Newer at", policy.policy_url or "nowhere"),
             ("Users", f"{policy.kerberos_realm} {policy.kerberos_service}".strip() or "none"),
         ]

@@ -160,6 +160,31 @@ def link(
     typer.echo(f"{host}: cable {'plugged in' if state == 'up' else 'pulled'}.")
 
 
+@app.command(
+    epilog=examples(
+        "throughway lab impair client1 --loss 1 --delay 150",
+        "throughway lab impair client1 --delay 50 --jitter 20 --reorder 1",
+        "throughway lab impair client1 --clear",
+    )
+)
+def impair(
+    host: Mobile,
+    loss: Annotated[float, typer.Option(help="Percent of the frames, each way.")] = 0.0,
+    delay: Annotated[float, typer.Option(help="Milliseconds, each way.")] = 0.0,
+    jitter: Annotated[float, typer.Option(help="Milliseconds around the delay.")] = 0.0,
+    reorder: Annotated[float, typer.Option(help="Percent that overtake the others.")] = 0.0,
+    clear: Annotated[bool, typer.Option("--clear", help="A good line again.")] = False,
+    name: Name = DEFAULT_NAME,
+) -> None:
+    """Make a client's line a bad one, whatever network it is in, or a good one again."""
+    from throughway.lab.impair import Impairment
+
+    with exit_codes():
+        wanted = Impairment(loss=loss, delay=delay, jitter=jitter, reorder=reorder)
+        _lab(name).require().impair(host, None if clear else wanted)
+    typer.echo(f"{host}: {'a good line again' if clear else 'a bad line'}.")
+
+
 @app.command(epilog=examples("throughway lab status", "throughway lab status --json | jq .up"))
 def status(
     name: Name = DEFAULT_NAME,

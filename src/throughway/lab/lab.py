@@ -6,9 +6,12 @@ with Lab.up("trial") as lab:
     lab.move("client1", "corp")
 """
 
+import json
+import sys
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from subprocess import DEVNULL, CompletedProcess
 from types import TracebackType
 from typing import IO, Self
@@ -16,12 +19,26 @@ from typing import IO, Self
 from throughway.lab import build, deployment, network, processes, requirements, state
 from throughway.lab.build import Progress, silent
 from throughway.lab.capture import Capture
+from throughway.lab.impair import Impairment, in_place, plain_frames
 from throughway.lab.namespaces import Namespaces
 from throughway.lab.processes import File, HostProcess, Service
 from throughway.lab.state import DEFAULT_NAME, LabState
-from throughway.lab.topology import CRL_NAME, DIRECTACCESS, SWITCH, Host, Place, Role, Topology
+from throughway.lab.topology import (
+    CRL_NAME,
+    DIRECTACCESS,
+    MOBILE_INTERFACE,
+    SWITCH,
+    Host,
+    Place,
+    Role,
+    Topology,
+    port_name,
+)
 from throughway.lab.trust import LabAuthority
 from throughway.model.errors import LabError
+
+IMPAIR_TIMEOUT = 10.0
+"""Seconds in which a bad line takes the place of a good one; a fifth of one is usual."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +226,27 @@ class Lab:
             others = [name for name in self._state.unplugged if name != host]
             self._state.unplugged = others if up else [*others, host]
             self._save()
+
+    def impair(self, host: str, impairment: Impairment | None) -> None:
+        """Make a client's line a bad one, whatever network it is in; None: a good one again."""
+        self._mobile(host)
+        name = f"impair-{host}"
+        if running := self.service(SWITCH, name):
+            running.stop()
+        if impairment is None:
+            return
+        processes.in_network(self.namespaces(host), partial(plain_frames, MOBILE_INTERFACE))
+        port = port_name(host, MOBILE_INTERFACE)
+        values = json.dumps(asdict(impairment))
+        command = [sys.executable, "-P", "-m", "throughway.lab.impair", port, values]
+        service = self.start(SWITCH, name, command)
+        switch = self.namespaces(SWITCH)
+        processes.wait_until(
+            lambda: processes.in_network(switch, partial(in_place, port)),
+            IMPAIR_TIMEOUT,
+            f"the line of {host}",
+            service,
+        )
 
     def where(self, host: str) -> str:
         """Return the place of a mobile host."""

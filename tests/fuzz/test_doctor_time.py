@@ -32,7 +32,7 @@ SIZE = 96 * KIB
 """Of each text for a parser; the slow ones that were found took a minute for it."""
 WHOLE = 512 * KIB
 """Of each text for the whole way."""
-FLOOR = 0.3
+FLOOR = 0.6
 """Seconds that small inputs may take whatever their size is: caches, collection of garbage."""
 LINES = 5
 """Lines of each sample that are repeated; the whole of it is as well."""

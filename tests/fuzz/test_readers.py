@@ -259,6 +259,8 @@ def test_senseless_connections_stay_within_their_limits() -> None:
 MEBIBYTE = 1 << 20
 SECONDS = 1.0
 """CPU time that a mebibyte may take, whatever is in it."""
+FLOOR = 0.5
+"""Seconds besides: a busy machine's caches. What is not linear takes many times that."""
 
 
 def floods() -> dict[str, bytes]:
@@ -293,4 +295,4 @@ def test_nothing_takes_long(name: str) -> None:
     content = floods()[name]
     began = time.process_time()
     read_evidence(content)
-    assert time.process_time() - began <= SECONDS * len(content) / MEBIBYTE
+    assert time.process_time() - began <= FLOOR + SECONDS * len(content) / MEBIBYTE

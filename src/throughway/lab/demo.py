@@ -21,6 +21,8 @@ USER = "alice"
 DC_RECORD = "_ldap._tcp.dc._msdcs.corp.example.com"
 TLS = f"host {EDGE} and tcp port 443"
 PUBLIC_DNS = "host 131.107.0.1 and udp port 53"
+LINK_ONLY = "src net fe80::/10 and dst net ff02::/16"
+"""The router's own kernel asks for IPv6 on the link before it; such packets go no further."""
 
 Say = Callable[[str], None]
 
@@ -147,7 +149,7 @@ STEPS = (
 
 def judge_capture(capture: Capture) -> str:
     """Say what left the home router; LabError when it is more than TLS and public DNS."""
-    others = strangers(capture, (TLS, PUBLIC_DNS))
+    others = strangers(capture, (TLS, PUBLIC_DNS, LINK_ONLY))
     packets = capture.count(TLS)
     if others or not packets:
         raise LabError(f"{len(others)} other packets left the home, such as: {others[:3]}")

@@ -16,7 +16,7 @@ from throughway.lab.topology import (
     DC_ADDRESSES,
     DOMAIN,
     GATEWAY_NAME,
-    LOOPBACK,
+    INTRANET_NETWORKS,
     NETBIOS_DOMAIN,
     REALM,
     Host,
@@ -166,7 +166,7 @@ def _inside(host: Host) -> list[str]:
     return [
         address.partition("/")[0]
         for interface in host.interfaces
-        if interface.network not in {"", "internet", "home"} and interface.name != LOOPBACK
+        if interface.network in INTRANET_NETWORKS
         for address in interface.addresses
     ][:2]
 

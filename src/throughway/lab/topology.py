@@ -25,6 +25,7 @@ SIXTOFOUR_PREFIX = "2002::/16"
 TEREDO_PREFIX = "2001::/32"
 """Clients that come by 6to4: the gateway is their router."""
 INTRANET_PREFIX = "2001:db8:c0::/48"
+INTRANET_NETWORKS = frozenset({"infra", "apps", "corp"})
 INFRASTRUCTURE_PREFIX = "2001:db8:c0:1::/64"
 DC_ADDRESSES = ("2001:db8:c0:1::10", "10.0.1.10")
 

@@ -16,11 +16,16 @@ IPHTTPS_ONLY = 'transports = ["iphttps"]\n'
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the scenarios, and keep them on one worker: they share one lab."""
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.lab)
-            item.add_marker(pytest.mark.xdist_group("scenarios"))
+    """Mark the scenarios, and keep them on one worker: they share one lab.
+
+    They are the longest way through the tests, most of it waiting: so they begin at once, beside
+    everything else.
+    """
+    scenarios = [item for item in items if HERE in item.path.parents]
+    for item in scenarios:
+        item.add_marker(pytest.mark.lab)
+        item.add_marker(pytest.mark.xdist_group("scenarios"))
+    items.sort(key=lambda item: HERE not in item.path.parents)
 
 
 @pytest.fixture(scope="session")

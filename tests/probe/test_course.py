@@ -295,6 +295,21 @@ def test_plain_http(answer: bytes, expected: str) -> None:
     assert codes(asyncio.run(scenario())) == [expected]
 
 
+def test_a_portal_that_refuses_the_length_of_the_post_is_asked_for_its_page() -> None:
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.write(PORTAL if head.startswith(b"GET / ") else b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+
+    async def scenario() -> ProbeSeen:
+        async with speaking(speak) as port:
+            return await look(port, scheme="http")
+
+    seen = asyncio.run(scenario())
+    assert (seen.http[0].status, seen.http[0].page_status) == (400, 302)
+    assert codes(seen) == ["captive-portal"]
+
+
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [

@@ -216,6 +216,9 @@ class HTTPSeen:
     location: str = ""
     """Where it sends us instead."""
     content_type: str = ""
+    page_status: int | None = None
+    """Of its page ``/``, which is asked for where the POST was refused."""
+    page_location: str = ""
     accepted: bool | None = None
     """Whether it opened a session."""
     advertisement: AdvertisementSeen | None = None

@@ -26,7 +26,7 @@ from throughway.probe.analysis.verdict import is_address
 from throughway.probe.connecting import try_to_connect
 from throughway.probe.fetching import ask_point, fetch_issuers
 from throughway.probe.hellos import hunt_suites, say_hello
-from throughway.probe.https import Visit, lenient_context, visit
+from throughway.probe.https import Visit, lenient_context, look_at_page, visit
 from throughway.probe.names import look_up
 from throughway.probe.proxies import configured_proxies
 from throughway.probe.sixtofour import try_sixtofour
@@ -273,6 +273,8 @@ class Course:
         await visit(self._target, mine, self._context, self._server_name)
         if mine.seen.trouble is not None:
             return mine.seen.trouble.words
+        if mine.seen.status is not None and not mine.seen.accepted:
+            await look_at_page(self._target, mine, self._context, self._server_name)
         if not mine.seen.accepted:
             return f"the answer is {mine.seen.status} {mine.seen.reason}"
         return "" if mine.seen.advertisement else "no Router Advertisement"

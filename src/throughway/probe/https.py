@@ -4,6 +4,7 @@ Whom the certificate proves is judged elsewhere: here nobody is trusted and nobo
 """
 
 import asyncio
+import socket
 import ssl
 import time
 from dataclasses import dataclass, replace
@@ -30,6 +31,8 @@ HANDSHAKE_TIME = 8.0
 """Seconds for TLS."""
 ANSWER_TIME = RESPONSE_TIMEOUT
 """Seconds for the head of the answer."""
+PAGE_TIME = 5.0
+"""Seconds for a page."""
 ADVERTISEMENT_TIME = 3.0
 """Seconds: a router may take half a second (RFC 4861, section 6.2.6), and a packet may be lost."""
 _CHUNK = 16 * 1024
@@ -74,6 +77,50 @@ async def visit(target: Target, visit: Visit, context: ssl.SSLContext, server_na
         visit.seen = replace(visit.seen, trouble=trouble_of(error, stage))
 
 
+async def look_at_page(
+    target: Target, visit: Visit, context: ssl.SSLContext, server_name: str
+) -> None:
+    """Ask for the page of a server that refused the POST: some refuse its length before all else,
+    and show only then that they are a portal."""
+    begin = f"GET / HTTP/1.1\r\nHost: {target.host}\r\nConnection: close\r\n\r\n"
+    try:
+        async with asyncio.timeout(PAGE_TIME):
+            sock = await connect(visit.seen.address, target.port)
+            reader, writer = await _open(
+                sock, context if target.tls else None, server_name if target.tls else None
+            )
+            try:
+                writer.write(begin.encode("ascii"))
+                head = b""
+                while len(head) < MAXIMUM_HEAD and b"\r\n\r\n" not in head:
+                    data = await reader.read(_CHUNK)
+                    if not data:
+                        break
+                    head += data
+            finally:
+                writer.transport.abort()
+        response = parse_response(head)
+    except (OSError, ssl.CertificateError, WireError):
+        return
+    visit.seen = replace(
+        visit.seen, page_status=response.status, page_location=_line(response.redirect)
+    )
+
+
+async def _open(
+    sock: socket.socket, context: ssl.SSLContext | None, server_name: str | None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    try:
+        async with asyncio.timeout(HANDSHAKE_TIME):
+            # An empty name is no name: none is sent.
+            return await asyncio.open_connection(
+                sock=sock, ssl=context, server_hostname=server_name, limit=_CHUNK
+            )
+    except BaseException:
+        sock.close()
+        raise
+
+
 class _Guest:
     """One connection."""
 
@@ -93,18 +140,7 @@ class _Guest:
         begin = time.monotonic()
         sock = await connect(self._visit.seen.address, self._target.port)
         begin = self._note(begin, "connect_seconds")
-        try:
-            async with asyncio.timeout(HANDSHAKE_TIME):
-                reader, writer = await asyncio.open_connection(
-                    sock=sock,
-                    ssl=self._context,
-                    # An empty name would be no name: none is sent.
-                    server_hostname=self._name if self._context else None,
-                    limit=_CHUNK,
-                )
-        except BaseException:
-            sock.close()
-            raise
+        reader, writer = await _open(sock, self._context, self._name if self._context else None)
         try:
             if self._context is not None:
                 begin = self._note(begin, "tls_seconds")

@@ -156,6 +156,9 @@ def _http_lines(http: HTTPSeen) -> Iterator[Line]:
             f"{http.address}: {http.status} {http.reason}{server}{where}",
             http.answer_seconds,
         )
+        if http.page_status is not None:
+            to = f", to {http.page_location}" if http.page_location else ""
+            yield _row("page", f"{http.address}: {http.page_status}{to}")
     elif http.trouble is not None:
         yield _row("POST", f"{http.address}: {http.trouble.words}")
     if (told := http.advertisement) is not None:

@@ -89,7 +89,12 @@ def _refused(seen: ProbeSeen, http: HTTPSeen) -> Iterator[Finding]:
         why = "that is what the status is for"
         yield _found(seen, http, "proxy-authentication-required", words, why)
     elif http.location:
-        yield _redirected(seen, http)
+        yield _redirected(seen, http, http.location)
+    elif http.page_status == NETWORK_AUTHENTICATION_REQUIRED:
+        words = f"{http.address} answers {http.page_status} when asked for its page."
+        yield _found(seen, http, "captive-portal", words, "that is what the status is for")
+    elif _elsewhere(seen, http.page_location) and not _proven(seen):
+        yield _redirected(seen, http, http.page_location)
     elif http.windows or http.server == SERVER:
         why = "the server is of the right kind: it is the path, its state or a limit"
         yield _found(seen, http, "iphttps-http-refused", words, why)
@@ -98,11 +103,20 @@ def _refused(seen: ProbeSeen, http: HTTPSeen) -> Iterator[Finding]:
         yield _found(seen, http, "iphttps-wrong-server", words, why, Confidence.LIKELY)
 
 
-def _redirected(seen: ProbeSeen, http: HTTPSeen) -> Finding:
-    elsewhere = _host(http.location) not in ("", seen.target.host)
+def _elsewhere(seen: ProbeSeen, location: str) -> bool:
+    """Whether a redirect leads to another host."""
+    return bool(location) and _host(location) not in ("", seen.target.host)
+
+
+def _proven(seen: ProbeSeen) -> bool:
+    """Whether the server has a certificate for the name."""
     unproven = any(c.covers_host is False or c.trusted is False for c in seen.chains)
-    words = f"{http.address} answers {http.status} and sends us to {http.location}."
-    if elsewhere and (unproven or not seen.target.tls):
+    return seen.target.tls and not unproven
+
+
+def _redirected(seen: ProbeSeen, http: HTTPSeen, location: str) -> Finding:
+    words = f"{http.address} answers {http.status}, and sends us to {location}."
+    if _elsewhere(seen, location) and not _proven(seen):
         why = "a redirect to another host, without a certificate for the one that was asked"
         return _found(seen, http, "captive-portal", words, why, Confidence.LIKELY)
     why = "an IP-HTTPS server sends nobody elsewhere"

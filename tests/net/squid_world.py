@@ -18,6 +18,8 @@ import spnego
 
 HELPERS = Path("/usr/lib/squid")
 USER, PASSWORD, REALM = "alice", "s3cret \u00fc", "Test proxy"
+APART = ("unshare", "-m", "sh", "-c", 'mount -t tmpfs none /dev/shm; exec squid -N -f "$0"')
+"""With a /dev/shm of its own: what squid leaves there would stay, and meet another test's."""
 START_TIMEOUT = 60.0
 """Seconds; half of one is usual."""
 
@@ -163,7 +165,7 @@ def squid(
     (folder / "hosts").write_text("127.0.0.1 da.example.com\n")
     (folder / "squid.conf").write_text("\n".join(lines) + "\n")
     process = subprocess.Popen(
-        (*inside, "squid", "-N", "-f", str(folder / "squid.conf")),
+        (*inside, *APART, str(folder / "squid.conf")),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env=os.environ | (environment or {}),

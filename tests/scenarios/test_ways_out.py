@@ -1,12 +1,19 @@
-"""Networks that let nobody out as they are: a hotel's portal, a proxy left behind."""
+"""Networks that let nobody out as they are: a hotel's portal, proxies."""
+
+import sys
 
 import pytest
 
+from tests.net.squid_world import APART
 from tests.scenarios.actions import kept
+from throughway.lab import processes
 from throughway.lab.lab import Lab
 from throughway.lab.observe import Observer, problems, tunnel
 from throughway.lab.portal import LOGIN, CaptivePortal
+from throughway.lab.squid import build_squid_conf
+from throughway.lab.topology import Proxy
 
+APPLICATION = "2001:db8:c0:2::80"
 CONFIG = "/etc/throughway/client.toml"
 
 
@@ -47,3 +54,66 @@ def test_a_proxy_of_another_network_does_not_keep_a_client_from_home(guest: Obse
         lab.move("client1", "home")
         guest.wait("the direct way", lambda s: s["link"]["way"].startswith("direct"))
         lab.stop_client("client1")
+
+
+ASKING = """
+auth_param ntlm program /usr/bin/ntlm_auth --helper-protocol=squid-2.5-ntlmssp
+auth_param ntlm children 1 startup=1
+auth_param negotiate program /usr/lib/squid/negotiate_kerberos_auth -k /etc/squid/keytab \
+-s HTTP/dc1.corp.example.com@CORP.EXAMPLE.COM
+auth_param negotiate children 1 startup=1
+acl known proxy_auth REQUIRED
+http_access deny !known
+http_access allow all
+"""
+PREPARE = """
+set -e
+chgrp -R proxy /var/lib/samba/winbindd_privileged
+samba-tool domain exportkeytab /etc/squid/keytab --principal=HTTP/dc1.corp.example.com >/dev/null
+chown proxy /etc/squid/keytab
+install -d -o proxy -g proxy /var/log/squid
+"""
+TUNNEL = """
+import asyncio, socket, sys
+from throughway.net.dial import Dialer
+from throughway.net.proxy import ProxyServer, open_tunnel
+from throughway.net.proxy_tickets import TicketRequest, make_ticket_apart
+from throughway.proto.proxy.schemes import Credentials
+who = Credentials(user="alice", password=sys.argv[2], domain="CORP", ticket=sys.argv[1] == "ticket")
+async def resolve(host):
+    return ("127.0.0.1",)
+async def ticket(host):
+    accounts = (("alice", sys.argv[2]),)
+    return await make_ticket_apart(
+        TicketRequest(host=host, realm="CORP.EXAMPLE.COM", accounts=accounts)
+    )
+async def main():
+    proxy = ProxyServer("dc1.corp.example.com", 3128, who)
+    sock = await open_tunnel(proxy, sys.argv[3], 80, dial=Dialer(resolve), ticket=ticket)
+    sock.setblocking(True)
+    sock.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
+    print(proxy.memory.scheme, sock.recv(12).decode())
+asyncio.run(main())
+"""
+
+
+def test_a_proxy_that_asks_the_domain_who_we_are(fresh: Lab) -> None:
+    """Squid beside the domain controller: its winbind judges NTLM, its keys judge tickets."""
+    proxy = Proxy(listen="127.0.0.1", nameserver="127.0.0.1", connect_ports=(80,))
+    conf = build_squid_conf(proxy).replace("http_access allow all\n", ASKING)
+    password = fresh.read("client1", "/etc/throughway-lab/alice.password").strip()
+    with kept(fresh, "dc1", "/etc/squid/squid.conf", "/etc/squid/keytab"):
+        fresh.run("dc1", ["sh", "-c", PREPARE], check=True)
+        fresh.write("dc1", "/etc/squid/squid.conf", conf)
+        squid = fresh.popen("dc1", [*APART, "/etc/squid/squid.conf"])
+        try:
+            processes.wait_port(fresh.namespaces("dc1"), "127.0.0.1", 3128, 60.0)
+            for scheme, told in (("ticket", "kerberos"), ("password", "ntlm")):
+                command = [sys.executable, "-c", TUNNEL, scheme, password, APPLICATION]
+                answer = fresh.run("dc1", command)
+                assert answer.stdout.startswith(f"{told} HTTP/1.1 "), answer.stderr
+            command = [sys.executable, "-c", TUNNEL, "password", "wrong", APPLICATION]
+            assert "ntlm is refused" in fresh.run("dc1", command).stderr
+        finally:
+            squid.kill()
+            squid.wait()

@@ -208,6 +208,21 @@ def test_the_script_of_the_configuration(world: World, monkeypatch: pytest.Monke
     assert len(web.asked) == 2
 
 
+def test_a_script_that_cannot_be_had_costs_time_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web = Web(monkeypatch)
+    world.proxy = ProxyConfig(script="http://pac/x")
+    source = world.source()
+    for _ in range(3):
+        with pytest.raises(TransportError, match="nobody there"):
+            asyncio.run(source.named(*TARGET))
+    assert len(web.asked) == 1
+    web.scripts["pac"] = returning("PROXY a:1")
+    source.network_changed()
+    assert asyncio.run(source.named(*TARGET)) != ()
+
+
 def test_the_script_of_the_policy(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     Web(monkeypatch, pac=returning("PROXY a:1"))
     transports = TransportsPolicy(proxy_script="https://pac/")

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from throughway.client.user import UserStore
 from throughway.model.config import ClientConfig
 from throughway.model.errors import Stage, ThroughwayError, TransportError
 from throughway.model.policy import Policy
@@ -29,6 +30,8 @@ from throughway.proto.proxy.ways import bypassed, parse_proxy_url, parse_routes,
 
 SCRIPT_AGE = 600.0
 """Seconds that a script is good for."""
+SCRIPT_RETRY = 60.0
+"""Seconds after which one that could not be had is fetched again: every look costs time."""
 FETCH_TIME = 3.0
 """Seconds to fetch one; it is near, or it is not there."""
 MAXIMUM_SEARCH = 3
@@ -54,8 +57,8 @@ class ProxySource:
         self._resolve = resolve
         self._environment = os.environ if environment is None else environment
         self._resolv_conf = resolv_conf
-        self._scripts: dict[str, tuple[str, float, str]] = {}
-        """By URL: the network, when it was fetched, and what it says."""
+        self._scripts: dict[str, tuple[str, float, str | TransportError]] = {}
+        """By URL: the network, until when it is good, and the script or why there is none."""
         self._known: dict[tuple[str, int, str], ProxyServer] = {}
         """With what they have taught us."""
 
@@ -72,6 +75,10 @@ class ProxySource:
     def update_policy(self, policy: Policy) -> None:
         """Take a newer policy."""
         self._policy = policy
+
+    def network_changed(self) -> None:
+        """Ask for scripts anew: this may be another network, or somebody has mended them."""
+        self._scripts.clear()
 
     async def named(self, host: str, port: int) -> Routes:
         """Return the ways that somebody named: the first of those who may that did."""
@@ -126,13 +133,19 @@ class ProxySource:
 
     async def _fetched(self, url: str) -> str:
         network, now = network_identity(), time.monotonic()
-        kept = self._scripts.get(url)
-        if kept is None or kept[0] != network or now > kept[1] + SCRIPT_AGE:
-            body = await fetch(
-                url, resolve=self._resolve, mark=MARK, limit=MAXIMUM_SCRIPT, seconds=FETCH_TIME
-            )
-            kept = self._scripts[url] = (network, now, _decoded(body))
-        return kept[2]
+        of, until, script = self._scripts.get(url, ("", 0.0, ""))
+        if of != network or now > until:
+            try:
+                body = await fetch(
+                    url, resolve=self._resolve, mark=MARK, limit=MAXIMUM_SCRIPT, seconds=FETCH_TIME
+                )
+                until, script = now + SCRIPT_AGE, _decoded(body)
+            except TransportError as error:
+                until, script = now + SCRIPT_RETRY, error
+            self._scripts[url] = (network, until, script)
+        if isinstance(script, TransportError):
+            raise script
+        return script
 
     def _routes(self, url: str, source: str) -> Routes:
         try:
@@ -182,7 +195,7 @@ class ProxySource:
             TicketRequest(
                 host=host,
                 realm=self._policy.kerberos_realm,
-                ccaches=(str(self._config.runtime_directory / "user.ccache"),),
+                ccaches=(str(UserStore(self._config.runtime_directory).ccache),),
                 accounts=tuple(accounts),
             )
         )

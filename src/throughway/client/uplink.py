@@ -161,6 +161,7 @@ class Uplink:
         """Tell the link that addresses or routes changed."""
         if self._link is not None:
             self.failure = None
+            self._proxies.network_changed()
             self._portal.network_changed()
             self._link.network_changed()
 

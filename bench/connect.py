@@ -267,6 +267,7 @@ def run(rounds: int, say: Callable[[str], None]) -> Results:
     with Lab(f"measure-{os.getpid()}") as lab:
         say("bringing up the lab")
         lab.up()
+        lab.allow_transports(CLIENT, "iphttps")
         bench = Bench(lab)
         bench.prepare()
         near, far = [], []

@@ -251,6 +251,19 @@ def test_native_ipv6_leads_to_the_endpoints_only_where_it_is(wandering: Lab) -> 
 
 
 @pytest.mark.lab
+def test_transports_of_a_client(lab: Lab) -> None:
+    path = "/etc/throughway/client.toml"
+    lab.write("client2", path, 'account = "CLIENT2$"\n\n[proxy]\ndetect = true\n')
+    before = lab.read("client2", path)
+    lab.allow_transports("client2", "6to4", "iphttps")
+    lab.allow_transports("client2", "iphttps")
+    assert lab.read("client2", path) == f'transports = ["iphttps"]\n{before}'
+    lab.allow_transports("client2")
+    assert lab.read("client2", path) == before
+    lab.run("client2", ["rm", path], check=True)
+
+
+@pytest.mark.lab
 def test_status_tells_of_every_host(lab: Lab) -> None:
     status = {host.name: host for host in lab.status()}
     assert set(status) == {host.name for host in DIRECTACCESS.hosts}

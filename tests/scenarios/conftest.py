@@ -11,8 +11,6 @@ from throughway.lab.observe import Observer
 
 HERE = Path(__file__).parent
 CLIENTS = ("client1", "client2")
-CLIENT_TOML = "/etc/throughway/client.toml"
-IPHTTPS_ONLY = 'transports = ["iphttps"]\n'
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,9 +32,8 @@ def world() -> Iterator[Lab]:
     with Lab(f"scenarios-{os.getpid()}") as lab:
         lab.up()
         for host in CLIENTS:
-            # The way that every network has. What roams takes it back: see anyhow().
-            config = lab.read(host, CLIENT_TOML)
-            lab.write(host, CLIENT_TOML, f"{IPHTTPS_ONLY}{config}")
+            # The way that every network has; what roams takes the others too: see anyhow().
+            lab.allow_transports(host, "iphttps")
         yield lab
 
 
@@ -72,12 +69,11 @@ def client(fresh: Lab) -> Observer:
 @pytest.fixture
 def anyhow(fresh: Lab) -> Iterator[Lab]:
     """Return the lab with clients that may use every transport."""
-    before = {host: fresh.read(host, CLIENT_TOML) for host in CLIENTS}
-    for host, config in before.items():
-        fresh.write(host, CLIENT_TOML, config.replace(IPHTTPS_ONLY, ""))
+    for host in CLIENTS:
+        fresh.allow_transports(host)
     yield fresh
-    for host, config in before.items():
-        fresh.write(host, CLIENT_TOML, config)
+    for host in CLIENTS:
+        fresh.allow_transports(host, "iphttps")
 
 
 @pytest.fixture

@@ -173,10 +173,14 @@ def bulk(fresh: Lab) -> Iterator[str]:
     fresh.run("app1", ["rm", "-f", BULK_FILE])
 
 
-def test_a_download_goes_on_where_the_address_does(bulk: str, connected: Observer) -> None:
+def test_a_download_goes_on_where_the_address_does(bulk: str, fresh: Lab) -> None:
     """Over IP-HTTPS the address is the same in every network, and so are the connections."""
-    lab = connected.lab
-    command = f"curl -sS --limit-rate 6M --max-time 90 {BULK} | sha256sum"
+    lab, connected = fresh, Observer(fresh, "client1")
+    lab.start_client("client1")
+    connected.wait_tunnel("infrastructure")
+    connected.log_on("alice")
+    connected.wait_page()
+    command = f"curl -sS --connect-timeout 20 --limit-rate 6M --max-time 90 {BULK} | sha256sum"
     download = lab.popen("client1", ["sh", "-c", f"{command} > /tmp/sum"])
     for place in ("hotel", "home"):
         lab.move("client1", place)

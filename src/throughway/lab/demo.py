@@ -177,6 +177,8 @@ def run(name: str, say: Say, *, keep: bool = False) -> None:
         lab.up(replace=True, progress=say)
         if not keep:
             stack.callback(lab.down)
+        # The way that every network has: what leaves the home can be told at a glance.
+        lab.allow_transports(CLIENT, "iphttps")
         with contextlib.ExitStack() as capture:
             demo = Demo(lab, capture)
         for number, step in enumerate(STEPS, start=1):

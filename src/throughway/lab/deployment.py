@@ -34,6 +34,7 @@ from throughway.pki.authority import Profile
 
 CONFIGURATION = "/etc/throughway"
 GATEWAY_CONFIG = f"{CONFIGURATION}/gateway.toml"
+CLIENT_CONFIG = f"{CONFIGURATION}/client.toml"
 POLICY_KEY = f"{CONFIGURATION}/policy.key"
 POLICY_PUBLIC_KEY = f"{CONFIGURATION}/policy.pub"
 USER_PASSWORDS = "/etc/throughway-lab"

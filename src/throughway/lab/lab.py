@@ -254,6 +254,14 @@ class Lab:
         self._refresh()
         return self._state.places[host]
 
+    def allow_transports(self, host: str, *kinds: str) -> None:
+        """Let a client use only these transports from its next start; none named: all."""
+        lines = self.read(host, deployment.CLIENT_CONFIG).splitlines()
+        kept = [line for line in lines if not line.startswith("transports = ")]
+        named = ", ".join(f'"{kind}"' for kind in kinds)
+        first = [f"transports = [{named}]"] if kinds else []
+        self.write(host, deployment.CLIENT_CONFIG, "\n".join([*first, *kept, ""]))
+
     def start_gateway(self, host: str = "edge1") -> Service:
         """Start the gateway's daemon; it serves when this returns."""
         return self._start_daemon(host, deployment.GATEWAY)

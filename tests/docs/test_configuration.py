@@ -24,6 +24,7 @@ HEADINGS = {
     "metrics": "### [metrics]",
     "sixtofour": "### [sixtofour]",
     "teredo": "### [teredo]",
+    "nat64": "### [nat64]",
 }
 
 

@@ -1,5 +1,6 @@
 """What values, files and certificates must be to each other."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -202,3 +203,48 @@ def test_an_expired_trust_anchor_is_told(tmp_path: Path) -> None:
     path = write_gateway(tmp_path, [('trust_anchors = ["root.crt"]', 'trust_anchors = ["o.crt"]')])
     write(tmp_path / "o.crt", pem.build_certificate_pem(OLD_ROOT.certificate))
     assert "Old Root has expired" in errors_of(path)["publish.trust_anchors[0]"]
+
+
+NAT64 = """
+[nat64]
+prefix = "2001:db8:c0:7777::/96"
+ipv4_prefixes = ["10.0.0.0/16"]
+listen = ["[2001:db8:c0:1::1]:53"]
+servers = ["2001:db8:c0:1::10"]
+pool = "198.18.0.0/20"
+"""
+
+
+def with_nat64(folder: Path, old: str = "", new: str = "") -> Path:
+    path = write_gateway(folder)
+    assert old in NAT64
+    path.write_text(path.read_text() + NAT64.replace(old, new))
+    return path
+
+
+def test_a_whole_nat64_is_taken(tmp_path: Path) -> None:
+    config = settings.load(with_nat64(tmp_path)).nat64
+    assert config is not None
+    assert config.listen == (("2001:db8:c0:1::1", 53),)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "why"),
+    [
+        ("2001:db8:c0:7777::/96", "2001:db8:c1::/96", "prefix", "intranet_prefixes"),
+        ("2001:db8:c0:7777::/96", "2001:db8:c0:1::/96", "prefix", "apart"),
+        ("2001:db8:c0:7777::/96", "2001:db8:c0:7777::/64", "prefix", "must be a /96"),
+        ("[2001:db8:c0:1::1]:53", "[2001:db8:c0:2::1]:53", "listen[0]", "infrastructure_prefixes"),
+        ("2001:db8:c0:1::10", "2001:db8:c0:1::1", "servers[0]", "the DNS64 itself"),
+        ("198.18.0.0/20", "10.0.4.0/24", "pool", "overlaps"),
+        ("198.18.0.0/20", "198.18.0.0/30", "pool", "no room"),
+        ("10.0.0.0/16", "10.0.0.0", "ipv4_prefixes[0]", "no length"),
+        ("10.0.0.0/16", "10.0.0.1/16", "ipv4_prefixes[0]", "not an IPv4 prefix"),
+    ],
+)
+def test_a_nat64_that_could_not_work_is_refused(
+    tmp_path: Path, old: str, new: str, key: str, why: str
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(why)) as caught:
+        settings.load(with_nat64(tmp_path, old, new))
+    assert f"nat64.{key}" in (caught.value.key or str(caught.value))

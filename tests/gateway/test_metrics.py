@@ -12,6 +12,7 @@ from throughway.model.status import (
     GatewaySnapshot,
     SixToFourServerStatus,
     TeredoServerStatus,
+    TranslationStatus,
     WorkerStatus,
 )
 
@@ -32,7 +33,19 @@ WORKERS = (
         number=1, state="down", interface="iphttps1", prefix="2001:db8:da:1001::/64", restarts=5
     ),
 )
-SNAPSHOT = replace(GATEWAY, workers=WORKERS)
+TRANSLATION = TranslationStatus(
+    prefix="2001:db8:c0:7777::/96",
+    interface="nat64",
+    running=True,
+    restarts=1,
+    bytes_in=10,
+    bytes_out=20,
+    queries=30,
+    made=4,
+    failed=5,
+    limited=6,
+)
+SNAPSHOT = replace(GATEWAY, workers=WORKERS, translation=(TRANSLATION,))
 
 
 def figures(data: bytes) -> dict[str, float]:
@@ -59,6 +72,10 @@ def test_figures() -> None:
     assert seen["dropped_packets_total reason=spoofed worker=0"] == 2
     assert seen["refused_connections_total reason=timeout worker=0"] == 1
     assert seen["worker_restarts_total worker=1"] == 5
+    assert (seen["nat64_up"], seen["nat64_restarts_total"]) == (1, 1)
+    assert (seen["nat64_received_bytes_total"], seen["nat64_sent_bytes_total"]) == (10, 20)
+    assert (seen["dns64_queries_total"], seen["dns64_made_answers_total"]) == (30, 4)
+    assert (seen["dns64_failed_queries_total"], seen["dns64_limited_queries_total"]) == (5, 6)
     assert (seen["worker_up worker=0"], seen["worker_up worker=1"]) == (1, 0)
     for component in SNAPSHOT.components:
         name = f"component_state component={component.component} state="

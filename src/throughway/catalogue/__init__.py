@@ -20,6 +20,7 @@ from throughway.catalogue import (
     resolving,
     sixtofour,
     teredo,
+    translation,
 )
 from throughway.catalogue.on_windows import domain as windows_domain
 from throughway.catalogue.on_windows import firewall as windows_firewall
@@ -59,6 +60,7 @@ MODULES = (
     windows_domain,
     authoriser,
     gateway,
+    translation,
     windows_server,
 )
 """In the order in which a connection comes up."""

@@ -27,6 +27,7 @@ from throughway.model.status import (
     SessionStatus,
     SixToFourServerStatus,
     TeredoServerStatus,
+    TranslationStatus,
     TransportKind,
     TransportState,
     TransportStatus,
@@ -254,6 +255,18 @@ _FALLBACK = {
 }
 
 
+def _translation(every: tuple[TranslationStatus, ...]) -> Iterator[str]:
+    for status in every:
+        word = f"by {status.prefix}" if status.running else "does not run"
+        yield row("NAT64", word)
+        if status.last_error and not status.running:
+            yield row("Last error", status.last_error, 1)
+        yield row("Traffic", _traffic(status.bytes_in, status.bytes_out), 1)
+        yield row("DNS64", f"on {', '.join(status.listening) or 'nothing'}")
+        told = f"{status.queries}, {status.made} answered with made addresses"
+        yield row("Queries", f"{told}, {status.failed} failed, {status.limited} refused", 1)
+
+
 def _names(names: NamesStatus) -> Iterator[str]:
     if names.effective:
         yield row("Names", f"rules in effect, asked at {names.stub}")
@@ -294,6 +307,7 @@ def render_gateway(snapshot: GatewaySnapshot, view: View) -> str:
         row("IP-HTTPS", joined(snapshot.iphttps_state, snapshot.url, by=" at ")),
         row("ESP", snapshot.esp or "unknown"),
         *([row("Packet pump", snapshot.pump)] if snapshot.pump else []),
+        *_translation(snapshot.translation),
         "",
         "Components",
         *(_component(component, view) for component in snapshot.components),

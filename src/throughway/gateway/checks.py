@@ -7,7 +7,7 @@ so that all of it is told at once.
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -21,6 +21,7 @@ from throughway.model.config import (
     GatewayConfig,
     IPHTTPSServerConfig,
     IPsecServerConfig,
+    NAT64Config,
     PublishConfig,
     TeredoServerConfig,
     UsersConfig,
@@ -38,6 +39,10 @@ from throughway.wire.teredo import secondary_address
 NT_HASH = re.compile(rb"[0-9A-Fa-f]{32}\s*")
 KEYTAB_VERSIONS = (b"\x05\x01", b"\x05\x02")
 """First bytes of a keytab (MIT krb5, file format versions 1 and 2)."""
+
+SMALLEST_POOL = 29
+"""tayga takes two addresses of it; fewer than five for clients would be a jest."""
+WELL_KNOWN = IPv6Network("64:ff9b::/96")
 
 Wrong = Iterator[tuple[str, str]]
 """Keys and what is wrong with them."""
@@ -62,6 +67,8 @@ def check(config: GatewayConfig) -> Iterator[ConfigError]:
         parts.append(("users.", _users(config.users)))
     if config.publish is not None:
         parts.append(("publish.", _publish(config.publish, config)))
+    if config.nat64 is not None:
+        parts.append(("nat64.", _nat64(config.nat64, config.ipsec)))
     for prefix, wrong in parts:
         for key, why in wrong:
             yield ConfigError(str(config.file), f"{prefix}{key}", why)
@@ -178,6 +185,32 @@ def _forced(publish: PublishConfig) -> Wrong:
             'needs a rule for all names: [[publish.nrpt]] with namespace = "." and the servers '
             "that resolve the Internet's names inside",
         )
+
+
+def _nat64(nat64: NAT64Config, ipsec: IPsecServerConfig) -> Wrong:
+    prefix = IPv6Network(nat64.prefix)
+    if not any(prefix.subnet_of(IPv6Network(behind)) for behind in ipsec.intranet_prefixes):
+        # So the tunnel's selectors and the clients' firewalls hold it too.
+        yield "prefix", f"{prefix} must lie within one of ipsec.intranet_prefixes"
+    for behind in ipsec.infrastructure_prefixes:
+        if prefix.overlaps(IPv6Network(behind)):
+            yield "prefix", f"{prefix} must lie apart from {behind}, the infrastructure"
+    pool = IPv4Network(nat64.pool)
+    if pool.prefixlen > SMALLEST_POOL:
+        yield "pool", f"{pool} has no room for clients: a /{SMALLEST_POOL} at least"
+    for reached in map(IPv4Network, nat64.ipv4_prefixes):
+        if pool.overlaps(reached):
+            yield "pool", f"{pool} overlaps {reached}, which clients are to reach"
+        if prefix.subnet_of(WELL_KNOWN) and not reached.is_global:
+            why = f"is for public addresses, and {reached} is private (RFC 6052, 3.1)"
+            yield "prefix", f"{WELL_KNOWN} {why}"
+    for index, (address, _) in enumerate(nat64.listen):
+        if not _within(address, ipsec.infrastructure_prefixes):
+            why = "must be an address among ipsec.infrastructure_prefixes: clients ask it there"
+            yield f"listen[{index}]", f"{address} {why}"
+    for index, server in enumerate(nat64.servers):
+        if server in (address for address, _ in nat64.listen):
+            yield f"servers[{index}]", f"{server} is the DNS64 itself"
 
 
 def _certificate(certificate_file: Path, key_file: Path, name: str) -> Wrong:

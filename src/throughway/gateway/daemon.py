@@ -9,7 +9,6 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Coroutine
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,12 @@ from throughway.control.server import ControlServer, Request, require_owner, unk
 from throughway.gateway import settings
 from throughway.gateway.ipsec import GatewayIPsec
 from throughway.gateway.metrics import MetricsServer
+from throughway.gateway.nat64 import Translation
 from throughway.gateway.publish import PolicyServer
 from throughway.gateway.refusals import MISMATCH
 from throughway.gateway.sixtofour import SixToFourServer
 from throughway.gateway.teredo import TeredoGateway
-from throughway.gateway.watch import expiry_problem, read_certificate
+from throughway.gateway.watch import look_at_dates
 from throughway.gateway.workers import State, Workers, interfaces
 from throughway.health import log
 from throughway.health.tracker import Change, Tracker
@@ -58,6 +58,7 @@ COMPONENTS = (
     Component.CERTIFICATES,
     Component.POLICY,
     Component.FIREWALL,
+    Component.NAMES,
 )
 """The rows of the gateway's Operations Status."""
 IPSEC_RETRY = 5.0
@@ -73,7 +74,10 @@ LIMIT_SHOWN = 60.0
 REFUSALS_SHOWN = 20
 """Refused clients that the status remembers."""
 
-FIXED = ("users", "sixtofour", "teredo", "state_directory", "runtime_directory", "control_socket")
+FIXED = (
+    *("users", "sixtofour", "teredo", "nat64"),
+    *("state_directory", "runtime_directory", "control_socket"),
+)
 """Tables and settings that are read only when the gateway starts, beside those of the parts."""
 
 
@@ -98,6 +102,9 @@ class GatewayDaemon:
         self._publisher: PolicyServer | None = None
         self._metrics: MetricsServer | None = None
         self._ipsec = self._make_ipsec(config)
+        self._translation = Translation(
+            config.nat64, config.runtime_directory, self._tracker, self._encrypts_in_kernel
+        )
         self._tasks: set[asyncio.Task[None]] = set()
         self._dates_changed = asyncio.Event()
         self._one_reload = asyncio.Lock()
@@ -120,6 +127,7 @@ class GatewayDaemon:
         self._open_links()
         await self._start_ipsec()
         self._raise_firewall()  # now that it is known who does ESP
+        await self._translation.start()
         await self._start_workers()
         self._start_sixtofour()
         self._start_teredo()
@@ -173,6 +181,7 @@ class GatewayDaemon:
             if self._teredo is not None:
                 stack.push_async_callback(self._teredo.stop)
             stack.push_async_callback(self._ipsec.stop)
+            stack.push_async_callback(self._translation.stop)
             stack.push_async_callback(self._stop_publisher)
             stack.push_async_callback(self._stop_metrics)
         self._log.info("gateway has ended")
@@ -256,14 +265,17 @@ class GatewayDaemon:
         workers = self._workers
         return workers.interfaces if workers else interfaces(self._config.iphttps)
 
-    def _raise_firewall(self) -> None:
+    def _encrypts_in_kernel(self) -> bool:
         support = self._ipsec.esp
+        return support is not None and support.mode is ESPMode.KERNEL
+
+    def _raise_firewall(self) -> None:
         others = self._sixtofour.interfaces if self._sixtofour is not None else ()
         if self._config.teredo is not None:
             others += (self._config.teredo.interface,)
         wall = firewall.GatewayFirewall(
             interfaces=(*self._devices, *others),
-            kernel_esp=support is not None and support.mode is ESPMode.KERNEL,
+            kernel_esp=self._encrypts_in_kernel(),
             routes_others=self._routes_others,
         )
         self._guarded = True
@@ -368,38 +380,13 @@ class GatewayDaemon:
             pause = CERTIFICATE_INTERVAL
             self._dates_changed.clear()
             try:
-                left = self._look_at_certificates().total_seconds()
+                left = look_at_dates(self._config, self._tracker).total_seconds()
             except ConfigError as error:
                 self._tracker.set(find("iphttps-no-usable-cert"), str(error))
             else:
                 pause = min(pause, left + 1) if left > 0 else pause
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._dates_changed.wait(), pause)
-
-    def _look_at_certificates(self) -> timedelta:
-        """Warn of certificates that expire soon, or have; return the time until the next does."""
-        now = datetime.now(UTC)
-        nearest = now + timedelta(days=36500)
-        self._tracker.forget(Component.CERTIFICATES)
-        self._tracker.clear(find("iphttps-no-usable-cert"))
-        files = {
-            "iphttps": self._config.iphttps.certificate,
-            "ipsec": self._config.ipsec.certificate,
-        }
-        for use, file in files.items():
-            certificate = read_certificate(file)
-            code = expiry_problem(certificate, use, now)
-            ends = certificate.not_valid_after_utc
-            nearest = min(nearest, ends)
-            for word in ("expired", "expiring"):
-                problem = find(f"{use}-cert-{word}")
-                if problem.code == code:
-                    self._tracker.set(problem, f"{file}: valid until {ends:%Y-%m-%d %H:%M} UTC")
-                else:
-                    self._tracker.clear(problem)
-        word = "valid until" if nearest > now else "not all in force: one ended on"
-        self._tracker.ok(Component.CERTIFICATES, f"{word} {nearest:%Y-%m-%d}")
-        return nearest - now
 
     # What the parts tell
 
@@ -559,6 +546,7 @@ class GatewayDaemon:
             workers=workers.status() if workers is not None else (),
             sixtofour=await self._sixtofour.report() if self._sixtofour is not None else None,
             teredo=await self._teredo.report() if self._teredo is not None else None,
+            translation=self._translation.status(),
         )
 
     def _iphttps_state(self) -> str:

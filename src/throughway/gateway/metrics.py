@@ -18,6 +18,7 @@ from throughway.model.status import (
     GatewaySnapshot,
     SixToFourServerStatus,
     TeredoServerStatus,
+    TranslationStatus,
     WorkerStatus,
 )
 
@@ -75,6 +76,8 @@ class _Snapshot(Collector):
             yield from _sixtofour(self._snapshot.sixtofour)
         if self._snapshot.teredo is not None:
             yield from _teredo(self._snapshot.teredo)
+        for translation in self._snapshot.translation:
+            yield from _translation(translation)
 
 
 def _gateway(snapshot: GatewaySnapshot) -> Iterator[Metric]:
@@ -171,6 +174,22 @@ def _teredo(status: TeredoServerStatus) -> Iterator[Metric]:
     for reason, count in status.drops:
         drops.add_metric((reason,), count)
     yield drops
+
+
+def _translation(status: TranslationStatus) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        f"{PREFIX}nat64_up", "Whether packets are translated.", value=float(status.running)
+    )
+    for name, what, value in (
+        ("nat64_restarts", "Of the translator, unasked for.", status.restarts),
+        ("nat64_received_bytes", "From clients, to be translated.", status.bytes_in),
+        ("nat64_sent_bytes", "To clients, translated.", status.bytes_out),
+        ("dns64_queries", "Queries that came.", status.queries),
+        ("dns64_made_answers", "Answers with made addresses.", status.made),
+        ("dns64_failed_queries", "Queries that no server answered.", status.failed),
+        ("dns64_limited_queries", "Queries dropped for their number.", status.limited),
+    ):
+        yield CounterMetricFamily(PREFIX + name, what, value=value)
 
 
 def _each(

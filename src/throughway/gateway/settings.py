@@ -54,6 +54,7 @@ PUBLISH = _defaults(model.PublishConfig)
 METRICS = _defaults(model.MetricsConfig)
 SIXTOFOUR = _defaults(model.SixToFourServerConfig)
 TEREDO = _defaults(model.TeredoServerConfig)
+NAT64 = _defaults(model.NAT64Config)
 GATEWAY = _defaults(GatewayConfig)
 
 MAX_SESSIONS = 65536
@@ -116,6 +117,7 @@ WebURL = Annotated[str, _checked(fields.check_web_url)]
 ProxyURL = Annotated[str, _checked(fields.check_proxy_url)]
 IPv6Address = Annotated[str, _checked(fields.check_ipv6_address)]
 IPv6Prefix = Annotated[str, _checked(fields.check_ipv6_prefix)]
+IPv4Prefix = Annotated[str, _checked(fields.check_ipv4_prefix)]
 Prefixes = Annotated[tuple[IPv6Prefix, ...], Field(min_length=1, max_length=fields.MAX_ITEMS)]
 File = Annotated[Path, AfterValidator(_resolve)]
 SocketAddress = Annotated[tuple[str, int], BeforeValidator(_socket_address)]
@@ -230,6 +232,23 @@ class MetricsTable(Table):
     listen: SocketAddress = METRICS["listen"]
 
 
+class NAT64Table(Table):
+    """``[nat64]``."""
+
+    prefix: Annotated[str, _checked(fields.check_nat64_prefix)]
+    ipv4_prefixes: Annotated[tuple[IPv4Prefix, ...], Field(min_length=1, max_length=64)]
+    listen: Annotated[tuple[SocketAddress, ...], Field(min_length=1, max_length=8)]
+    servers: Annotated[
+        tuple[Annotated[str, _checked(fields.check_address)], ...],
+        Field(min_length=1, max_length=8),
+    ]
+    pool: IPv4Prefix = NAT64["pool"]
+    interface: Interface = NAT64["interface"]
+    exclude_names: Annotated[tuple[DNSName, ...], Field(max_length=fields.MAX_ITEMS)] = ()
+    exclude_prefixes: Annotated[tuple[IPv6Prefix, ...], Field(max_length=64)] = ()
+    queries_per_client: Annotated[int, Field(ge=1, le=100_000)] = NAT64["queries_per_client"]
+
+
 class GatewayFile(Table):
     """The whole file."""
 
@@ -241,6 +260,7 @@ class GatewayFile(Table):
     metrics: MetricsTable | None = None
     sixtofour: SixToFourTable | None = None
     teredo: TeredoTable | None = None
+    nat64: NAT64Table | None = None
     state_directory: File = GATEWAY["state_directory"]
     runtime_directory: File = GATEWAY["runtime_directory"]
     control_socket: File = GATEWAY["control_socket"]
@@ -257,6 +277,7 @@ TABLES: dict[str, type[Table]] = {
     "metrics": MetricsTable,
     "sixtofour": SixToFourTable,
     "teredo": TeredoTable,
+    "nat64": NAT64Table,
 }
 """Every table by its name in the file."""
 
@@ -289,6 +310,7 @@ def _config(file: GatewayFile, path: Path) -> GatewayConfig:
         metrics=model.MetricsConfig(**dict(file.metrics)) if file.metrics else None,
         teredo=model.TeredoServerConfig(**dict(file.teredo)) if file.teredo else None,
         sixtofour=model.SixToFourServerConfig(**dict(file.sixtofour)) if file.sixtofour else None,
+        nat64=model.NAT64Config(**dict(file.nat64)) if file.nat64 else None,
         state_directory=file.state_directory,
         runtime_directory=file.runtime_directory,
         control_socket=file.control_socket,

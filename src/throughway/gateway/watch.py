@@ -1,11 +1,15 @@
 """What the gateway looks at from time to time: the dates of its certificates."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
 
+from throughway.catalogue import find
+from throughway.health.tracker import Tracker
+from throughway.model.config import GatewayConfig
 from throughway.model.errors import ConfigError
+from throughway.model.findings import Component
 from throughway.pki.pem import parse_certificate
 
 WARNING_TIME = timedelta(days=30)
@@ -27,3 +31,28 @@ def expiry_problem(certificate: x509.Certificate, use: str, now: datetime) -> st
     if now > certificate.not_valid_after_utc - WARNING_TIME:
         return f"{use}-cert-expiring"
     return ""
+
+
+def look_at_dates(config: GatewayConfig, tracker: Tracker) -> timedelta:
+    """Warn of certificates that expire soon, or have; return the time until the next does."""
+    now = datetime.now(UTC)
+    nearest = now + timedelta(days=36500)
+    tracker.forget(Component.CERTIFICATES)
+    tracker.clear(find("iphttps-no-usable-cert"))
+    for use, file in (
+        ("iphttps", config.iphttps.certificate),
+        ("ipsec", config.ipsec.certificate),
+    ):
+        certificate = read_certificate(file)
+        code = expiry_problem(certificate, use, now)
+        ends = certificate.not_valid_after_utc
+        nearest = min(nearest, ends)
+        for word in ("expired", "expiring"):
+            problem = find(f"{use}-cert-{word}")
+            if problem.code == code:
+                tracker.set(problem, f"{file}: valid until {ends:%Y-%m-%d %H:%M} UTC")
+            else:
+                tracker.clear(problem)
+    word = "valid until" if nearest > now else "not all in force: one ended on"
+    tracker.ok(Component.CERTIFICATES, f"{word} {nearest:%Y-%m-%d}")
+    return nearest - now

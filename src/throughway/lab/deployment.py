@@ -14,7 +14,6 @@ from throughway.lab.processes import File, Service
 from throughway.lab.services import SITE_CERTIFICATE, SITE_KEY, WEB_ROOT
 from throughway.lab.topology import (
     CRL_NAME,
-    DC_ADDRESSES,
     DOMAIN,
     GATEWAY_NAME,
     INFRASTRUCTURE_ENDPOINT,
@@ -28,6 +27,7 @@ from throughway.lab.topology import (
     Role,
     fqdn,
 )
+from throughway.lab.translation import DNS64_ADDRESS, NAT64_TOML
 from throughway.lab.trust import Issued, LabAuthority
 from throughway.pki import bundle
 from throughway.pki.authority import Profile
@@ -96,7 +96,7 @@ serve = "[2001:db8:c0:1::1]:8080"
 
 [[publish.nrpt]]
 namespace = ".{DOMAIN}"
-servers = ["{DC_ADDRESSES[0]}"]
+servers = ["{DNS64_ADDRESS}"]
 
 [[publish.nrpt]]
 namespace = "{NLS_NAME}"
@@ -186,7 +186,7 @@ def build_gateway_toml(clients: tuple[str, ...]) -> str:
         )
         for client in clients
     )
-    return GATEWAY_TOML + "".join(computers)
+    return GATEWAY_TOML + NAT64_TOML + "".join(computers)
 
 
 def make_policy_key(gateway: Namespaces) -> None:

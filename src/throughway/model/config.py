@@ -175,6 +175,29 @@ class MetricsConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NAT64Config:
+    """DNS64 and NAT64: how clients reach hosts of the intranet that have only IPv4."""
+
+    prefix: str
+    """/96 in which IPv4 hosts appear, among the intranet tunnel's prefixes."""
+    ipv4_prefixes: tuple[str, ...]
+    """What clients may reach by it."""
+    listen: tuple[tuple[str, int], ...]
+    """Addresses and ports of the DNS64, among the infrastructure tunnel's prefixes."""
+    servers: tuple[str, ...]
+    """The intranet's DNS servers, which it asks."""
+    pool: str = "198.18.0.0/20"
+    """IPv4 addresses that tayga gives to clients; nobody else ever sees them."""
+    interface: str = "nat64"
+    exclude_names: tuple[str, ...] = ()
+    """Names, with all below them, that get no IPv6 address made."""
+    exclude_prefixes: tuple[str, ...] = ()
+    """IPv6 prefixes that count as no address, beside ::ffff:0:0/96."""
+    queries_per_client: int = 200
+    """A second, in the long run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayConfig:
     """A whole gateway."""
 
@@ -187,6 +210,7 @@ class GatewayConfig:
     metrics: MetricsConfig | None = None
     sixtofour: SixToFourServerConfig | None = None
     teredo: TeredoServerConfig | None = None
+    nat64: NAT64Config | None = None
     state_directory: Path = Path("/var/lib/throughway/gateway")
     runtime_directory: Path = Path("/run/throughway/gateway")
     control_socket: Path = Path("/run/throughway/gateway.sock")

@@ -315,6 +315,34 @@ class RefusedClient:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TranslationStatus:
+    """DNS64 and NAT64: the way to hosts of the intranet that have only IPv4."""
+
+    prefix: str
+    interface: str
+    running: bool
+    """Whether packets are translated now."""
+    pid: int = 0
+    """Of tayga."""
+    since: float = 0.0
+    restarts: int = 0
+    last_error: str = ""
+    bytes_in: int = 0
+    """From clients."""
+    bytes_out: int = 0
+    """To clients."""
+    listening: tuple[str, ...] = ()
+    """Addresses of the DNS64."""
+    queries: int = 0
+    """Since the gateway started; so are the counters below."""
+    made: int = 0
+    """Answers with made addresses."""
+    failed: int = 0
+    limited: int = 0
+    """Queries that were dropped because somebody asked too many."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySnapshot:
     """A gateway, whole."""
 
@@ -337,3 +365,5 @@ class GatewaySnapshot:
     """None where it is not configured."""
     teredo: TeredoServerStatus | None = None
     """None where it is not configured."""
+    translation: tuple[TranslationStatus, ...] = ()
+    """One, where the gateway translates."""

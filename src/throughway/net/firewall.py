@@ -94,19 +94,19 @@ def close_client(firewall: ClientFirewall) -> None:
     try:
         _close_routes(firewall)
     except OSError as error:
-        _nft(render_client(firewall))
+        apply(render_client(firewall))
         raise FirewallError(f"routes of the intranet cannot be closed: {error}") from error
     try:
-        _nft(render_client(firewall))
+        apply(render_client(firewall))
     except FirewallError:
         if firewall.relay is not None:  # a kernel without NAT must be closed all the same
-            _nft(render_client(replace(firewall, relay=None)))
+            apply(render_client(replace(firewall, relay=None)))
         raise
 
 
 def open_client() -> None:
     """Take all of :func:`close_client` back; does nothing where nothing is."""
-    _nft(_removal(CLIENT_TABLE))
+    apply(_removal(CLIENT_TABLE))
     netlink.delete_rule(_CLOSED_RULE)
     netlink.flush_routes(CLOSED_TABLE)
 
@@ -116,23 +116,23 @@ def client_closed(firewall: ClientFirewall) -> bool:
     return (
         _CLOSED_RULE in netlink.rules()
         and _closed_routes(firewall) <= set(netlink.routes(CLOSED_TABLE))
-        and _has_table(CLIENT_TABLE)
+        and has_table(CLIENT_TABLE)
     )
 
 
 def guard_gateway(firewall: GatewayFirewall) -> None:
     """Let only IKE, ESP and ICMPv6 in from the link; replaces what was there."""
-    _nft(render_gateway(firewall))
+    apply(render_gateway(firewall))
 
 
 def unguard_gateway() -> None:
     """Take all of :func:`guard_gateway` back; does nothing where nothing is."""
-    _nft(_removal(GATEWAY_TABLE))
+    apply(_removal(GATEWAY_TABLE))
 
 
 def gateway_guarded() -> bool:
     """Say whether the gateway's table stands."""
-    return _has_table(GATEWAY_TABLE)
+    return has_table(GATEWAY_TABLE)
 
 
 def render_client(firewall: ClientFirewall) -> str:
@@ -325,7 +325,8 @@ def _removal(table: str) -> str:
     return f"table inet {table}\ndelete table inet {table}\n"
 
 
-def _has_table(table: str) -> bool:
+def has_table(table: str) -> bool:
+    """Whether the kernel has an nftables table of this name."""
     try:
         answer = subprocess.run(
             ["nft", "list", "table", "inet", table],
@@ -339,7 +340,8 @@ def _has_table(table: str) -> bool:
     return answer.returncode == 0
 
 
-def _nft(text: str) -> None:
+def apply(text: str) -> None:
+    """Hand rules to ``nft -f``; raises :exc:`FirewallError` when it refuses them."""
     try:
         answer = subprocess.run(
             ["nft", "-f", "-"],

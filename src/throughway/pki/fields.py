@@ -111,6 +111,25 @@ def check_ipv6_prefix(value: str) -> str:
     return str(network)
 
 
+def check_ipv4_prefix(value: str) -> str:
+    """An IPv4 prefix."""
+    try:
+        network = ipaddress.IPv4Network(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is not an IPv4 prefix, such as 10.0.0.0/16") from None
+    if "/" not in value:
+        raise ValueError(f"{value!r} has no length; one host would be {value}/32")
+    return str(network)
+
+
+def check_nat64_prefix(value: str) -> str:
+    """A prefix in which IPv4 hosts appear: the last 32 bits are theirs (RFC 6052)."""
+    prefix = check_ipv6_prefix(value)
+    if not prefix.endswith("/96"):
+        raise ValueError(f"{value!r} must be a /96, such as 2001:db8:c0:7777::/96")
+    return prefix
+
+
 WIDEST_LINKS = 59
 """Length of a prefix with a /64 for each of 32 workers."""
 

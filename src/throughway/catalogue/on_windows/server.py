@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 
-from throughway.catalogue import gateway
-from throughway.catalogue.on_windows.host import IPHLPSVC_STOPPED
+from throughway.catalogue import gateway, translation
 from throughway.model.findings import Advice, Component, Problem, Severity
 
 _HEALTH = "Get-RemoteAccessHealth"
@@ -35,33 +34,6 @@ KERBEROS_PROXY_BINDING_CHANGED = Problem(
     fix=("netsh http show sslcert", "Set-RemoteAccess -SslCertificate (Get-Item THUMBPRINT)"),
     verify=("netsh http show sslcert", _HEALTH),
     depends_on=(SERVER_CERT_BINDING_CHANGED,),
-)
-
-NAT64_BROKEN = Problem(
-    code="nat64-broken",
-    title="The server does not translate for hosts that have only IPv4",
-    severity=Severity.CRITICAL,
-    component=Component.NAMES,
-    cause=(
-        "NAT64 is disabled, its prefix is wrong, an address it needs cannot be reached, or its "
-        "ports (6001 to 49000 of each address) are used up."
-    ),
-    resolution="Enable it, check the prefix, add addresses where the ports are used up.",
-    fix=("Get-NetNatTransitionConfiguration", "Restart-Service iphlpsvc"),
-    verify=("Get-NetNatTransitionConfiguration", _HEALTH),
-    depends_on=(IPHLPSVC_STOPPED,),
-)
-
-DNS64_BROKEN = Problem(
-    code="dns64-broken",
-    title="The server's DNS64 does not answer",
-    severity=Severity.CRITICAL,
-    component=Component.NAMES,
-    cause="DNS64 is disabled, or the intranet's DNS servers behind it do not answer.",
-    resolution="Enable it and look whether the server itself resolves intranet names.",
-    fix=("Get-NetDnsTransitionConfiguration", "Restart-Service iphlpsvc"),
-    verify=("Get-NetDnsTransitionMonitoring", _HEALTH),
-    depends_on=(IPHLPSVC_STOPPED,),
 )
 
 OTP_SERVER_UNREACHABLE = Problem(
@@ -100,8 +72,6 @@ ENTRY_POINT_DOWN = Problem(
 PROBLEMS: tuple[Problem, ...] = (
     SERVER_CERT_BINDING_CHANGED,
     KERBEROS_PROXY_BINDING_CHANGED,
-    NAT64_BROKEN,
-    DNS64_BROKEN,
     OTP_SERVER_UNREACHABLE,
     HIGH_AVAILABILITY_NODE_DOWN,
     ENTRY_POINT_DOWN,
@@ -113,5 +83,20 @@ ADVICE: Mapping[str, Advice] = {
         resolution="Connect it, or give it back the address that DirectAccess was set up with.",
         fix=("Get-NetAdapter", "ipconfig /all"),
         verify=(_HEALTH,),
+    ),
+    translation.NAT64_BROKEN.code: Advice(
+        cause=(
+            "NAT64 is disabled, its prefix is wrong, an address it needs cannot be reached, or its "
+            "ports (6001 to 49000 of each address) are used up."
+        ),
+        resolution="Enable it, check the prefix, add addresses where the ports are used up.",
+        fix=("Get-NetNatTransitionConfiguration", "Restart-Service iphlpsvc"),
+        verify=("Get-NetNatTransitionConfiguration", _HEALTH),
+    ),
+    translation.DNS64_BROKEN.code: Advice(
+        cause="DNS64 is disabled, or the intranet's DNS servers behind it do not answer.",
+        resolution="Enable it and look whether the server itself resolves intranet names.",
+        fix=("Get-NetDnsTransitionConfiguration", "Restart-Service iphlpsvc"),
+        verify=("Get-NetDnsTransitionMonitoring", _HEALTH),
     ),
 }

@@ -5,8 +5,8 @@ import re
 from itertools import islice
 
 from throughway.catalogue import names as catalogue
+from throughway.catalogue import translation
 from throughway.catalogue.on_windows import names as windows
-from throughway.catalogue.on_windows import server as server_side
 from throughway.doctor.rule import Rule
 from throughway.doctor.rules.iphttps import host_of
 from throughway.doctor.rules.tables import covering, in_force
@@ -306,7 +306,7 @@ def dns64_broken(rule: NRPTRule, lookup: NameLookup) -> Finding | None:
     if any(":" in address for address in lookup.addresses):
         return None
     return Finding(
-        problem=server_side.DNS64_BROKEN,
+        problem=translation.DNS64_BROKEN,
         summary=f"{server} gives {lookup.name} only {lookup.addresses[0]}, and no IPv6 address.",
         confidence=Confidence.LIKELY,
         reason="the server is the DNS64 of DirectAccess, which is to make an IPv6 address of it",
@@ -330,7 +330,7 @@ def nat64_broken(
         return None
     several = len({test.address for test in tried}) > 1
     return Finding(
-        problem=server_side.NAT64_BROKEN,
+        problem=translation.NAT64_BROKEN,
         summary=f"DNS64 answers, but {tried[0].target} ({tried[0].address}) is not reached.",
         confidence=Confidence.LIKELY if several else Confidence.POSSIBLE,
         reason=(
@@ -434,7 +434,7 @@ RULES = (
     Rule((windows.NRPT_DNSSEC_REQUIRED,), dnssec_required, Role.CLIENT),
     Rule((catalogue.NRPT_DNS_SERVER_UNREACHABLE,), dns_server_silent, Role.CLIENT),
     Rule((catalogue.NRPT_DNS_SERVER_UNREACHABLE,), dns_server_unreachable, Role.CLIENT),
-    Rule((server_side.DNS64_BROKEN,), dns64_broken, Role.CLIENT),
-    Rule((server_side.NAT64_BROKEN,), nat64_broken, Role.CLIENT),
+    Rule((translation.DNS64_BROKEN,), dns64_broken, Role.CLIENT),
+    Rule((translation.NAT64_BROKEN,), nat64_broken, Role.CLIENT),
     Rule((windows.FORCE_TUNNEL_WITHOUT_PROXY,), force_tunnel_without_proxy, Role.CLIENT),
 )

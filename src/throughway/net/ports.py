@@ -2,8 +2,8 @@
 
 A question goes out of a port of its own, as long as there are few. When there are many they share
 :data:`SHARED` sockets for each server, drawn by lot: for one who must guess it is all the same
-which of the ports the kernel has drawn is the right one. A socket is renewed after
-:data:`SOCKET_QUERIES`, and none is open when nothing is asked.
+which of the ports the kernel has drawn is the right one, and answers are read several at a time.
+A socket is renewed after :data:`SOCKET_QUERIES`, and none is open when nothing is asked.
 """
 
 import asyncio
@@ -11,8 +11,10 @@ import os
 import socket
 from collections.abc import Callable
 
-SHARED = 16
-"""Sockets of one server that are open at a time, and questions from which on they are shared."""
+OWN = 16
+"""Questions under way that have a port of their own each."""
+SHARED = 4
+"""Sockets of one server that the others share."""
 SOCKET_QUERIES = 400
 """Questions after which a port is given up: opening another costs as much as two questions."""
 BATCH = 64
@@ -131,26 +133,25 @@ class Ports:
 
     def _choose(self, server: str, number: bytes) -> _Socket:
         sockets = self._open.setdefault(server, [])
-        if len(sockets) >= SHARED:
-            chosen = sockets[self._entropy.bits(8) % len(sockets)]
+        if len(sockets) >= SHARED and len(self._attempts) >= OWN:
+            chosen = sockets[self._entropy.bits(8) % SHARED]
             if number not in chosen.attempts:
                 chosen.left -= 1
                 if not chosen.left:
                     sockets.remove(chosen)
                 return chosen
         chosen = _Socket(server, self._port, self._mark)
-        # Beyond the shared ones, because of the same number twice: for this question alone.
-        if len(sockets) < SHARED:
+        if len(sockets) < OWN:
             sockets.append(chosen)
         else:
-            chosen.left = 0
+            chosen.left = 0  # because of the same number twice: for this question alone
         widen(chosen.sock)
         self._loop.add_reader(chosen.sock, self._read, chosen)
         return chosen
 
     def _release(self, chosen: _Socket) -> None:
         """Close a socket that is not needed any more."""
-        if not chosen.attempts and (not chosen.left or len(self._attempts) < SHARED):
+        if not chosen.attempts and (not chosen.left or len(self._attempts) < OWN):
             self._shut(chosen)
         if not self._attempts:
             self._close_idle()

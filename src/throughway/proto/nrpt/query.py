@@ -19,6 +19,8 @@ class Transport(Enum):
 class State(Enum):
     """Where a query is."""
 
+    __hash__ = object.__hash__  # by identity, and not by a call into Python for each look-up
+
     RECEIVED = auto()
     HELD = auto()
     ASKED = auto()
@@ -27,6 +29,8 @@ class State(Enum):
 
 class Input(Enum):
     """What can happen to a query."""
+
+    __hash__ = object.__hash__
 
     ROUTE_OPEN = auto()
     """There are servers and a way to them."""
@@ -84,6 +88,8 @@ class Query:
 
     data: bytes
     message: Message
+    question: bytes
+    """As the client wrote it."""
     transport: Transport
     arrived_at: float
     route: Route
@@ -109,11 +115,6 @@ class Query:
     def key(self) -> bytes:
         """All of the query but its number."""
         return self.data[2:]
-
-    @property
-    def question(self) -> bytes:
-        """As the client wrote it."""
-        return self.data[12 : self.message.question_end]
 
     def start_over(self, route: Route) -> None:
         """Forget what was tried on another way."""

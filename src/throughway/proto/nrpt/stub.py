@@ -22,6 +22,7 @@ from throughway.proto.nrpt.spelling import same_but_for_case, spelled
 from throughway.proto.nrpt.table import Table
 from throughway.wire.dns import (
     FORMERR,
+    HEADER_LENGTH,
     NOERROR,
     NOTIMP,
     NXDOMAIN,
@@ -213,7 +214,10 @@ class Stub:
             self._refuse(data, client, SERVFAIL, "too many queries")
             return
         message, route = known
-        query = Query(data, message, transport, now, route, self._generation, [(client, data[:2])])
+        asked = data[HEADER_LENGTH : message.question_end]
+        query = Query(
+            data, message, asked, transport, now, route, self._generation, [(client, data[:2])]
+        )
         under_way[key] = query
         self._place(query, now)
 

@@ -53,6 +53,7 @@ bench: install
 	@packaging/install-debian-packages debian-packages-bench.txt
 	@$(BIN)/python -m bench.tunnel --rounds $(BENCH_ROUNDS) || [ $$? -eq 1 ]
 	@$(BIN)/python -m bench.scale
+	@$(BIN)/python -m bench.names --rounds $(BENCH_ROUNDS) || [ $$? -eq 1 ]
 	@$(BIN)/python -m bench.tunnel_report
 
 lint: install

@@ -24,6 +24,7 @@ GROUP = "nogroup"
 TABLE = "throughway-nat64"
 MAIN_TABLE = 254
 _FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
+_CONF = Path("/proc/sys/net/ipv6/conf")
 _DEVICES = Path("/proc/thread-self/net/dev")
 
 
@@ -112,6 +113,8 @@ def exists(interface: str) -> bool:
 def connect(config: NAT64Config) -> None:
     """Set the device up and lead prefix and pool to it; all of it may be there already."""
     try:
+        # Nobody speaks to the device itself: it needs no address, not even its own.
+        (_CONF / config.interface / "addr_gen_mode").write_text("1")
         set_up(config.interface)
         for prefix in (config.prefix, config.pool):
             netlink.add_route(_route(config, prefix))

@@ -40,7 +40,7 @@ def test_the_gateways_addresses_are_its_own() -> None:
 def test_the_location_server_is_exempt_from_the_rules() -> None:
     rules = tomllib.loads(deployment.build_gateway_toml(()))["publish"]["nrpt"]
     assert {"namespace": "nls.corp.example.com"} in rules
-    assert {"namespace": ".corp.example.com", "servers": ["2001:db8:c0:1::10"]} in rules
+    assert {"namespace": ".corp.example.com", "servers": ["2001:db8:c0:1::1"]} in rules
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 
+from tests.net.iphttps_world import wait_for
 from throughway.net.ports import OWN, SHARED, SOCKET_QUERIES, Entropy, Ports
 
 SERVER = "127.0.89.1"
@@ -84,7 +85,7 @@ def test_few_questions_have_a_port_each_and_many_share() -> None:
         assert len(set(shared)) == SHARED, "by lot: none of them is left out"
         for attempt in range(200):
             world.ports.end(attempt)
-        assert world.sockets() == 0
+        await wait_for(lambda: world.sockets() == 0)
 
     with_world(scenario)
 
@@ -97,7 +98,7 @@ def test_the_same_number_twice_gets_a_port_of_its_own() -> None:
         assert len(set(ports)) == OWN + 3
         for attempt in range(OWN + 3):
             world.ports.end(attempt)
-        assert world.sockets() == 0
+        await wait_for(lambda: world.sockets() == 0)
 
     with_world(scenario)
 

@@ -21,6 +21,7 @@ PROGRAMS = {
     "samba-tool": "samba",
     "tcpdump": "tcpdump",
     "kinit": "krb5-user",
+    "tayga": "tayga",
     "curl": "curl",
     "ping": "iputils-ping",
     "charon-systemd": "charon-systemd",

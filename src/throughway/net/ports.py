@@ -3,7 +3,7 @@
 A question goes out of a port of its own, as long as there are few. When there are many they share
 :data:`SHARED` sockets for each server, drawn by lot: for one who must guess it is all the same
 which of the ports the kernel has drawn is the right one, and answers are read several at a time.
-A socket is renewed after :data:`SOCKET_QUERIES`, and none is open when nothing is asked.
+A socket is renewed after :data:`SOCKET_QUERIES`, and none is open when nothing is asked any more.
 """
 
 import asyncio
@@ -17,6 +17,8 @@ SHARED = 4
 """Sockets of one server that the others share."""
 SOCKET_QUERIES = 400
 """Questions after which a port is given up: opening another costs as much as two questions."""
+BUSY = 0.1
+"""Seconds after many questions in which the shared sockets stay open for more."""
 BATCH = 64
 """Datagrams that are read in one go, before others have their turn."""
 MAXIMUM_ANSWER = 4096
@@ -92,6 +94,9 @@ class Ports:
         self._open: dict[str, list[_Socket]] = {}
         """By server; those that may still be asked from."""
         self._attempts: dict[int, tuple[_Socket, bytes]] = {}
+        self._sweeper: asyncio.TimerHandle | None = None
+        """While it is set there are, or were just now, many questions."""
+        self._busy_until = 0.0
 
     def __len__(self) -> int:
         return len(self._attempts)
@@ -112,6 +117,10 @@ class Ports:
             return False
         chosen.attempts[number] = attempt
         self._attempts[attempt] = chosen, number
+        if len(self._attempts) >= OWN:
+            self._busy_until = self._loop.time() + BUSY
+            if self._sweeper is None:
+                self._sweeper = self._loop.call_later(BUSY, self._sweep)
         return True
 
     def end(self, attempt: int) -> None:
@@ -129,11 +138,14 @@ class Ports:
             chosen.left = 0
             self._release(chosen)
         self._attempts.clear()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
         self._close_idle()
 
     def _choose(self, server: str, number: bytes) -> _Socket:
         sockets = self._open.setdefault(server, [])
-        if len(sockets) >= SHARED and len(self._attempts) >= OWN:
+        if len(sockets) >= SHARED and self._sweeper is not None:
             chosen = sockets[self._entropy.bits(8) % SHARED]
             if number not in chosen.attempts:
                 chosen.left -= 1
@@ -151,9 +163,15 @@ class Ports:
 
     def _release(self, chosen: _Socket) -> None:
         """Close a socket that is not needed any more."""
-        if not chosen.attempts and (not chosen.left or len(self._attempts) < OWN):
+        if not chosen.attempts and (not chosen.left or self._sweeper is None):
             self._shut(chosen)
-        if not self._attempts:
+
+    def _sweep(self) -> None:
+        """Close what was kept open for many questions, when there are few again."""
+        self._sweeper = None
+        if self._loop.time() < self._busy_until or len(self._attempts) >= OWN:
+            self._sweeper = self._loop.call_later(BUSY, self._sweep)
+        else:
             self._close_idle()
 
     def _close_idle(self) -> None:

@@ -216,7 +216,10 @@ class DNS64:
             task.add_done_callback(self._tasks.discard)
 
     async def answer(self, query: bytes, *, by_tcp: bool) -> bytes | None:
-        """Return the answer; None to what deserves none."""
+        """Return the answer; None to what deserves none, and where the servers say nothing.
+
+        Then clients see for themselves that the intranet's servers are silent.
+        """
         try:
             message = parse_message(query)
         except WireError:
@@ -226,9 +229,12 @@ class DNS64:
         try:
             async with asyncio.timeout(TOTAL_TIME):
                 answer = await self._answer(query, message, by_tcp=by_tcp)
-        except (TimeoutError, *synthesis.Wrong):
+        except TimeoutError:
             self.figures.failed += 1
-            return build_refusal(query, SERVFAIL, "the intranet DNS servers do not answer")
+            return None
+        except synthesis.Wrong:
+            self.figures.failed += 1
+            return build_refusal(query, SERVFAIL, "an answer of the intranet could not be read")
         if not by_tcp and len(answer) > message.payload:
             return build_truncated(answer, message.question_end)
         return answer

@@ -209,9 +209,15 @@ def test_accounts_are_told_from_names(identity: str, account: str) -> None:
 
 
 def test_toml_is_quoted(tmp_path: Path) -> None:
-    values = {"a": 'x"\\y', "t": {"d": False, "e": "x"}, "b": "tab\tdel\x7f", "c": "größe 🙂"}
+    values: dict[str, object] = {
+        "a": 'x"\\y',
+        "t": {"d": False, "e": "x"},
+        "b": "tab\tdel\x7f",
+        "c": "größe 🙂",
+    }
+    values |= {"l": ["x", 'y"\x7f'], "none": [], "n": -3, "u": {"l": [True, False]}}
     path = tmp_path / "x.toml"
     path.write_bytes(enrolment.build_toml(values))
     assert read_toml(path) == values
     with pytest.raises(ConfigError, match="must be text"):
-        enrolment.build_toml({"a": 1})
+        enrolment.build_toml({"a": object()})

@@ -62,8 +62,7 @@ def test_the_line_is_as_bad_as_was_asked_for(fresh: Lab) -> None:
     """And good again afterwards; moving and pulling the cable work as ever meanwhile."""
     gateway = "192.168.137.1"
     with bad_line(fresh, Impairment(delay=100)):
-        said = fresh.run("client1", ["ping", "-c3", "-i0.2", "-W3", gateway], check=True).stdout
-        assert 200 <= float(said.rsplit("= ", 1)[1].split("/")[0]) < 400
+        assert 200 <= shortest_ping(fresh, gateway) < 400
         fresh.link("client1", up=False)
         assert fresh.run("client1", ["cat", "/sys/class/net/eth0/carrier"]).stdout.strip() == "0"
         fresh.link("client1", up=True)
@@ -71,5 +70,12 @@ def test_the_line_is_as_bad_as_was_asked_for(fresh: Lab) -> None:
         assert fresh.run("client1", ["ping", "-c1", "-W3", "10.0.3.254"]).returncode == 0
     assert fresh.run("client1", ["ping", "-c1", "-W3", "10.0.3.254"]).returncode == 0
     fresh.move("client1", "home")
-    said = fresh.run("client1", ["ping", "-c3", "-i0.2", "-W3", gateway], check=True).stdout
-    assert float(said.rsplit("= ", 1)[1].split("/")[0]) < 50
+    assert shortest_ping(fresh, gateway) < 50
+
+
+def shortest_ping(lab: Lab, address: str) -> float:
+    """Milliseconds, when the neighbour is known."""
+    lab.run("client1", ["ping", "-c1", "-W5", address], check=True)
+    command = ["ping", "-c5", "-i0.2", "-W3", address]
+    said = lab.run("client1", command, check=True).stdout
+    return float(said.rsplit("= ", 1)[1].split("/")[0])

@@ -237,7 +237,7 @@ def _toml(config: ClientConfig, place: Place) -> bytes:
 
 
 def build_toml(values: Mapping[str, object]) -> bytes:
-    """Return a TOML file of texts and truths, and of tables of them."""
+    """Return a TOML file of plain values and lists of them, and of tables of these."""
     tables = {key: value for key, value in values.items() if isinstance(value, Mapping)}
     lines = ["# Written by `throughway client join`; keys you add stay.\n"]
     lines += (_toml_line(key, value) for key, value in values.items() if key not in tables)
@@ -248,8 +248,9 @@ def build_toml(values: Mapping[str, object]) -> bytes:
 
 
 def _toml_line(key: str, value: object) -> str:
-    if not isinstance(value, str | bool):
-        raise ConfigError(settings.DEFAULT_FILE.name, key, "must be text, or true or false")
+    items = value if isinstance(value, list) else [value]
+    if not all(isinstance(item, str | bool | int) for item in items):
+        raise ConfigError(settings.DEFAULT_FILE.name, key, "must be text, a number, true or false")
     # A JSON string is a TOML basic string, but for DEL, which TOML wants escaped.
     return f"{key} = {json.dumps(value, ensure_ascii=False)}\n".replace("\x7f", "\\u007f")
 

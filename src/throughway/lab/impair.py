@@ -21,6 +21,7 @@ import sys
 import time
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
 from throughway.model.errors import LabError
 
@@ -36,6 +37,8 @@ _SIOCETHTOOL, _SIOCGIFFLAGS, _IFF_UP = 0x8946, 0x8913, 0x0001
 _OFFLOADS = (0x17, 0x1F, 0x24)
 """ETHTOOL_STXCSUM, ETHTOOL_STSO, ETHTOOL_SGSO: frames must be those of a wire."""
 _RTMGRP_LINK = 1
+_CARRYING = "carrying"
+"""The alias of a TAP device whose shim is ready."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +125,7 @@ class Shim:
             if self._up:
                 _ip(f"link set {self._port} up")
             self._follow_cable()
+            _ip(f"link set {self._port} alias {_CARRYING}")
             self._carry(tap, wire, events, stopped)
         finally:
             master, up = _master(self._port), _is_up(self._port)
@@ -181,9 +185,17 @@ class Shim:
 
 
 def in_place(port: str) -> bool:
-    """Say whether a shim has taken this port's place, in the switch where this is called."""
-    names = {name for _, name in socket.if_nameindex()}
-    return {port, wire_of(port)} <= names
+    """Say whether a shim carries frames in this port's place, in the switch where this is called.
+
+    With the cable plugged in, the kernel takes up to a second to forward on a port that came up.
+    """
+    tap, wire = _link(port), _link(wire_of(port))
+    if not wire or tap.get("ifalias") != _CARRYING:
+        return False
+    if "UP" not in tap["flags"]:
+        return True
+    forwarding = tap["linkinfo"].get("info_slave_data", {}).get("state", "forwarding")
+    return forwarding == "forwarding" and "LOWER_UP" in tap["flags"] and "LOWER_UP" in wire["flags"]
 
 
 def wire_of(port: str) -> str:
@@ -212,11 +224,19 @@ def _ip(*lines: str) -> None:
 
 
 def _master(name: str) -> str:
+    return str(_link(name).get("master", ""))
+
+
+def _link(name: str) -> dict[str, Any]:
+    """Return what ``ip`` says of a device; nothing when there is none."""
     answer = subprocess.run(
-        ["ip", "-json", "link", "show", name], capture_output=True, text=True, check=False
+        ["ip", "-json", "-details", "link", "show", name],
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    found = json.loads(answer.stdout or "[]")
-    return str(found[0].get("master", "")) if found else ""
+    found: list[dict[str, Any]] = json.loads(answer.stdout or "[]")
+    return found[0] if found else {}
 
 
 def _is_up(name: str) -> bool:

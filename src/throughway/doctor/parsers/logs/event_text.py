@@ -92,7 +92,9 @@ MAXIMUM_LINES = 400
 def parse(evidence: Evidence) -> Iterator[Fact]:
     """Yield what the events say; the last one may be cut off."""
     events = [*_events(evidence)] or [*_bare(evidence)]
-    known = _KNOWN.search(evidence.text) or any(map(_first_sentence, evidence.text.split("\n")))
+    known = _KNOWN.search(evidence.text) or any(
+        map(_first_sentence, filter(None, evidence.text.split("\n")))
+    )
     if not events and not known and evidence.text.strip():
         raise ParseError("no head of an event is in it", evidence.first_line)
     yield from meaning.facts(events)
@@ -103,8 +105,8 @@ def _events(evidence: Evidence) -> Iterator[Event]:
     run: list[labelled.Line] = []
     body: list[str] = []
     for number, text in evidence.lines():
-        line = labelled.split(number, text)
-        if line.label:
+        line = labelled.split(number, text) if text else None
+        if line is not None and line.label:
             run.append(line)
             body.append(text)
             continue
@@ -127,7 +129,7 @@ def _bare(evidence: Evidence) -> Iterator[Event]:
     start: tuple[int, str, str] | None = None
     body: list[str] = []
     for number, text in [*evidence.lines(), (0, "An IPsec")]:
-        what = _first_sentence(text) if number else ""
+        what = _first_sentence(text) if number and text else ""
         if start is not None and (what or not number):
             yield from _bare_event(start, body, evidence)
         if what:

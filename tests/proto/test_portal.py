@@ -6,6 +6,7 @@ from throughway.model.errors import WireError
 from throughway.proto.portal import (
     DOUBTS,
     FIRST_WAIT,
+    GRACE,
     LONGEST_WAIT,
     Answer,
     Event,
@@ -99,6 +100,9 @@ class Watched:
             events.append(event)
         return events
 
+    def change_network(self) -> None:
+        self.watch.network_changed(self.now)
+
     def state(self) -> State:
         return self.watch.state
 
@@ -119,8 +123,8 @@ class Watched:
 def watched() -> Watched:
     """A watch in a network it has just come to."""
     watched = Watched()
-    watched.watch.network_changed()
-    assert watched.events() == [ProbeWanted(1)]
+    watched.change_network()
+    assert watched.wait() == [ProbeWanted(1)]
     return watched
 
 
@@ -192,6 +196,19 @@ def test_the_gateway_proves_that_nothing_is_in_the_way(watched: Watched) -> None
     assert watched.watch.timer_at() is None
 
 
+def test_a_gateway_that_answers_at_once_spares_the_probe(watched: Watched) -> None:
+    watched.change_network()
+    assert watched.watch.timer_at() == watched.now + GRACE
+    watched.events()
+    watched.watch.way_found()
+    assert watched.events() == []
+    assert watched.watch.timer_at() is None
+    watched.change_network()
+    watched.watch.way_failed()
+    assert watched.events() == [ProbeWanted(2)], "there is a reason now"
+    assert watched.watch.timer_at() is None
+
+
 def test_failures_begin_no_second_probe(watched: Watched) -> None:
     watched.watch.way_failed()
     assert watched.events() == []
@@ -202,11 +219,12 @@ def test_failures_begin_no_second_probe(watched: Watched) -> None:
 
 def test_another_network_begins_anew(watched: Watched) -> None:
     watched.hear(CAPTIVE, LOGIN)
-    watched.watch.network_changed()
-    assert watched.events() == [ProbeWanted(2)]
+    watched.change_network()
     assert (watched.watch.state, watched.watch.url) == (State.UNKNOWN, "")
-    watched.watch.network_changed()
-    assert watched.events() == [ProbeUnwanted(), ProbeWanted(3)]
+    assert watched.wait() == [ProbeWanted(2)]
+    watched.change_network()
+    assert watched.events() == [ProbeUnwanted()]
+    assert watched.wait() == [ProbeWanted(3)]
     watched.watch.receive_verdict(2, CAPTIVE, LOGIN, watched.now)
     assert watched.events() == []
 

@@ -52,9 +52,9 @@ def test_a_client_connects_and_data_is_whole(fresh: Lab, bulk: str) -> None:
         with bad_line(fresh, impairment):
             begun = time.monotonic()
             command = f"curl -sS --max-time {PATIENCE:g} {URL} | sha256sum"
-            said = fresh.run("client1", ["sh", "-c", command], timeout=PATIENCE + 10).stdout
+            said = fresh.run("client1", ["sh", "-c", command], timeout=PATIENCE + 10)
             seconds = time.monotonic() - begun
-        assert said.split()[0] == bulk, line
+        assert said.stdout.split()[0] == bulk, (line, said.stderr)
         print(f"{line}: {SIZE * 8 / seconds / 1e6:.1f} Mbit/s")
 
 

@@ -85,7 +85,7 @@ class Portal:
 
     def network_changed(self) -> None:
         """This may be another network."""
-        self._watch.network_changed()
+        self._watch.network_changed(asyncio.get_running_loop().time())
         self._pump()
 
     def way_failed(self) -> None:

@@ -15,6 +15,9 @@ from urllib.parse import urlsplit
 
 from throughway.model.errors import LocalProtocolError, WireError
 
+GRACE = 1.0
+"""Seconds in which a gateway that answers at once shows that nobody need be asked: on most networks
+no probe is sent, which would tell them more than that somebody speaks TLS."""
 FIRST_WAIT = 2.0
 """Seconds between the first two probes of a portal; people need longer than that to sign in."""
 SLOWER = 1.25
@@ -184,10 +187,10 @@ class PortalWatch:
         self._timer: float | None = None
         self._events: deque[Event] = deque()
 
-    def network_changed(self) -> None:
-        """This may be another network: begin anew."""
+    def network_changed(self, now: float) -> None:
+        """This may be another network: begin anew, if the gateway cannot be reached soon."""
         self._forget()
-        self._ask()
+        self._timer = now + GRACE
 
     def way_failed(self) -> None:
         """The gateway could not be reached: perhaps this is why."""
@@ -234,7 +237,7 @@ class PortalWatch:
         return self._timer
 
     def handle_timer(self, now: float) -> None:
-        """Let time pass: probe a portal again."""
+        """Let time pass: probe, or probe again."""
         if self._timer is not None and now >= self._timer:
             self._ask()
 

@@ -155,6 +155,26 @@ TEXTS: dict[str, tuple[str, Callable[[], str]]] = {
     "prompts": ("a.txt", lambda: filled("C:\\>netsh interface teredo show state\n", WHOLE // 4)),
     "quotes": ("a.txt", lambda: filled("> > > > > > > a : b\n")),
     "blank lines": ("a.txt", lambda: "Role : client\n" + filled("\n")),
+    "outputs of one line": (
+        "a.txt",
+        lambda: filled("2026-02-01T10:31:12.1234567+01:00\n", KIB * 90),
+    ),
+    "outputs, few": (
+        "a.txt",
+        lambda: filled("Windows IP Configuration\n\n   A . . . : b\n" + "a : b\n" * 60, KIB * 300),
+    ),
+    "outputs, many": (
+        "a.txt",
+        lambda: filled("Issuer:\n  CN=a\n\nStatus : a\nSub    : b\n\nWinHttp Cache entries\n"),
+    ),
+    "titles": ("a.txt", lambda: filled("=== a ===\n")),
+    "titles, few": ("a.txt", lambda: filled(f"=== a ===\n\n{'word ' * 60}\n\nStatus : a\n")),
+    "rulers": ("a.txt", lambda: filled("-" * 30 + "\n")),
+    "rulers and blank lines": ("a.txt", lambda: filled("-" * 30 + "\n" * 30)),
+    "dashes": ("a.txt", lambda: "a\n" + filled("-")),
+    "headings": ("a.txt", lambda: filled("Public Profile:\n------------------\nState  ON\n\n")),
+    "documents": ("a.txt", lambda: filled('{\n"a"\n}\n[\n{\n')),
+    "documents without end": ("a.txt", lambda: filled("<Objs \n#< CLIXML\n{\n")),
     "one line": ("a.txt", lambda: "Role : client " + filled(": a ")),
 }
 

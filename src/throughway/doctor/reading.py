@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from throughway.doctor.engine import mistake
 from throughway.doctor.parser import Parser, find
+from throughway.doctor.parts import parts
 from throughway.model.errors import ParseError
 from throughway.model.evidence import Evidence
 from throughway.model.facts.base import Fact
@@ -64,7 +65,8 @@ def read_all(evidence: Iterable[Evidence], parsers: Sequence[Parser]) -> Reading
     """Read everything."""
     reading = Reading()
     for item in evidence:
-        _read(item, parsers, reading)
+        for part in parts(item, parsers):
+            _read(part, parsers, reading)
     return reading
 
 

@@ -98,8 +98,15 @@ def _go_on(found: PingResult, text: str) -> PingResult:
 
 def signature(head: str) -> int:
     """Score the head of a text."""
-    words = ("pinging ", "ping request could", "ping: ", "ping wird", "haciendo ping", "'ping' sur")
-    begins = any(word in head[:2000] for word in words) or "\u6b63\u5728 ping" in head
+    words = (
+        "pinging ",
+        "ping request could",
+        "\nping: ",
+        "ping wird",
+        "haciendo ping",
+        "'ping' sur",
+    )
+    begins = any(word in f"\n{head[:2000]}" for word in words) or "\u6b63\u5728 ping" in head
     return CERTAIN if begins or ("ping " in head and " bytes from " in head) else 0
 
 

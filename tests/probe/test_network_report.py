@@ -11,6 +11,7 @@ from throughway.cli.output import plain
 from throughway.model.network import (
     NAT,
     AddressSeen,
+    NativeSeen,
     NetworkSeen,
     PathSeen,
     PortalSeen,
@@ -74,6 +75,7 @@ OFFICE = replace(
 
 LEADS = ProxySeen(source="client.toml", proxy="http://p.test:3128", tunnel=True)
 ASKS = replace(LEADS, tunnel=False, words="407", problem="proxy-authentication-required")
+UNUSABLE = replace(OFFICE.proxies[0], words="404", problem="proxy-script-unusable")
 GONE = replace(ASKS, problem="proxy-unreachable")
 
 
@@ -101,6 +103,15 @@ def test_home() -> None:
         (replace(OFFICE, proxies=(LEADS,)), []),
         (replace(OFFICE, proxies=(ASKS,)), ["proxy-authentication-required"]),
         (replace(HOME, proxies=(GONE,)), ["proxy-unreachable"]),
+        (replace(HOME, proxies=(replace(GONE, source="the script of WPAD"),)), []),
+        (
+            replace(OFFICE, routes=(), proxies=(replace(GONE, source="the script of WPAD"),)),
+            ["proxy-unreachable"],
+        ),
+        (
+            replace(OFFICE, routes=(), proxies=(UNUSABLE,)),
+            ["iphttps-port-blocked", "proxy-script-unusable"],
+        ),
         (
             replace(HOME, path=(replace(HOME.path[0], large_passes=False),)),
             ["path-mtu-black-hole"],
@@ -167,3 +178,23 @@ def test_lines() -> None:
     ):
         assert part in text
     assert "captive-portal" in "\n".join(plain_lines(as_lines(HOTEL, judge(HOTEL))))
+
+
+def test_native_is_what_the_endpoint_says() -> None:
+    own = AddressSeen(interface="eth0", address="2001:db8::5", reach=Reach.PUBLIC)
+    route = RouteSeen(family="ipv6", interface="eth0", via="fe80::1")
+    six = replace(HOME, addresses=(own,), routes=(route,))
+    assert possible(six)["native"] is None
+    for tried, answered in ((True, True), (True, False), (False, None)):
+        words = "" if answered else "does not answer"
+        echo = NativeSeen(endpoint="2001:db8::1", tried=tried, answered=answered, words=words)
+        seen = replace(six, native=(echo,))
+        assert possible(seen)["native"] is answered
+        assert any("2001:db8::1" in line.text for line in as_lines(seen, ()))
+
+
+def test_a_teredo_server_that_could_not_be_asked_blocks_nothing() -> None:
+    unsent = replace(ANSWERED, answered=False, words="Network is unreachable")
+    way = ways(replace(HOME, teredo=(unsent,), teredo_expected=True))[2]
+    assert (way.possible, way.problem) == (False, "")
+    assert way.why == "the server cannot be reached: Network is unreachable"

@@ -1,12 +1,14 @@
 """Proxies of the environment."""
 
 import asyncio
+import re
 
 import pytest
 
 from tests.probe.probe_world import HOME, answering, speaking
 from throughway.model.network import ProxySeen
-from throughway.probe.proxies import configured_proxies, try_proxy
+from throughway.probe.proxies import Who, configured_proxies, try_proxy, try_script
+from throughway.proto.proxy.schemes import Credentials
 
 
 def test_passwords_are_not_said() -> None:
@@ -56,3 +58,55 @@ def test_what_is_no_http_proxy_is_not_asked() -> None:
         assert (seen.tunnel, bool(seen.words)) == (None, True)
     seen = asyncio.run(try_proxy("a test", "http://me:pw@127.0.0.1:1", "da.example.com", 443, 1.0))
     assert (seen.tunnel, seen.proxy) == (False, "http://127.0.0.1:1")
+
+
+def http(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+def script(text: str) -> bytes:
+    return http(f'function FindProxyForURL(url, host) {{ return "{text}"; }}'.encode())
+
+
+def run_script(answer: bytes, proxy: bytes = CONNECTED, **who: object) -> tuple[ProxySeen, ...]:
+    async def scenario() -> tuple[ProxySeen, ...]:
+        async with speaking(answering(proxy)) as port:
+            served = answer.replace(b"PORT!", str(port).encode())  # as long as a port
+            async with speaking(answering(served)) as web:
+                url = f"http://me:pw@{HOME}:{web}/wpad.dat?secret"
+                asking = Who(Credentials(user="me", password="pw", **who))  # type: ignore[arg-type]
+                return await try_script("WPAD", url, "da.example.com", 443, 5.0, asking)
+
+    return asyncio.run(scenario())
+
+
+def test_a_script_is_run_and_its_proxies_asked() -> None:
+    said, proxy = run_script(script(f"PROXY {HOME}:PORT!; DIRECT"))
+    assert said.words.startswith(f"it names http://{HOME}:")
+    assert said.words.endswith(", the direct way")
+    assert (said.tunnel, said.problem) == (None, "")
+    assert not {"secret", "pw"} & set(re.split("[^a-z]", said.proxy))
+    assert said.proxy.endswith("/wpad.dat")
+    assert (proxy.tunnel, proxy.source) == (True, "the script of WPAD")
+
+
+def test_a_stranger_s_proxy_gets_no_password() -> None:
+    _, proxy = run_script(script(f"PROXY {HOME}:PORT!"), ASKED, disclose=False)
+    assert (proxy.tunnel, proxy.problem) == (False, "proxy-authentication-required")
+    again = ASKED.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    _, trusted = run_script(script(f"PROXY {HOME}:PORT!"), again)
+    assert trusted.problem == "proxy-credentials-refused"
+
+
+@pytest.mark.parametrize(
+    "answer", [http(b"no script"), b"HTTP/1.1 404 No\r\n\r\n", b"junk\r\n\r\n"]
+)
+def test_what_is_no_script(answer: bytes) -> None:
+    (said,) = run_script(answer)
+    assert (said.tunnel, said.problem) == (None, "proxy-script-unusable")
+    assert said.words
+
+
+def test_a_script_that_names_nothing_we_speak() -> None:
+    (said,) = run_script(script("SOCKS a:1"))
+    assert (said.words, said.problem) == ("it names nothing that we speak to", "")

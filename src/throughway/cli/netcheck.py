@@ -12,13 +12,16 @@ import typer
 from throughway.cli.output import examples, note, print_json
 from throughway.cli.progress import telling
 from throughway.client.join import load_bundle
+from throughway.client.proxy import ProxySource
 from throughway.client.settings import DEFAULT_FILE, load
 from throughway.model.errors import ThroughwayError
 from throughway.probe.analysis.network import exit_code, judge
+from throughway.probe.fetching import resolve
 from throughway.probe.lines import plain, show
 from throughway.probe.network import TOTAL_TIME, Around, Look
 from throughway.probe.network_report import as_data, as_lines
 from throughway.probe.portal import PAGES
+from throughway.probe.proxies import NOBODY, Who
 from throughway.probe.target import parse_target
 
 MAXIMUM_TIMEOUT = 60.0
@@ -92,18 +95,28 @@ def _known(gateway: str, teredo: str, config: Path, timeout: float) -> Around:
         return Around(teredo=teredo_host, seconds=timeout)
     target = parse_target(policy.iphttps_url)
     transports = policy.transports
-    named = (
-        ("client.toml", client.proxy.url),
-        ("the policy", transports.proxy),
-        ("the policy", transports.proxy_script),
-    )
+    named = (("client.toml", client.proxy.url), ("the policy", transports.proxy))
+    scripts = (("client.toml", client.proxy.script), ("the policy", transports.proxy_script))
     return Around(
         gateway=target.host,
         port=target.port,
         source="the client's policy",
         teredo=teredo_host or transports.teredo_server,
         proxies=tuple((source, url) for source, url in named if url),
+        scripts=tuple((source, url) for source, url in scripts if url),
+        detect=client.proxy.detect,
+        who=_who(ProxySource(client, policy, resolve)),
+        endpoint=policy.infrastructure.endpoint,
         own_interfaces=frozenset({client.interface, "sixtofour0", "teredo0"}),
         pages=(transports.portal_probe,) if transports.portal_probe else PAGES,
         seconds=timeout,
     )
+
+
+def _who(source: ProxySource) -> Who:
+    """Return who the client is to proxies, as far as this user may read that."""
+    try:
+        return Who(source.credentials(), source.ticket)
+    except (ThroughwayError, OSError) as error:
+        note(f"Proxies are asked without credentials: {error}".partition("\n")[0])
+        return NOBODY

@@ -125,7 +125,7 @@ class ProxySource:
         except TransportError as error:
             words = f"{source} {url}: {error}"
             raise TransportError(Stage.PROXY, words, problem=UNUSABLE) from error
-        who = replace(self._credentials(), disclose=disclose)
+        who = replace(self.credentials(), disclose=disclose)
         return tuple(
             None if route is None else self._server(*route, source, who)
             for route in parse_routes(result)
@@ -152,7 +152,7 @@ class ProxySource:
             proxy = parse_proxy_url(url)
         except ValueError as error:
             raise TransportError(Stage.PROXY, f"{source}: {error}") from error
-        credentials = self._credentials()
+        credentials = self.credentials()
         if proxy.user:
             credentials = replace(credentials, user=proxy.user, domain="", password=proxy.password)
         return (self._server(proxy.host, proxy.port, source, credentials),)
@@ -162,8 +162,8 @@ class ProxySource:
         server.source, server.credentials = source, who
         return server
 
-    def _credentials(self) -> Credentials:
-        """Return who we are, with the password as it is in its file now."""
+    def credentials(self) -> Credentials:
+        """Return who we are to proxies, with the password as it is in its file now."""
         own, password = self._config.proxy, ""
         if own.password_file is not None:
             try:
@@ -182,7 +182,7 @@ class ProxySource:
         """Return a Negotiate token: the user's, that of ``[proxy]``, or the computer's own."""
         own, accounts = self._config.proxy, []
         if own.user:
-            who = self._credentials()
+            who = self.credentials()
             accounts.append((who.user, who.password))
         try:
             password = read_secret(self._config.password_file).decode().strip("\r\n")

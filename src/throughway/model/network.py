@@ -10,6 +10,9 @@ from enum import StrEnum
 
 from throughway.model.probing import ConnectionSeen, NameSeen, SixToFourSeen, Step, TeredoSeen
 
+WPAD = "WPAD"
+"""The source of a script that the network itself names."""
+
 
 class Reach(StrEnum):
     """Whose an address is."""
@@ -96,6 +99,17 @@ class ProxySeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NativeSeen:
+    """What came of an echo request to the gateway's endpoint, over the network's own IPv6."""
+
+    endpoint: str
+    tried: bool
+    answered: bool | None = None
+    seconds: float = 0.0
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PathSeen:
     """How large packets to the gateway may be."""
 
@@ -145,6 +159,7 @@ class NetworkSeen:
     nat: NAT = NAT.UNKNOWN
     mapping: str = ""
     """Where Teredo servers see us: address and port."""
+    native: tuple[NativeSeen, ...] = ()
     sixtofour: tuple[SixToFourSeen, ...] = ()
     path: tuple[PathSeen, ...] = ()
     steps: tuple[Step, ...] = ()

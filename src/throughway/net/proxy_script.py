@@ -56,7 +56,8 @@ async def find_proxy(
             return await _talk(process, question, resolve)
     except TimeoutError:
         raise _unusable(f"takes longer than {SCRIPT_TIME:g} s") from None
-    except (ValueError, ConnectionError) as error:
+    except (ValueError, TypeError, RecursionError, ConnectionError) as error:
+        # Whatever comes out of there is a stranger's.
         raise _unusable("takes too long or too much memory") from error
     finally:
         if process.returncode is None:

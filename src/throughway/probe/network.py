@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from throughway.model.network import (
     PathSeen,
     PortalSeen,
     ProxySeen,
+    Reach,
     ResolverSeen,
     RouteSeen,
 )
@@ -23,15 +24,25 @@ from throughway.probe.analysis.teredo import classify, successor
 from throughway.probe.analysis.verdict import is_address
 from throughway.probe.connecting import try_to_connect
 from throughway.probe.names import look_up
+from throughway.probe.native import try_native
 from throughway.probe.path import look_at_path
 from throughway.probe.portal import PAGES, ask_page
-from throughway.probe.proxies import named_proxies, try_proxy, without_user
+from throughway.probe.proxies import (
+    NOBODY,
+    Who,
+    named_proxies,
+    script_name,
+    try_proxy,
+    try_script,
+    without_user,
+)
 from throughway.probe.resolving import look_at_resolver, look_for_wpad
 from throughway.probe.sixtofour import try_sixtofour
 from throughway.probe.steps import Listener, Steps
 from throughway.probe.teredo import TeredoVisit, ask_teredo
 
 if TYPE_CHECKING:
+    from throughway.model.network import NativeSeen
     from throughway.model.probing import ConnectionSeen, NameSeen, SixToFourSeen
 
 TOTAL_TIME = 4.5
@@ -58,6 +69,14 @@ class Around:
     """A Teredo server; "": the gateway's addresses are tried."""
     proxies: tuple[tuple[str, str], ...] = ()
     """Source and URL of those that somebody's configuration names."""
+    scripts: tuple[tuple[str, str], ...] = ()
+    """The same of scripts (PAC)."""
+    detect: bool = True
+    """Whether the client would look for the network's own script, where nobody names a proxy."""
+    who: Who = NOBODY
+    """Who it is to proxies."""
+    endpoint: str = ""
+    """The gateway's IPv6 endpoint, which native IPv6 must reach; "": not known."""
     own_interfaces: frozenset[str] = frozenset()
     """Our own links, which are no part of the network around."""
     pages: tuple[str, ...] = PAGES
@@ -75,8 +94,8 @@ class Look:
         self._routes: tuple[RouteSeen, ...] = ()
         self._resolver = ResolverSeen()
         self._portals: list[PortalSeen] = []
-        self._wpad: tuple[ProxySeen, ...] = ()
         self._proxies: list[ProxySeen] = []
+        self._native: list[NativeSeen] = []
         self._names: tuple[NameSeen, ...] = ()
         self._connections: dict[str, ConnectionSeen] = {}
         self._teredo = TeredoVisit()
@@ -107,14 +126,16 @@ class Look:
             routes=self._routes,
             resolver=self._resolver,
             portals=tuple(self._portals),
-            proxies=(*self._proxies, *self._wpad),
+            proxies=tuple(self._proxies),
+            native=tuple(self._native),
             names=self._names,
             connections=tuple(self._connections.values()),
             teredo=tuple(self._teredo.seen),
             teredo_expected=bool(around.teredo),
             # A gateway without a Teredo server says nothing of the NAT.
+            # Nor does a question that could not even be sent.
             nat=classify([m for _, m in mappings], passed, self._teredo.local)
-            if answers or (self._teredo.seen and around.teredo)
+            if answers or (around.teredo and any(not s.words for s in self._teredo.seen))
             else NAT.UNKNOWN,
             mapping=answers[0].mapping if answers else "",
             sixtofour=tuple(self._sixtofour),
@@ -127,12 +148,16 @@ class Look:
         await self._steps.do("interfaces", self._look_at_interfaces())
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._steps.do("dns", self._look_at_resolver()))
-            tasks.create_task(self._steps.do("wpad", self._look_for_wpad()))
+            tasks.create_task(self._steps.do("wpad", self._look_for_wpad(environment)))
+            tasks.create_task(self._steps.do("native", self._try_native()))
             for page in self._around.pages:
                 tasks.create_task(self._steps.do(f"page {page}", self._ask_page(page)))
             for source, url in (*self._around.proxies, *_environment(environment)):
                 name = f"proxy {without_user(url)}"
                 tasks.create_task(self._steps.do(name, self._ask_proxy(source, url)))
+            for source, url in self._around.scripts:
+                name = f"script {script_name(url)}"
+                tasks.create_task(self._steps.do(name, self._run_script(source, url)))
             tasks.create_task(self._the_gateway())
 
     async def _look_at_interfaces(self) -> str:
@@ -151,15 +176,47 @@ class Look:
         self._resolver = await look_at_resolver(STEP_TIME)
         return self._resolver.words
 
-    async def _look_for_wpad(self) -> str:
-        self._wpad = await look_for_wpad(STEP_TIME)
+    async def _look_for_wpad(self, environment: Mapping[str, str]) -> str:
+        begin, around = time.monotonic(), self._around
+        found = await look_for_wpad(STEP_TIME)
+        named = around.proxies or around.scripts or _environment(environment)
+        if named or not around.detect:
+            self._proxies += found  # the client would not ask them
+            return ""
+        # A stranger's: it learns no password, as of the client.
+        who = replace(around.who, credentials=replace(around.who.credentials, disclose=False))
+        for each in found:
+            left = max(PROXY_TIME - (time.monotonic() - begin), 0.0)
+            if await self._try_script(each.source, each.proxy, left, who):
+                break
         return ""
 
-    async def _ask_proxy(self, source: str, url: str) -> str:
+    async def _run_script(self, source: str, url: str) -> str:
+        await self._try_script(source, url, PROXY_TIME, self._around.who)
+        return next((seen.words for seen in self._proxies if seen.problem), "")
+
+    async def _try_script(self, source: str, url: str, seconds: float, who: Who) -> bool:
+        """Try what a script names; whether it was one."""
         host = self._around.gateway or WELL_KNOWN
-        seen = await try_proxy(source, url, host, self._around.port, PROXY_TIME)
+        seen = await try_script(source, url, host, self._around.port, seconds, who)
+        self._proxies += seen
+        return not seen[0].problem
+
+    async def _ask_proxy(self, source: str, url: str) -> str:
+        host, around = self._around.gateway or WELL_KNOWN, self._around
+        seen = await try_proxy(source, url, host, around.port, PROXY_TIME, around.who)
         self._proxies.append(seen)
         return seen.words
+
+    async def _try_native(self) -> str:
+        six = [a for a in self._addresses if ":" in a.address and a.reach is Reach.PUBLIC]
+        ways = {route.interface for route in self._routes if route.family == "ipv6"}
+        for own in six:
+            if self._around.endpoint and own.interface in ways:
+                seen = await try_native(self._around.endpoint, own, wait=STEP_TIME)
+                self._native.append(seen)
+                return seen.words
+        return ""
 
     async def _ask_page(self, page: str) -> str:
         seen = await ask_page(page)

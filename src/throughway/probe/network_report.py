@@ -52,10 +52,12 @@ def _around(seen: NetworkSeen) -> Iterator[Line]:
         how = resolver.words or f"{resolver.answered_by or 'one of them'} answers"
         lies = f"; invents {', '.join(resolver.invents)}" if resolver.invents else ""
         nat64 = f"; NAT64 here ({resolver.nat64})" if resolver.nat64 else ""
-        text = f"{', '.join(resolver.servers)}: {how}{lies}{nat64}"
+        servers = f"{', '.join(resolver.servers)}: " if resolver.servers else ""
+        text = f"{servers}{how}{lies}{nat64}"
         yield _row("DNS", text, resolver.seconds)
     for proxy in seen.proxies:
-        how = {True: ": leads to the gateway", False: f": {proxy.words}", None: ""}[proxy.tunnel]
+        words = f": {proxy.words}" if proxy.words else ""
+        how = ": leads to the gateway" if proxy.tunnel else words
         yield _row("proxy", f"{proxy.proxy}, says {proxy.source}{how}", proxy.seconds)
     if not seen.proxies:
         yield _row("proxy", "none is named")
@@ -79,6 +81,8 @@ def _beyond(seen: NetworkSeen) -> Iterator[Line]:
     if seen.teredo:
         where = f", seen at {seen.mapping}" if seen.mapping else ""
         yield _row("NAT", f"{seen.nat.value}{where}")
+    for native in seen.native:
+        yield _row("native", f"{native.endpoint} {native.words or 'answers'}", native.seconds)
     for sixtofour in seen.sixtofour:
         how = sixtofour.words or "answers"
         yield _row("protocol 41", f"{sixtofour.endpoint} {how}".strip(), sixtofour.seconds)

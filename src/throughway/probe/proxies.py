@@ -1,19 +1,23 @@
-"""The web proxies that environment and configuration name, and whether they lead anywhere."""
+"""The web proxies that environment, configuration and scripts name, and where they lead."""
 
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from throughway.model.errors import TransportError
 from throughway.model.network import ProxySeen
 from throughway.net.dial import Dialer
-from throughway.net.proxy import ProxyServer, open_tunnel
+from throughway.net.fetch import fetch
+from throughway.net.proxy import ProxyServer, Ticket, no_ticket, open_tunnel
+from throughway.net.proxy_script import MAXIMUM_SCRIPT, UNUSABLE, find_proxy
 from throughway.probe.fetching import resolve
 from throughway.proto.proxy.schemes import Credentials
-from throughway.proto.proxy.ways import parse_proxy_url
+from throughway.proto.proxy.ways import parse_proxy_url, parse_routes
 
+MAXIMUM_PROXIES = 3
+"""Of one script that are asked."""
 VARIABLES = ("https_proxy", "all_proxy", "http_proxy")
 
 
@@ -45,16 +49,38 @@ def without_user(value: str) -> str:
     return f"{scheme}{host}:{port}" if port else f"{scheme}{host}"
 
 
-async def try_proxy(source: str, url: str, host: str, port: int, seconds: float) -> ProxySeen:
+def script_name(url: str) -> str:
+    """Return the URL of a script as it can be shown."""
+    try:
+        path = urlsplit(url).path
+    except ValueError:
+        path = ""
+    return f"{without_user(url)}{path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Who the client is to proxies that ask."""
+
+    credentials: Credentials = field(default_factory=Credentials)
+    ticket: Ticket = no_ticket
+
+
+NOBODY = Who()
+
+
+async def try_proxy(
+    source: str, url: str, host: str, port: int, seconds: float, who: Who = NOBODY
+) -> ProxySeen:
     """Ask a web proxy for a tunnel, with the password that stands in its URL, if any."""
     seen = ProxySeen(source=source, proxy=without_user(url))
-    server = _server(url)
+    server = _server(url, who.credentials)
     if server is None:
         return replace(seen, words="it is no http proxy by its URL, and was not asked")
     begin = time.monotonic()
     try:
         async with asyncio.timeout(seconds):
-            sock = await open_tunnel(server, host, port, dial=Dialer(resolve))
+            sock = await open_tunnel(server, host, port, dial=Dialer(resolve), ticket=who.ticket)
         sock.close()
         return replace(seen, tunnel=True, seconds=time.monotonic() - begin)
     except TimeoutError:
@@ -65,12 +91,53 @@ async def try_proxy(source: str, url: str, host: str, port: int, seconds: float)
     return replace(seen, tunnel=False, seconds=took, words=_line(words), problem=problem)
 
 
-def _server(url: str) -> ProxyServer | None:
+async def try_script(
+    source: str, url: str, host: str, port: int, seconds: float, who: Who = NOBODY
+) -> tuple[ProxySeen, ...]:
+    """Run a script (PAC) as the client does, and ask the proxies that it names."""
+    seen = ProxySeen(source=source, proxy=script_name(url))
+    begin = time.monotonic()
+    try:
+        async with asyncio.timeout(seconds):
+            body = await fetch(url, resolve=resolve, limit=MAXIMUM_SCRIPT, seconds=seconds)
+            script = body.decode("utf-8-sig", errors="replace")
+            result = await find_proxy(script, host, port, resolve=resolve)
+    except TimeoutError:
+        words = "no script came in time"
+    except TransportError as error:
+        words = _line(str(error))
+    else:
+        return await _of_script(seen, result, host, port, begin + seconds, who)
+    took = time.monotonic() - begin
+    return (replace(seen, seconds=took, words=words, problem=UNUSABLE),)
+
+
+async def _of_script(
+    seen: ProxySeen, result: str, host: str, port: int, until: float, who: Who
+) -> tuple[ProxySeen, ...]:
+    routes = parse_routes(result)
+    named = [f"http://{_authority(*route)}" for route in routes if route is not None]
+    words = ", ".join([*named, *(["the direct way"] if None in routes else [])])
+    said = replace(seen, words=f"it names {words or 'nothing that we speak to'}")
+    left = max(until - time.monotonic(), 0.0)
+    tried = (
+        try_proxy(f"the script of {seen.source}", proxy, host, port, left, who)
+        for proxy in named[:MAXIMUM_PROXIES]
+    )
+    return (said, *await asyncio.gather(*tried))
+
+
+def _authority(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _server(url: str, who: Credentials) -> ProxyServer | None:
     try:
         parsed = parse_proxy_url(url)
     except ValueError:
         return None
-    who = Credentials(user=parsed.user, password=parsed.password)
+    if parsed.user:
+        who = replace(who, user=parsed.user, domain="", password=parsed.password)
     return ProxyServer(parsed.host, parsed.port, who)
 
 

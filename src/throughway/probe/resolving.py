@@ -9,7 +9,7 @@ import dns.exception
 import dns.rdatatype
 import dns.resolver
 
-from throughway.model.network import ProxySeen, ResolverSeen
+from throughway.model.network import WPAD, ProxySeen, ResolverSeen
 
 ANSWER_TIME = 2.5
 """Seconds for an answer, all servers together."""
@@ -55,7 +55,7 @@ async def look_for_wpad(seconds: float = ANSWER_TIME) -> tuple[ProxySeen, ...]:
     names = [f"wpad.{domain}" for domain in domains if domain]
     answers = await asyncio.gather(*(_ask(resolver, name, "A") for name in names))
     return tuple(
-        ProxySeen(source="WPAD", proxy=f"http://{name}/wpad.dat")
+        ProxySeen(source=WPAD, proxy=f"http://{name}/wpad.dat")
         for name, answer in zip(names, answers, strict=True)
         if answer.addresses
     )

@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Iterator
 
 from throughway.model.findings import Confidence, Finding, Severity
-from throughway.model.network import NAT, NetworkSeen, Reach, WaySeen
+from throughway.model.network import NAT, WPAD, NetworkSeen, ProxySeen, Reach, WaySeen
 from throughway.probe.analysis.folding import Judged, fold, found
 from throughway.wire.sixtofour import is_sixtofour
 from throughway.wire.teredo import is_teredo
@@ -152,6 +152,9 @@ def _gateway(seen: NetworkSeen) -> Iterator[Finding]:
 def _proxy_wanted(seen: NetworkSeen, sure: Confidence, why: str) -> Iterator[Finding]:
     """Find that a proxy is offered which nobody has been told to use."""
     for proxy in [each for each in seen.proxies if each.tunnel is None][:1]:
+        if proxy.problem:
+            yield _faulty(seen, proxy)
+            return
         yield found(
             "proxy-required-not-configured",
             f"{proxy.proxy} is named by {proxy.source}, and directly nothing gets through.",
@@ -165,14 +168,20 @@ def _proxy_wanted(seen: NetworkSeen, sure: Confidence, why: str) -> Iterator[Fin
 def _proxies(seen: NetworkSeen) -> Iterator[Finding]:
     """Find what is wrong with proxies that are configured; a dead one is a fault by itself."""
     for proxy in seen.proxies:
-        if proxy.tunnel is False and proxy.problem.startswith("proxy-"):
-            yield found(
-                proxy.problem,
-                f"{proxy.proxy} (by {proxy.source}): {proxy.words}.",
-                "it was asked for a way to the gateway",
-                step="proxy",
-                values=(*_values(seen), ("PROXY", proxy.proxy.removeprefix("http://"))),
-            )
+        # What the network itself names is asked by the client only where it has no other way.
+        idle = proxy.source.endswith(WPAD) and _connected(seen)
+        if proxy.tunnel is False and proxy.problem.startswith("proxy-") and not idle:
+            yield _faulty(seen, proxy)
+
+
+def _faulty(seen: NetworkSeen, proxy: ProxySeen) -> Finding:
+    return found(
+        proxy.problem,
+        f"{proxy.proxy} (by {proxy.source}): {proxy.words}.",
+        "it was asked for a way to the gateway",
+        step="proxy",
+        values=(*_values(seen), ("PROXY", proxy.proxy.removeprefix("http://"))),
+    )
 
 
 def _tunnelled(seen: NetworkSeen) -> bool:
@@ -199,6 +208,11 @@ def _native(seen: NetworkSeen) -> WaySeen:
         return WaySeen(transport="native", possible=False, why="no public IPv6 address")
     if not route:
         return WaySeen(transport="native", possible=False, why="no default route for IPv6")
+    for native in seen.native[:1]:
+        how = native.words if not native.tried else "does not answer"
+        why = f"{native.endpoint} {'answers' if native.answered else how}"
+        possible = native.answered if native.tried else None
+        return WaySeen(transport="native", possible=possible, why=why)
     reached = [c for c in seen.connections if ":" in c.address]
     if any(c.trouble is None for c in reached):
         return WaySeen(transport="native", possible=True, why=f"{reached[0].address} answers")
@@ -236,6 +250,10 @@ def _teredo(seen: NetworkSeen) -> WaySeen:
         why = "no server is known to ask"
         return WaySeen(transport="teredo", possible=None, why=why)
     if not any(each.answered for each in seen.teredo):
+        unsent = [each.words for each in seen.teredo if each.words]
+        if len(unsent) == len(seen.teredo):
+            why = f"the server cannot be reached: {unsent[0]}"
+            return WaySeen(transport="teredo", possible=False, why=why)
         why = "no server answers on UDP port 3544"
         if not seen.teredo_expected:
             why += "; the gateway may have none"

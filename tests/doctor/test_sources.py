@@ -196,6 +196,50 @@ def test_archives_are_read_in_place(tmp_path: Path, form: str) -> None:
     assert {p.name for p in tmp_path.iterdir()} == {"x"}
 
 
+def with_password(data: bytes, *names: str) -> bytes:
+    """Mark members as encrypted, in their own heads and in the directory (APPNOTE 4.3)."""
+    changed = bytearray(data)
+    for name in names:
+        for sign, flag, head in ((b"PK\x03\x04", 6, 30), (b"PK\x01\x02", 8, 46)):
+            at = next(
+                at
+                for at in range(len(data))
+                if data.startswith(sign, at) and data.startswith(name.encode(), at + head)
+            )
+            changed[at + flag] |= 1
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("encrypted", [("b.txt",), ("a.txt", "b.txt")])
+def test_a_password_is_said_plainly_and_the_rest_is_read(
+    tmp_path: Path, encrypted: tuple[str, ...]
+) -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("a.txt", "State : a\n")
+        archive.writestr("b.txt", "State : b\n")
+    path = tmp_path / "bundle.zip"
+    path.write_bytes(with_password(stream.getvalue(), *encrypted))
+    found = read([path])
+    assert len(found.evidence) == 2 - len(encrypted)
+    ((name, why),) = found.unreadable
+    assert name == "bundle.zip"
+    assert why.startswith(("1 file in it is", "2 files in it are"))
+    assert "protected by a password: unpack it with the password" in why
+
+
+@pytest.mark.parametrize(
+    ("sign", "name"), [(b"7z\xbc\xaf\x27\x1c", "7z"), (b"Rar!\x1a\x07\x01\0", "RAR")]
+)
+def test_other_archives_are_named(tmp_path: Path, sign: bytes, name: str) -> None:
+    (tmp_path / "bundle").write_bytes(sign + bytes(100))
+    found = read([tmp_path / "bundle"])
+    assert found.evidence == []
+    assert found.unreadable == [
+        ("bundle", f"{name} archives are not read: unpack it, and give the folder")
+    ]
+
+
 def test_archives_in_archives_are_read_to_a_depth(tmp_path: Path) -> None:
     content = zipped({"a.txt": b"deep"})
     for _ in range(archives.MAXIMUM_DEPTH - 1):

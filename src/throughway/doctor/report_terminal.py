@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
 
 from throughway.doctor.engine import Diagnosed
 from throughway.doctor.examination import Examination
@@ -12,6 +12,8 @@ from throughway.model.findings import Severity
 
 MAXIMUM_WIDTH = 110
 """Characters of a line of text; longer ones are hard to read."""
+MAXIMUM_QUESTION_LINES = 8
+"""Lines of what could not be judged: it is there to be looked up, the diagnosis to be read."""
 _STEP = 2
 _STYLES = {
     "critical": "bold red",
@@ -117,14 +119,28 @@ def _finding_lines(item: Diagnosed, several: bool) -> Iterator[Line]:
         yield Line("From it follows: " + "; ".join(titles) + ".", "", 1)
 
 
+def _question_lines(questions: list[dict[str, Any]]) -> Iterator[Line]:
+    """Yield what could not be read, then questions with what answers them, as many as fit."""
+    room = MAXIMUM_QUESTION_LINES
+    left = len(questions)
+    for question in sorted(questions, key=lambda question: bool(question["collect"])):
+        commands = question["collect"][: MAXIMUM_QUESTION_LINES - 2]
+        if 1 + len(commands) + (left > 1) > room:
+            break
+        yield Line(quote(question["question"]), "", 1)
+        yield from (Line(command, "command", 2) for command in commands)
+        room -= 1 + len(commands)
+        left -= 1
+    if left:
+        yield Line(f"… and {left} more: --markdown, --html and --json say all of them.", "dim", 1)
+
+
 def _rest_lines(examination: Examination) -> Iterator[Line]:
     data = as_data(examination)
     if data["unanswered"]:
         yield Line("")
         yield Line("Could not judge:", "bold")
-        for question in data["unanswered"]:
-            yield Line(quote(question["question"]), "", 1)
-            yield from (Line(command, "command", 2) for command in question["collect"])
+        yield from _question_lines(data["unanswered"])
     if data["unrecognised"]:
         yield Line("")
         yield Line("Not recognised: " + ", ".join(data["unrecognised"]), "dim")

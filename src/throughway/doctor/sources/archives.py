@@ -22,6 +22,10 @@ MAXIMUM_MEMBERS = 20_000
 """Files in one archive; a bundle of one machine has tens, of a fleet thousands."""
 MAXIMUM_DEPTH = 3
 """Archives within archives; each level may multiply the size."""
+_ENCRYPTED = 0x1
+"""The flag of a zip's member (APPNOTE 4.4.4)."""
+_OTHERS = ((b"7z\xbc\xaf\x27\x1c", "7z"), (b"Rar!\x1a\x07", "RAR"), (b"MSCF\0\0\0\0", "cabinet"))
+"""Kinds of archives that are known and not read here."""
 _BAD = (
     zipfile.BadZipFile,
     zlib.error,
@@ -55,14 +59,19 @@ class BadArchiveError(Exception):
 
 
 def is_archive(head: bytes) -> bool:
-    """Whether the first bytes are those of an archive that is read here."""
+    """Whether the first bytes are those of an archive, read here or named as not read."""
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")):
+        return True
+    if any(head.startswith(sign) for sign, _ in _OTHERS):
         return True
     return head[257:262] == b"ustar"
 
 
 def members(opener: Callable[[], BinaryIO], head: bytes) -> Iterator[Member]:
     """Yield the files of the archive; raise :exc:`BadArchiveError` when it breaks off."""
+    for sign, name in _OTHERS:
+        if head.startswith(sign):
+            raise BadArchiveError(f"{name} archives are not read: unpack it, and give the folder")
     try:
         if head.startswith(b"PK"):
             yield from _zip_members(opener)
@@ -85,16 +94,24 @@ def reading(opener: Callable[[], BinaryIO]) -> Iterator[BinaryIO]:
 
 
 def _zip_members(opener: Callable[[], BinaryIO]) -> Iterator[Member]:
+    encrypted = 0
     with opener() as stream, zipfile.ZipFile(stream) as archive:
         for number, entry in enumerate(archive.infolist()):
             if number >= MAXIMUM_MEMBERS:
                 raise BadArchiveError(f"more than {MAXIMUM_MEMBERS} files")
-            if not entry.is_dir():
+            if entry.flag_bits & _ENCRYPTED:
+                encrypted += 1
+            elif not entry.is_dir():
                 yield Member(
                     entry.filename,
                     entry.file_size,
                     lambda entry=entry: _reading_zip(opener, archive, entry),  # type: ignore[misc]
                 )
+    if encrypted:
+        files = "1 file in it is" if encrypted == 1 else f"{encrypted} files in it are"
+        raise BadArchiveError(
+            f"{files} protected by a password: unpack it with the password, and give the folder"
+        )
 
 
 def _reading_zip(

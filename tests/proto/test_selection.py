@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from throughway.model.status import TransportKind
 from throughway.proto.experience import FAILURE_TIME, Experience
 from throughway.proto.selection import (
+    DOUBT_TIME,
     FIRST_RETRY,
     FLAP_LIMIT,
     HEAD_START,
@@ -268,6 +269,37 @@ def test_another_network_is_tried_anew_while_the_old_way_goes_on() -> None:
     assert history.running == set(ALL)
     history.lost(IPHTTPS).proven(SIXTOFOUR)
     assert history.choices[-1] is SIXTOFOUR
+
+
+def test_in_another_network_the_next_one_makes_ready_while_the_carrier_may_be_lost() -> None:
+    history = History((TEREDO, IPHTTPS)).begin().proven(TEREDO).wait(10).moved(CAFE)
+    assert (history.chosen, history.running) == (TEREDO, {TEREDO})
+    history.wait(HEAD_START[TEREDO])
+    assert history.running == {TEREDO, IPHTTPS}
+    history.proven(IPHTTPS)
+    assert history.chosen is TEREDO
+    assert history.wait(0.3).lost(TEREDO).chosen is IPHTTPS
+
+
+def test_where_the_carrier_is_not_lost_what_made_ready_goes_again() -> None:
+    history = History((TEREDO, IPHTTPS)).begin().proven(TEREDO).wait(10).moved(CAFE).wait(1)
+    history.proven(IPHTTPS).moved(CAFE).wait(LINGER_TIME)
+    assert (history.choices, history.running) == ([TEREDO], {TEREDO})
+    assert history.wait(2 * DOUBT_TIME).running == {TEREDO}
+    assert history.moved(CAFE).wait(DOUBT_TIME).running == {TEREDO}
+
+
+def test_nothing_is_learned_of_a_network_that_may_be_left_already() -> None:
+    history = History().begin().proven(NATIVE).wait(10)
+    history.selection.network_doubted()
+    history.lost(NATIVE).failed(NATIVE, "no address").proven(SIXTOFOUR).wait(1)
+    known = history.selection.experience
+    assert known.works(HOME, NATIVE)
+    assert not known.works(HOME, SIXTOFOUR)
+    history.moved(CAFE).failed(NATIVE, "no address")
+    assert known.failure(CAFE, NATIVE, history.now)
+    assert known.works(CAFE, SIXTOFOUR)
+    assert history.running == {SIXTOFOUR}
 
 
 def test_a_change_within_the_network_makes_failed_ones_try_again() -> None:

@@ -98,6 +98,8 @@ class Transports:
         self._tasks: set[asyncio.Task[None]] = set()
         self._beginning: asyncio.Task[None] | None = None
         self._pumping = False
+        self._changes = 0
+        """Of the network so far."""
         self._number = 0
         """Of the choices so far: a new one may lead to a gateway that was restarted."""
 
@@ -176,6 +178,8 @@ class Transports:
 
     def network_changed(self) -> None:
         """Tell every transport, and find out which network this is."""
+        self._selection.network_doubted()
+        self._changes += 1
         for driven in self._driven.values():
             if driven.transport.started:
                 driven.transport.network_changed()
@@ -230,7 +234,10 @@ class Transports:
         self._pump()
 
     async def _recognise(self) -> None:
+        change = self._changes
         network = await recognise(self.devices)
+        if change != self._changes:
+            return  # it was the network before; whoever looked last knows
         if self._beginning is not None and self._beginning.done():
             self._selection.network_changed(network, self._now())
             for kind, driven in self._driven.items():

@@ -33,6 +33,9 @@ STAND_TIME = 2.0
 YOUNG_TIME = 1.0
 """Seconds after its choice in which a better one replaces a transport at once: nothing has been
 built on it yet."""
+DOUBT_TIME = 2.0
+"""Seconds in another network in which the next ones are tried beside the one that carries: that it
+works was true elsewhere, and to find out that it does not takes longer than to be ready for it."""
 LINGER_TIME = 5.0
 """Seconds that a worse transport stays up when a better one has taken over."""
 FLAP_LIMIT = 3
@@ -157,6 +160,10 @@ class Selection:
         self.network = ""
         self._active = False
         self._settled_at = 0.0
+        self._moved_at = -DOUBT_TIME
+        self._recognised = True
+        self._unlearned = False
+        """Whether the choice was made before it was known in which network."""
         self._candidates = {kind: _Candidate(kind) for kind in kinds}
         self._events: deque[Event] = deque()
 
@@ -169,7 +176,7 @@ class Selection:
         """A transport is wanted, in this network; "" where it has nothing to be known by."""
         if self._active:
             return
-        self._active, self.network = True, network
+        self._active, self.network, self._recognised = True, network, True
         self._recall(now)
         self._settle(now)
 
@@ -193,10 +200,19 @@ class Selection:
             self._choose(None, now)
         self._settle(now)
 
+    def network_doubted(self) -> None:
+        """Something has changed: what fails or works now is not learned of the network before.
+
+        :meth:`network_changed` follows, when it is known where this is.
+        """
+        self._recognised = False
+
     def network_changed(self, network: str, now: float) -> None:
         """Addresses or routes are others than before, or this is another network altogether."""
         moved = network != self.network
-        self.network = network
+        self.network, self._recognised = network, True
+        if self._unlearned and self.chosen is not None:
+            self._learn_success(self.chosen)
         for candidate in self._candidates.values():
             # What was true there need not be true here; what still works will go on to say so.
             candidate.retry_at, candidate.retry = 0.0, FIRST_RETRY
@@ -207,6 +223,7 @@ class Selection:
                 self._advance(candidate, Input.STARTED, now)
                 candidate.started_at = now
         if moved:
+            self._moved_at = now
             self._recall(now)
         self._settle(now)
 
@@ -339,17 +356,25 @@ class Selection:
         self.chosen, self.chosen_at = kind, now
         if candidate is not None:
             self._advance(candidate, Input.CHOSEN, now)
-            self.experience.learn_success(self.network, candidate.kind)
+            self._learn_success(candidate.kind)
         self._events.append(TransportChosen(kind))
 
+    def _learn_success(self, kind: TransportKind) -> None:
+        self._unlearned = not self._recognised or not self.network
+        if not self._unlearned:
+            self.experience.learn_success(self.network, kind)
+
     def _start_due(self, now: float) -> None:
-        carrier, at = self._carrier(), now
+        carrier, at, early = self._carrier(), now, self._carrier() is not None
         last = next(reversed(self._candidates.values()), None)
         for candidate in self._candidates.values():
             candidate.due = None
         for candidate in self._candidates.values():
             if candidate is carrier:
-                return
+                if now >= self._moved_at + DOUBT_TIME:
+                    return
+                at, early = max(now, self._moved_at + self._head_start(candidate)), False
+                continue
             if candidate.running:
                 if candidate.state is State.TRYING:
                     at = max(at, candidate.started_at + self._head_start(candidate))
@@ -358,7 +383,7 @@ class Selection:
             if candidate.retry_at > now and candidate is not last:
                 candidate.due = candidate.retry_at
                 continue
-            begin = now if carrier is not None else at
+            begin = now if early else at
             if begin <= now:
                 self._start(candidate, now)
             else:
@@ -385,7 +410,7 @@ class Selection:
                 candidate.release_at = candidate.release_at or now + LINGER_TIME
                 if candidate.release_at <= now:
                     self._release(candidate, now)
-            elif candidate.state is State.FAILED:
+            elif candidate.state is State.FAILED and self._recognised:
                 self.experience.learn_failure(self.network, candidate.kind, candidate.reason, now)
                 candidate.retry_at = candidate.due = now + candidate.retry
                 candidate.retry = min(LAST_RETRY, candidate.retry * 2)

@@ -44,8 +44,9 @@ from throughway.wire.teredo import (
 INTERVALS = (1.0, 2.0, 4.0)
 """Seconds after each try of a solicitation. The specification has three tries of 4 seconds each;
 the first ones are shorter, since a datagram that is lost should not cost four seconds."""
-QUICK_INTERVALS = (0.5, 1.0)
-"""The same when the network has changed and the mapping may be lost: be over with it soon."""
+QUICK_INTERVALS = (0.3, 0.5)
+"""The same when the network has changed and the mapping may be lost: be over with it soon. Where
+the server is farther away than that, qualification follows, and its patience."""
 NONCE_LENGTH = 8
 OTHER_PORT = b"throughway-port"
 """The client identifier of a solicitation that shall be answered from another port."""

@@ -1,19 +1,22 @@
 """A client that moves between networks while pings and a download run: how long each move costs."""
 
-import itertools
 import json
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from subprocess import DEVNULL
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 import pytest
 
+from bench import travel
+from bench.roaming import longest_gap
+from tests.scenarios.conftest import settle
 from throughway.lab.lab import Lab
-from throughway.lab.observe import Observer, Status
+from throughway.lab.observe import Observer, Status, problems
 from throughway.lab.processes import wait_until
 
 if TYPE_CHECKING:
@@ -22,44 +25,24 @@ if TYPE_CHECKING:
 DC = "2001:db8:c0:1::10"
 BULK_FILE = "/var/www/app1.corp.example.com/roaming"
 BULK = "http://app1.corp.example.com/roaming"
-PING_INTERVAL = 0.05
-"""Seconds: how exactly an outage is measured."""
-PINGER = """
-import os, select, socket, struct, sys, time
-server, interval, log = sys.argv[1], float(sys.argv[2]), open(sys.argv[3], "w", buffering=1)
-sock = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
-due, mark = time.time(), os.urandom(8)
-while True:
-    if select.select([sock], [], [], max(0.0, due - time.time()))[0]:
-        packet = sock.recv(200)
-        if packet[0] == 129 and packet[8:16] == mark:
-            print(time.time(), struct.unpack("=d", packet[16:24])[0], file=log)
-    if time.time() >= due:
-        due = time.time() + interval
-        try:
-            request = bytes([128, 0, 0, 0, 0, 0, 0, 0]) + mark + struct.pack("=d", time.time())
-            sock.sendto(request, (server, 0))
-        except OSError:
-            pass
-"""
-"""One request after the other from whatever address is right then; ping(8) would keep its first
-one. Writes when each answer came, and when its request was sent."""
-SETTLE = 3.5
-"""Seconds of pings after the traffic flows again: a better transport takes over within them."""
+TRAVEL = Path(travel.__file__).read_text()
 BOUND = 12.0
 """Seconds that no move may cost, on a machine that is busy with other things; the figures of a
 quiet one are in docs/operate/roaming.md."""
 
 CARRIES = {
-    "home": {"iphttps", "teredo"},
-    "hotel": {"iphttps"},
-    "office": {"iphttps"},
-    "direct": {"6to4"},
-    "cgn": {"iphttps", "teredo"},
-    "native6": {"native"},
+    "home": "teredo",
+    "hotel": "iphttps",
+    "office": "iphttps",
+    "direct": "6to4",
+    "cgn": "teredo",
+    "native6": "native",
+    "corp": None,
 }
 """What must carry the tunnels in each place, once it has settled."""
-JOURNEY = ("hotel", "office", "native6", "direct", "cgn", "home")
+JOURNEY = ("hotel", "office", "native6", "direct", "cgn", "corp", "home")
+LEFTOVERS = ["sh", "-c", "ip -6 route show table all; ip -6 rule; ip link; nft list ruleset"]
+NETWORKS = "/var/lib/throughway/client/networks.json"
 
 
 class Pings:
@@ -72,7 +55,7 @@ class Pings:
 
     def __enter__(self) -> "Pings":
         self._lab.run("client1", ["rm", "-f", self._log], check=True)
-        command = [sys.executable, "-c", PINGER, DC, str(PING_INTERVAL), self._log]
+        command = [sys.executable, "-c", TRAVEL, "ping", self._log, DC]
         self._process = self._lab.popen("client1", command, stdout=DEVNULL, stderr=DEVNULL)
         return self
 
@@ -102,17 +85,19 @@ class Pings:
 
 
 @dataclass(frozen=True)
-class Move:
-    """A move, and what it cost."""
+class Stay:
+    """A place on the journey: what it cost to come there, and what the client says there."""
 
-    origin: str
     place: str
     outage: float
-    """Seconds without an answer, the longest gap around the move."""
-    carrier: str
+    """Seconds without an answer, the longest gap around the move and what followed it."""
+    status: Status
+    said: str
+    known: str
+    """What the client remembers of networks."""
 
     def __str__(self) -> str:
-        return f"{self.origin:>8} -> {self.place:<8} {self.outage:5.2f} s  {self.carrier}"
+        return f"{self.place:>8} {self.outage:5.2f} s  {self.status['transport']}"
 
 
 @pytest.fixture
@@ -122,47 +107,83 @@ def client(anyhow: Lab) -> Observer:
     return Observer(anyhow, "client1")
 
 
-def longest_gap(stamps: list[float], begun: float) -> float:
-    """Return the longest time without an answer from a moment on."""
-    before = [stamp for stamp in stamps if stamp <= begun][-1:]
-    relevant = before + [stamp for stamp in stamps if stamp > begun]
-    return max(later - earlier for earlier, later in itertools.pairwise(relevant))
-
-
-def carrier(status: Status) -> str:
-    return str(status["transport"])
-
-
 def settle_in(client: Observer, place: str) -> Status:
     """Return the status once the transport carries that belongs to the place."""
-    allowed = CARRIES[place]
-    return client.wait(f"{allowed} in {place}", lambda s: carrier(s) in allowed, BOUND * 2)
+    carrier = CARRIES[place]
+    if carrier is None:
+        return client.wait("inside", lambda s: s["location"] == "inside", BOUND * 2)
+    return client.wait(f"{carrier} in {place}", lambda s: s["transport"] == carrier, BOUND * 2)
 
 
-def moved(client: Observer, origin: str, place: str) -> Move:
-    """Move the client, and return what that cost once it has settled."""
+def wait_refuted(client: Observer) -> Status:
+    """Return the status once 6to4 has found out that its address is not what it seems."""
+    return client.wait("6to4 refused", lambda s: "looks public" in reasons(s)["6to4"], BOUND * 2)
+
+
+def reasons(status: Status) -> dict[str, str]:
+    return {transport["kind"]: transport["reason"] for transport in status["transports"]}
+
+
+def moved(client: Observer, place: str) -> Stay:
+    """Move the client, and look back once it has settled there."""
     with Pings(client.lab) as pings:
         pings.wait_answer(0.0, BOUND)
         begun = time.time()
         client.lab.move("client1", place)
         # Answers of the network before may still be on their way: the new one's come later.
         pings.wait_answer(time.time() + 0.2, BOUND * 2)
-        settle_in(client, place)
-        pings.wait_answer(time.time() + SETTLE, BOUND * 2)
-        outage = longest_gap(pings.answers(), begun)
-    return Move(origin, place, outage, carrier(client.status()))
+        status = settle_in(client, place)
+        if place == "cgn":
+            status = wait_refuted(client)
+        pings.wait_answer(time.time() + 0.2, BOUND * 2)
+        answers = pings.answers()
+    said = client.lab.run("client1", ["throughway", "client", "status"]).stdout
+    known = client.lab.read("client1", NETWORKS)
+    return Stay(place, longest_gap(answers, begun, answers[-1]), status, said, known)
 
 
-def test_a_journey_with_pings(connected: Observer, capsys: pytest.CaptureFixture[str]) -> None:
-    moves, origin = [], "home"
-    for place in JOURNEY:
-        moves.append(moved(connected, origin, place))
-        origin = place
+@pytest.fixture(scope="module")
+def journey(world: Lab) -> dict[str, Stay]:
+    """Return what a client saw that was carried through every place."""
+    settle(world)
+    world.allow_transports("client1")
+    world.start_client("client1")
+    client = Observer(world, "client1")
+    client.wait_tunnel("infrastructure")
+    client.log_on("alice")
+    client.wait_page()
+    stays = [moved(client, place) for place in JOURNEY]
+    client.wait_page()
+    settle(world)
+    world.allow_transports("client1", "iphttps")
+    return {stay.place: stay for stay in stays}
+
+
+def test_a_journey_with_pings(journey: dict[str, Stay], capsys: pytest.CaptureFixture[str]) -> None:
     with capsys.disabled():
         print("\nlongest time without an answer in each move:")
-        print("\n".join(map(str, moves)))
-    assert {move.place: move.outage for move in moves if move.outage > BOUND} == {}
-    connected.wait_page()
+        print("\n".join(map(str, journey.values())))
+    assert {stay.place: stay.outage for stay in journey.values() if stay.outage > BOUND} == {}
+
+
+def test_what_another_transport_makes_up_for_is_no_problem(journey: dict[str, Stay]) -> None:
+    found = {stay.place: problems(stay.status) for stay in journey.values()}
+    assert found == {place: set() for place in JOURNEY}
+
+
+def test_status_tells_the_chain(journey: dict[str, Stay]) -> None:
+    stay = journey["cgn"]
+    chain = {transport["kind"]: transport for transport in stay.status["transports"]}
+    assert list(chain) == ["native", "6to4", "teredo", "iphttps"]
+    assert [kind for kind, one in chain.items() if one["chosen"]] == ["teredo"]
+    assert "no interface has a native IPv6 address" in chain["native"]["reason"]
+    assert "carries the tunnels" in stay.said
+
+
+def test_a_pseudo_public_address_is_remembered(journey: dict[str, Stay]) -> None:
+    known = json.loads(journey["corp"].known)
+    failures = [entry["failures"] for entry in known if "6to4" in entry["failures"]]
+    assert any("looks public" in failure["6to4"][0] for failure in failures)
 
 
 @pytest.fixture
@@ -180,16 +201,15 @@ def test_a_download_goes_on_where_the_address_does(bulk: str, fresh: Lab) -> Non
     connected.wait_tunnel("infrastructure")
     connected.log_on("alice")
     connected.wait_page()
-    command = f"curl -sS --connect-timeout 20 --limit-rate 6M --max-time 90 {BULK} | sha256sum"
-    download = lab.popen("client1", ["sh", "-c", f"{command} > /tmp/sum"])
+    command = f"curl -sS --limit-rate 6M --max-time 90 {BULK} | tee /tmp/got | sha256sum"
+    download = lab.popen("client1", ["sh", "-c", f"{command} > /tmp/sum; rm /tmp/got"])
+    begun = ["test", "-s", "/tmp/got"]
+    wait_until(lambda: lab.run("client1", begun).returncode == 0, BOUND, "the first bytes")
     for place in ("hotel", "home"):
         lab.move("client1", place)
         connected.wait_page()
     assert download.wait(100) == 0
     assert lab.read("client1", "/tmp/sum").split()[0] == bulk
-
-
-LEFTOVERS = ["sh", "-c", "ip -6 route show table all; ip -6 rule; ip link; nft list ruleset"]
 
 
 def left_on(lab: Lab) -> str:
@@ -209,10 +229,10 @@ def test_a_killed_client_leaves_nothing_behind_after_it_ran_again(connected: Obs
         service.kill()
         wait_until(lambda: "iphttps0" not in left_on(lab), BOUND, "the device gone")
         left = left_on(lab)
-        assert "throughway" in left, "closed as long as nobody says otherwise"
+        assert ("throughway" in left) == (place != "corp"), "closed unless it is inside"
         assert ("proto 117 metric 50" in left) == (place == "native6")
         lab.start_client("client1")
-        connected.wait_page()
+        settle_in(connected, place)
         lab.stop_client("client1")
         left = left_on(lab)
         for trace in ("2002:836b:", "proto 117", "221", "throughway", "iphttps0", "sixtofour0"):
@@ -220,25 +240,17 @@ def test_a_killed_client_leaves_nothing_behind_after_it_ran_again(connected: Obs
         assert "127.0.0.88" not in lab.read("client1", "/etc/resolv.conf")
 
 
-def test_status_tells_the_chain(connected: Observer) -> None:
-    lab = connected.lab
-    lab.move("client1", "cgn")
-    status = settle_in(connected, "cgn")
-    chain = {transport["kind"]: transport for transport in status["transports"]}
-    assert list(chain) == ["native", "6to4", "teredo", "iphttps"]
-    assert [kind for kind, one in chain.items() if one["chosen"]] == [carrier(status)]
-    assert "no interface has a native IPv6 address" in chain["native"]["reason"]
-    text = lab.run("client1", ["throughway", "client", "status"]).stdout
-    assert "carries the tunnels" in text
-
-
-def test_a_pseudo_public_address_is_remembered(connected: Observer) -> None:
-    lab = connected.lab
-    lab.move("client1", "cgn")
-    connected.wait(
-        "6to4 refused",
-        lambda s: any("looks public" in t["reason"] for t in s["transports"]),
-    )
-    known = json.loads(lab.read("client1", "/var/lib/throughway/client/networks.json"))
-    failures = [entry["failures"] for entry in known if "6to4" in entry["failures"]]
-    assert any("looks public" in failure["6to4"][0] for failure in failures)
+def test_a_client_killed_outside_leaves_nothing_when_it_wakes_inside(client: Observer) -> None:
+    lab = client.lab
+    lab.move("client1", "native6")
+    settle_in(client, "native6")
+    service = lab.service("client1", "client")
+    assert service is not None
+    service.kill()
+    lab.move("client1", "corp")
+    lab.start_client("client1")
+    settle_in(client, "corp")
+    client.wait_page()
+    left = left_on(lab)
+    for trace in ("2002:836b:", "proto 117", "iphttps0", "sixtofour0", "teredo0"):
+        assert trace not in left, left

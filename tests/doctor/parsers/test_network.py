@@ -124,6 +124,32 @@ def test_no_proxy() -> None:
     assert (fact.direct, fact.proxy) == (True, None)
 
 
+ADVANCED = "Current WinHTTP advanced proxy settings:\n\n"
+
+
+def test_advanced_settings_of_the_proxy() -> None:
+    text = (
+        '{\n    "Proxy": "proxy.example.com:8080",\n    "ProxyBypass": "<local>",\n'
+        '    "AutoconfigUrl": "",\n    "AutoDetect": true\n}\n'
+    )
+    (fact,) = facts(ADVANCED + text, WinHTTPProxy)
+    assert (fact.direct, fact.proxy, fact.bypass) == (False, "proxy.example.com:8080", "<local>")
+    assert fact.source.line == 4
+    plain = "    Proxy          : p:3128\n    ProxyBypass :\n    AutoDetect : false\n"
+    (fact,) = facts(ADVANCED + plain, WinHTTPProxy)
+    assert (fact.direct, fact.proxy, fact.bypass) == (False, "p:3128", None)
+
+
+@pytest.mark.parametrize(
+    ("script", "detect", "direct"),
+    [("", "false", [True]), ("http://a/p.pac", "false", []), ("", "true", []), ("", "", [])],
+)
+def test_a_script_may_say_anything(script: str, detect: str, direct: list[bool]) -> None:
+    text = f'{{"Proxy":"","ProxyBypass":"","AutoconfigUrl":"{script}","AutoDetect":{detect}}}\n'
+    found = facts(f"C:\\>netsh winhttp show advproxy\n{ADVANCED}{text}", WinHTTPProxy)
+    assert [fact.direct for fact in found] == direct
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

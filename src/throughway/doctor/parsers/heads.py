@@ -44,7 +44,9 @@ _ONCE = (
     # sc, net view, net start
     r"\[SC\] \w{3,40}",
     r"(?:Shared resources at \\\\|System error \d{1,5} has occurred)",
-    r"These Windows services are started:",
+    r"(?:These Windows services are started|Folgende Windows-Dienste sind gestartet"
+    r"|Les services Windows suivants|Se han iniciado estos servicios de Windows"
+    r"|已经启动以下 Windows 服务)[^\n:]{0,40}:",
     # systeminfo
     r"[^\n:]{3,40}:[ \t]{1,60}\S[^\n]{0,80}\n"
     r"[^\n:]{3,60}:[ \t]{1,60}Microsoft(?:\(R\)|®)?[ ]Windows",

@@ -13,6 +13,9 @@ Samples::
     dc1.corp.example.com[192.0.2.10:123]:
         NTP: +0.0012345s offset from dc2.corp.example.com
 
+    08:31:02, error: 0x800705B4
+
+Of a source that did not answer nothing is said: it may not be reachable from where this was asked.
 Numbers of seconds stand with a sign and the unit; the words around them are translated.
 """
 
@@ -66,7 +69,8 @@ def signature(head: str) -> int:
     """Score the head of a text."""
     if "phase offset" in head and "stratum" in head:
         return CERTAIN
-    return CERTAIN if ":123]" in head and ("s\n" in head or "o:" in head or "ntp:" in head) else 0
+    samples = "s\n" in head or "o:" in head or "ntp:" in head or ": 0x800" in head
+    return CERTAIN if ":123]" in head and samples else 0
 
 
 PARSER = Parser(

@@ -1,6 +1,7 @@
 """Teredo in the whole world: the real gateway with its firewall, a client behind the home's NAT."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from tests.scenarios.actions import gateway_status, shown, wait_gateway
 from tests.scenarios.test_sixtofour import IKE
 from tests.teredo_world import wait
 from throughway.lab.lab import Lab
+from throughway.lab.observe import Observer
 from throughway.lab.topology import INFRASTRUCTURE_ENDPOINT, INTRANET_ENDPOINT
 
 ROOT = Path(__file__).parent.parent.parent
@@ -34,6 +36,20 @@ async def live():
 asyncio.run(live())
 """
 INTERFACE = "teredo0"
+PAGE = (ROOT / "docs" / "operate" / "transition.md").read_text()
+(FIREWALL,) = re.findall(r"```nft\n(.*?)```", PAGE, re.DOTALL)
+ON_THE_GATEWAY, ON_A_CLIENT = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+SHOWN = (
+    r"131\.107\.0\.2/24 131\.107\.0\.3/24",
+    r"no errors",
+    r"^6to4 +serving ",
+    r"^Teredo +serving ",
+    r"131\.107\.0\.2:3544 ",
+    r"131\.107\.0\.3:3544 ",
+    r"^2001::/32 dev teredo0 ",
+    r"^2002::/16 dev sixtofour0 ",
+)
+"""What the page's commands show on a gateway."""
 
 
 @contextmanager
@@ -90,3 +106,25 @@ def test_the_gateway_is_killed(fresh: Lab) -> None:
     wait_gateway(lab, "Teredo serves", lambda s: s["teredo"]["state"] == "serving")
     with transport(lab) as (address, _, _):
         assert address
+
+
+def test_the_page_for_administrators(anyhow: Lab) -> None:
+    """docs/operate/transition.md: its firewall lets both in, its commands show what it says."""
+    lab = anyhow
+    lab.run("edge1", ["nft", "-f", "-"], stdin=FIREWALL, check=True)
+    try:
+        for place, carrier in (("direct", "6to4"), ("home", "teredo")):
+            lab.allow_transports("client1", carrier)
+            lab.move("client1", place)
+            lab.start_client("client1")
+            client = Observer(lab, "client1")
+            client.wait_tunnel("infrastructure")
+            said = lab.run("client1", ["bash", "-eu", "-c", ON_A_CLIENT], check=True).stdout
+            assert re.search(rf"^{carrier} +yes ", said, re.MULTILINE), said
+            assert re.search(rf"^Transport +{carrier}$", said, re.MULTILINE), said
+            lab.stop_client("client1")
+        said = lab.run("edge1", ["bash", "-eu", "-c", ON_THE_GATEWAY], check=True).stdout
+        for pattern in SHOWN:
+            assert re.search(pattern, said, re.MULTILINE), (pattern, said)
+    finally:
+        lab.run("edge1", ["nft", "delete", "table", "inet", "edge"], check=True)

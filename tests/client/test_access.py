@@ -1,6 +1,7 @@
 """What the client makes of what its parts tell; the parts themselves run in the scenarios."""
 
 import asyncio
+import contextlib
 import itertools
 import time
 from collections.abc import Awaitable, Callable
@@ -166,6 +167,37 @@ def test_names_are_held_while_the_way_is_coming(tmp_path: Path) -> None:
         return access._way_to_names()
 
     assert asyncio.run(scenario()) is TunnelState.CONNECTING
+
+
+def test_waking_up_is_a_change_of_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CLOCK_BOOTTIME goes on while the computer sleeps; a busy second is no sleep."""
+    changes: list[NetworkState] = []
+    slept = iter((0.0, 0.0, 0.005, 3600.0, 3600.0))
+    monkeypatch.setattr(module, "SLEEP_INTERVAL", 0.01)
+
+    def asleep() -> float:
+        try:
+            return next(slept)
+        except StopIteration:
+            raise asyncio.CancelledError from None
+
+    monkeypatch.setattr(module, "_asleep", asleep)
+
+    async def scenario() -> None:
+        access = Access(
+            config(tmp_path),
+            POLICY,
+            Tracker(time.time),
+            ccache=tmp_path / "user.ccache",
+            on_bug=lambda what, error: None,
+        )
+        access._located = True
+        monkeypatch.setattr(access, "_network_changed", changes.append)
+        with contextlib.suppress(asyncio.CancelledError):
+            await access._watch_sleep()
+
+    asyncio.run(scenario())
+    assert changes == [NetworkState(frozenset(), frozenset())]
 
 
 OUTSIDE = wanted(Observed(location=Location.OUTSIDE))

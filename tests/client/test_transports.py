@@ -202,6 +202,34 @@ def test_what_cannot_be_in_the_next_network_either_is_let_go_again(
     play(tmp_path, story)
 
 
+def test_a_look_at_the_network_before_is_not_believed(
+    tmp_path: Path, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may take longer than the one at the network after it."""
+    slow, looks = asyncio.Event(), ["router a", "router a", "router b"]
+    seen: list[str] = []
+
+    async def recognise(_ignored: frozenset[str]) -> str:
+        found = looks.pop(0)
+        if len(looks) == 1:
+            await slow.wait()
+        seen.append(found)
+        return found
+
+    monkeypatch.setattr(module, "recognise", recognise)
+
+    async def story(world: World) -> None:
+        await world.prove(NATIVE)
+        world.driver.network_changed()
+        world.driver.network_changed()
+        await world.until(lambda: world.driver._selection.network == "router b")
+        slow.set()
+        await world.until(lambda: len(seen) == 3)
+        assert world.driver._selection.network == "router b"
+
+    play(tmp_path, story)
+
+
 @pytest.mark.parametrize(
     "forced", [TransportsPolicy(force_iphttps=True), TransportsPolicy(force_tunnel=True)]
 )

@@ -185,7 +185,7 @@ class Transports:
                 driven.transport.network_changed()
         self._lead()
         if self.started:
-            self._keep(self._recognise())
+            self._keep(self._recognise(self._changes))
 
     def refresh(self) -> None:
         """Try again what failed here, because somebody asks."""
@@ -233,8 +233,7 @@ class Transports:
         self._selection.start(network, self._now())
         self._pump()
 
-    async def _recognise(self) -> None:
-        change = self._changes
+    async def _recognise(self, change: int) -> None:
         network = await recognise(self.devices)
         if change != self._changes:
             return  # it was the network before; whoever looked last knows

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.proto.teredo.world import ENDPOINT, OTHER_ENDPOINT, PLACES, SERVER, STRANGER, Kind, World
-from throughway.proto.teredo.client import MAX_PEERS, PacketReceived
+from throughway.proto.teredo.client import MAX_PEERS, TRANSITIONS, Input, PacketReceived, State
 from throughway.proto.teredo.server import Socket
 from throughway.wire.icmpv6 import (
     Echo,
@@ -120,3 +120,45 @@ def test_the_gateway_serves_its_endpoints_and_answers_who_asked(
     for packet in packets:
         gateway.send_packet(packet, world.now)
     assert world.ping(ENDPOINT)
+
+
+INPUTS = ("enable", "disable", "network", "timers", "restart", "block", "open", "send", "hostile")
+
+
+@given(st.lists(st.tuples(st.sampled_from(INPUTS), st.floats(0, 400), DATAGRAMS), max_size=30))
+def test_any_order_of_what_happens(script: list[tuple[str, float, bytes]]) -> None:
+    """Clock jumps, NATs restart, the server goes and comes; at last the client is qualified."""
+    world = World(Kind.PORT)
+    client, gateway = world.client, world.gateway
+    for what, pause, data in script:
+        world.now += pause
+        match what:
+            case "enable" if (client.state, Input.ENABLE) in TRANSITIONS:
+                client.enable(world.now)
+            case "disable":
+                client.disable()
+            case "network":
+                client.network_changed(world.now)
+            case "timers":
+                client.handle_timer(world.now)
+                gateway.handle_timer(world.now)
+            case "restart":
+                world.nat.restart()
+            case "block" | "open":
+                world.blocked = set(Socket) if what == "block" else set()
+            case "send":
+                client.send_packet(data.ljust(HEADER_LENGTH, b"\0"), world.now)
+                gateway.send_packet(data.ljust(HEADER_LENGTH, b"\0"), world.now)
+            case "hostile":
+                client.receive_datagram(data, PLACES[Socket.PRIMARY], world.now)
+                gateway.receive_datagram(data, Mapping(b"\x83\x6b\x00\x4d", 7), world.now)
+        world.settle()
+        assert (client.timer_at() is None) == (client.state is State.OFFLINE)
+        assert bool(client.address) >= client.proven
+    world.blocked = set()
+    if client.state is State.OFFLINE:
+        client.enable(world.now)
+    client.network_changed(world.now)
+    world.wait(60)
+    assert client.state is State.QUALIFIED
+    assert client.proven

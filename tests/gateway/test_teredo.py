@@ -38,6 +38,7 @@ udp.bind((source, int(port)))
 for _ in range(int(count)):
     udp.sendto(packet, ("131.107.0.2", 3544))
 """
+OPEN = (Kind.CONE, Kind.ADDRESS, Kind.PORT, Kind.SYMMETRIC)
 STRANGER = "131.107.0.77"
 OF_STRANGER = "2001:0:836b:2:0:dfb8:7c94:ffb2"
 """The Teredo address of port 8263 there."""
@@ -45,7 +46,7 @@ OF_STRANGER = "2001:0:836b:2:0:dfb8:7c94:ffb2"
 
 @pytest.fixture(scope="module")
 def internet() -> Iterator[Internet]:
-    with Internet((Kind.CONE, Kind.PORT, Kind.SYMMETRIC)) as world:
+    with Internet(OPEN) as world:
         yield world
 
 

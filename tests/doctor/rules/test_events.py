@@ -1,11 +1,14 @@
 """What is concluded from logs: the newest event counts, and what says that it went well."""
 
+from dataclasses import replace
+
 from throughway.catalogue import internet, iphttps, ipsec, location, names
 from throughway.catalogue import teredo as teredo_problems
+from throughway.catalogue.iphttps_certificate import NAME_MISMATCH
 from throughway.catalogue.on_windows.firewall import KEYING_SERVICE_STOPPED
 from throughway.doctor.rules import events
 from throughway.model.evidence import Source
-from throughway.model.facts.events import DNS_CLIENT, IPHLPSVC, NCSI, SECURITY, LogEvent
+from throughway.model.facts.events import DNS_CLIENT, IPHLPSVC, NCSI, SCHANNEL, SECURITY, LogEvent
 from throughway.model.facts.ipsec import (
     Mode,
     NegotiationFailure,
@@ -13,6 +16,7 @@ from throughway.model.facts.ipsec import (
     SecurityAssociation,
 )
 from throughway.model.facts.names import DAConnectionStatus, NCALog, NRPTRule, PolicyView
+from throughway.model.facts.transition import IPHTTPSInterface, IPHTTPSStatus
 from throughway.model.findings import Confidence, Finding
 
 HERE = Source("a")
@@ -40,6 +44,24 @@ def test_a_server_that_did_not_start() -> None:
     assert len(events.server_not_started((event(IPHLPSVC, 4300, 7), failed))) == 1
     (finding,) = events.server_not_started((event(IPHLPSVC, 4002),))
     assert finding.problem is teredo_problems.SECOND_ADDRESS_MISSING
+
+
+def test_a_certificate_of_another_name() -> None:
+    interface = IPHTTPSInterface(source=HERE, url="https://DA.example.com:443/IPHTTPS")
+    named = event(SCHANNEL, 36884, Name="da.example.com")
+    finding = events.certificate_of_another_name((named,), (interface,))
+    assert code(finding) == NAME_MISMATCH.code
+    assert finding is not None
+    assert finding.confidence is Confidence.LIKELY
+    said = replace(named, data=(), message="The server name we were expecting is da.example.com.")
+    assert code(events.certificate_of_another_name((said,), (interface,))) == NAME_MISMATCH.code
+    well = replace(interface, status=IPHTTPSStatus.ACTIVE)
+    assert events.certificate_of_another_name((named,), (well,)) is None
+    for other in ("www.da.example.com", "da.example.com.cn", "example.com", ""):
+        theirs = event(SCHANNEL, 36884, Name=other)
+        assert events.certificate_of_another_name((theirs,), (interface,)) is None
+    assert events.certificate_of_another_name((event(SCHANNEL, 36888),), (interface,)) is None
+    assert events.certificate_of_another_name((named,), ()) is None
 
 
 def test_the_keying_service() -> None:

@@ -3,17 +3,21 @@
 A log tells of the past: what a later event takes back is not said.
 """
 
+import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from throughway.catalogue import internet, iphttps, ipsec, location, names
 from throughway.catalogue import teredo as teredo_problems
+from throughway.catalogue.iphttps_certificate import NAME_MISMATCH
 from throughway.catalogue.on_windows.firewall import KEYING_SERVICE_STOPPED
 from throughway.catalogue.windows import describe
 from throughway.doctor.rule import Rule
 from throughway.doctor.rules import whereabouts
+from throughway.doctor.rules.iphttps import host_of
 from throughway.doctor.rules.whereabouts import Sign
 from throughway.model.evidence import Role
-from throughway.model.facts.events import DNS_CLIENT, IPHLPSVC, NCSI, SECURITY, LogEvent
+from throughway.model.facts.events import DNS_CLIENT, IPHLPSVC, NCSI, SCHANNEL, SECURITY, LogEvent
 from throughway.model.facts.ipsec import (
     Mode,
     NegotiationFailure,
@@ -21,6 +25,7 @@ from throughway.model.facts.ipsec import (
     SecurityAssociation,
 )
 from throughway.model.facts.names import NCALog, NRPTRule
+from throughway.model.facts.transition import IPHTTPSInterface, IPHTTPSStatus
 from throughway.model.findings import Confidence, Finding, Problem
 
 _UNREADABLE_POLICY = 1023
@@ -28,6 +33,7 @@ _TIMED_OUT = 1014
 _KEYING_STOPPED = 5453
 _PROBED, _JUDGED = 4014, 4052
 _LOCATED, _LOCATION_FAILED = 4010, 4012
+_OTHER_NAME = 36884
 _PORTAL = "2"
 """Among the capabilities of 4052: a captive portal."""
 _INSIDE = "1"
@@ -179,6 +185,27 @@ def endpoints_silent(log: NCALog, associations: tuple[SecurityAssociation, ...])
     )
 
 
+def certificate_of_another_name(
+    events: Logs, interfaces: tuple[IPHTTPSInterface, ...]
+) -> Finding | None:
+    """Schannel expected the gateway's name on a certificate; other programs' names are theirs."""
+    for interface in interfaces:
+        host = host_of(interface.url)
+        if host is None or interface.status is IPHTTPSStatus.ACTIVE:
+            continue
+        named = re.compile(rf"(?<![\w.-]){re.escape(host)}(?![\w-]|\.\w)", re.IGNORECASE)
+        said = [
+            event
+            for event in events
+            if any(named.search(value) for value in (event.message, *dict(event.data).values()))
+        ]
+        last = _last(said, SCHANNEL, _OTHER_NAME)
+        if last is not None:
+            what = f"A server showed a certificate that is not for {host}."
+            return replace(_finding(NAME_MISMATCH, last, what), values=(("HOST", host),))
+    return None
+
+
 def _last(events: Iterable[LogEvent], provider: str, number: int) -> LogEvent | None:
     """Return the newest of these; of equal ones that which stands last."""
     newest = None
@@ -252,4 +279,5 @@ RULES = (
     Rule((internet.CAPTIVE_PORTAL,), captive_portal, Role.CLIENT),
     Rule((location.NLS_CERTIFICATE_INVALID,), location_certificate, Role.CLIENT),
     Rule((ipsec.ENDPOINT_UNREACHABLE,), endpoints_silent, Role.CLIENT),
+    Rule((NAME_MISMATCH,), certificate_of_another_name, Role.CLIENT),
 )

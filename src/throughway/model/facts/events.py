@@ -10,6 +10,7 @@ NCASVC = "Microsoft-Windows-Ncasvc"
 NCSI = "Microsoft-Windows-NCSI"
 DNS_CLIENT = "Microsoft-Windows-DNS-Client"
 SECURITY = "Microsoft-Windows-Security-Auditing"
+SCHANNEL = "Schannel"
 _ONLY_SERVERS = frozenset({4300, 4302, 4303, 4304, 4500})
 """Events of IP Helper about its own IP-HTTPS server."""
 

@@ -31,7 +31,7 @@ from throughway.model.evidence import Evidence
 from throughway.model.facts.base import Fact
 from throughway.model.facts.events import SECURITY
 
-_PROVIDER = re.compile(r"(?:Microsoft-Windows-[\w .-]{1,80}|RemoteAccess)$")
+_PROVIDER = re.compile(r"(?:Microsoft-Windows-[\w .-]{1,80}|RemoteAccess|Schannel)$")
 _NUMBER = re.compile(r"\d{1,5}$")
 _COMPUTER = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63}){0,10}$")
 _LABELS_OF_NUMBERS = ("id", "\u6807\u8bc6")
@@ -209,6 +209,7 @@ def signature(head: str) -> int:
     if "<event" in head or "providername" in head:
         return 0
     has_head = "microsoft-windows-" in head and (": microsoft-windows-" in head or ":  " in head)
+    has_head = has_head or "schannel\n" in head
     if head.lstrip().startswith("event[0]"):
         return CERTAIN
     names = ("event id:", "ereignis-id:", "id de l", "id. del evento", "\u4e8b\u4ef6 id")

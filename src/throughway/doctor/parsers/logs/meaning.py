@@ -7,7 +7,15 @@ from dataclasses import replace
 from throughway.doctor.parsers.logs import security
 from throughway.doctor.parsers.logs.event import Event
 from throughway.model.facts.base import Fact
-from throughway.model.facts.events import DNS_CLIENT, IPHLPSVC, NCASVC, NCSI, SECURITY, LogEvent
+from throughway.model.facts.events import (
+    DNS_CLIENT,
+    IPHLPSVC,
+    NCASVC,
+    NCSI,
+    SCHANNEL,
+    SECURITY,
+    LogEvent,
+)
 from throughway.model.facts.ipsec import NegotiationFailure
 from throughway.model.facts.names import NCALog
 from throughway.model.facts.network import ComputerName
@@ -20,6 +28,7 @@ _NUMBERS = {
     NCSI: frozenset({4010, 4012, 4014, 4028, 4052}),
     NCASVC: frozenset({2, 7}),
     DNS_CLIENT: frozenset({1013, 1014, 1023}),
+    SCHANNEL: frozenset({36884}),
 }
 """Of these providers only these; what they write besides says nothing of DirectAccess."""
 _WHOLE = frozenset({IPHLPSVC, "RemoteAccess"})

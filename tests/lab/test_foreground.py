@@ -45,7 +45,14 @@ TRAPPER = "trap 'echo caught; exit 5' {}; echo ready; while :; do sleep 0.05; do
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
 def test_signals_are_passed_on(lab: Lab, sig: signal.Signals) -> None:
     script = TRAPPER.format(sig.name.removeprefix("SIG"))
-    with subprocess.Popen(command(lab, "sh", "-c", script), stdout=subprocess.PIPE) as process:
+
+    def heed() -> None:
+        """Tests may run in the background of a shell, where some signals are ignored from the start."""
+        signal.signal(sig, signal.SIG_DFL)
+
+    with subprocess.Popen(
+        command(lab, "sh", "-c", script), stdout=subprocess.PIPE, preexec_fn=heed
+    ) as process:
         assert process.stdout
         assert process.stdout.readline() == b"ready\n"
         process.send_signal(sig)

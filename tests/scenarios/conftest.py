@@ -13,6 +13,7 @@ HERE = Path(__file__).parent
 CLIENTS = ("client1", "client2")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the scenarios, and keep them on one worker: they share one lab.
 

@@ -157,7 +157,7 @@ def test_something_that_is_no_tls(authority: Authority) -> None:
         (ConnectionResetError(errno.ECONNRESET, "x"), 0x2746, "iphttps-connection-reset"),
         (BrokenPipeError(errno.EPIPE, "x"), 0x2746, "iphttps-connection-reset"),
         (OSError(errno.ENETUNREACH, "x"), 0x2743, "internet-down"),
-        (OSError(errno.EHOSTUNREACH, "x"), 0x2751, "internet-down"),
+        (OSError(errno.EHOSTUNREACH, "x"), 0x2751, "iphttps-port-blocked"),
         (ssl.SSLEOFError(8, "EOF"), 0x2746, "iphttps-connection-reset"),
         (OSError(errno.EPERM, "x"), 0, ""),
         (RuntimeError("x"), 0, ""),

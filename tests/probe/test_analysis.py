@@ -26,7 +26,14 @@ from throughway.model.probing import (
 )
 from throughway.probe.analysis.certificates import see_certificate, see_chain
 from throughway.probe.analysis.folding import advice_for, fold, found
-from throughway.probe.analysis.hellos import MAXIMUM_SUITES, Answer, Hunt, Kind, read_answer
+from throughway.probe.analysis.hellos import (
+    MAXIMUM_SUITES,
+    Answer,
+    Hunt,
+    Kind,
+    is_whole,
+    read_answer,
+)
 from throughway.probe.analysis.link import MAXIMUM_STREAM, Inlet
 from throughway.probe.analysis.teredo import classify, successor
 from throughway.probe.analysis.verdict import could_tell, exit_code, judge, remarks
@@ -317,3 +324,58 @@ def test_a_chain_that_cannot_be_read() -> None:
     assert shown.seen.unreadable
     assert see_chain(PUBLIC, (), HOST, (), NOW).seen.unreadable == "it shows no certificate"
     assert see_certificate(make("x\x1b[2J").certificate, NOW).subject == "x\ufffd[2J"
+
+
+def test_a_problem_seen_twice_is_told_once() -> None:
+    both = (connection("iphttps-port-blocked"), connection("iphttps-port-blocked", SECOND))
+    (judged,) = judge(replace(WELL, connections=both, http=(), versions=()))
+    assert judged.finding.summary.count("it does not") == 2
+    assert {PUBLIC, SECOND} <= set(judged.finding.summary.split())
+
+
+def test_a_200_that_goes_wrong_is_told_with_its_reason() -> None:
+    trouble = Trouble(words="the head has no end", problem="iphttps-wrong-server")
+    http = replace(OPENED, accepted=False, advertisement=None, trouble=trouble)
+    (judged,) = judge(replace(WELL, http=(http,)))
+    assert judged.finding.problem.code == "iphttps-wrong-server"
+    assert judged.finding.summary.endswith("but then: the head has no end.")
+
+
+def test_a_stranger_s_teredo_server_beside_the_address_says_nothing() -> None:
+    own = TeredoSeen(address=PUBLIC, cone=False, answered=False)
+    beside = TeredoSeen(address=SECOND, cone=False, answered=True, answered_from=SECOND)
+    assert codes(replace(WELL, connections=(), teredo=(own, beside))) == []
+
+
+def test_the_second_address_of_a_teredo_server_may_be_before_the_first() -> None:
+    own = TeredoSeen(address=PUBLIC, cone=False, answered=True, answered_from=PUBLIC)
+    cone = replace(own, cone=True, answered_from="131.107.0.1")
+    silent = TeredoSeen(address=SECOND, cone=False, answered=False)
+    assert codes(replace(WELL, teredo=(own, cone, silent))) == []
+
+
+def test_commands_go_where_the_probe_went() -> None:
+    blocked = replace(WELL, connections=(connection("iphttps-port-blocked"),), versions=())
+    for went_to, shown in (
+        ("", HOST),
+        ("192.0.2.9", "192.0.2.9"),
+        ("2001:db8::9", "[2001:db8::9]"),
+    ):
+        finding = judge(replace(blocked, http=(), went_to=went_to))[0].finding
+        verify = advice_for(finding, windows=False).verify[0]
+        assert f"-connect {shown}:443 -servername {HOST}" in verify
+
+
+def test_a_stranger_s_url_is_no_option_of_a_command() -> None:
+    """It stands in a command that people paste."""
+    url = "http://crl.test/ -o /root/.bashrc"
+    given_ = found("iphttps-crl-unreachable", "x", "y", step="crl", values=(("CRL_URL", url),))
+    commands = advice_for(given_, windows=False)
+    assert not any("bashrc" in command for command in (*commands.fix, *commands.verify))
+
+
+def test_warnings_without_end_are_no_answer() -> None:
+    warning = bytes.fromhex("1503030002015a")
+    assert not is_whole(warning * 2, to_the_end=False)
+    assert is_whole(warning * 9, to_the_end=False)
+    assert read_answer(warning * 9).kind is Kind.REFUSED

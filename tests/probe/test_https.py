@@ -48,3 +48,23 @@ def test_a_connection_that_ends_in_the_handshake() -> None:
         assert mine.seen.tls_seconds is None
 
     asyncio.run(scenario())
+
+
+async def _head_without_end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(4096)
+    writer.write(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        writer.write(b"X-A: %s\r\n" % (b"a" * 4096))
+        await writer.drain()
+
+
+def test_a_head_without_end_is_said() -> None:
+    async def scenario() -> None:
+        async with speaking(_head_without_end) as port:
+            mine = Visit(HTTPSeen(address=HOME))
+            await visit(parse_target(f"http://{NAME}:{port}/x"), mine, lenient_context(), "")
+        assert (mine.seen.status, mine.seen.accepted) == (200, False)
+        assert mine.seen.trouble is not None
+        assert "bytes" in mine.seen.trouble.words
+
+    asyncio.run(scenario())

@@ -147,8 +147,9 @@ PORT_BLOCKED = Problem(
     severity=Severity.CRITICAL,
     component=Component.IPHTTPS,
     cause=(
-        "The TCP connection timed out: a firewall before the gateway or in this network drops "
-        "the port, the public address is wrong, or the gateway's host is down."
+        "The TCP connection timed out, or a router says that the host cannot be reached: a "
+        "firewall before the gateway or in this network drops the port, the public address is "
+        "wrong, or the gateway's host is down."
     ),
     resolution=(
         "Try from another network. If it works there, this network blocks the port; if not, "

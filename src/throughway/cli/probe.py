@@ -101,5 +101,11 @@ def _with_certificate(certificate: Path | None, key: Path | None) -> ssl.SSLCont
         return None
     try:
         return lenient_context(certificate, key)
+    except FileNotFoundError as error:
+        raise ConfigError("--certificate", "", str(error)) from error
+    except ssl.SSLError as error:
+        with_key = key or "--key FILE, where the certificate's own file has none"
+        why = f"{certificate} is no certificate (PEM) with its key, without a password ({with_key})"
+        raise ConfigError("--certificate", "", why) from error
     except (OSError, ValueError) as error:
         raise ConfigError("--certificate", "", f"{certificate}: {error}") from error

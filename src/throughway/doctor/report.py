@@ -20,7 +20,7 @@ COULD_NOT_TELL = 3
 MAXIMUM_QUOTE = 400
 """Characters of a line that are quoted to people; the whole line is in the data."""
 _PLACEHOLDER = re.compile(r"\b[A-Z][A-Z_]+\b")
-_HARMLESS = re.compile(r"[\w.:/\\@%*+=,{}\- ]+")
+_HARMLESS = re.compile(r"(?!.*://.* )[\w.:/\\@%*+=,{}\- ]+")
 """What a value from somebody's evidence may hold to stand in a command that will be pasted."""
 
 

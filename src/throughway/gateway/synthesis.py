@@ -102,7 +102,7 @@ def real_addresses(answer: dns.message.Message, rules: Rules) -> dns.message.Mes
         return None
     kept, found, dropped = [], False, False
     for rrset in answer.answer:
-        if rrset.rdtype == dns.rdatatype.AAAA:
+        if _is(rrset, dns.rdatatype.AAAA):
             real = [rdata for rdata in rrset if rules.counts(IPv6Address(rdata.address))]
             dropped = dropped or len(real) < len(rrset)
             if not real:
@@ -135,7 +135,7 @@ def make_addresses(
     for rrset in ipv4.answer:
         if rrset.rdtype in (dns.rdatatype.CNAME, dns.rdatatype.DNAME):
             made.append(rrset)
-        elif rrset.rdtype == dns.rdatatype.A:
+        elif _is(rrset, dns.rdatatype.A):
             hosts = [IPv4Address(rdata.address) for rdata in rrset]
             addresses = [
                 str(translated(rules.prefix, host)) for host in hosts if rules.reachable(host)
@@ -201,6 +201,11 @@ def _negative_ttl(none: dns.message.Message | None) -> int:
             if rrset.rdtype == dns.rdatatype.SOA:
                 return min(rrset.ttl, *(int(rdata.minimum) for rdata in rrset))
     return NO_SOA_TTL
+
+
+def _is(rrset: dns.rrset.RRset, kind: dns.rdatatype.RdataType) -> bool:
+    """Whether it holds records of this type, and of the Internet's class: others look otherwise."""
+    return rrset.rdtype == kind and rrset.rdclass == dns.rdataclass.IN
 
 
 def _rrset(name: dns.name.Name, ttl: int, rdatas: list[dns.rdata.Rdata]) -> dns.rrset.RRset:

@@ -159,7 +159,8 @@ _CONNECTION_ERRORS = {
     errno.EPIPE: (0x2746, "iphttps-connection-reset", "the connection was closed"),
     errno.ETIMEDOUT: (0x274C, "iphttps-port-blocked", "no answer came in time"),
     errno.ENETUNREACH: (0x2743, "internet-down", "there is no route to the network"),
-    errno.EHOSTUNREACH: (0x2751, "internet-down", "the host cannot be reached"),
+    # Its address is on a network of ours, or a router or firewall on the way says so.
+    errno.EHOSTUNREACH: (0x2751, "iphttps-port-blocked", "the host cannot be reached"),
     errno.EADDRNOTAVAIL: (0x2741, "internet-down", "there is no address to connect from"),
 }
 

@@ -35,6 +35,7 @@ PAGE_TIME = 5.0
 """Seconds for a page."""
 ADVERTISEMENT_TIME = 3.0
 """Seconds: a router may take half a second (RFC 4861, section 6.2.6), and a packet may be lost."""
+OK = 200
 _CHUNK = 16 * 1024
 _CIPHERS = "ALL:eNULL:!aNULL:@SECLEVEL=0"
 """Whatever this OpenSSL can, also what nobody should want: a server that is looked at from
@@ -221,7 +222,8 @@ class _Guest:
         return self._machine.state is State.LINK_UP
 
     def _fail(self, error: TransportError) -> None:
-        if self._visit.seen.status is None:
+        # Another status says itself what is the matter.
+        if self._visit.seen.status in (None, OK):
             trouble = Trouble(
                 words=str(error), problem=error.problem, windows_code=error.windows_code
             )

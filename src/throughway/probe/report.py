@@ -150,10 +150,11 @@ def _http_lines(http: HTTPSeen) -> Iterator[Line]:
         yield _row("TLS", f"{http.address}: {http.tls}", http.tls_seconds)
     if http.status is not None:
         server = f", Server: {http.server}" if http.server else ""
+        then = f"; then: {http.trouble.words}" if http.trouble is not None else ""
         where = f", to {http.location}" if http.location else ""
         yield _row(
             "POST",
-            f"{http.address}: {http.status} {http.reason}{server}{where}",
+            f"{http.address}: {http.status} {http.reason}{server}{where}{then}",
             http.answer_seconds,
         )
         if http.page_status is not None:

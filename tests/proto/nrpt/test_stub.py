@@ -462,3 +462,16 @@ def test_everybody_is_answered_once_and_never_from_another_place(
     assert sorted(str(client) for client, _ in world.answers) == sorted(
         map(str, range(1, clients + 1))
     )
+
+
+def test_long_questions_are_answered_and_not_remembered() -> None:
+    """A program could fill the memory with them: 64 KiB each by TCP."""
+    world = World(situation())
+    message = dns.message.make_query(OUTSIDE_NAME, "A", use_edns=0, pad=1024, payload=2048)
+    for _ in range(2):
+        world.query(message.to_wire(max_size=4096), transport=Transport.TCP)
+        world.answer(ttl=0)
+    assert [answer.rcode() for _, answer in world.answers] == [0, 0]
+    assert not world.machine._known
+    world.ask(OUTSIDE_NAME)
+    assert len(world.machine._known) == 1

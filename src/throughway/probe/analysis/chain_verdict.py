@@ -6,7 +6,7 @@ from datetime import timedelta
 from throughway.model.findings import Confidence, Finding
 from throughway.model.probing import ChainSeen, PointSeen, PointState, ProbeSeen
 from throughway.pki.judgement import URGENT_BEFORE
-from throughway.probe.analysis.folding import found
+from throughway.probe.analysis.folding import found, target_values
 
 _DEAD = (PointState.UNREACHABLE, PointState.USELESS, PointState.NOT_TRIED)
 
@@ -25,12 +25,8 @@ def chain_findings(seen: ProbeSeen) -> Iterator[Finding]:
             yield from _trust(seen, chain)
 
 
-def _values(seen: ProbeSeen) -> tuple[tuple[str, str], ...]:
-    return ("HOST", seen.target.host), ("PORT", str(seen.target.port))
-
-
 def _time(seen: ProbeSeen, chain: ChainSeen) -> Iterator[Finding]:
-    step, values = f"certificate {chain.address}", _values(seen)
+    step, values = f"certificate {chain.address}", target_values(seen)
     why = "the certificate says so, by the clock of this computer"
     for number, each in enumerate(chain.certificates):
         whose = f"{each.subject}" if number == 0 else f"{each.subject} (sent as issuer)"
@@ -61,7 +57,7 @@ def _name(seen: ProbeSeen, chain: ChainSeen) -> Iterator[Finding]:
             f"The certificate is not for {seen.target.host}; its alternative names: {names}.",
             "names were compared as clients do",
             step=step,
-            values=_values(seen),
+            values=target_values(seen),
         )
     if chain.for_servers is False:
         yield found(
@@ -69,7 +65,7 @@ def _name(seen: ProbeSeen, chain: ChainSeen) -> Iterator[Finding]:
             f"The certificate of {leaf.subject} may not be used by a server.",
             "its extended key usage does not hold server authentication",
             step=step,
-            values=_values(seen),
+            values=target_values(seen),
         )
     if not leaf.crl_urls and not leaf.self_signed:
         other = f"; there is OCSP at {leaf.ocsp_urls[0]}" if leaf.ocsp_urls else ""
@@ -78,7 +74,7 @@ def _name(seen: ProbeSeen, chain: ChainSeen) -> Iterator[Finding]:
             f"The certificate of {leaf.subject} names no CRL distribution point{other}.",
             "the extension is not there",
             step=step,
-            values=_values(seen),
+            values=target_values(seen),
         )
 
 
@@ -86,7 +82,7 @@ def _trust(seen: ProbeSeen, chain: ChainSeen) -> Iterator[Finding]:
     if chain.trusted is not False:
         return
     leaf, last = chain.certificates[0], chain.certificates[-1]
-    step, values = f"certificate {chain.address}", _values(seen)
+    step, values = f"certificate {chain.address}", target_values(seen)
     if chain.mended_by:
         yield found(
             "iphttps-cert-intermediate-missing",
@@ -133,7 +129,7 @@ def _revoked(seen: ProbeSeen, points: Sequence[PointSeen]) -> Iterator[Finding]:
                 f"{point.subject}: {point.words}, says {point.url}.",
                 "the authority signed it",
                 step=f"{point.kind} {point.url}",
-                values=_values(seen),
+                values=target_values(seen),
             )
             return
 
@@ -146,7 +142,7 @@ def _stale(seen: ProbeSeen, points: Sequence[PointSeen]) -> Iterator[Finding]:
                 f"{point.url}, for {point.subject}: {point.words or 'it is out of date'}.",
                 "the list says when the next one is due, by the clock of this computer",
                 step=f"{point.kind} {point.url}",
-                values=(*_values(seen), ("CRL_URL", point.url)),
+                values=(*target_values(seen), ("CRL_URL", point.url)),
             )
 
 
@@ -167,5 +163,5 @@ def _unreachable(seen: ProbeSeen, points: Sequence[PointSeen]) -> Iterator[Findi
             why,
             step=f"{point.kind} {point.url}",
             confidence=Confidence.POSSIBLE if alive else Confidence.CERTAIN,
-            values=(*_values(seen), ("CRL_URL", point.url)),
+            values=(*target_values(seen), ("CRL_URL", point.url)),
         )

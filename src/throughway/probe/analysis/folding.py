@@ -2,17 +2,18 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from throughway.catalogue import find
 from throughway.catalogue.on_windows.advice import advice
 from throughway.model.evidence import Source
 from throughway.model.findings import Advice, Confidence, Finding, Problem, Severity
+from throughway.model.probing import ProbeSeen
 
 _WEIGHT = (Severity.CRITICAL, Severity.WARNING, Severity.INFO)
 _SURENESS = (Confidence.CERTAIN, Confidence.LIKELY, Confidence.POSSIBLE)
 _PLACEHOLDER = re.compile(r"\b[A-Z][A-Z_]+\b")
-_HARMLESS = re.compile(r"[\w.:/\\@%*+=,{}\- ]+")
+_HARMLESS = re.compile(r"[\w.:/\\@%*+=,{}\[\]\-]+")
 """What a stranger's value may hold to stand in a command that will be pasted."""
 
 
@@ -44,17 +45,38 @@ def found(
     )
 
 
+def target_values(seen: ProbeSeen) -> tuple[tuple[str, str], ...]:
+    """Return what stands for the placeholders of commands about a probed server."""
+    target, went_to = seen.target, seen.went_to
+    values = ("HOST", target.host), ("PORT", str(target.port)), ("URL", target.url)
+    if not went_to:
+        return values
+    return (*values, ("ADDRESS", f"[{went_to}]" if ":" in went_to else went_to))
+
+
 def fold(findings: Sequence[Finding]) -> tuple[Judged, ...]:
     """Merge what says the same; put each consequence below the cause that was found, too."""
-    merged: dict[tuple[str, str], Finding] = {}
+    merged: dict[tuple[str, tuple[tuple[str, str], ...]], Finding] = {}
     for finding in sorted(findings, key=_order):
-        merged.setdefault((finding.problem.code, finding.summary), finding)
+        key = finding.problem.code, finding.values
+        merged[key] = _both(merged[key], finding) if key in merged else finding
     every = tuple(merged.values())
     causes = {id(each): _cause(each, every) for each in every}
     roots = [each for each in every if causes[id(each)] is None]
     return tuple(
         Judged(root, tuple(e for e in every if e is not root and _root(e, causes) is root))
         for root in roots
+    )
+
+
+def _both(surer: Finding, other: Finding) -> Finding:
+    """Return one finding of a problem that was seen twice: what is to be done is the same."""
+    if other.summary in surer.summary:
+        return surer
+    return replace(
+        surer,
+        summary=f"{surer.summary} {other.summary}",
+        evidence=tuple(dict.fromkeys((*surer.evidence, *other.evidence))),
     )
 
 
@@ -105,4 +127,6 @@ def advice_for(finding: Finding, *, windows: bool) -> Advice:
 
 def _filled(text: str, finding: Finding) -> str:
     values = {key: value for key, value in finding.values if _HARMLESS.fullmatch(value)}
+    if "ADDRESS" in values:  # the name's own addresses were not asked
+        text = text.replace("-connect HOST:", "-connect ADDRESS:")
     return _PLACEHOLDER.sub(lambda match: values.get(match[0], match[0]), text)

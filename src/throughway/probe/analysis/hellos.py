@@ -31,6 +31,10 @@ class Kind(StrEnum):
     BROKEN = "broken"
 
 
+MAXIMUM_WARNINGS = 4
+"""Alerts of a server that does not come to an end."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What one server said to one hello."""
@@ -50,7 +54,8 @@ def is_whole(data: bytes, *, to_the_end: bool) -> bool:
     if recognise(data[:8]) is not Opening.TLS:
         return len(data) >= 8
     stream = read_stream(data)
-    if stream.broken or any(alert.fatal for alert in stream.alerts):
+    warned = len(stream.alerts) > MAXIMUM_WARNINGS
+    if stream.broken or warned or any(alert.fatal for alert in stream.alerts):
         return True
     kinds = [message.type for message in stream.messages]
     if HandshakeType.SERVER_HELLO not in kinds:

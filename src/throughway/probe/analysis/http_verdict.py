@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from throughway.model.findings import Confidence, Finding
 from throughway.model.probing import HTTPSeen, ProbeSeen
-from throughway.probe.analysis.folding import found
+from throughway.probe.analysis.folding import found, target_values
 from throughway.proto.iphttps.http import SERVER
 from throughway.wire.http import NETWORK_AUTHENTICATION_REQUIRED, PROXY_AUTHENTICATION_REQUIRED
 
@@ -33,9 +33,7 @@ def _found(
     why: str,
     confidence: Confidence = Confidence.CERTAIN,
 ) -> Finding:
-    target = seen.target
-    values = (("HOST", target.host), ("PORT", str(target.port)), ("URL", target.url))
-    step = f"https {http.address}"
+    step, values = f"https {http.address}", target_values(seen)
     return found(code, words, why, step=step, confidence=confidence, values=values)
 
 
@@ -83,7 +81,12 @@ def _link(seen: ProbeSeen, http: HTTPSeen) -> Iterator[Finding]:
 def _refused(seen: ProbeSeen, http: HTTPSeen) -> Iterator[Finding]:
     by = f" ({http.server})" if http.server else ""
     words = f"{http.address} answers {http.status} {http.reason}".rstrip() + f"{by}."
-    if http.status == NETWORK_AUTHENTICATION_REQUIRED:
+    if http.trouble is not None:
+        words = f"{http.address} answers {http.status} {http.reason}".rstrip()
+        words += f", but then: {http.trouble.words}."
+        why = "an IP-HTTPS server's 200 is followed by its packets"
+        yield _found(seen, http, "iphttps-wrong-server", words, why, Confidence.LIKELY)
+    elif http.status == NETWORK_AUTHENTICATION_REQUIRED:
         yield _found(seen, http, "captive-portal", words, "that is what the status is for")
     elif http.status == PROXY_AUTHENTICATION_REQUIRED:
         why = "that is what the status is for"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from throughway.model.findings import Confidence, Finding, Severity
 from throughway.model.probing import ConnectionSeen, ProbeSeen, TeredoSeen, VersionSeen
 from throughway.probe.analysis.chain_verdict import chain_findings, revocation_findings
-from throughway.probe.analysis.folding import Judged, fold, found
+from throughway.probe.analysis.folding import Judged, fold, found, target_values
 from throughway.probe.analysis.http_verdict import http_findings
 from throughway.proto.iphttps.http import MAX_URL
 
@@ -69,17 +69,12 @@ def reached(seen: ProbeSeen) -> tuple[str, ...]:
     return tuple(c.address for c in seen.connections if c.trouble is None)
 
 
-def values(seen: ProbeSeen) -> tuple[tuple[str, str], ...]:
-    """Return what stands for the placeholders of commands."""
-    return ("HOST", seen.target.host), ("PORT", str(seen.target.port)), ("URL", seen.target.url)
-
-
 def _target(seen: ProbeSeen) -> Iterator[Finding]:
     url = seen.target.url
     if len(url) > MAX_URL:
         words = f"The URL has {len(url)} characters."
         why = f"Windows clients hold {MAX_URL}"
-        yield found("iphttps-url-too-long", words, why, step="url", values=values(seen))
+        yield found("iphttps-url-too-long", words, why, step="url", values=target_values(seen))
     if is_address(seen.target.host):
         words = f"The URL names the address {seen.target.host}."
         yield found(
@@ -87,7 +82,7 @@ def _target(seen: ProbeSeen) -> Iterator[Finding]:
             words,
             "an address in the URL cannot be proven by a name in a certificate",
             step="url",
-            values=values(seen),
+            values=target_values(seen),
         )
 
 
@@ -116,7 +111,7 @@ def _names(seen: ProbeSeen) -> Iterator[Finding]:
                 f"{seen.target.host}: {words}.",
                 "the DNS servers of this network were asked for A and AAAA records",
                 step="names",
-                values=values(seen),
+                values=target_values(seen),
             )
     private = [a for a in addresses if ipaddress.ip_address(a).is_private]
     if private and len(private) == len(addresses) and not _is_fixed(seen):
@@ -127,7 +122,7 @@ def _names(seen: ProbeSeen) -> Iterator[Finding]:
             "all addresses of the name are private ones",
             step="names",
             confidence=sure,
-            values=values(seen),
+            values=target_values(seen),
         )
 
 
@@ -145,7 +140,7 @@ def _connections(seen: ProbeSeen) -> Iterator[Finding]:
             f"{each.address} port {each.port}: {each.trouble.words}{of if some else ''}.",
             "it was tried from this computer",
             step="tcp",
-            values=values(seen),
+            values=target_values(seen),
         )
 
 
@@ -163,7 +158,7 @@ def _tls(seen: ProbeSeen) -> Iterator[Finding]:
                 f"The server speaks nothing newer than {spoken[0]}.",
                 "clients of today demand TLS 1.2 at least",
                 step="tls",
-                values=values(seen),
+                values=target_values(seen),
             )
         return
     words = sorted({v.words for v in seen.versions if v.words})
@@ -181,7 +176,7 @@ def _tls(seen: ProbeSeen) -> Iterator[Finding]:
         "every suite of every version was offered",
         step="tls",
         confidence=sure,
-        values=values(seen),
+        values=target_values(seen),
     )
 
 
@@ -189,14 +184,17 @@ def _teredo(seen: ProbeSeen) -> Iterator[Finding]:
     plain = {t.address: t for t in seen.teredo if not t.cone}
     silent = [a for a, t in plain.items() if not t.answered]
     answering = [a for a, t in plain.items() if t.answered]
-    if answering and silent and set(silent) - set(reached(seen)):
+    own = {a for name in seen.names for a in name.addresses}
+    others = any(t.cone and t.answered_from not in ("", t.address) for t in seen.teredo)
+    # What answers beside a silent one may be anybody's; one that answers from another has two.
+    if own.issuperset(answering) and answering and silent and not others:
         yield found(
             "teredo-second-address-missing",
             f"A Teredo server answers at {', '.join(answering)}, none at {', '.join(silent)}.",
             "a Teredo server must answer at two addresses in a row",
             step="teredo",
             confidence=Confidence.LIKELY,
-            values=values(seen),
+            values=target_values(seen),
         )
 
 

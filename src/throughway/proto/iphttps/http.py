@@ -16,6 +16,8 @@ CONTENT_LENGTH = 18446744073709551615
 """Bytes; what the specification sets for an endless body."""
 MAX_HEAD = 8192
 """Bytes of a request or response head; Windows sends fewer than 300."""
+_TOO_LONG = 431
+"""What h11 calls a head beyond its limit."""
 MAX_SESSION_KEY = 128
 """Characters of the session key."""
 SESSION_HEADER = "Throughway-Session"
@@ -234,6 +236,9 @@ class ResponseReader:
             while isinstance(event, h11.InformationalResponse):
                 event = self._connection.next_event()
         except h11.RemoteProtocolError as error:
+            if error.error_status_hint == _TOO_LONG:
+                words = f"the head of the response has more than {MAX_HEAD} bytes"
+                raise RemoteProtocolError(words) from error
             raise RemoteProtocolError(f"the answer is not HTTP: {error}") from error
         if not isinstance(event, h11.Response):
             return None

@@ -65,6 +65,8 @@ MAXIMUM_TCP_ATTEMPTS = 200
 """Connections at a time, as each takes a descriptor; who asked by UDP then stays with it."""
 MAXIMUM_KNOWN = 2000
 """Questions whose way is remembered; all are forgotten when there is one more."""
+MAXIMUM_KNOWN_QUERY = 512
+"""Octets of one of these; by TCP a program may send 64 KiB."""
 _RESPONSE, _OPCODE, _TRUNCATED, _RCODE = 0x80, 0x78, 0x02, 0x0F
 """Bits of the flags, in the third and the fourth octet."""
 _ONE_QUESTION = b"\0\1"
@@ -233,9 +235,11 @@ class Stub:
         if message.opcode:
             self._refuse(data, client, NOTIMP)
             return None
-        if len(self._known) >= MAXIMUM_KNOWN:
-            self._known.clear()
-        known = self._known[data[2:]] = message, self._route(message)
+        known = message, self._route(message)
+        if len(data) <= MAXIMUM_KNOWN_QUERY:
+            if len(self._known) >= MAXIMUM_KNOWN:
+                self._known.clear()
+            self._known[data[2:]] = known
         return known
 
     def _join(self, query: Query, client: Hashable, data: bytes) -> None:

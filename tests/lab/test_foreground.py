@@ -47,7 +47,7 @@ def test_signals_are_passed_on(lab: Lab, sig: signal.Signals) -> None:
     script = TRAPPER.format(sig.name.removeprefix("SIG"))
 
     def heed() -> None:
-        """Tests may run in the background of a shell, where some signals are ignored from the start."""
+        """Whoever runs tests in the background of a shell has some signals ignored."""
         signal.signal(sig, signal.SIG_DFL)
 
     with subprocess.Popen(

@@ -26,7 +26,7 @@ def addresses(host: str) -> set[str]:
 @pytest.mark.parametrize(
     ("host", "expected"),
     [
-        ("inet1", {"131.107.0.1"}),
+        ("inet1", {"131.107.0.1", "131.107.0.5"}),
         ("dc1", {"2001:db8:c0:1::10", "10.0.1.10"}),
         ("app1", {"2001:db8:c0:2::80"}),
         ("app4", {"10.0.2.84"}),

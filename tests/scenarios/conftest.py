@@ -15,15 +15,17 @@ CLIENTS = ("client1", "client2")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the scenarios, and keep them on one worker: they share one lab.
+    """Mark the scenarios, and keep each half of them on one worker: these share a lab.
 
     They are the longest way through the tests, most of it waiting: so they begin at once, beside
     everything else.
     """
     scenarios = [item for item in items if HERE in item.path.parents]
+    files = sorted({item.path for item in scenarios})
     for item in scenarios:
         item.add_marker(pytest.mark.lab)
-        item.add_marker(pytest.mark.xdist_group("scenarios"))
+        half = files.index(item.path) % 2
+        item.add_marker(pytest.mark.xdist_group(f"scenarios-{half}"))
     items.sort(key=lambda item: HERE not in item.path.parents)
 
 

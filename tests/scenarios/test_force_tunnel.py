@@ -9,7 +9,7 @@ import pytest
 from tests.scenarios.actions import CLIENT_BUNDLE, edited, kept
 from throughway.lab.deployment import BUNDLE, GATEWAY_CONFIG
 from throughway.lab.lab import Lab
-from throughway.lab.observe import EDGE, Observer, problems, strangers, tunnel
+from throughway.lab.observe import EDGE, PORTAL_PROBE, Observer, problems, strangers, tunnel
 
 PUBLIC_PAGE = "http://www.example.com/"
 PUBLIC_ADDRESS = "131.107.0.1"
@@ -31,6 +31,7 @@ ALLOWED = (
     # Only exempt names are asked there: the gateway's own, the location server's.
     f"port 53 and host {HOME_DNS}",
     "arp",
+    PORTAL_PROBE,
     "icmp6 and (ip6[40] >= 130 and ip6[40] <= 143)",
 )
 """What may be seen on a client's wire: the link, its names, and what never leaves the wire."""

@@ -12,7 +12,15 @@ from dataclasses import dataclass
 
 from throughway.lab.capture import Capture
 from throughway.lab.lab import Lab
-from throughway.lab.observe import EDGE, PAGE, PAGE_BY_ADDRESS, Observer, strangers, tunnel
+from throughway.lab.observe import (
+    EDGE,
+    PAGE,
+    PAGE_BY_ADDRESS,
+    PORTAL_PROBE,
+    Observer,
+    strangers,
+    tunnel,
+)
 from throughway.model.errors import LabError
 
 CLIENT, OTHER, GATEWAY, ROUTER = "client1", "client2", "edge1", "homenat"
@@ -149,7 +157,7 @@ STEPS = (
 
 def judge_capture(capture: Capture) -> str:
     """Say what left the home router; LabError when it is more than TLS and public DNS."""
-    others = strangers(capture, (TLS, PUBLIC_DNS, LINK_ONLY))
+    others = strangers(capture, (TLS, PUBLIC_DNS, LINK_ONLY, PORTAL_PROBE))
     packets = capture.count(TLS)
     if others or not packets:
         raise LabError(f"{len(others)} other packets left the home, such as: {others[:3]}")

@@ -22,6 +22,7 @@ from throughway.lab.topology import (
     INTRANET_PREFIX,
     IPHTTPS_PREFIXES,
     NLS_NAME,
+    PROBE_NAME,
     REALM,
     Host,
     Role,
@@ -86,7 +87,7 @@ keytab = "{CONFIGURATION}/gateway.keytab"
 service = "host@{GATEWAY_NAME}"
 
 [publish]
-portal_probe = "http://probe.example.com/"
+portal_probe = "http://{PROBE_NAME}/"
 deployment = "{DOMAIN}"
 signing_key = "{POLICY_KEY}"
 bundle = "{BUNDLE}"

@@ -8,11 +8,14 @@ from typing import Any
 
 from throughway.lab.capture import Capture
 from throughway.lab.lab import Lab
+from throughway.lab.topology import PROBE
 from throughway.model.errors import LabError
 
 PAGE = "http://app1.corp.example.com/"
 PAGE_BY_ADDRESS = "http://[2001:db8:c0:2::80]/"
 EDGE = "131.107.0.2"
+PORTAL_PROBE = f"host {PROBE} and tcp port 80"
+"""What a client asks where the gateway does not answer within a second."""
 USER_PASSWORDS = "/etc/throughway-lab"
 POLL = 0.05
 """Seconds between two looks."""

@@ -13,6 +13,9 @@ REALM = "CORP.EXAMPLE.COM"
 NETBIOS_DOMAIN = "CORP"
 GATEWAY_NAME = "da.example.com"
 CRL_NAME = "crl.example.com"
+PROBE_NAME = "probe.example.com"
+PROBE = "131.107.0.5"
+"""Nothing else is there, so that a capture tells probes from pages."""
 NLS_NAME = f"nls.{DOMAIN}"
 MANAGER_ADDRESS = "2001:db8:c0:1::20"
 INTRANET_PAGE = f"http://app1.{DOMAIN}/"
@@ -269,7 +272,7 @@ INET1 = Host(
     name="inet1",
     role=Role.SERVER,
     purpose="the Internet: public DNS, CRL, probe page",
-    interfaces=(_interface("eth0", "internet", "131.107.0.1/24"),),
+    interfaces=(_interface("eth0", "internet", "131.107.0.1/24", f"{PROBE}/24"),),
     # It forwards nowhere, so that it answers "unreachable" instead of swallowing packets.
     forwarding=True,
     nameservers=("131.107.0.1",),
@@ -278,13 +281,13 @@ INET1 = Host(
         records=(
             (GATEWAY_NAME, "131.107.0.2"),
             (CRL_NAME, "131.107.0.1"),
-            ("probe.example.com", "131.107.0.1"),
+            (PROBE_NAME, PROBE),
             ("www.example.com", "131.107.0.1"),
         ),
     ),
     sites=(
         Site(name=CRL_NAME, listen="131.107.0.1", page="certificate revocation lists"),
-        Site(name="probe.example.com", listen="131.107.0.1", page="throughway probe"),
+        Site(name=PROBE_NAME, listen=PROBE, page="throughway probe"),
         Site(name="www.example.com", listen="131.107.0.1", page="a public page"),
     ),
 )

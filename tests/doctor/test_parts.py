@@ -10,13 +10,16 @@ from typing import NamedTuple
 
 import pytest
 
+from throughway.doctor.engine import Diagnosed
 from throughway.doctor.examination import examine, examine_bundle
+from throughway.doctor.hosts import tell_apart
 from throughway.doctor.parser import find
 from throughway.doctor.parsers import PARSERS
 from throughway.doctor.parts import MAXIMUM_TEXT, parts
 from throughway.doctor.reading import read_all
 from throughway.doctor.sources.bundle import read, read_text
 from throughway.model.evidence import Evidence, Source
+from throughway.model.facts.transition import TeredoState
 from throughway.model.findings import Severity
 
 EVIDENCE = Path(__file__).parent.parent / "evidence"
@@ -198,3 +201,28 @@ def test_what_is_too_long_to_be_pasted_stays_whole() -> None:
 def test_nothing_is_nothing(text: str) -> None:
     evidence = Evidence("-", text)
     assert parts(evidence, PARSERS) == [evidence]
+
+
+def test_a_later_state_stands_for_an_earlier_one_of_the_same_machine() -> None:
+    failed = TEREDO.replace("dormant", "offline\nError : client is in a managed network")
+    well = TEREDO.replace("dormant", "qualified")
+    assert [d.finding.problem.code for d in diagnosed(failed)] == ["teredo-managed-network"]
+    assert [d.finding.problem.code for d in diagnosed(f"{failed}\n{well}")] == []
+    assert [d.finding.problem.code for d in diagnosed(f"{well}\n{failed}")] == [
+        "teredo-managed-network"
+    ]
+
+
+def test_a_state_of_the_server_does_not_stand_for_the_clients() -> None:
+    failed = TEREDO.replace("dormant", "offline\nError : client is in a managed network")
+    server = TEREDO.replace("client", "server").replace("dormant", "online")
+    read = read_all(read_text(f"{failed}\n{server}").evidence, PARSERS).read
+    states = [fact for _, facts in tell_apart(read) for fact in facts]
+    assert [state.type for state in states if isinstance(state, TeredoState)] == [
+        "client",
+        "server",
+    ]
+
+
+def diagnosed(text: str) -> tuple[Diagnosed, ...]:
+    return examine_bundle(read_text(text)).diagnosis.findings

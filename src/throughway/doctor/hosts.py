@@ -145,15 +145,21 @@ def _machine(group: _Group, role: Role | None, several: bool) -> tuple[Host, lis
 
 def _standing(read: Sequence[Read]) -> Iterator[Fact]:
     """Yield the facts but states that a later output of the same session shows to be over."""
-    later: dict[tuple[str, type[Fact]], bool] = {}
+    later: set[tuple[str, object]] = set()
     kept: list[list[Fact]] = []
     for item in reversed(read):
-        keys = {(item.evidence.file, type(f)) for f in item.facts if _is_state(f)}
-        old = {kind for file, kind in keys if item.evidence.command and later.get((file, kind))}
-        kept.append([f for f in item.facts if type(f) not in old or not _is_state(f)])
-        later |= dict.fromkeys(keys, bool(item.evidence.command))
+        places = [
+            (item.evidence.file, _place(item, f)) if _is_state(f) else None for f in item.facts
+        ]
+        kept.append([f for f, p in zip(item.facts, places, strict=True) if p not in later])
+        later |= {place for place in places if place is not None}
     for facts in reversed(kept):
         yield from facts
+
+
+def _place(item: Read, fact: Fact) -> object:
+    """Return what a later state must share; without prompts two machines may be in one text."""
+    return type(fact), "typed" if item.evidence.command else fact.role_shown
 
 
 def _is_state(fact: Fact) -> bool:

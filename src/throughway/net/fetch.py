@@ -116,7 +116,7 @@ async def _exchange(
     )
     writer.write(connection.send(request) or b"")
     writer.write(connection.send(h11.EndOfMessage()) or b"")
-    body = b""
+    body = bytearray()  # which strangers may send an octet at a time
     while True:
         event = connection.next_event()
         if event is h11.NEED_DATA:
@@ -133,7 +133,7 @@ async def _exchange(
             if len(body) > limit:
                 raise TransportError(Stage.HTTP, f"the answer is longer than {limit} bytes")
         elif isinstance(event, h11.EndOfMessage):
-            return body
+            return bytes(body)
 
 
 def _target(url: str) -> _Target:

@@ -154,6 +154,13 @@ def test_credentials_that_are_refused() -> None:
     assert talk.memory.scheme == ""
 
 
+def test_a_user_whose_name_fits_no_header_is_refused_in_words() -> None:
+    talk = Talk(Credentials(user="ali\nce", password="s3cret"))
+    talk.hear(asked(DIGEST))
+    assert talk.error.problem == "proxy-credentials-refused"
+    assert "response=" not in str(talk.error)
+
+
 def test_a_proxy_that_nobody_named_gets_nothing() -> None:
     talk = Talk(Credentials(user="alice", password="s3cret", disclose=False))
     talk.hear(asked(BASIC, NTLM, DIGEST))

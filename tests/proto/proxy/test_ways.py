@@ -126,3 +126,9 @@ def test_old_networks_are_forgotten() -> None:
 def test_scripts_are_looked_for_in_the_network_s_own_domains_only() -> None:
     search = ("office.example.", "com", "corp.example.com", "x.corp.example.com", "Office.example")
     assert wpad_names(search, ("corp.example.com",)) == ("wpad.office.example",)
+
+
+def test_a_password_that_is_taken_for_a_port_is_not_said() -> None:
+    with pytest.raises(ValueError, match="escaped") as caught:
+        parse_proxy_url("http://me:s3cret/x@proxy.test:3128")
+    assert "s3cret" not in str(caught.value)

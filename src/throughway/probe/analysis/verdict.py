@@ -55,6 +55,7 @@ def remarks(seen: ProbeSeen) -> tuple[str, ...]:
     """Return what is no problem by itself but worth knowing."""
     return (
         *_about_names(seen),
+        *_about_this_network(seen),
         *_about_versions(seen),
         *_about_chains(seen),
         *_about_teredo(seen),
@@ -211,6 +212,12 @@ def _about_names(seen: ProbeSeen) -> Iterator[str]:
     ]
     for address in unreachable:
         yield f"{address} was not tried: there is no way to it from this computer."
+
+
+def _about_this_network(seen: ProbeSeen) -> Iterator[str]:
+    if seen.connections and not reached(seen):
+        command = f"throughway netcheck --gateway {seen.target.host}"
+        yield f"Whether this network lets anything through says: {command}"
 
 
 def _about_versions(seen: ProbeSeen) -> Iterator[str]:

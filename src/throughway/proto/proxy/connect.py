@@ -233,7 +233,13 @@ class Tunnel:
         self._requests += 1
         self._requests_here += 1
         self._answer = _Answer()
-        self._outgoing += self._answer.request(self._authority, self._header)
+        try:
+            self._outgoing += self._answer.request(self._authority, self._header)
+        except h11.LocalProtocolError:
+            # Said without what h11 says of it, which holds the header.
+            words = "the user's name has characters that cannot be told to a proxy"
+            self._fail(_error(words, REFUSED))
+            return
         self._deadline = now + ANSWER_TIME
         self._advance(Input.REQUEST_SENT)
 

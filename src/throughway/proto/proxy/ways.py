@@ -36,8 +36,9 @@ def parse_proxy_url(text: str) -> ProxyURL:
     try:
         parts = urlsplit(text if "://" in text else f"http://{text}")
         host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise ValueError(f"not the URL of a proxy: {error}") from None
+    except ValueError:
+        # Without Python's own words: a password with a "/" in it would be quoted as the port.
+        raise ValueError("not the URL of a proxy: signs in it must be escaped (%2F)") from None
     if parts.scheme != "http":
         # TLS inside TLS: ssl would have to run over memory twice for every packet.
         raise ValueError(f"a proxy is spoken to by http, not by {parts.scheme}")

@@ -65,4 +65,6 @@ def test_a_policy_that_cannot_be_read_is_said(
     assert run("--config", str(broken)) == 2
     monkeypatch.setattr("throughway.cli.netcheck.DEFAULT_FILE", broken)
     assert run("--config", str(broken), "--timeout", "3") in (0, 1, 3)
-    assert "The client's policy is not used" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "The client's policy is not used (--gateway names the gateway)" in said
+    assert "nonsense" in said

@@ -102,3 +102,8 @@ def test_a_long_result_is_cut() -> None:
 @pytest.mark.parametrize("word", ["require('fs')", "std.open('/etc/passwd')", "os.exec(['id'])"])
 def test_a_script_has_nothing_but_the_language(word: str) -> None:
     assert "ReferenceError" in failure(returning(word))
+
+
+def test_where_nothing_can_be_started_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/nonexistent/python")
+    assert "cannot be run: No such file" in failure(returning("'DIRECT'"))

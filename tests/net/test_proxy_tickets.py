@@ -73,3 +73,9 @@ def test_too_late_is_never(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nobody_has_a_ticket(tmp_path: Path) -> None:
     with pytest.raises(TrustError, match="nobody has a ticket"):
         make_ticket(asking(ccaches=(str(tmp_path / "none"),)))
+
+
+def test_where_nothing_can_be_started_there_is_no_ticket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/nonexistent/python")
+    with pytest.raises(ThroughwayError, match="No such file"):
+        asyncio.run(module.make_ticket_apart(asking()))

@@ -91,7 +91,9 @@ def _known(gateway: str, teredo: str, config: Path, timeout: float) -> Around:
     except (ThroughwayError, OSError) as error:
         if config != DEFAULT_FILE:
             raise
-        note(f"The client's policy is not used: {error}".partition("\n")[0])
+        note(
+            f"The client's policy is not used (--gateway names the gateway): {' '.join(str(error).split())}"
+        )
         return Around(teredo=teredo_host, seconds=timeout)
     target = parse_target(policy.iphttps_url)
     transports = policy.transports
@@ -118,5 +120,5 @@ def _who(source: ProxySource) -> Who:
     try:
         return Who(source.credentials(), source.ticket)
     except (ThroughwayError, OSError) as error:
-        note(f"Proxies are asked without credentials: {error}".partition("\n")[0])
+        note(f"Proxies are asked without credentials: {' '.join(str(error).split())}")
         return NOBODY

@@ -164,8 +164,10 @@ class Translation:
         self._settle()
         self._log.info("NAT64 translates", prefix=config.prefix, pid=self._process.pid)
         while not died.is_set():
+            # wait_for() of Python 3.11 may swallow a cancellation that comes with the event.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(died.wait(), LOOK_INTERVAL)
+                async with asyncio.timeout(LOOK_INTERVAL):
+                    await died.wait()
             if not died.is_set():
                 await self._look(config)
 

@@ -35,13 +35,16 @@ async def find_proxy(
 
     Raises :exc:`TransportError` when it fails, or runs for too long.
     """
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", "throughway.net.proxy_script"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        limit=2 * MAXIMUM_RESULT,
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "throughway.net.proxy_script"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            limit=2 * MAXIMUM_RESULT,
+        )
+    except OSError as error:
+        raise _unusable(f"cannot be run: {error.strerror}") from error
     authority = f"[{host}]" if ":" in host else host
     question = {
         "script": script,

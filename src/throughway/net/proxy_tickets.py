@@ -32,13 +32,16 @@ class TicketRequest:
 
 async def make_ticket_apart(request: TicketRequest) -> bytes:
     """Return a token for ``HTTP/host``; :exc:`ThroughwayError` says why there is none."""
-    process = await asyncio.create_subprocess_exec(
-        # -P: nothing is imported from the directory where the daemon happens to have been started.
-        *(sys.executable, "-P", "-m", "throughway.net.proxy_tickets"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            # -P: nothing is imported from the directory where the daemon happens to be started.
+            *(sys.executable, "-P", "-m", "throughway.net.proxy_tickets"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+    except OSError as error:
+        raise ThroughwayError(f"nobody can be asked for it: {error.strerror}") from error
     try:
         async with asyncio.timeout(TICKET_TIME):
             answer, _ = await process.communicate(json.dumps(asdict(request)).encode())

@@ -75,3 +75,15 @@ def test_modules_and_functions_stay_small() -> None:
 def test_no_notes_to_self() -> None:
     note = re.compile(r"\b(TODO|FIXME|XXX|NotImplementedError)\b")
     assert [str(m) for m in modules() if note.search(m.read_text())] == []
+
+
+def test_nobody_waits_with_what_may_swallow_a_cancellation() -> None:
+    """asyncio.wait_for() of Python 3.11 does, when what it waits for comes at the same moment: a
+    daemon that stops would wait for ever. asyncio.timeout() does not."""
+    swallowing = [
+        f"{module.relative_to(ROOT)}:{call.lineno}"
+        for module in modules()
+        for call in ast.walk(ast.parse(module.read_text()))
+        if isinstance(call, ast.Attribute) and call.attr == "wait_for"
+    ]
+    assert swallowing == []

@@ -1,5 +1,6 @@
 """Tickets for proxies, with a real domain controller on the other side of a wire."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -78,4 +79,4 @@ def test_nobody_has_a_ticket(tmp_path: Path) -> None:
 def test_where_nothing_can_be_started_there_is_no_ticket(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/nonexistent/python")
     with pytest.raises(ThroughwayError, match="No such file"):
-        asyncio.run(module.make_ticket_apart(asking()))
+        asyncio.run(make_ticket_apart(asking()))

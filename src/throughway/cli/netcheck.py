@@ -91,9 +91,8 @@ def _known(gateway: str, teredo: str, config: Path, timeout: float) -> Around:
     except (ThroughwayError, OSError) as error:
         if config != DEFAULT_FILE:
             raise
-        note(
-            f"The client's policy is not used (--gateway names the gateway): {' '.join(str(error).split())}"
-        )
+        why = " ".join(str(error).split())
+        note(f"The client's policy is not used (--gateway names the gateway): {why}")
         return Around(teredo=teredo_host, seconds=timeout)
     target = parse_target(policy.iphttps_url)
     transports = policy.transports

@@ -129,7 +129,8 @@ class Registrar:
     async def _wait(self, seconds: float) -> bool:
         """Return whether something else is wanted before the time is over."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
         return self._changed.is_set()
 
 

@@ -386,7 +386,8 @@ class GatewayDaemon:
             else:
                 pause = min(pause, left + 1) if left > 0 else pause
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._dates_changed.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._dates_changed.wait()
 
     # What the parts tell
 

@@ -217,7 +217,8 @@ class SixToFourServer:
         self._answered_at = loop.time()
         while not died.is_set():
             try:
-                await asyncio.wait_for(died.wait(), HEARTBEAT)
+                async with asyncio.timeout(HEARTBEAT):
+                    await died.wait()
             except TimeoutError:
                 if why := self._wrong():
                     return why
@@ -303,7 +304,8 @@ class SixToFourServer:
         died = death_of(process)
         self._tell(Stop())
         try:
-            await asyncio.wait_for(died.wait(), STOP_TIMEOUT)
+            async with asyncio.timeout(STOP_TIMEOUT):
+                await died.wait()
         except TimeoutError:
             process.kill()
             await died.wait()

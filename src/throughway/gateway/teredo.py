@@ -162,7 +162,8 @@ class TeredoGateway:
         self._answered_at = loop.time()
         while not died.is_set():
             try:
-                await asyncio.wait_for(died.wait(), HEARTBEAT)
+                async with asyncio.timeout(HEARTBEAT):
+                    await died.wait()
             except TimeoutError:
                 self._check_addresses()
                 if self._tun.gone:
@@ -240,7 +241,8 @@ class TeredoGateway:
         died = death_of(process)
         self._tell(Stop())
         try:
-            await asyncio.wait_for(died.wait(), STOP_TIMEOUT)
+            async with asyncio.timeout(STOP_TIMEOUT):
+                await died.wait()
         except TimeoutError:
             process.kill()
             await died.wait()

@@ -467,7 +467,8 @@ class _Worker:
         died = death_of(process)
         self.send(Stop())
         try:
-            await asyncio.wait_for(died.wait(), STOP_TIMEOUT)
+            async with asyncio.timeout(STOP_TIMEOUT):
+                await died.wait()
         except TimeoutError:
             process.kill()
             await died.wait()

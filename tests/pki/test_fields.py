@@ -164,3 +164,18 @@ def test_one_error_stays_itself_and_many_are_cut() -> None:
     many = fields.combined("f", [one] * 60)
     assert "and 10 more" in str(many)
     assert len(many.errors) == 60
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://me:s3cret@p.test:3128",
+        "http://me:s3cret/x@p.test",
+        "ftp://me:s3cret@p",
+        "http://s3cret\n@p",
+    ],
+)
+def test_no_password_is_told(url: str) -> None:
+    with pytest.raises(ValueError, match=r"URL|password") as caught:
+        fields.check_proxy_url(url)
+    assert "s3cret" not in str(caught.value)

@@ -396,22 +396,29 @@ class Fields:
             return ""
 
 
+_USER = re.compile(r"//.*@", re.DOTALL)
+"""User name and password of a URL."""
+
+
 def _check_url(value: str, schemes: tuple[str, ...]) -> None:
     wanted = " or ".join(f"{scheme}://" for scheme in schemes)
     if len(value) > MAX_URL:
         raise ValueError(f"has {len(value)} characters; clients take at most {MAX_URL}")
     # urlsplit drops line ends and tabs silently, so they are refused before.
+    # What is refused is told to people and logs: without the password that may stand in it.
+    shown = repr(_USER.sub("//…@", value))
     if not PRINTABLE.fullmatch(value):
-        raise ValueError(f"{value!r} has characters that no URL has")
+        raise ValueError(f"{shown} has characters that no URL has")
     try:
         parts = urlsplit(value)
         port = parts.port
     except ValueError as error:
-        raise ValueError(f"{value!r}: {error}") from None
+        why = "is not a URL" if "@" in value else f"is not a URL: {error}"
+        raise ValueError(f"{shown} {why}") from None
     if parts.scheme not in schemes or not parts.hostname or port == 0:
-        raise ValueError(f"{value!r} is not a URL that begins with {wanted}")
+        raise ValueError(f"{shown} is not a URL that begins with {wanted}")
     if parts.username is not None or parts.fragment:
-        raise ValueError(f"{value!r} must not carry a user name, password or fragment")
+        raise ValueError(f"{shown} must not carry a user name, password or fragment")
 
 
 def _kind(value: object) -> str:

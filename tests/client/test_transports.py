@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from throughway.model.errors import Stage, TransportError
 from throughway.model.policy import Policy, TransportsPolicy
 from throughway.model.status import TransportKind, TransportState
 from throughway.net import netlink
-from throughway.net.netlink import Route
+from throughway.net.netlink import InterfaceAddress, Route
 
 NATIVE, SIXTOFOUR, TEREDO, IPHTTPS = TransportKind
 BOTH = replace(POLICY, transport_order=("native", "iphttps"))
@@ -25,11 +26,17 @@ ENDPOINTS = {f"{t.endpoint}/128" for t in (POLICY.infrastructure, POLICY.intrane
 BLOCKED = TransportError(Stage.CONNECT, "no answer")
 
 
+ADDRESSES = {kind: f"2001:db8::{number}" for number, kind in enumerate(TransportKind, 1)}
+
+
 class Kernel:
     """The kernel's table, as far as routes to endpoints go."""
 
     def __init__(self) -> None:
         self.routes: set[Route] = set()
+        self.addresses: list[InterfaceAddress] = []
+        self.ended: list[str] = []
+        """Addresses whose connections were ended."""
 
     def add(self, route: Route) -> None:
         same = {r for r in self.routes if (r.prefix, r.metric) == (route.prefix, route.metric)}
@@ -54,6 +61,8 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
     monkeypatch.setattr(netlink, "routes", lambda _table, _family=0: tuple(made.routes))
     monkeypatch.setattr(netlink, "add_route", made.add)
     monkeypatch.setattr(netlink, "delete_route", made.delete)
+    monkeypatch.setattr(netlink, "addresses", lambda: tuple(made.addresses))
+    monkeypatch.setattr(module, "end_connections", made.ended.append)
     return made
 
 
@@ -91,7 +100,7 @@ class World:
 
     async def prove(self, kind: TransportKind) -> None:
         shown = await self.running(kind)
-        shown.up, shown.address, shown.failure = True, f"2001:db8::{kind.value[0]}", None
+        shown.up, shown.address, shown.failure = True, ADDRESSES[kind], None
         self.driver._changed(kind)
 
     async def fail(self, kind: TransportKind, error: TransportError = BLOCKED) -> None:
@@ -140,6 +149,59 @@ def test_a_better_one_takes_over_before_the_worse_one_is_let_go(
         assert world.shown[IPHTTPS].started
         assert world.driver.way != first
         assert kernel.ways == {(endpoint, "native0") for endpoint in ENDPOINTS}
+
+    play(tmp_path, story)
+
+
+def test_connections_are_ended_when_their_address_is_gone_and_something_else_carries(
+    tmp_path: Path, kernel: Kernel
+) -> None:
+    def has(*kinds: TransportKind) -> None:
+        kernel.addresses = [
+            InterfaceAddress("any0", ip_address(ADDRESSES[kind]), 128, 0, 0) for kind in kinds
+        ]
+
+    async def story(world: World) -> None:
+        has(NATIVE)
+        await world.prove(NATIVE)
+        has()
+        await world.fail(NATIVE)
+        assert kernel.ended == [], "it may come back"
+        has(NATIVE)
+        await world.prove(NATIVE)
+        has(NATIVE, IPHTTPS)
+        await world.fail(NATIVE)
+        await world.prove(IPHTTPS)
+        assert kernel.ended == []
+        has(IPHTTPS)
+        world.driver._changed(IPHTTPS)
+        assert kernel.ended == [ADDRESSES[NATIVE]]
+        has()
+
+    world = play(tmp_path, story)
+    assert kernel.ended == [ADDRESSES[NATIVE]]
+    world.driver.end_connections()  # as the client does inside
+    assert kernel.ended == [ADDRESSES[NATIVE], ADDRESSES[IPHTTPS]]
+
+
+def test_connections_of_a_worse_way_end_when_a_better_one_takes_over(
+    tmp_path: Path, kernel: Kernel
+) -> None:
+    """One that was better and comes back finds its connections as they were."""
+    kernel.addresses = [
+        InterfaceAddress("any0", ip_address(address), 128, 0, 0) for address in ADDRESSES.values()
+    ]
+
+    async def story(world: World) -> None:
+        await world.prove(NATIVE)
+        world.shown[NATIVE].up = False
+        world.driver._changed(NATIVE)
+        await world.prove(IPHTTPS)
+        assert world.driver.chosen is IPHTTPS
+        await world.prove(NATIVE)
+        assert kernel.ended == ([] if world.driver.chosen is IPHTTPS else [ADDRESSES[IPHTTPS]])
+        await world.until(lambda: world.driver.chosen is NATIVE)
+        assert kernel.ended == [ADDRESSES[IPHTTPS]]
 
     play(tmp_path, story)
 

@@ -25,6 +25,7 @@ from throughway.model.errors import ThroughwayError
 from throughway.model.policy import Policy
 from throughway.model.status import LinkStatus, TransportKind, TransportState, TransportStatus
 from throughway.net import netlink
+from throughway.net.connections import end_connections
 from throughway.net.dial import Resolve
 from throughway.net.netlink import Route
 from throughway.net.process import write_private
@@ -100,6 +101,8 @@ class Transports:
         self._pumping = False
         self._changes = 0
         """Of the network so far."""
+        self._carried: set[str] = set()
+        """The addresses of ways so far, as far as they are still here."""
         self._number = 0
         """Of the choices so far: a new one may lead to a gateway that was restarted."""
 
@@ -267,6 +270,8 @@ class Transports:
             self._selection.receive_proven(kind, now)
         driven.up, driven.failure = up, why
         self._pump()
+        if self.up:
+            self.end_connections()
         self._on_change()
 
     def _pump(self) -> None:
@@ -285,6 +290,8 @@ class Transports:
                     case TransportChosen():
                         self._number += 1
                         self._lead()
+                        if self.up:
+                            self.end_connections()
                         self._on_change()
         finally:
             self._pumping = False
@@ -330,7 +337,33 @@ class Transports:
         if driven.wanted:
             self._start(driven.transport.kind)
             self._pump()
+        if self.up:
+            self.end_connections()
         self._on_change()
+
+    def end_connections(self) -> None:
+        """Let programs know that connections from the address of another way are over.
+
+        That is so when the address is gone, or when a better way has the tunnels now. One that
+        was lost may come back with its network, until something else carries.
+        """
+        if self.address:
+            self._carried.add(self.address)
+        if not self._carried - {self.address}:
+            return
+        here = {str(own.address) for own in netlink.addresses()}
+        over = (self._carried - here | self._surpassed() & self._carried) - {self.address}
+        self._carried -= over
+        for address in over:
+            # A kernel that cannot, or must not, leaves it to the programs' own patience.
+            with contextlib.suppress(OSError):
+                end_connections(address)
+
+    def _surpassed(self) -> set[str]:
+        """Return the addresses of the ways that work, but are worse than the one that carries."""
+        kinds = self._selection.kinds
+        worse = kinds[kinds.index(self.chosen) + 1 :] if self.chosen in kinds else ()
+        return {self._driven[kind].transport.address for kind in worse}
 
     def _lead(self) -> None:
         """Lead the endpoints' packets by the chosen transport, and by no other."""

@@ -122,8 +122,8 @@ class NetworkState:
 class Netlink:
     """One netlink socket for requests; blocks only for the kernel's answer."""
 
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+    def __init__(self, protocol: int = socket.NETLINK_ROUTE) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
         self._socket.bind((0, 0))
         self._sequence = 0
 
@@ -143,7 +143,11 @@ class Netlink:
 
     def dump(self, kind: int, family: int, length: int) -> Iterator[bytes]:
         """Return the bodies of all objects of a kind; ``length`` is that of their header."""
-        yield from self._exchange(kind, _DUMP, bytes([family]) + bytes(length - 1))
+        yield from self.dump_matching(kind, bytes([family]) + bytes(length - 1))
+
+    def dump_matching(self, kind: int, body: bytes) -> Iterator[bytes]:
+        """Return the bodies of all objects that answer a request."""
+        yield from self._exchange(kind, _DUMP, body)
 
     def _exchange(self, kind: int, flags: int, body: bytes) -> Iterator[bytes]:
         self._sequence += 1

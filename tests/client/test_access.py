@@ -169,6 +169,22 @@ def test_names_are_held_while_the_way_is_coming(tmp_path: Path) -> None:
     assert asyncio.run(scenario()) is TunnelState.CONNECTING
 
 
+def test_a_transport_that_fails_is_no_problem_while_another_one_carries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = TransportError(Stage.LINK, "taken", problem="teredo-adapter-missing")
+
+    def alone(access: Access) -> None:
+        access._transport_failed(TransportKind.TEREDO, missing)
+
+    def beside(access: Access) -> None:
+        monkeypatch.setattr(Transports, "chosen", TransportKind.IPHTTPS)
+        alone(access)
+
+    assert codes(after(tmp_path, alone)) == {"teredo-adapter-missing"}
+    assert codes(after(tmp_path, beside)) == set()
+
+
 def test_waking_up_is_a_change_of_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """CLOCK_BOOTTIME goes on while the computer sleeps; a busy second is no sleep."""
     changes: list[NetworkState] = []

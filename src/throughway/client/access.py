@@ -259,6 +259,8 @@ class Access:
             await self._transports.mend()
         elif self._transports.started:
             await self._transports.stop()
+            if self._where.location is Location.INSIDE:
+                self._transports.end_connections()
             self._tracker.disable(Component.IPHTTPS, "inside: not needed")
         if plan.infrastructure and self._ipsec.running:
             self._raise_infrastructure()
@@ -459,8 +461,13 @@ class Access:
         self._wake()
 
     def _transport_failed(self, kind: TransportKind, error: ThroughwayError) -> None:
-        """Tell what keeps a transport from being made; what its network forbids is no problem."""
+        """Tell what keeps a transport from being made; what its network forbids is no problem.
+
+        Nor is it one while another transport carries: its reason stands in the chain.
+        """
         self._log.warning("transport", kind=str(kind), reason=str(error))
+        if self._transports.chosen not in {None, kind}:
+            return
         self._tracker.report(error, attempt="link" if kind is TransportKind.IPHTTPS else str(kind))
 
     def _way_changed(self) -> None:

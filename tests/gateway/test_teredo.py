@@ -42,6 +42,7 @@ OPEN = (Kind.CONE, Kind.ADDRESS, Kind.PORT, Kind.SYMMETRIC)
 STRANGER = "131.107.0.77"
 OF_STRANGER = "2001:0:836b:2:0:dfb8:7c94:ffb2"
 """The Teredo address of port 8263 there."""
+OF_ANOTHER = "2001:0:836b:2:0:dfb8:7c94:ffb3"
 
 
 @pytest.fixture(scope="module")
@@ -97,15 +98,34 @@ def test_strangers_reach_the_endpoints_as_themselves_and_nobody_else(
 ) -> None:
     host = internet.switch
     for address in (STRANGER, "10.9.9.9"):
-        host.command("ip", "address", "add", f"{address}/24", "dev", "net0")
+        host.command("ip", "address", "replace", f"{address}/24", "dev", "net0")
     send(host, (OF_STRANGER, ENDPOINTS[0]), count=2)
     send(host, (OF_STRANGER, "2001:db8:c0:1::10"), count=3)
-    send(host, ("2001:0:836b:2:0:dfb8:7c94:ffb3", ENDPOINTS[0]), count=4)
+    send(host, (OF_ANOTHER, ENDPOINTS[0]), count=4)
     send(host, ("2001:db8::1", ENDPOINTS[1]), count=5)
     expected = {"not for an endpoint": 3, "not from where its address says": 9}
     wait(lambda: dict(server.report().drops) == expected, "each is counted")
     assert server.report().bytes_in == 2 * 48
     assert server.report().clients == 1
+
+
+@pytest.mark.lab
+def test_floods_are_limited_and_keep_no_client_out(internet: Internet, server: Server) -> None:
+    """Not even one of the same /24, which has qualified before."""
+    host, flood = internet.switch, 400
+    host.command("ip", "address", "replace", f"{STRANGER}/24", "dev", "net0")
+    with Client(internet.clients[Kind.PORT]) as client:
+        client.start()
+        client.wait(lambda t: t.up)
+        before = dict(server.report().drops)
+        send(host, (OF_ANOTHER, ENDPOINTS[0]), count=flood)
+
+        def counted() -> dict[str, int]:
+            return {why: n - before.get(why, 0) for why, n in server.report().drops}
+
+        wait(lambda: sum(counted().values()) >= flood, "each is counted")
+        assert counted()["too many"] > flood / 2
+        client.ping(ENDPOINTS[0])
 
 
 @pytest.mark.lab

@@ -155,6 +155,11 @@ def line(moves: Sequence[Move]) -> str:
     )
 
 
+def load() -> list[Move]:
+    """Return what was measured last."""
+    return [Move(**move) for move in json.loads(RESULTS.read_text())]
+
+
 def table(moves: Sequence[Move]) -> list[str]:
     """Return a line for each move."""
     kinds = itertools.pairwise(JOURNEY)

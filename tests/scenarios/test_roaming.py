@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import DEVNULL
+from subprocess import DEVNULL, PIPE
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -40,7 +40,20 @@ CARRIES = {
     "corp": None,
 }
 """What must carry the tunnels in each place, once it has settled."""
+BEGIN_ANEW = ("native6", "direct", "cgn", "corp")
+"""Places that end connections of the place before: its address is gone, or its transport replaced.
+Towards hotel it may come back for seconds yet, in office it is the same, and the intranet's own
+addresses, left for home, are none of the client's."""
 JOURNEY = ("hotel", "office", "native6", "direct", "cgn", "corp", "home")
+IDLE = """
+import socket
+with socket.create_connection(("app1.corp.example.com", 80)) as idle:
+    print("open", flush=True)
+    try:
+        print(idle.recv(1))
+    except ConnectionAbortedError:
+        print("aborted")
+"""
 LEFTOVERS = ["sh", "-c", "ip -6 route show table all; ip -6 rule; ip link; nft list ruleset"]
 NETWORKS = "/var/lib/throughway/client/networks.json"
 
@@ -95,6 +108,8 @@ class Stay:
     said: str
     known: str
     """What the client remembers of networks."""
+    idle: str
+    """What became of a connection from the place before, over which nothing went."""
 
     def __str__(self) -> str:
         return f"{self.place:>8} {self.outage:5.2f} s  {self.status['transport']}"
@@ -126,6 +141,9 @@ def reasons(status: Status) -> dict[str, str]:
 
 def moved(client: Observer, place: str) -> Stay:
     """Move the client, and look back once it has settled there."""
+    idle = client.lab.popen("client1", [sys.executable, "-c", IDLE], stdout=PIPE)
+    assert idle.stdout is not None
+    assert idle.stdout.readline() == b"open\n"
     with Pings(client.lab) as pings:
         pings.wait_answer(0.0, BOUND)
         begun = time.time()
@@ -139,7 +157,10 @@ def moved(client: Observer, place: str) -> Stay:
         answers = pings.answers()
     said = client.lab.run("client1", ["throughway", "client", "status"]).stdout
     known = client.lab.read("client1", NETWORKS)
-    return Stay(place, longest_gap(answers, begun, answers[-1]), status, said, known)
+    if place not in BEGIN_ANEW:
+        idle.terminate()
+    end = idle.communicate(timeout=BOUND * 2)[0].decode().strip()
+    return Stay(place, longest_gap(answers, begun, answers[-1]), status, said, known, end)
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +190,13 @@ def test_a_journey_with_pings(journey: dict[str, Stay], capsys: pytest.CaptureFi
 def test_what_another_transport_makes_up_for_is_no_problem(journey: dict[str, Stay]) -> None:
     found = {stay.place: problems(stay.status) for stay in journey.values()}
     assert found == {place: set() for place in JOURNEY}
+
+
+def test_connections_of_an_address_that_is_gone_are_ended(journey: dict[str, Stay]) -> None:
+    """A program that only waits is told, whatever carried before and carries now."""
+    assert {place: journey[place].idle for place in BEGIN_ANEW} == dict.fromkeys(
+        BEGIN_ANEW, "aborted"
+    )
 
 
 def test_status_tells_the_chain(journey: dict[str, Stay]) -> None:

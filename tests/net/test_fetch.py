@@ -317,3 +317,8 @@ def test_with_nginx(authority: Authority, tmp_path: Path) -> None:
     finally:
         process.terminate()
         process.wait()
+
+
+def test_a_server_that_only_says_continue_is_given_up() -> None:
+    error = failure(says(b"HTTP/1.1 100 Continue\r\n\r\n" * 2000, then=False))
+    assert "longer than" in str(error)

@@ -169,3 +169,8 @@ def _advertise() -> None:
 
     asyncio.run(listen())
     assert set(named) == {API}
+
+
+def test_one_that_only_says_continue_is_no_answer() -> None:
+    with pytest.raises(TransportError, match="without end"):
+        asked(b"HTTP/1.1 100 Continue\r\n\r\n" * 2000)

@@ -117,10 +117,16 @@ async def _exchange(
     writer.write(connection.send(request) or b"")
     writer.write(connection.send(h11.EndOfMessage()) or b"")
     body = bytearray()  # which strangers may send an octet at a time
+    head = 0
     while True:
         event = connection.next_event()
         if event is h11.NEED_DATA:
-            connection.receive_data(await reader.read(_CHUNK))
+            if head > MAXIMUM_HEAD:
+                # "100 Continue" again and again is within h11's own limit.
+                raise TransportError(Stage.HTTP, f"its head is longer than {MAXIMUM_HEAD} bytes")
+            data = await reader.read(_CHUNK)
+            head += len(data) if connection.their_state is h11.SEND_RESPONSE else 0
+            connection.receive_data(data)
         elif isinstance(event, h11.Response):
             if event.status_code != 200:
                 raise TransportError(

@@ -23,6 +23,7 @@ MAXIMUM_BODY = 4096
 MAXIMUM_HEAD = 16 * 1024
 LEASES = Path("/run/systemd/netif/links")
 """What systemd-networkd has learnt by DHCP, a file for each link."""
+_NO_ANSWER = "iphttps-connection-reset"
 _LEASE = re.compile(r"^CAPTIVE_PORTAL=(.+)$", re.MULTILINE)
 _CHUNK = 4096
 _GROUP_USER_OPTIONS = 20
@@ -60,11 +61,16 @@ async def _exchange(sock: socket.socket, path: str, authority: str) -> Answer:
     said = (connection.send(request) or b"") + (connection.send(h11.EndOfMessage()) or b"")
     await loop.sock_sendall(sock, said)
     head: h11.Response | None = None
-    body = b""
+    body, received = b"", 0
     while True:
         event = connection.next_event()
         if event is h11.NEED_DATA:
-            connection.receive_data(await loop.sock_recv(sock, _CHUNK))
+            if head is None and received > MAXIMUM_HEAD:
+                # "100 Continue" again and again is within h11's own limit.
+                raise TransportError(Stage.HTTP, "a head without end", problem=_NO_ANSWER)
+            data = await loop.sock_recv(sock, _CHUNK)
+            received += len(data)
+            connection.receive_data(data)
         elif isinstance(event, h11.Response):
             head = event
         elif isinstance(event, h11.Data):
@@ -75,7 +81,7 @@ async def _exchange(sock: socket.socket, path: str, authority: str) -> Answer:
         ):
             return _answer(head, body)
         if head is None and isinstance(event, h11.ConnectionClosed):
-            raise TransportError(Stage.HTTP, "no answer", problem="iphttps-connection-reset")
+            raise TransportError(Stage.HTTP, "no answer", problem=_NO_ANSWER)
 
 
 def _answer(head: h11.Response, body: bytes) -> Answer:

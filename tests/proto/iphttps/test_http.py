@@ -164,3 +164,11 @@ def test_responses_are_read_in_any_pieces() -> None:
 def test_what_is_no_response(data: bytes) -> None:
     with pytest.raises(RemoteProtocolError):
         ResponseReader().receive_data(data)
+
+
+def test_a_server_that_only_says_continue_is_none() -> None:
+    reader, said = ResponseReader(), b"HTTP/1.1 100 Continue\r\n\r\n"
+    for _ in range(MAX_HEAD // len(said)):
+        assert reader.receive_data(said) is None
+    with pytest.raises(RemoteProtocolError, match="more than"):
+        reader.receive_data(said)

@@ -465,3 +465,12 @@ def _in_pieces(talk: Talk, data: bytes, sizes: Iterator[int]) -> str:
 
 def test_passwords_do_not_show() -> None:
     assert "s3cret" not in repr(WHO)
+
+
+def test_a_proxy_that_only_says_continue_is_none() -> None:
+    talk = Talk()
+    for _ in range(2000):
+        talk.give(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if talk.machine.state is State.FAILED:
+            break
+    assert "no end" in str(talk.error)

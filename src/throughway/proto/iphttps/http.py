@@ -241,6 +241,10 @@ class ResponseReader:
                 raise RemoteProtocolError(words) from error
             raise RemoteProtocolError(f"the answer is not HTTP: {error}") from error
         if not isinstance(event, h11.Response):
+            if self._received > MAX_HEAD:
+                # "100 Continue" again and again is within h11's own limit.
+                words = f"the head of the response has more than {MAX_HEAD} bytes"
+                raise RemoteProtocolError(words)
             return None
         remainder = self._connection.trailing_data[0]
         if self._received - len(remainder) > MAX_HEAD:

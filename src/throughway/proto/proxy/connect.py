@@ -358,7 +358,7 @@ class _Answer:
 
     def __init__(self) -> None:
         self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAXIMUM_HEAD)
-        self._body = 0
+        self._body = self._received = 0
         self.status = 0
         """0 until the head is there."""
         self.reason = ""
@@ -380,9 +380,13 @@ class _Answer:
     def receive_data(self, data: bytes) -> None:
         """Take bytes; b"" is the end of the connection."""
         self._connection.receive_data(data)
+        self._received += len(data)
         while not self.ended:
             event = self._connection.next_event()
             if event is h11.NEED_DATA or event is h11.PAUSED:
+                if not self.status and self._received > MAXIMUM_HEAD:
+                    # "100 Continue" again and again is within h11's own limit.
+                    raise h11.RemoteProtocolError("its head has no end")
                 return
             if isinstance(event, h11.Response):
                 self._take_head(event)

@@ -97,3 +97,17 @@ def test_a_network_without_a_way_out(
     monkeypatch.setattr("throughway.probe.connecting.connect", unreachable)
     assert run("da.example.com", "--connect", "203.0.113.9", "--no-transitions") == 3
     assert "Could not tell" in capsys.readouterr().out
+
+
+def test_what_is_wrong_with_a_certificate_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = tmp_path / "alone.pem"
+    alone.write_bytes(make("client1").pem)
+    for words, told in (
+        (("--certificate", str(alone)), "--key FILE"),
+        (("--certificate", str(alone), "--key", str(tmp_path / "none")), "none: there is no such"),
+        (("--certificate", "/no/such/file"), "/no/such/file: there is no such"),
+    ):
+        assert run("da.example.com", *words) == 2
+        assert told in capsys.readouterr().err

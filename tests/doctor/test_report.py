@@ -107,6 +107,8 @@ def test_what_a_shell_would_act_on_stays_out_of_commands() -> None:
     evil = replace(item, finding=replace(item.finding, values=(("HOST", "x;$(calc)`y|z"),)))
     assert filled("ping HOST", item) == "ping da.example.com"
     assert filled("ping HOST", evil) == "ping HOST"
+    option = replace(item.finding, values=(("HOST", "http://crl.test/ -o /root/.bashrc"),))
+    assert filled("curl --head HOST", replace(item, finding=option)) == "curl --head HOST"
     commands = [c for f in as_data(examined(hostile))["diagnosis"] for c in f["fix"]]
     assert not any("calc" in command for command in commands)
 

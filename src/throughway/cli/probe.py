@@ -102,7 +102,9 @@ def _with_certificate(certificate: Path | None, key: Path | None) -> ssl.SSLCont
     try:
         return lenient_context(certificate, key)
     except FileNotFoundError as error:
-        raise ConfigError("--certificate", "", str(error)) from error
+        missing = [file for file in (certificate, key) if file is not None and not file.exists()]
+        why = f"{missing[0] if missing else certificate}: there is no such file"
+        raise ConfigError("--certificate", "", why) from error
     except ssl.SSLError as error:
         with_key = key or "--key FILE, where the certificate's own file has none"
         why = f"{certificate} is no certificate (PEM) with its key, without a password ({with_key})"

@@ -46,13 +46,7 @@ TRAPPER = "trap 'echo caught; exit 5' {}; echo ready; while :; do sleep 0.05; do
 def test_signals_are_passed_on(lab: Lab, sig: signal.Signals) -> None:
     script = TRAPPER.format(sig.name.removeprefix("SIG"))
 
-    def heed() -> None:
-        """Whoever runs tests in the background of a shell has some signals ignored."""
-        signal.signal(sig, signal.SIG_DFL)
-
-    with subprocess.Popen(
-        command(lab, "sh", "-c", script), stdout=subprocess.PIPE, preexec_fn=heed
-    ) as process:
+    with subprocess.Popen(command(lab, "sh", "-c", script), stdout=subprocess.PIPE) as process:
         assert process.stdout
         assert process.stdout.readline() == b"ready\n"
         process.send_signal(sig)

@@ -155,20 +155,25 @@ def _documents(text: str) -> Iterator[tuple[int, int]]:
 def _objects(text: str) -> Iterator[tuple[int, Sort]]:
     """Yield where lists and tables of PowerShell begin: after a blank line, or where colons move.
 
-    In the list of one object all colons stand in one column, each behind a blank.
+    In the list of one object all colons stand in one column, each behind a blank; so they do where
+    whoever copied it has put blank lines between its lines.
     """
     start, previous, above = 0, "", 0
     column, size, moved, moved_at = -1, 0, -1, 0
+    alone = -1
     for line in lines_of(text):
         if _DASHES.match(line) and previous.strip():
             yield above, Sort.AGAIN
             column, size = -1, 0
         elif not line.strip() or heads.END.match(line):
+            if size:
+                alone = column if size == 1 and previous.strip() else -1
             column, size = -1, 0
         elif match := _FIELD.match(line):
             here = match.end()
             if column < 0:
-                yield start, Sort.OBJECT
+                if here != alone or not match[0].endswith(" :"):
+                    yield start, Sort.OBJECT
                 column, size = here, 1
             elif here == column:
                 size += 1

@@ -2,6 +2,7 @@
 
 import signal
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("throughway", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -11,3 +12,19 @@ settings.load_profile("throughway")
 # that a test starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+
+SHARED_BY_ALL = {"lab"}
+"""Fixtures that take long to build, once for all tests that use them."""
+SHARED_BY_MODULE = {"internet", "hosts", "plain", "asking"}
+"""The same, once for a module."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests that share something expensive on one worker, or each would build its own."""
+    for item in items:
+        used = set(getattr(item, "fixturenames", ()))
+        if used & SHARED_BY_ALL:
+            item.add_marker(pytest.mark.xdist_group("lab"))
+        elif used & SHARED_BY_MODULE:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem + item.path.parent.name))

@@ -15,6 +15,7 @@ from throughway.cli.lab import app
 from throughway.lab.topology import DIRECTACCESS
 
 runner = CliRunner()
+pytestmark = pytest.mark.xdist_group("cli-lab")
 NOWHERE = "no-such-lab"
 
 

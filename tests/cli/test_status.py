@@ -114,8 +114,9 @@ Problems: 1
 
 critical: No answer from the gateway's port [iphttps-port-blocked]
   131.107.0.2 port 443: no answer in time; since 22:09 (4 min)
-  Cause:      The TCP connection timed out: a firewall before the gateway or in this network
-              drops the port, the public address is wrong, or the gateway's host is down.
+  Cause:      The TCP connection timed out, or a router says that the host cannot be reached: a
+              firewall before the gateway or in this network drops the port, the public address
+              is wrong, or the gateway's host is down.
   Resolution: Try from another network. If it works there, this network blocks the port; if not,
               check the address record, the firewall before the gateway and the gateway itself.
   Prove:      openssl s_client -connect da.example.com:443 -servername da.example.com -brief

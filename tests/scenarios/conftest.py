@@ -30,8 +30,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def world() -> Iterator[Lab]:
+def world(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """Return a lab that is up, gateway running, clients joined but not started."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        assert any("@scenarios" in item.nodeid for item in request.session.items), "no groups"
     with Lab(f"scenarios-{os.getpid()}") as lab:
         lab.up()
         for host in CLIENTS:

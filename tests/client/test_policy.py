@@ -154,6 +154,7 @@ def test_a_newer_bundle_is_fetched_and_kept(kept: Kept, monkeypatch: pytest.Monk
         (b"<html>portal</html>", "policy-signature-invalid"),
         (TransportError(Stage.CONNECT, "refused"), "policy-unreachable"),
     ],
+    ids=("forged", "expired", "portal", "refused"),
 )
 def test_the_last_good_one_stays(
     kept: Kept, monkeypatch: pytest.MonkeyPatch, answer: bytes | ThroughwayError, problem: str

@@ -70,6 +70,7 @@ def test_every_reason_has_its_flag(reason: Reason) -> None:
         (changed(revoked_at="2026-01-01T00:00:00+00:00", reason="mood"), "reason"),
         (changed(colour="red"), "colour"),
     ],
+    ids=range(10),
 )
 def test_damage_is_told(data: bytes, why: str) -> None:
     with pytest.raises(ConfigError, match=why):

@@ -56,14 +56,20 @@ def find(evidence: Evidence, parsers: Iterable[Parser]) -> list[Parser]:
     parsers = tuple(parsers)
     named = _named(parsers, evidence.file.rpartition("/")[2])
     scored = [
-        (parser.signature(head) + (NAMED if is_named else 0), parser)
-        for parser, is_named in zip(parsers, named, strict=True)
+        (score + (NAMED if is_named else 0), parser)
+        for score, parser, is_named in zip(_scores(parsers, head), parsers, named, strict=True)
     ]
     best = max((score for score, _ in scored), default=0)
     if best < ACCEPTED:
         return []
     chosen = next(parser for score, parser in scored if score == best)
     return [chosen, *(p for score, p in scored if score >= CERTAIN and p is not chosen)]
+
+
+@lru_cache(maxsize=8)
+def _scores(parsers: tuple[Parser, ...], head: str) -> tuple[int, ...]:
+    """Return what each parser thinks of a head; cut and read, a text is asked about twice."""
+    return tuple(parser.signature(head) for parser in parsers)
 
 
 @lru_cache(maxsize=4096)

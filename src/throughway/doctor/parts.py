@@ -58,8 +58,11 @@ def parts(evidence: Evidence, parsers: Sequence[Parser]) -> list[Evidence]:
     text = evidence.text
     if not text or len(text) > MAXIMUM_TEXT:
         return [evidence]
-    cuts, kinds = _cuts(text, tuple(parsers))
     first = content_after(text, 0)
+    found = candidates(text)
+    if not any(candidate.start > first for candidate in found):
+        return [evidence]
+    cuts, kinds = _cuts(text, found, tuple(parsers))
     if not any(start > first and _before(text, start)[0] for start in cuts):
         return [evidence]
     titled = _titled(text) if len(kinds) > 1 else ()
@@ -101,10 +104,11 @@ def _named(part: Evidence, title: str, parsers: tuple[Parser, ...], *, first: bo
     return bare
 
 
-def _cuts(text: str, parsers: tuple[Parser, ...]) -> tuple[list[int], set[frozenset[str]]]:
+def _cuts(
+    text: str, found: list[Candidate], parsers: tuple[Parser, ...]
+) -> tuple[list[int], set[frozenset[str]]]:
     """Return where outputs begin, and of which kinds they are."""
-    found = candidates(text)
-    if not found or len(found) > MAXIMUM_JUDGED:
+    if len(found) > MAXIMUM_JUDGED:
         return [], set()
     cuts: list[int] = []
     seen: set[frozenset[str]] = set()

@@ -6,7 +6,7 @@ from dataclasses import replace
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.cli.snapshots import GATEWAY
-from tests.gateway.test_webserver import ask
+from tests.net.test_webserver import ask
 from throughway.gateway.metrics import MetricsServer, exposition
 from throughway.model.status import (
     GatewaySnapshot,

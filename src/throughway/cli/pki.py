@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from throughway.cli import authority as directories
+from throughway.authority import directory as directories
 from throughway.cli.output import examples, print_fields, print_json, print_table
 from throughway.model.errors import ConfigError
 from throughway.pki import judgement

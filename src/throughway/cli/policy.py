@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from throughway.cli import authority as directories
+from throughway.authority import directory as directories
 from throughway.cli.output import examples, note, print_fields, print_json
 from throughway.gateway import publish, settings
 from throughway.model.errors import ConfigError, TrustError

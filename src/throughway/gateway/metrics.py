@@ -6,13 +6,11 @@ Names follow the guidelines of Prometheus: base units, ``_total`` on what only g
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from http import HTTPStatus
 
-import h11
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from throughway.gateway.webserver import Answer, WebServer, plain
 from throughway.model.status import (
     ComponentState,
     GatewaySnapshot,
@@ -21,6 +19,7 @@ from throughway.model.status import (
     TranslationStatus,
     WorkerStatus,
 )
+from throughway.net.webserver import Answer, Heard, WebServer, plain
 
 PATH = b"/metrics"
 PREFIX = "throughway_gateway_"
@@ -48,10 +47,10 @@ class MetricsServer:
         """Stop listening and end what is being served."""
         await self._server.close()
 
-    async def _respond(self, request: h11.Request) -> Answer:
-        if request.target.partition(b"?")[0] != PATH:
+    async def _respond(self, heard: Heard) -> Answer:
+        if heard.request.target.partition(b"?")[0] != PATH:
             return plain(HTTPStatus.NOT_FOUND, f"only {PATH.decode()} is here")
-        if request.method not in {b"GET", b"HEAD"}:
+        if heard.request.method not in {b"GET", b"HEAD"}:
             return plain(HTTPStatus.METHOD_NOT_ALLOWED, "GET it", allow="GET, HEAD")
         body = exposition(await self._take())
         return Answer(HTTPStatus.OK, {"content-type": CONTENT_TYPE_LATEST}, body)

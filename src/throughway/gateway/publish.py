@@ -10,14 +10,12 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import h11
-
-from throughway.gateway.webserver import Answer, WebServer, plain
 from throughway.model.config import GatewayConfig, PublishConfig
 from throughway.model.errors import ConfigError, ThroughwayError
 from throughway.model.policy import Policy, TransportsPolicy, TunnelPolicy
 from throughway.model.status import TransportKind
 from throughway.net.files import read_file, read_secret, write_atomically
+from throughway.net.webserver import Answer, Heard, WebServer, plain
 from throughway.pki import bundle, fields, judgement, pem
 
 PATH = "/policy.bundle"
@@ -155,10 +153,10 @@ class PolicyServer:
         """Stop listening and end what is being served."""
         await self._server.close()
 
-    async def _respond(self, request: h11.Request) -> Answer:
-        if request.target.partition(b"?")[0] != PATH.encode():
+    async def _respond(self, heard: Heard) -> Answer:
+        if heard.request.target.partition(b"?")[0] != PATH.encode():
             return plain(HTTPStatus.NOT_FOUND, f"only {PATH} is here")
-        if request.method not in {b"GET", b"HEAD"}:
+        if heard.request.method not in {b"GET", b"HEAD"}:
             return plain(HTTPStatus.METHOD_NOT_ALLOWED, "GET it", allow="GET, HEAD")
         try:
             data, version = self._load()
@@ -167,7 +165,7 @@ class PolicyServer:
             return plain(HTTPStatus.SERVICE_UNAVAILABLE, why, retry_after="60")
         etag = f'"{hashlib.sha256(data).hexdigest()}"'
         headers = {"etag": etag, "throughway-policy-version": str(version)}
-        if etag.encode() in dict(request.headers).get(b"if-none-match", b""):
+        if etag.encode() in dict(heard.request.headers).get(b"if-none-match", b""):
             return Answer(HTTPStatus.NOT_MODIFIED, headers)
         headers |= {"content-type": "application/octet-stream"}
         return Answer(HTTPStatus.OK, headers, data)

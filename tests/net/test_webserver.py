@@ -4,18 +4,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
-import h11
 import pytest
 
-from throughway.gateway import webserver
-from throughway.gateway.webserver import HEAD_LIMIT, Answer, WebServer, plain
 from throughway.model.errors import ConfigError
+from throughway.net import webserver
+from throughway.net.webserver import HEAD_LIMIT, Answer, Heard, WebServer, plain
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-async def respond(request: h11.Request) -> Answer:
-    match request.target:
+async def respond(heard: Heard) -> Answer:
+    match heard.request.target:
         case b"/":
             return Answer(HTTPStatus.OK, {"content-type": "text/x"}, b"body")
         case b"/same":

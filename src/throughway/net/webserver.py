@@ -1,7 +1,9 @@
-"""A small web server for the few things that a gateway gives out: one request, one answer."""
+"""A small web server for the few things that our daemons give out: one request, one answer."""
 
 import asyncio
 import os
+import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -34,20 +36,44 @@ def plain(status: HTTPStatus, text: str, **headers: str) -> Answer:
     return Answer(status, named | {"content-type": "text/plain"}, body)
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A whole request, and who sent it."""
+
+    request: h11.Request
+    body: bytes = b""
+    source: str = ""
+    """The address it came from."""
+    certificate: bytes = b""
+    """DER of the certificate that the client has shown and proven, if it has."""
+
+    def header(self, name: bytes) -> str:
+        """Return a header field, "" where there is none."""
+        return dict(self.request.headers).get(name, b"").decode("latin-1")
+
+
 class WebServer:
     """Listens on one address and lets ``respond`` answer."""
 
     def __init__(
         self,
-        address: tuple[str, int],
-        respond: Callable[[h11.Request], Awaitable[Answer]],
+        address: tuple[str, int] | socket.socket,
+        respond: Callable[[Heard], Awaitable[Answer]],
         *,
         key: str,
+        tls: ssl.SSLContext | None = None,
+        body_limit: int = 0,
     ) -> None:
-        """``key`` is the address's name in the configuration, for errors."""
+        """``key`` is the address's name in the configuration, for errors.
+
+        The address may be a socket that somebody with more rights has bound; it is closed with
+        the server. Of a request's body at most ``body_limit`` bytes are taken.
+        """
         self._address = address
         self._respond = respond
         self._key = key
+        self._tls = tls
+        self._body_limit = body_limit
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -60,9 +86,25 @@ class WebServer:
 
     async def start(self) -> None:
         """Listen; raises :exc:`ConfigError` when the address cannot be had."""
+        patience = REQUEST_TIMEOUT if self._tls else None
+        if isinstance(self._address, socket.socket):
+            self._server = await asyncio.start_server(
+                self._accept,
+                sock=self._address,
+                limit=HEAD_LIMIT,
+                ssl=self._tls,
+                ssl_handshake_timeout=patience,
+            )
+            return
         host, port = self._address
         try:
-            self._server = await asyncio.start_server(self._accept, host, port, limit=HEAD_LIMIT)
+            self._server = await asyncio.start_server(
+                self._accept,
+                *(host, port),
+                limit=HEAD_LIMIT,
+                ssl=self._tls,
+                ssl_handshake_timeout=patience,
+            )
         except OSError as error:
             why = f"cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}"
             raise ConfigError("", self._key, why) from error
@@ -88,8 +130,12 @@ class WebServer:
         """One request, one answer, the end."""
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT):
-                writer.write(await self._exchange(reader))
+                writer.write(await self._exchange(reader, writer))
                 await writer.drain()
+                if not writer.can_write_eof():
+                    writer.close()  # TLS says the end by a message of its own
+                    await writer.wait_closed()
+                    return
                 writer.write_eof()
                 # Closing with something unread would reset the connection under the answer.
                 while await reader.read(HEAD_LIMIT):
@@ -99,16 +145,52 @@ class WebServer:
         finally:
             writer.transport.abort()
 
-    async def _exchange(self, reader: asyncio.StreamReader) -> bytes:
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_LIMIT)
         try:
-            while (event := connection.next_event()) is h11.NEED_DATA:
-                connection.receive_data(await reader.read(HEAD_LIMIT))
+            event = await _next(connection, reader)
+            if not isinstance(event, h11.Request):
+                return b""
+            body = await _read_body(connection, reader, writer, self._body_limit)
         except h11.RemoteProtocolError as error:
             return _send(connection, plain(HTTPStatus(error.error_status_hint), str(error)))
-        if not isinstance(event, h11.Request):
-            return b""
-        return _send(connection, await self._respond(event), bare=event.method == b"HEAD")
+        if body is None:
+            return _send(connection, plain(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too long"))
+        tls = writer.get_extra_info("ssl_object")
+        heard = Heard(
+            event,
+            body,
+            source=str((writer.get_extra_info("peername") or ("",))[0]),
+            certificate=(tls.getpeercert(binary_form=True) or b"") if tls else b"",
+        )
+        return _send(connection, await self._respond(heard), bare=event.method == b"HEAD")
+
+
+async def _next(connection: h11.Connection, reader: asyncio.StreamReader) -> object:
+    while (event := connection.next_event()) is h11.NEED_DATA:
+        connection.receive_data(await reader.read(HEAD_LIMIT))
+    return event
+
+
+async def _read_body(
+    connection: h11.Connection,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    limit: int,
+) -> bytes | None:
+    """Return the body, None when it is longer than ``limit``; without a limit it is not read."""
+    body = bytearray()
+    if limit and connection.they_are_waiting_for_100_continue:
+        go_on = h11.InformationalResponse(status_code=100, headers=[])
+        writer.write(connection.send(go_on) or b"")
+    while limit:
+        event = await _next(connection, reader)
+        if not isinstance(event, h11.Data):
+            break
+        body += event.data
+        if len(body) > limit:
+            return None
+    return bytes(body)
 
 
 def _send(connection: h11.Connection, answer: Answer, *, bare: bool = False) -> bytes:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from throughway.cli import authority
-from throughway.cli.authority import Written
+from throughway.authority import directory as authority
+from throughway.authority.directory import Written
 from throughway.model.errors import ConfigError, TrustError
 from throughway.pki import pem
 from throughway.pki.authority import KeyType, Profile

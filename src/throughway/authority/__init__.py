@@ -1,0 +1,1 @@
+"""The certification authority: its directory, and the service that enrols and renews."""

@@ -133,6 +133,9 @@ class _Owner:
     def limit_reached(self, source: str) -> None:
         """Nothing to do."""
 
+    def client_refused(self, peer: str, problem: str, reason: str) -> None:
+        """Nobody asks for certificates here."""
+
     def worker_ended(self, worker: object) -> None:
         print(f"a worker ended: {worker}", file=sys.stderr, flush=True)
 

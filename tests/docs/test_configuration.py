@@ -16,6 +16,7 @@ ROW = re.compile(r"^\| `(\w+)` \| (.+?) \| .+ \|$", re.MULTILINE)
 HEADINGS = {
     "": "### The file itself",
     "iphttps": "### [iphttps]",
+    "iphttps.adc": "### [iphttps.adc]",
     "ipsec": "### [ipsec]",
     "computers": "### [[computers]]",
     "users": "### [users]",

@@ -20,7 +20,7 @@ from throughway.model.status import (
     TeredoServerStatus,
     WorkerStatus,
 )
-from throughway.net import iphttps_server, link
+from throughway.net import iphttps_server, link, listeners
 from throughway.proto.iphttps import server
 from throughway.proto.iphttps.server import Refusal
 from throughway.proto.iphttps.session import Drop
@@ -45,7 +45,7 @@ def limit(row: str) -> str:
         ("IPv6 addresses of one session", FIELDS["max_addresses_per_session"].default),
         ("seconds for TLS handshake", f"{FIELDS['head_timeout'].default:g}"),
         ("file descriptors of each process", DESCRIPTORS),
-        ("connections that wait to be accepted", iphttps_server.BACKLOG),
+        ("connections that wait to be accepted", listeners.BACKLOG),
         ("connections without a request, of each worker", server.MAX_HALF_OPEN),
         ("packets that wait for one session", f"{link.QUEUE_LIMIT // 1024} KiB"),
         ("packets that wait for all sessions", f"{link.HELD_LIMIT // 1024**2} MiB"),

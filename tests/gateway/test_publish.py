@@ -66,6 +66,7 @@ def test_hosts_of_revocation_lists_and_responders_are_always_exempt(tmp_path: Pa
     for url in urls:
         issued = issue(ROOT, Profile.GATEWAY, ["da.example.com"], now=ISSUED_AT, crl_url=url)
         pem_ = pem.build_certificate_pem(issued.certificate)
+        assert config.iphttps.certificate is not None
         with config.iphttps.certificate.open("ab") as file:
             file.write(pem_)
     policy, _ = publish.build_bundle(config, NOW)

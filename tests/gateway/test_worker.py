@@ -28,7 +28,7 @@ from throughway.gateway.channel import (
     pair,
 )
 from throughway.model.config import AuthenticationMode
-from throughway.net.iphttps_server import listen
+from throughway.net.listeners import listen
 from throughway.net.tls import Credentials
 
 SOON = 15.0

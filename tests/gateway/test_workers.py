@@ -40,6 +40,7 @@ class Owner:
     serving: list[WorkerStatus] = field(default_factory=list)
     mended: list[WorkerStatus] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    refused: list[tuple[str, str, str]] = field(default_factory=list)
 
     def session_opened(self, session: SessionStatus) -> None:
         self.opened.append(session)
@@ -49,6 +50,9 @@ class Owner:
 
     def limit_reached(self, source: str) -> None:
         self.limits.append(source)
+
+    def client_refused(self, peer: str, problem: str, reason: str) -> None:
+        self.refused.append((peer, problem, reason))
 
     def worker_ended(self, worker: WorkerStatus) -> None:
         self.ends.append(worker)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from throughway.net.offload import Pump
 from throughway.net.segments import VNET
@@ -22,6 +22,20 @@ NAME = "da.example.com"
 PREFIX = "2001:db8:da:1000::/64"
 CORP = "2001:db8:c0::80"
 ROUTER = "2001:db8:da:1000::1"
+
+CURVE = ec.SECP256R1()
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+CLIENT_FAULTS = {
+    "none": "iphttps-client-cert-none",
+    "untrusted": "iphttps-client-cert-untrusted",
+    "expired": "iphttps-client-cert-expired",
+    "not yet valid": "iphttps-client-cert-expired",
+    "revoked": "iphttps-client-cert-revoked",
+    "wrong usage": "iphttps-client-cert-usage",
+    "no list": "iphttps-client-crl-unusable",
+    "old list": "iphttps-client-crl-unusable",
+}
+"""What can be wrong with a client's certificate, and the gateway's code for it."""
 
 
 @dataclass(frozen=True)
@@ -47,22 +61,67 @@ class Authority:
         root = self._build(self._name, self._key, True, [], -1, 1)
         self.root = self._write(root, self._key, name.replace(" ", "-"))
 
-    def issue(self, name: str, *, begins: float = -1, ends: float = 1) -> Pair:
-        """Issue a certificate; times are days from now."""
-        key = ec.generate_private_key(ec.SECP256R1())
+    def issue(
+        self,
+        name: str,
+        *,
+        begins: float = -1,
+        ends: float = 1,
+        usage: x509.ObjectIdentifier | None = None,
+        by_rsa: bool = False,
+    ) -> Pair:
+        """Issue a certificate; times are days from now; ``by_rsa``: its key is one of RSA."""
+        key = rsa.generate_private_key(65537, 2048) if by_rsa else ec.generate_private_key(CURVE)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self._number += 1
-        certificate = self._build(subject, key, False, [name], begins, ends)
+        certificate = self._build(subject, key, False, [name], begins, ends, usage)
         return self._write(certificate, key, f"{name}-{self._number}")
+
+    def list_revoked(self, *pairs: Pair, ends: float = 1) -> Path:
+        """Issue a revocation list; ``ends``: days until the next one is due."""
+        now = datetime.datetime.now(datetime.UTC)
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self._name)
+            .last_update(now - datetime.timedelta(days=2))
+            .next_update(now + datetime.timedelta(days=ends))
+        )
+        for pair in pairs:
+            certificate = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
+            entry = x509.RevokedCertificateBuilder().serial_number(certificate.serial_number)
+            builder = builder.add_revoked_certificate(entry.revocation_date(now).build())
+        self._number += 1
+        path = self.folder / f"list-{self._number}.crl"
+        crl = builder.sign(self._key, hashes.SHA256())
+        path.write_bytes(crl.public_bytes(serialization.Encoding.PEM))
+        return path
+
+    def client(self, fault: str = "") -> Pair:
+        """Issue a client's certificate with one of :data:`CLIENT_FAULTS`; "": a good one."""
+        name = "client1.corp.example.com"
+        match fault:
+            case "":
+                return self.issue(name, usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+            case "expired":
+                return self.issue(name, begins=-3, ends=-1)
+            case "not yet valid":
+                return self.issue(name, begins=1, ends=3)
+            case "wrong usage":
+                return self.issue(name, usage=ExtendedKeyUsageOID.SERVER_AUTH)
+            case "untrusted":
+                (other := self.folder / "other").mkdir(exist_ok=True)
+                return Authority(other, "Another Root").client()
+        raise ValueError(fault)
 
     def _build(
         self,
         subject: x509.Name,
-        key: ec.EllipticCurvePrivateKey,
+        key: Key,
         ca: bool,
         names: list[str],
         begins: float,
         ends: float,
+        usage: x509.ObjectIdentifier | None = None,
     ) -> x509.Certificate:
         now = datetime.datetime.now(datetime.UTC)
         builder = (
@@ -78,11 +137,11 @@ class Authority:
         if names:
             alternative = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
             builder = builder.add_extension(alternative, critical=False)
+        if usage is not None:
+            builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         return builder.sign(self._key, hashes.SHA256())
 
-    def _write(
-        self, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey, name: str
-    ) -> Pair:
+    def _write(self, certificate: x509.Certificate, key: Key, name: str) -> Pair:
         pair = Pair(self.folder / f"{name}.pem", self.folder / f"{name}.key")
         pair.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         pair.key.touch(mode=0o600)

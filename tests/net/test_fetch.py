@@ -26,8 +26,10 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("authority"))
 
 
-def context_of(authority: Authority, name: str = NAME, **dates: float) -> ssl.SSLContext:
-    pair = authority.issue(name, **dates)
+def context_of(
+    authority: Authority, name: str = NAME, begins: float = -1, ends: float = 1
+) -> ssl.SSLContext:
+    pair = authority.issue(name, begins=begins, ends=ends)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pair.certificate, pair.key)
     return context

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from throughway.net.iphttps_server import listen
+from throughway.net.listeners import listen
 from throughway.net.steering import chosen, steer
 
 

@@ -86,6 +86,14 @@ class LimitSessions:
 
 
 @dataclass(frozen=True, slots=True)
+class DropSession:
+    """Drop one client: its certificate has opened another session elsewhere."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class DropAll:
     """Drop all clients."""
 
@@ -124,6 +132,15 @@ class Closed:
     """A session was closed."""
 
     session: SessionStatus
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A client was refused for who it is, or for what it claims to be."""
+
+    peer: str
+    problem: str
     reason: str
 
 
@@ -186,10 +203,12 @@ class Report:
     count: int
     """Of open sessions."""
     totals: Totals
+    suites: tuple[tuple[str, int], ...] = ()
+    """Open sessions, by cipher suite."""
 
 
-Order = Serve | Carry | ServeTeredo | Change | LimitSessions | DropAll | Ask | Stop
-News = Ready | Opened | Closed | LimitReached | Failed | Sessions | Report
+Order = Serve | Carry | ServeTeredo | Change | LimitSessions | DropSession | DropAll | Ask | Stop
+News = Ready | Opened | Closed | Refused | LimitReached | Failed | Sessions | Report
 Message = Order | News
 _KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in get_args(Message)}
 

@@ -7,15 +7,25 @@ so that all of it is told at once.
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from throughway.gateway.sixtofour import interfaces as sixtofour_interfaces
 from throughway.gateway.workers import interfaces
 from throughway.model.config import (
     EVERYTHING,
+    ADCConfig,
+    Assertion,
     AuthenticationMode,
     Computer,
     GatewayConfig,
@@ -75,13 +85,17 @@ def check(config: GatewayConfig) -> Iterator[ConfigError]:
 
 
 def _iphttps(iphttps: IPHTTPSServerConfig) -> Wrong:
-    yield from _certificate(iphttps.certificate, iphttps.key, url_host(iphttps.url))
-    yield from _tls_usage(iphttps.certificate)
+    if iphttps.certificate is not None and iphttps.key is not None:
+        yield from _certificate(iphttps.certificate, iphttps.key, url_host(iphttps.url))
+        yield from _tls_usage(iphttps.certificate)
+    yield from _without_certificate(iphttps)
+    yield from _null_suites(iphttps)
     if iphttps.authentication is AuthenticationMode.CERTIFICATES:
-        if iphttps.client_ca is None:
-            yield "client_ca", 'is needed when authentication = "certificates"'
-        else:
-            yield from _anchors("client_ca", iphttps.client_ca)
+        yield from _client_trust(iphttps)
+    if iphttps.adc is not None:
+        yield from _adc(iphttps, iphttps.adc)
+    elif not iphttps.listen:
+        yield "listen", "names no address, and there is no [iphttps.adc]: nobody could connect"
     if iphttps.max_sessions_per_source > iphttps.max_sessions:
         yield "max_sessions_per_source", f"is more than max_sessions ({iphttps.max_sessions})"
     if len(set(iphttps.listen)) != len(iphttps.listen):
@@ -92,6 +106,90 @@ def _iphttps(iphttps: IPHTTPSServerConfig) -> Wrong:
         yield "workers", f"is {iphttps.workers}: {each}"
     elif not INTERFACE.fullmatch(last := interfaces(iphttps)[-1]):
         yield "interface", f"the last worker's would be {last!r}, longer than Linux allows"
+
+
+def _without_certificate(iphttps: IPHTTPSServerConfig) -> Wrong:
+    """Who speaks TLS here needs a certificate; behind an ADC that ends it nobody does."""
+    ends_here = iphttps.listen or (iphttps.adc is not None and iphttps.adc.tls)
+    for key in ("certificate", "key"):
+        if ends_here and getattr(iphttps, key) is None:
+            yield key, "is missing; only without it where TLS ends at the ADC: listen = []"
+    if (iphttps.rsa_certificate is None) != (iphttps.rsa_key is None):
+        key = "rsa_key" if iphttps.rsa_key is None else "rsa_certificate"
+        yield key, "is missing: rsa_certificate and rsa_key belong together"
+
+
+def _null_suites(iphttps: IPHTTPSServerConfig) -> Wrong:
+    """A link without encryption is only for what IPsec has encrypted already."""
+    certificate, key = iphttps.rsa_certificate, iphttps.rsa_key
+    if certificate is not None and key is not None:
+        host = url_host(iphttps.url)
+        for name, why in (*_certificate(certificate, key, host), *_tls_usage(certificate)):
+            yield f"rsa_{name}", why
+        yield from _is_rsa(certificate)
+    if not iphttps.null_suites:
+        return
+    if certificate is None:
+        first = f"the key of {iphttps.certificate} is used for ECDSA suites"
+        yield (
+            "rsa_certificate",
+            f"is needed by null_suites: they are of RSA alone, and {first}. Issue an RSA "
+            "certificate for the same name and set rsa_certificate and rsa_key, or null_suites = "
+            "false",
+        )
+    if iphttps.client_to_client:
+        yield (
+            "null_suites",
+            "with client_to_client = true packets between clients would be encrypted by nobody: "
+            "their IPsec ends at the gateway. Set one of the two to false",
+        )
+    if iphttps.authentication is AuthenticationMode.CERTIFICATES:
+        yield (
+            "null_suites",
+            'with authentication = "certificates" multicast between clients would be encrypted by '
+            "nobody, and weak certificates would do: NULL suites need OpenSSL's security level 0. "
+            'Set null_suites = false or authentication = "none"',
+        )
+
+
+def _is_rsa(file: Path) -> Wrong:
+    try:
+        certificate = pem.parse_certificate(read_file(file))
+    except (ValueError, TrustError):
+        return  # said where the certificate itself is checked
+    if not isinstance(certificate.public_key(), rsa.RSAPublicKey):
+        yield "rsa_certificate", f"{file} is not for an RSA key: issue one that is"
+
+
+def _client_trust(iphttps: IPHTTPSServerConfig) -> Wrong:
+    """By what clients' certificates are judged, here or at the ADC."""
+    adc = iphttps.adc
+    by_adc = adc is not None and not adc.tls and adc.client_certificate is not Assertion.HEADER
+    if iphttps.client_ca is None:
+        if iphttps.listen or not by_adc:
+            yield "client_ca", 'is needed when authentication = "certificates"'
+        return
+    yield from _anchors("client_ca", iphttps.client_ca)
+    for index, file in enumerate(iphttps.client_crls):
+        key = f"client_crls[{index}]"
+        try:
+            pem.parse_crl(read_file(file), str(file))
+        except (ValueError, TrustError) as error:
+            yield key, str(error)
+
+
+def _adc(iphttps: IPHTTPSServerConfig, adc: ADCConfig) -> Wrong:
+    if taken := set(adc.listen) & set(iphttps.listen):
+        address, port = taken.pop()
+        yield "adc.listen", f"{address} port {port} is clients' own, in listen: take another"
+    for index, prefix in enumerate(adc.addresses):
+        if ip_network(prefix).prefixlen == 0:
+            yield f"adc.addresses[{index}]", f"{prefix} is everybody: what they say is believed"
+    if adc.certificate_header.lower() == adc.verify_header.lower():
+        yield "adc.verify_header", "must differ from certificate_header"
+    asked = iphttps.authentication is AuthenticationMode.CERTIFICATES and not adc.tls
+    if asked and adc.client_certificate is Assertion.PROXY_PROTOCOL and not adc.proxy_protocol:
+        yield "adc.client_certificate", 'is "proxy-protocol": that needs proxy_protocol = true'
 
 
 def _ipsec(ipsec: IPsecServerConfig) -> Wrong:

@@ -252,7 +252,7 @@ class GatewayDaemon:
             HOST=url.host,
             PORT=str(url.port),
             INTERFACE=config.interface,
-            CERTIFICATE=str(config.certificate),
+            CERTIFICATE=str(config.certificate or "CERTIFICATE"),
         )
 
     def _endpoints(self) -> tuple[str, str]:
@@ -433,6 +433,10 @@ class GatewayDaemon:
         """Make it visible; it is being tried again."""
         self._log.error("Teredo is down", reason=str(error))
         self._tracker.report(error)
+
+    def client_refused(self, peer: str, problem: str, reason: str) -> None:
+        """Log and show it: a client was refused before it had a link."""
+        self._refused(reason, problem, peer)
 
     def worker_serves(self, worker: WorkerStatus) -> None:
         """Log it; the restart is shown for a while longer."""

@@ -61,7 +61,7 @@ def build_policy(config: GatewayConfig, publish: PublishConfig, version: int, no
         intranet=TunnelPolicy(endpoint=ipsec.intranet_endpoint, prefixes=ipsec.intranet_prefixes),
         nrpt=publish.nrpt,
         fallback=publish.fallback,
-        exempt_names=_revocation_hosts((config.iphttps.certificate, ipsec.certificate)),
+        exempt_names=_revocation_hosts(_own_certificates(config)),
         nls_urls=publish.nls_urls,
         trust_anchors=_anchors(publish.trust_anchors),
         transport_order=tuple(map(str, publish.transports or offered_transports(config))),
@@ -119,6 +119,11 @@ def _revocation_hosts(files: tuple[Path, ...]) -> tuple[str, ...]:
                 with contextlib.suppress(ValueError):  # an address, or ldap:/// without a host
                     hosts[fields.check_dns_name(urlsplit(url).hostname or "")] = None
     return tuple(hosts)
+
+
+def _own_certificates(config: GatewayConfig) -> tuple[Path, ...]:
+    shown = (config.iphttps.certificate, config.iphttps.rsa_certificate, config.ipsec.certificate)
+    return tuple(file for file in shown if file is not None)
 
 
 def _anchors(files: tuple[Path, ...]) -> tuple[str, ...]:

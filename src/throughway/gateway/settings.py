@@ -6,6 +6,7 @@ files and certificates must be to each other in :mod:`throughway.gateway.checks`
 
 import ipaddress
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import fields as dataclass_fields
 from dataclasses import replace
@@ -27,6 +28,7 @@ from throughway.model import config as model
 from throughway.model.config import (
     EVERYTHING,
     MAX_WORKERS,
+    Assertion,
     AuthenticationMode,
     Carrier,
     ESPMode,
@@ -49,6 +51,7 @@ def _defaults(kind: type) -> dict[str, Any]:
 
 
 IPHTTPS = _defaults(model.IPHTTPSServerConfig)
+ADC = _defaults(model.ADCConfig)
 IPSEC = _defaults(model.IPsecServerConfig)
 PUBLISH = _defaults(model.PublishConfig)
 METRICS = _defaults(model.MetricsConfig)
@@ -103,6 +106,28 @@ def _checked(check: fields.Check) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _network(value: str) -> str:
+    """An address, or a prefix of addresses, of IPv4 or IPv6."""
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError as error:
+        raise ValueError(f"must be an address or a prefix: {error}") from None
+
+
+def _header(value: str) -> str:
+    """A header's name (RFC 9110, 5.6.2), as far as anybody uses it."""
+    if not HEADER.fullmatch(value) or value.lower() in TAKEN_HEADERS:
+        raise ValueError(f"must be the name of a header of its own, is {value!r}")
+    return value
+
+
+HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+TAKEN_HEADERS = frozenset(
+    {"host", "content-length", "content-type", "transfer-encoding", "connection"}
+)
+"""Headers that have a meaning already."""
+Network = Annotated[str, AfterValidator(_network)]
+Header = Annotated[str, AfterValidator(_header)]
 Text = Annotated[str, _checked(fields.check_text)]
 Sessions = Annotated[int, Field(ge=1, le=MAX_SESSIONS)]
 Workers = Annotated[
@@ -129,16 +154,36 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class ADCTable(Table):
+    """``[iphttps.adc]``."""
+
+    listen: Annotated[tuple[SocketAddress, ...], Field(min_length=1, max_length=16)]
+    addresses: Annotated[tuple[Network, ...], Field(min_length=1, max_length=64)]
+    tls: bool = ADC["tls"]
+    proxy_protocol: bool = ADC["proxy_protocol"]
+    client_certificate: Assertion = ADC["client_certificate"]
+    certificate_header: Header = ADC["certificate_header"]
+    verify_header: Header = ADC["verify_header"]
+
+
 class IPHTTPSTable(Table):
     """``[iphttps]``."""
 
     url: HTTPSURL
-    listen: Annotated[tuple[SocketAddress, ...], Field(min_length=1, max_length=16)]
-    certificate: File
-    key: File
+    listen: Annotated[tuple[SocketAddress, ...], Field(max_length=16)]
+    certificate: File | None = None
+    key: File | None = None
     prefix: Annotated[str, _checked(fields.check_link_prefix)]
     authentication: AuthenticationMode = IPHTTPS["authentication"]
     client_ca: File | None = None
+    client_crls: Annotated[tuple[File, ...], Field(max_length=16)] = IPHTTPS["client_crls"]
+    sessions_per_certificate: Annotated[int, Field(ge=0, le=MAX_SESSIONS)] = IPHTTPS[
+        "sessions_per_certificate"
+    ]
+    null_suites: bool = IPHTTPS["null_suites"]
+    rsa_certificate: File | None = None
+    rsa_key: File | None = None
+    adc: ADCTable | None = None
     interface: Interface = IPHTTPS["interface"]
     workers: Workers = Field(AUTO, validate_default=True)
     spread: Spread = IPHTTPS["spread"]
@@ -269,6 +314,7 @@ class GatewayFile(Table):
 TABLES: dict[str, type[Table]] = {
     "": GatewayFile,
     "iphttps": IPHTTPSTable,
+    "iphttps.adc": ADCTable,
     "ipsec": IPsecTable,
     "computers": ComputerTable,
     "users": UsersTable,
@@ -302,7 +348,7 @@ def _config(file: GatewayFile, path: Path) -> GatewayConfig:
         ipsec = replace(ipsec, intranet_prefixes=(EVERYTHING,))
     return GatewayConfig(
         file=path,
-        iphttps=model.IPHTTPSServerConfig(**dict(file.iphttps)),
+        iphttps=_iphttps(file.iphttps),
         ipsec=ipsec,
         computers=tuple(model.Computer(**dict(computer)) for computer in file.computers),
         users=model.UsersConfig(**dict(file.users)) if file.users else None,
@@ -315,6 +361,11 @@ def _config(file: GatewayFile, path: Path) -> GatewayConfig:
         runtime_directory=file.runtime_directory,
         control_socket=file.control_socket,
     )
+
+
+def _iphttps(table: IPHTTPSTable) -> model.IPHTTPSServerConfig:
+    adc = model.ADCConfig(**dict(table.adc)) if table.adc else None
+    return model.IPHTTPSServerConfig(**dict(table) | {"adc": adc})
 
 
 def _publish(table: PublishTable) -> model.PublishConfig:

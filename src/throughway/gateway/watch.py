@@ -43,6 +43,8 @@ def look_at_dates(config: GatewayConfig, tracker: Tracker) -> timedelta:
         ("iphttps", config.iphttps.certificate),
         ("ipsec", config.ipsec.certificate),
     ):
+        if file is None:
+            continue
         certificate = read_certificate(file)
         code = expiry_problem(certificate, use, now)
         ends = certificate.not_valid_after_utc

@@ -8,6 +8,7 @@ over the channel. Before the first byte of a stranger arrives it is nobody, with
 import asyncio
 import os
 import signal
+import ssl
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -18,12 +19,14 @@ from throughway.gateway.channel import (
     Channel,
     Closed,
     DropAll,
+    DropSession,
     Failed,
     LimitReached,
     LimitSessions,
     Message,
     Opened,
     Ready,
+    Refused,
     Report,
     Serve,
     Sessions,
@@ -31,14 +34,19 @@ from throughway.gateway.channel import (
     Totals,
     adopt,
 )
+from throughway.model.config import Assertion, IPHTTPSServerConfig
 from throughway.model.errors import ThroughwayError
 from throughway.model.status import SessionStatus
 from throughway.net import privileges
 from throughway.net.iphttps_server import IPHTTPSServer
-from throughway.net.tls import context_of
+from throughway.net.tls import Credentials, context_of, null_context_of
 from throughway.net.tun import TUN
+from throughway.proto.iphttps.adc import UNTRUSTED, Judge, Verdict
+from throughway.proto.iphttps.server import ClientRefused
 
 EXIT_WELL, EXIT_FAILED = 0, 1
+REFUSAL_BURST, REFUSAL_RATE = 20, 5
+"""Refused clients that are told by name, at once and each second; floods are only counted."""
 PAGE = 100
 """Sessions that are told at once: two milliseconds in which no packet moves."""
 
@@ -51,6 +59,7 @@ class Worker:
         self._loop.set_exception_handler(self._unforeseen)
         self._server: IPHTTPSServer | None = None
         self._opened_count = 0
+        self._refusals_left, self._refusals_at = float(REFUSAL_BURST), self._loop.time()
         self._over: asyncio.Future[int] = self._loop.create_future()
         self._channel = Channel(adopt(descriptor), self._take, self._orphaned)
 
@@ -78,9 +87,16 @@ class Worker:
             case Stop(), _:
                 self._end(EXIT_WELL)
             case Change(config=config, credentials=credentials), IPHTTPSServer() as server:
-                server.reload(config, context_of(credentials))
+                server.reload(
+                    config,
+                    context_of(credentials),
+                    null_tls=_null_context(config, credentials),
+                    judge=_judge(config, credentials),
+                )
             case LimitSessions(count), IPHTTPSServer() as server:
                 server.limit_sessions(count)
+            case DropSession(number, reason), IPHTTPSServer() as server:
+                server.drop_session(number, reason)
             case DropAll(reason), IPHTTPSServer() as server:
                 server.drop_all(reason)
             case Ask(number, sessions), IPHTTPSServer() as server:
@@ -92,10 +108,13 @@ class Worker:
             order.config,
             tun,
             tls=context_of(order.credentials),
+            null_tls=_null_context(order.config, order.credentials),
+            judge=_judge(order.config, order.credentials),
             routes=order.routes,
             on_opened=self._opened,
             on_closed=lambda session, why: self._channel.send(Closed(session, why), news=True),
             on_limit=lambda source: self._channel.send(LimitReached(source), news=True),
+            on_refused=self._refused,
             on_device_lost=self._device_lost,
         )
         privileges.renounce()
@@ -127,6 +146,7 @@ class Worker:
                 state=str(server.state),
                 count=len(server.machine.sessions),
                 totals=self._totals(server),
+                suites=tuple(sorted(server.machine.suites.items())),
             )
         )
 
@@ -144,6 +164,16 @@ class Worker:
         self._opened_count += 1
         self._channel.send(Opened(session), news=True)
 
+    def _refused(self, refused: ClientRefused) -> None:
+        now = self._loop.time()
+        gained = (now - self._refusals_at) * REFUSAL_RATE
+        self._refusals_left = min(float(REFUSAL_BURST), self._refusals_left + gained)
+        self._refusals_at = now
+        if self._refusals_left >= 1:
+            self._refusals_left -= 1
+            said = Refused(refused.peer, refused.problem, refused.reason)
+            self._channel.send(said, news=True)
+
     def _device_lost(self, why: str) -> None:
         """Only the gateway can make another one."""
         self._channel.send(Failed("device", why, fatal=True))
@@ -160,6 +190,25 @@ class Worker:
     def _unforeseen(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
         self._channel.send(Failed(context.get("message", "unforeseen"), repr(error)), news=True)
+
+
+def _null_context(config: IPHTTPSServerConfig, credentials: Credentials) -> ssl.SSLContext | None:
+    return null_context_of(credentials) if config.null_suites else None
+
+
+def _judge(config: IPHTTPSServerConfig, credentials: Credentials) -> Judge | None:
+    """Make what judges the certificates that an ADC passes on; X.509 is only for who needs it."""
+    if config.adc is None:
+        return None
+    if not credentials.client_ca or config.adc.client_certificate is not Assertion.HEADER:
+        return _distrust
+    from throughway.net.certificate_judge import CertificateJudge
+
+    return CertificateJudge(credentials)
+
+
+def _distrust(_der: bytes) -> Verdict:
+    return Verdict(problem=UNTRUSTED, why="no client_ca is configured")
 
 
 async def live(descriptor: int) -> int:

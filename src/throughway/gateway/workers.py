@@ -15,7 +15,6 @@ import time
 from contextlib import ExitStack
 from dataclasses import replace
 from enum import StrEnum
-from pathlib import Path
 from typing import Protocol
 
 from throughway.gateway.channel import (
@@ -24,12 +23,14 @@ from throughway.gateway.channel import (
     Channel,
     Closed,
     DropAll,
+    DropSession,
     Failed,
     LimitReached,
     LimitSessions,
     Message,
     Opened,
     Ready,
+    Refused,
     Report,
     Serve,
     Sessions,
@@ -37,14 +38,14 @@ from throughway.gateway.channel import (
     Totals,
     pair,
 )
+from throughway.gateway.credentials import read_credentials
+from throughway.gateway.occupancy import Occupancy
 from throughway.model.config import MAX_WORKERS, IPHTTPSServerConfig, Spread
-from throughway.model.errors import ConfigError, Stage, TransportError
+from throughway.model.errors import Stage, TransportError
 from throughway.model.status import SessionStatus, WorkerStatus
-from throughway.net import descriptors
-from throughway.net.iphttps_server import listen, tls_context
+from throughway.net.listeners import endpoints_of, listen
 from throughway.net.process import STOP_TIMEOUT, death_of
 from throughway.net.steering import steer
-from throughway.net.tls import Credentials
 from throughway.net.tun import TUN, configure_gateway, is_configured, open_tun
 from throughway.proto.router import Link, links_within
 
@@ -85,6 +86,9 @@ class Owner(Protocol):
     def limit_reached(self, source: str) -> None:
         """A source wanted more than there is."""
 
+    def client_refused(self, peer: str, problem: str, reason: str) -> None:
+        """A client was refused for who it is; not of all in a flood."""
+
     def worker_ended(self, worker: WorkerStatus) -> None:
         """A worker ended by itself; it is being started again."""
 
@@ -118,6 +122,7 @@ class Workers:
         self._file = file
         self._credentials = read_credentials(config, file)
         self._workers: list[_Worker] = []
+        self._occupancy = Occupancy(self._drop_session)
         self._shared: asyncio.TimerHandle | None = None
         self._heart: asyncio.Task[None] | None = None
 
@@ -230,10 +235,15 @@ class Workers:
                 self.share_soon()
             case Opened(session):
                 self._owner.session_opened(self._named(worker, session))
+                allowed = self.config.sessions_per_certificate
+                self._occupancy.opened(worker.number, session, allowed)
                 self.share_soon()
             case Closed(session, reason):
+                self._occupancy.closed(worker.number, session)
                 self._owner.session_closed(self._named(worker, session), reason)
                 self.share_soon()
+            case Refused(peer, problem, reason):
+                self._owner.client_refused(peer, problem, reason)
             case LimitReached(source):
                 self._owner.limit_reached(source)
             case Failed(what, error, fatal) if not fatal:
@@ -241,6 +251,7 @@ class Workers:
 
     def ended(self, worker: "_Worker") -> None:
         """Pass on that a worker has ended by itself."""
+        self._occupancy.ended(worker.number)
         self._owner.worker_ended(worker.status())
         self.share_soon()
 
@@ -259,6 +270,10 @@ class Workers:
             worker.tun = open_tun(worker.tun.name)
         configure_gateway(worker.tun, worker.addresses)
         self._owner.link_mended(worker.status())
+
+    def _drop_session(self, worker: int, session: int) -> None:
+        reason = "its certificate opened another session"
+        self._workers[worker].send(DropSession(session, reason))
 
     def share_soon(self) -> None:
         """Share out the room for sessions, once the rush is over."""
@@ -323,6 +338,7 @@ class _Worker:
         """Sessions of answers that are not whole yet."""
         self._before, self._totals = Totals(), Totals()
         """What earlier processes have counted, and what this one has."""
+        self._suites: tuple[tuple[str, int], ...] = ()
         self._number = 0
 
     @property
@@ -378,6 +394,7 @@ class _Worker:
     def _ended(self, why: str) -> None:
         self.state, self.last_end, self.count = State.DOWN, why, 0
         self._before, self._totals = self._before + self._totals, Totals()
+        self._suites = ()
         self._since = time.time()
         self._restarts += 1
         self._forget_process()
@@ -405,6 +422,7 @@ class _Worker:
                 self.count = max(0, self.count - 1)
             case Report():
                 self.count, self._totals = message.count, message.totals
+                self._suites = message.suites
                 question = self._questions.pop(message.number, None)
                 told = tuple(self._told.pop(message.number, ()))
                 if question is not None and not question.done():
@@ -497,6 +515,7 @@ class _Worker:
             bytes_out=totals.bytes_out,
             drops=totals.drops,
             refusals=totals.refusals,
+            suites=self._suites,
             restarts=self._restarts,
             last_end=self.last_end,
         )
@@ -526,31 +545,14 @@ def shared_listeners(
     with ExitStack() as stack:
         groups = []
         for _ in range(count):
-            group = listen(config.listen, shared=count > 1)
+            group = listen(endpoints_of(config), shared=count > 1)
             groups.append(tuple(stack.enter_context(listener) for listener in group))
         stack.pop_all()
     if count > 1 and config.spread is Spread.ADDRESS:
-        for listener in groups[0]:
+        # What comes from an ADC has its address: that is spread by connection.
+        for listener in groups[0][: len(config.listen)]:
             steer(listener, count)
     return tuple(groups)
-
-
-def read_credentials(config: IPHTTPSServerConfig, file: str) -> Credentials:
-    """Read certificate and key; raises ConfigError when they, or the limits, cannot be used."""
-    tls_context(config, file)
-    descriptors.require(config.max_sessions, file)
-
-    def text(key: str, path: Path | None) -> str:
-        try:
-            return path.read_text() if path is not None else ""
-        except (OSError, ValueError) as error:
-            raise ConfigError(file, f"iphttps.{key}", f"{path}: {error}") from error
-
-    return Credentials(
-        certificate=text("certificate", config.certificate),
-        key=text("key", config.key),
-        client_ca=text("client_ca", config.client_ca),
-    )
 
 
 def words_of(code: int) -> str:

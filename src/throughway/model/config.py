@@ -29,6 +29,17 @@ class Spread(StrEnum):
     """Each by itself: for many clients behind few addresses."""
 
 
+class Assertion(StrEnum):
+    """How a device that ends TLS tells which certificate a client showed."""
+
+    HEADER = "header"
+    """By HTTP headers that hold the certificate and what became of it."""
+    PROXY_PROTOCOL = "proxy-protocol"
+    """By PP2_TYPE_SSL of the PROXY protocol, version 2: its common name, and that it is good."""
+    CONNECTION = "connection"
+    """By letting nobody through who showed none that is good."""
+
+
 class ESPMode(StrEnum):
     """Who encrypts: the kernel, or charon's kernel-libipsec."""
 
@@ -54,17 +65,46 @@ class Revocation(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ADCConfig:
+    """An application delivery controller before the gateway: nginx, HAProxy, a load balancer."""
+
+    listen: tuple[tuple[str, int], ...]
+    """For its connections alone."""
+    addresses: tuple[str, ...]
+    """Prefixes from which it connects; everybody else is turned away there."""
+    tls: bool = False
+    """Whether the clients' TLS comes through to the gateway; else what comes is plain HTTP."""
+    proxy_protocol: bool = True
+    """Whether each connection begins with a PROXY header; one without it is then refused."""
+    client_certificate: Assertion = Assertion.HEADER
+    """How it tells of clients' certificates, where TLS ends there."""
+    certificate_header: str = "X-SSL-Client-Cert"
+    verify_header: str = "X-SSL-Client-Verify"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IPHTTPSServerConfig:
     """The IP-HTTPS listener of a gateway."""
 
     url: str
     listen: tuple[tuple[str, int], ...]
-    certificate: Path
-    key: Path
+    certificate: Path | None = None
+    """None: only an :attr:`adc` that ends TLS connects."""
+    key: Path | None = None
     prefix: str
     """/59 to /64: each worker's link has a /64 of it, of which the gateway is the first address."""
     authentication: AuthenticationMode = AuthenticationMode.NONE
     client_ca: Path | None = None
+    client_crls: tuple[Path, ...] = ()
+    """Revocation lists of :attr:`client_ca`, one an authority; none: revocation is not checked."""
+    sessions_per_certificate: int = 1
+    """0: any number."""
+    null_suites: bool = False
+    """Whether clients that offer nothing else get a suite without encryption."""
+    rsa_certificate: Path | None = None
+    """Beside :attr:`certificate`, for clients that know no other; NULL suites need it."""
+    rsa_key: Path | None = None
+    adc: ADCConfig | None = None
     interface: str = "iphttps0"
     """Of the first worker; the others count on from it."""
     workers: int | None = None

@@ -220,6 +220,11 @@ class SessionStatus:
     since: float
     addresses: tuple[str, ...] = ()
     certificate: str = ""
+    """The subject of the certificate that the client showed, "" where it showed none."""
+    fingerprint: str = ""
+    """What tells that certificate from all others."""
+    suite: str = ""
+    """Version and cipher suite of TLS; "" where it ends before the gateway and nobody says."""
     bytes_in: int = 0
     bytes_out: int = 0
     dropped: int = 0
@@ -251,6 +256,8 @@ class WorkerStatus:
     """Packets that went no further, by reason."""
     refusals: tuple[tuple[str, int], ...] = ()
     """Connections that did not become sessions, by reason."""
+    suites: tuple[tuple[str, int], ...] = ()
+    """Open sessions, by cipher suite."""
     restarts: int = 0
     last_end: str = ""
     """Why it ended last."""

@@ -1,9 +1,9 @@
 """Drive a :class:`throughway.proto.iphttps.server.Server`: listeners, sessions, one TUN device."""
 
 import asyncio
-import ipaddress
 import socket
 import ssl
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -12,13 +12,19 @@ from dataclasses import replace
 from throughway.model.config import AuthenticationMode, IPHTTPSServerConfig
 from throughway.model.errors import ConfigError, Stage, TransportError, WireError
 from throughway.model.status import SessionStatus
+from throughway.net.client_certificates import refusal_of
 from throughway.net.descriptors import free_beside
 from throughway.net.link import Buffers, Connection, tune
-from throughway.net.tls import server_context, subject_of
+from throughway.net.listeners import Listener, endpoints_of, is_adc, listen, source_of
+from throughway.net.preface import Preface
+from throughway.net.tls import describe, fingerprint_of, server_context, subject_of
 from throughway.net.tun import TUN
+from throughway.proto.iphttps.adc import ADC, Judge
+from throughway.proto.iphttps.hello import Offer
 from throughway.proto.iphttps.http import parse_url
 from throughway.proto.iphttps.server import (
     MAX_HALF_OPEN,
+    ClientRefused,
     LimitReached,
     Limits,
     Refusal,
@@ -32,9 +38,8 @@ from throughway.proto.iphttps.slowpath import PacketForClient, PacketForHost
 from throughway.proto.iphttps.stream import cut_packets, sort_packets
 from throughway.proto.router import Link, Router
 from throughway.wire.ipv6 import DESTINATION_OFFSET, HEADER_LENGTH, format_address
+from throughway.wire.proxy_protocol import ProxyHeader
 
-BACKLOG = 4096
-"""Connections which the kernel holds for us (as far as net.core.somaxconn lets it)."""
 ACCEPT_BATCH = 16
 """Connections accepted before sessions, and handshakes that have begun, have their turn again:
 of a rush the kernel holds the most, and what we have begun with we finish."""
@@ -48,6 +53,8 @@ MAX_PARTING = 1024
 """Connections that may still take what they were told last; more are closed at once."""
 ACCEPT_PAUSE = 0.5
 """Seconds without accepting when the process has no more file descriptors."""
+STRANGER, NO_PROXY_HEADER = "iphttps-adc-stranger", "iphttps-adc-header-missing"
+"""The catalogue's codes."""
 FULL_PAUSE = 0.02
 """Seconds without accepting when there are as many handshakes as there may be."""
 
@@ -56,11 +63,13 @@ OnClosed = Callable[[SessionStatus, str], None]
 
 
 def tls_context(config: IPHTTPSServerConfig, file: str = "") -> ssl.SSLContext:
-    """Make the TLS context a configuration asks for."""
+    """Make the TLS context a configuration with a certificate asks for."""
     certificates = config.authentication is AuthenticationMode.CERTIFICATES
     if certificates and config.client_ca is None:
         raise ConfigError(file, "iphttps.client_ca", "is needed to authenticate by certificates")
     client_ca = config.client_ca if certificates else None
+    if config.certificate is None or config.key is None:
+        raise ConfigError(file, "iphttps.certificate", "is needed, with its key, to speak TLS")
     return server_context(config.certificate, config.key, client_ca=client_ca, file=file)
 
 
@@ -73,7 +82,12 @@ def _limits(config: IPHTTPSServerConfig, tls: ssl.SSLContext | None) -> Limits:
         max_addresses_per_session=config.max_addresses_per_session,
         head_timeout=config.head_timeout,
         client_to_client=config.client_to_client,
+        sessions_per_certificate=config.sessions_per_certificate,
     )
+
+
+def _adc(config: IPHTTPSServerConfig, judge: Judge | None) -> ADC | None:
+    return None if config.adc is None or judge is None else ADC(config=config.adc, judge=judge)
 
 
 class IPHTTPSServer:
@@ -88,28 +102,36 @@ class IPHTTPSServer:
         tun: TUN,
         *,
         tls: ssl.SSLContext | None,
+        null_tls: ssl.SSLContext | None = None,
+        judge: Judge | None = None,
         routes: Sequence[str] = (),
         on_opened: OnSession | None = None,
         on_closed: OnClosed | None = None,
         on_limit: Callable[[str], None] | None = None,
+        on_refused: Callable[[ClientRefused], None] | None = None,
         on_device_lost: Callable[[str], None] | None = None,
     ) -> None:
-        """``on_limit`` is told of each source that is one too many, ``on_device_lost`` why the
-        device can be read no more."""
-        if tls is None and config.authentication is AuthenticationMode.CERTIFICATES:
+        """``null_tls``: for clients that offer nothing but NULL suites; ``judge``: of certificates
+        that an ADC passes on, without which no ADC is served. ``on_limit`` is told of each source
+        that is one too many, ``on_device_lost`` why the device can be read no more."""
+        asked = config.authentication is AuthenticationMode.CERTIFICATES
+        if tls is None and asked and config.adc is None:
             raise ConfigError("", "iphttps.authentication", "certificates need TLS on this server")
         self._loop = asyncio.get_running_loop()
         self.config = config
-        self._tls = tls
+        self._tls, self._null_tls = tls, null_tls
         self._tun = tun
         self._on_opened = on_opened
         self._on_closed = on_closed
         self._on_limit = on_limit
+        self._on_refused = on_refused
         self._on_device_lost = on_device_lost
         self._buffers = Buffers()
-        self._listeners: list[socket.socket] = []
+        self._listeners: list[Listener] = []
         self._links: dict[int, _SessionLink] = {}
         """Of half-open and open sessions, by number."""
+        self._waiting: dict[int, _Waiting] = {}
+        """Of half-open sessions, before their connection's own first byte."""
         self._parting: set[Connection] = set()
         """Connections which still send their last bytes."""
         self._timer: asyncio.TimerHandle | None = None
@@ -126,6 +148,7 @@ class IPHTTPSServer:
             router,
             authentication=config.authentication,
             limits=_limits(config, tls),
+            adc=_adc(config, judge),
             wall_clock=time.time,
         )
 
@@ -160,28 +183,38 @@ class IPHTTPSServer:
     @property
     def addresses(self) -> tuple[tuple[str, int], ...]:
         """Return where the server listens, with the ports the kernel chose for 0."""
-        return tuple(listener.getsockname()[:2] for listener in self._listeners)
+        return tuple(listener.socket.getsockname()[:2] for listener in self._listeners)
 
     def start(self, listeners: Sequence[socket.socket] = ()) -> None:
         """Listen on all addresses, or on sockets that listen already.
 
         Raises TransportError when an address cannot be had.
         """
-        self._listeners += listeners or listen(self.config.listen)
+        made = listeners or listen(endpoints_of(self.config))
+        own = len(self.config.listen)
+        self._listeners += (Listener(one, at >= own) for at, one in enumerate(made))
         self.machine.start()
         self._resume_accepting()
         self._loop.add_reader(self._tun.fd, self._on_tun_readable)
         self.pump()
 
-    def reload(self, config: IPHTTPSServerConfig, tls: ssl.SSLContext | None) -> tuple[str, ...]:
+    def reload(
+        self,
+        config: IPHTTPSServerConfig,
+        tls: ssl.SSLContext | None,
+        *,
+        null_tls: ssl.SSLContext | None = None,
+        judge: Judge | None = None,
+    ) -> tuple[str, ...]:
         """Take another certificate, other limits, another authentication mode.
 
         Returns the names of changed settings that need a restart.
         """
         fixed = ("url", "listen", "prefix", "interface")
         changed = tuple(k for k in fixed if getattr(config, k) != getattr(self.config, k))
-        self.config, self._tls = config, tls
+        self.config, self._tls, self._null_tls = config, tls, null_tls
         self.machine.configure(_limits(config, tls))
+        self.machine.adc = _adc(config, judge)
         self.machine.set_authentication(config.authentication)
         self.pump()
         return changed
@@ -189,6 +222,11 @@ class IPHTTPSServer:
     def limit_sessions(self, count: int) -> None:
         """Take no more sessions than this; those which are open stay."""
         self.machine.configure(replace(self.machine.limits, max_sessions=count))
+
+    def drop_session(self, number: int, reason: str) -> None:
+        """Drop one client."""
+        self.machine.drop_session(number, reason)
+        self.pump()
 
     def drop_all(self, reason: str) -> None:
         """Drop all clients; those of ours come back at once, over a new link."""
@@ -230,12 +268,17 @@ class IPHTTPSServer:
                 case LimitReached(source):
                     if self._on_limit is not None:
                         self._on_limit(source)
+                case ClientRefused():
+                    if self._on_refused is not None:
+                        self._on_refused(event)
                 case SessionOpened(session, remainder):
                     self._open(self._links[session.number], len(remainder))
                 case SessionClosed(session, reason, was_open):
                     # One that was gone as it was accepted has no link yet.
                     if (link := self._links.pop(session.number, None)) is not None:
                         self._end(link, reason, was_open=was_open)
+                    if (waiting := self._waiting.pop(session.number, None)) is not None:
+                        waiting.close()
         self._arm_timer()
 
     def _open(self, link: "_SessionLink", remainder: int) -> None:
@@ -272,34 +315,42 @@ class IPHTTPSServer:
 
     def _resume_accepting(self) -> None:
         for listener in self._listeners:
-            self._loop.add_reader(listener, self._on_acceptable, listener)
+            self._loop.add_reader(listener.socket, self._on_acceptable, listener)
 
     def _stop_listening(self) -> None:
         for listener in self._listeners:
-            self._loop.remove_reader(listener)
-            listener.close()
+            self._loop.remove_reader(listener.socket)
+            listener.socket.close()
         self._listeners.clear()
 
-    def _on_acceptable(self, listener: socket.socket) -> None:
+    def _on_acceptable(self, listener: "Listener") -> None:
         for _ in range(ACCEPT_BATCH):
             if not self.machine.may_accept(self._loop.time()):
                 self._pause_accepting(listener, FULL_PAUSE)
                 return
             try:
-                sock, peer = listener.accept()
+                sock, peer = listener.socket.accept()
             except (BlockingIOError, ConnectionAbortedError, InterruptedError):
                 return
             except OSError:  # no more file descriptors: the kernel keeps the others meanwhile
                 self._pause_accepting(listener, ACCEPT_PAUSE)
                 return
-            self._accept(sock, peer[0], peer[1])
+            if listener.adc and not is_adc(self.config, peer[0]):
+                sock.close()
+                words = "only an ADC, from adc.addresses, may connect there"
+                self.machine.turn_away(peer[0], peer[1], STRANGER, words)
+                self.pump()
+                continue
+            self._accept(sock, peer[0], peer[1], adc=listener.adc)
 
-    def _pause_accepting(self, listener: socket.socket, seconds: float) -> None:
-        self._loop.remove_reader(listener)
+    def _pause_accepting(self, listener: "Listener", seconds: float) -> None:
+        self._loop.remove_reader(listener.socket)
         self._loop.call_later(seconds, self._resume_accepting)
 
-    def _accept(self, sock: socket.socket, address: str, port: int) -> None:
-        session = self.machine.accept(address, port, _source(address), self._loop.time())
+    def _accept(self, sock: socket.socket, address: str, port: int, *, adc: bool) -> None:
+        # Behind a device all have its address: what its header says counts, if anything.
+        source = "" if adc else source_of(address)
+        session = self.machine.accept(address, port, source, self._loop.time(), adc=adc)
         if session is None:
             sock.close()
             return
@@ -310,9 +361,29 @@ class IPHTTPSServer:
             self.machine.connection_lost(session, "reset")
             self.pump()
             return
-        link = _SessionLink(self, session, sock, self._buffers, self._tls)
+        rules = self.config.adc if adc else None
+        tls = self._tls if rules is None or rules.tls else None
+        header = rules is not None and rules.proxy_protocol
+        hello = tls is not None and self._null_tls is not None
+        if header or hello:
+            self._waiting[session.number] = waiting = _Waiting(self, session, sock, tls)
+            waiting.start(header=header, hello=hello)
+        else:
+            self.begin(session, sock, tls)
+        self.pump()
+
+    def begin(self, session: Session, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
+        """Let a connection's own bytes come."""
+        link = _SessionLink(self, session, sock, self._buffers, tls)
         self._links[session.number] = link
         link.connection.start()
+
+    def begin_after(
+        self, session: Session, sock: socket.socket, tls: ssl.SSLContext | None, offer: Offer
+    ) -> None:
+        """Let them come, now that what was before them is known."""
+        del self._waiting[session.number]
+        self.begin(session, sock, self._null_tls if offer is Offer.NULL_ONLY else tls)
         self.pump()
 
     def _on_tun_readable(self) -> None:
@@ -373,6 +444,57 @@ class IPHTTPSServer:
         return batch.consumed
 
 
+class _Waiting:
+    """One connection before its own first byte."""
+
+    def __init__(
+        self,
+        server: IPHTTPSServer,
+        session: Session,
+        sock: socket.socket,
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        self._server, self._session, self._socket, self._tls = server, session, sock, tls
+        self._preface: Preface | None = None
+
+    def start(self, *, header: bool, hello: bool) -> None:
+        """Look at what comes."""
+        self._preface = Preface(self._socket, self, header=header, hello=hello)
+        self._preface.start()
+
+    def close(self) -> None:
+        """Its session is closed."""
+        if self._preface is not None:
+            self._preface.stop()
+        self._socket.close()
+
+    def spoken(self) -> None:
+        """Take note that it is not silent."""
+        self._server.machine.peer_spoke(self._session)
+
+    def named(self, header: ProxyHeader) -> None:
+        """Note who the client is, where the ADC says it."""
+        self._session.tls = header.tls
+        if header.source:
+            address, port = header.source, header.source_port
+            now = asyncio.get_running_loop().time()
+            self._server.machine.peer_named(self._session, address, port, source_of(address), now)
+            self._server.pump()
+
+    def ready(self, offer: Offer) -> None:
+        """Go on with the connection itself."""
+        self._server.begin_after(self._session, self._socket, self._tls, offer)
+
+    def failed(self, why: str) -> None:
+        """Close it: without the header nobody knows whose it is. A health check says nothing."""
+        machine = self._server.machine
+        if why:
+            machine.client_refused(self._session, NO_PROXY_HEADER, why, Refusal.ADC)
+        else:
+            machine.connection_lost(self._session, "the other end closed the connection")
+        self._server.pump()
+
+
 class _SessionLink:
     """One connection and its entry in the client table."""
 
@@ -407,8 +529,13 @@ class _SessionLink:
         self._machine.peer_spoke(self._session)
 
     def connection_ready(self) -> None:
-        """Note who the client is."""
-        self._session.certificate = subject_of(self.connection.tls)
+        """Note who the client is, and how it is encrypted."""
+        session, tls = self._session, self.connection.tls
+        if tls is not None:
+            session.certificate, session.fingerprint = subject_of(tls), fingerprint_of(tls)
+            session.suite = sys.intern(describe(tls))
+        elif session.tls is not None:
+            session.suite = sys.intern(f"{session.tls.version} {session.tls.cipher}".strip())
 
     def stream_received(self, buffers: Buffers, end: int) -> int:
         """Take the request, then packets in bulk."""
@@ -424,6 +551,8 @@ class _SessionLink:
 
     def connection_lost(self, error: TransportError) -> None:
         """Take the session off the table."""
+        if (refused := refusal_of(error.__cause__)) is not None:
+            self._machine.client_refused(self._session, *refused)
         refusal = Refusal.HANDSHAKE if error.stage is Stage.TLS else Refusal.CLOSED
         self._machine.connection_lost(self._session, str(error), refusal)
         self._server.pump()
@@ -454,54 +583,9 @@ class _SessionLink:
             since=self._since,
             addresses=tuple(format_address(address) for address in self._session.owned),
             certificate=self._session.certificate,
+            fingerprint=self._session.fingerprint,
+            suite=self._session.suite,
             bytes_in=self.connection.bytes_in,
             bytes_out=self.connection.bytes_out,
             dropped=self._session.drops.total(),
         )
-
-
-def listen(
-    addresses: Iterable[tuple[str, int]], *, shared: bool = False
-) -> tuple[socket.socket, ...]:
-    """Listen on all addresses; ``shared``: others listen there too (SO_REUSEPORT).
-
-    Raises TransportError when one cannot be had.
-    """
-    listeners: list[socket.socket] = []
-    try:
-        for address, port in addresses:
-            listeners.append(_listen(address, port, shared=shared))
-    except OSError as error:
-        for listener in listeners:
-            listener.close()
-        raise TransportError(
-            Stage.LINK,
-            f"cannot listen on {address} port {port}: {error.strerror}",
-            problem="iphttps-listener-down",
-        ) from error
-    return tuple(listeners)
-
-
-def _listen(address: str, port: int, *, shared: bool) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
-        if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.setblocking(False)
-        listener.bind((address, port))
-        listener.listen(BACKLOG)
-    except OSError:
-        listener.close()
-        raise
-    return listener
-
-
-def _source(address: str) -> str:
-    """Return what the limit per source counts: hosts have a whole /64 of IPv6 to themselves."""
-    if ":" not in address:
-        return address
-    packed = ipaddress.IPv6Address(address.partition("%")[0]).packed
-    return format_address(packed[:8] + bytes(8)) + "/64"

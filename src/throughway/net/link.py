@@ -315,7 +315,9 @@ class Connection:
         except (BlockingIOError, InterruptedError, ssl.SSLWantReadError):
             return
         except OSError as error:  # ssl.SSLError is one
-            self._lose(transport_error(error, self.stage))
+            told = transport_error(error, self.stage)
+            told.__cause__ = error  # what it means to a server is another thing
+            self._lose(told)
 
     def _read(self) -> None:
         """Read once, decrypt all of it, hand it over behind what was left of the last time."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import os
 import re
 import socket
@@ -19,52 +20,112 @@ KEY_MODE = 0o077
 """Bits which nobody but the owner of a private key may have."""
 
 
+NULL_SUITES = "NULL-SHA256:NULL-SHA:@SECLEVEL=0"
+"""TLS_RSA_WITH_NULL_SHA256 and _SHA; OpenSSL knows no security level above 0 that has them."""
+
+
 def server_context(
-    certificate: Path, key: Path, *, client_ca: Path | None = None, file: str = ""
+    certificate: Path,
+    key: Path,
+    *,
+    rsa: tuple[Path, Path] | None = None,
+    client_ca: Path | None = None,
+    client_crls: Path | None = None,
+    file: str = "",
 ) -> ssl.SSLContext:
     """Make the context of a server; with ``client_ca`` clients must show a certificate.
 
-    Raises :exc:`ConfigError` for ``file`` when certificate and key cannot be used.
+    ``rsa`` is a second certificate with its key; without ``client_crls``, PEM, revocation is not
+    checked. Raises :exc:`ConfigError` for ``file`` when
+    certificate and key cannot be used.
     """
+    context = _server_context()
+    _load_pair(context, certificate, key, file)
+    if rsa is not None:
+        _load_pair(context, *rsa, file, "rsa_")
+    if client_ca is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        # What is configured is the anchor, whether it signed itself or not.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        _load_trust(context, "client_ca", client_ca, file)
+        if client_crls is not None:
+            context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+            _load_trust(context, "client_crls", client_crls, file)
+    return context
+
+
+def null_context(certificate: Path, key: Path, file: str = "") -> ssl.SSLContext:
+    """Make the context for clients that offer nothing but suites without encryption.
+
+    Apart from all others: the security level that it needs must be nobody else's.
+    """
+    context = _server_context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(NULL_SUITES)
+    _load_pair(context, certificate, key, file, "rsa_")
+    return context
+
+
+def _server_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = MINIMUM_VERSION
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.num_tickets = 0  # nobody resumes; unread tickets turn a close into a reset
-    _load_pair(context, certificate, key, file)
-    if client_ca is not None:
-        context.verify_mode = ssl.CERT_REQUIRED
-        try:
-            context.load_verify_locations(cafile=client_ca)
-        except OSError as error:
-            raise ConfigError(file, "client_ca", f"{client_ca}: {_words(error)}") from error
     return context
+
+
+def _load_trust(context: ssl.SSLContext, name: str, path: Path, file: str) -> None:
+    try:
+        context.load_verify_locations(cafile=path)
+    except OSError as error:
+        raise ConfigError(file, name, f"{path}: {_words(error)}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
     """A server's files, read: for a process that may not read them itself."""
 
-    certificate: str
-    key: str = field(repr=False)
+    certificate: str = ""
+    """"": nobody speaks TLS with it."""
+    key: str = field(default="", repr=False)
     client_ca: str = ""
     """"": clients need no certificate."""
+    client_crls: str = ""
+    """"": revocation is not checked."""
+    rsa_certificate: str = ""
+    rsa_key: str = field(default="", repr=False)
 
 
-def context_of(credentials: Credentials) -> ssl.SSLContext:
-    """Make the context of a server without any file on a disk."""
+def context_of(credentials: Credentials) -> ssl.SSLContext | None:
+    """Make the context of a server without any file on a disk; None: without a certificate."""
+    if not credentials.certificate:
+        return None
     with contextlib.ExitStack() as stack:
-
-        def file(text: str) -> Path:
-            # There is no other way into ssl for a key but the path of a file.
-            descriptor = os.memfd_create("throughway")
-            stack.callback(os.close, descriptor)
-            os.write(descriptor, text.encode())
-            return Path(f"/proc/self/fd/{descriptor}")
-
-        client_ca = file(credentials.client_ca) if credentials.client_ca else None
         return server_context(
-            file(credentials.certificate), file(credentials.key), client_ca=client_ca
+            _file(credentials.certificate, stack),
+            _file(credentials.key, stack),
+            rsa=_rsa_files(credentials, stack) if credentials.rsa_certificate else None,
+            client_ca=_file(credentials.client_ca, stack) if credentials.client_ca else None,
+            client_crls=_file(credentials.client_crls, stack) if credentials.client_crls else None,
         )
+
+
+def null_context_of(credentials: Credentials) -> ssl.SSLContext:
+    """Make the context for NULL suites without any file on a disk."""
+    with contextlib.ExitStack() as stack:
+        return null_context(*_rsa_files(credentials, stack))
+
+
+def _rsa_files(credentials: Credentials, stack: contextlib.ExitStack) -> tuple[Path, Path]:
+    return _file(credentials.rsa_certificate, stack), _file(credentials.rsa_key, stack)
+
+
+def _file(text: str, stack: contextlib.ExitStack) -> Path:
+    """There is no other way into ssl for a key but the path of a file."""
+    descriptor = os.memfd_create("throughway")
+    stack.callback(os.close, descriptor)
+    os.write(descriptor, text.encode())
+    return Path(f"/proc/self/fd/{descriptor}")
 
 
 def client_context(
@@ -105,6 +166,12 @@ def describe(connection: ssl.SSLObject | None) -> str:
         return ""
     cipher = connection.cipher()
     return f"{connection.version()} {cipher[0]}" if cipher else ""
+
+
+def fingerprint_of(connection: ssl.SSLObject | None) -> str:
+    """Return the SHA-256 of the certificate which the peer showed, "" where it showed none."""
+    certificate = connection.getpeercert(binary_form=True) if connection else None
+    return hashlib.sha256(certificate).hexdigest() if certificate else ""
 
 
 def subject_of(connection: ssl.SSLObject | None) -> str:
@@ -221,8 +288,10 @@ def _tls_error(error: ssl.SSLError, stage: Stage) -> TransportError:
     return TransportError(stage, f"TLS failed: {reason}", windows_code=code, problem=problem)
 
 
-def _load_pair(context: ssl.SSLContext, certificate: Path, key: Path, file: str) -> None:
-    for name, path in (("certificate", certificate), ("key", key)):
+def _load_pair(
+    context: ssl.SSLContext, certificate: Path, key: Path, file: str, prefix: str = ""
+) -> None:
+    for name, path in ((f"{prefix}certificate", certificate), (f"{prefix}key", key)):
         if not os.access(path, os.R_OK):
             raise ConfigError(file, name, f"{path} cannot be read")
     try:
@@ -230,7 +299,7 @@ def _load_pair(context: ssl.SSLContext, certificate: Path, key: Path, file: str)
         context.load_cert_chain(certificate, key, password=lambda: b"")
     except (ssl.SSLError, OSError, ValueError) as error:
         why = f"{certificate} and {key} are no certificate (PEM) with its key: {_words(error)}"
-        raise ConfigError(file, "key", why) from error
+        raise ConfigError(file, f"{prefix}key", why) from error
 
 
 def _words(error: BaseException) -> str:

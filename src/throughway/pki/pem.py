@@ -71,6 +71,12 @@ def parse_crl(data: bytes, what: str = "CRL") -> x509.CertificateRevocationList:
         raise TrustError(f"{what}: not a CRL in PEM or DER form") from error
 
 
+def parse_crls(data: bytes, what: str = "CRL") -> tuple[x509.CertificateRevocationList, ...]:
+    """Return every CRL in the PEM, perhaps none, in its order."""
+    begin = b"-----BEGIN X509 CRL-----"
+    return tuple(parse_crl(begin + part, what) for part in data.split(begin)[1:])
+
+
 def parse_key(data: bytes, what: str = "key") -> PrivateKey:
     """Return the RSA or elliptic-curve key in the PEM; encrypted keys are refused."""
     key = _load_private_key(data, what)

@@ -4,7 +4,8 @@ h11 reads heads. They are written by hand: h11 would add chunked framing to a re
 a length, and the stream has no framing but that of IPv6.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -22,6 +23,10 @@ MAX_SESSION_KEY = 128
 """Characters of the session key."""
 SESSION_HEADER = "Throughway-Session"
 """Our own: with it a client that returns replaces its own half-dead session at once."""
+REFUSAL_HEADER = "Throughway-Refusal"
+"""Our own: why a client is refused, for its own status."""
+MAX_REFUSAL = 400
+"""Characters of what is told of a refusal."""
 SERVER = "throughway"
 MAX_URL = 256
 """Characters; longer ones are refused by Windows clients."""
@@ -93,6 +98,8 @@ class Request:
 
     session: str
     """The session key; empty: the client gave none."""
+    watched: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """All values of each header that was asked for."""
     remainder: bytes
 
 
@@ -103,6 +110,8 @@ class Response:
     status: int
     reason: str
     server: str
+    refusal: str = ""
+    """Of a gateway of ours: the catalogue's code for why, and after a space what is particular."""
     remainder: bytes
 
 
@@ -125,10 +134,13 @@ def build_response(wall_time: float) -> bytes:
     ).encode("ascii")
 
 
-def build_refusal(status: int, text: str, wall_time: float) -> bytes:
-    """Write a whole response that grants none, for people to read."""
+def build_refusal(status: int, text: str, wall_time: float, problem: str = "") -> bytes:
+    """Write a whole response that grants none, for people to read; clients of ours read a code."""
     body = f"{text}\n".encode()
     allow = "Allow: POST\r\n" if status == 405 else ""
+    if problem:
+        words = "".join(c if c.isascii() and c.isprintable() else "?" for c in text)
+        allow += f"{REFUSAL_HEADER}: {problem} {words[:MAX_REFUSAL]}\r\n"
     head = (
         f"HTTP/1.1 {status} {_REASONS[status]}\r\nDate: {http_date(wall_time)}\r\n"
         f"Server: {SERVER}\r\n{allow}Content-Type: text/plain; charset=utf-8\r\n"
@@ -147,8 +159,10 @@ def http_date(wall_time: float) -> str:
 class RequestReader:
     """Reads one request head, strictly limited."""
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, watched: tuple[str, ...] = ()) -> None:
+        """``watched``: headers, lower case, of which every value is told."""
         self._url = url
+        self._watched = watched
         self._received = 0
         self._connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
 
@@ -169,11 +183,20 @@ class RequestReader:
         remainder = self._connection.trailing_data[0]
         if self._received - len(remainder) > MAX_HEAD:
             raise RequestError(431, f"The head of a request has at most {MAX_HEAD} bytes.")
-        return Request(session=_judge(event, self._url), remainder=remainder)
+        return Request(
+            session=_judge(event, self._url),
+            watched={name: _values(event, name) for name in self._watched},
+            remainder=remainder,
+        )
 
 
 def _known(status: int) -> int:
     return status if status in _REASONS else 400
+
+
+def _values(request: h11.Request, wanted: str) -> tuple[str, ...]:
+    name = wanted.encode("ascii")
+    return tuple(value.decode("latin-1") for key, value in request.headers if key == name)
 
 
 def _judge(request: h11.Request, url: URL) -> str:
@@ -254,5 +277,6 @@ class ResponseReader:
             status=event.status_code,
             reason=event.reason.decode("latin-1"),
             server=headers.get(b"server", b"").decode("latin-1"),
+            refusal=headers.get(REFUSAL_HEADER.lower().encode(), b"").decode("latin-1"),
             remainder=remainder,
         )

@@ -12,6 +12,7 @@ from enum import Enum, StrEnum, auto
 
 from throughway.model.config import AuthenticationMode
 from throughway.model.errors import LocalProtocolError, RemoteProtocolError
+from throughway.proto.iphttps.adc import ADC, NO_CERTIFICATE, ClientRefusedError, refuse_claims
 from throughway.proto.iphttps.http import (
     URL,
     Request,
@@ -86,6 +87,10 @@ class Refusal(StrEnum):
     """By the client, before it had sent a request."""
     REQUEST = "request"
     """Not one for a session on our URL."""
+    CERTIFICATE = "certificate"
+    """No client certificate, or one that is not accepted."""
+    ADC = "adc"
+    """Not from a configured ADC, without its PROXY header, or with words that only it may say."""
 
 
 class _NoRoomError(RequestError):
@@ -109,6 +114,8 @@ class Limits:
     head_timeout: float = 10.0
     """Seconds for TLS handshake and HTTP head together."""
     client_to_client: bool = False
+    sessions_per_certificate: int = 1
+    """0: any number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +143,19 @@ class LimitReached:
     refusal: Refusal
 
 
-Event = SessionOpened | SessionClosed | LimitReached | PacketForClient | PacketForHost
+@dataclass(frozen=True, slots=True)
+class ClientRefused:
+    """A client was refused for who it is, or for what it claims to be."""
+
+    peer: str
+    problem: str
+    """The catalogue's code."""
+    reason: str
+
+
+Event = (
+    SessionOpened | SessionClosed | ClientRefused | LimitReached | PacketForClient | PacketForHost
+)
 
 
 class Server:
@@ -149,11 +168,14 @@ class Server:
         *,
         authentication: AuthenticationMode = AuthenticationMode.NONE,
         limits: Limits | None = None,
+        adc: ADC | None = None,
         wall_clock: Callable[[], float],
     ) -> None:
         self.state = State.STOPPED
         self.url = url
         self.limits = limits or Limits()
+        self.adc = adc
+        """By what the words of devices that end TLS are taken; None: nobody is believed."""
         self.refusals: Counter[Refusal] = Counter()
         self.drops: Counter[Drop] = Counter()
         """Packets which went no further, of all sessions there ever were."""
@@ -164,6 +186,10 @@ class Server:
         )
         self._half_open = HalfOpen()
         self._by_key: dict[tuple[str, str], Session] = {}
+        self._by_certificate: dict[str, list[Session]] = {}
+        """Open ones, oldest first."""
+        self.suites: Counter[str] = Counter()
+        """Open sessions, by cipher suite."""
         self._sources: Counter[str] = Counter()
         """Of open sessions."""
         self._router = router
@@ -222,9 +248,12 @@ class Server:
             return True
         return self._half_open.overdue(now) is not None
 
-    def accept(self, address: str, port: int, source: str, now: float) -> Session | None:
+    def accept(
+        self, address: str, port: int, source: str, now: float, *, adc: bool = False
+    ) -> Session | None:
         """Enter a new connection, half-open; None: it must be closed, see :meth:`may_accept`.
 
+        ``adc``: it comes from a device whose words are believed; ``source`` "" counts not.
         When there are too many half-open ones, of the source or in all, another one makes room:
         a client that comes back must get as far as its request, which says who it is.
         """
@@ -232,7 +261,7 @@ class Server:
             self.refusals[Refusal.NOT_LISTENING] += 1
             return None
         share = self.limits.max_sessions_per_source
-        if 0 < share <= self._half_open.of(source):
+        if source and 0 < share <= self._half_open.of(source):
             self._push_out(self._half_open.least(now, source), source, Refusal.SOURCE_LIMIT)
         elif len(self._half_open) >= self.limits.max_half_open:
             overdue = self._half_open.overdue(now)
@@ -241,8 +270,8 @@ class Server:
                 return None
             self._push_out(overdue, source, Refusal.HALF_OPEN_LIMIT)
         self._number += 1
-        peer = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-        session = Session(self._number, peer, source, now=now, totals=self.drops)
+        peer = _peer(address, port)
+        session = Session(self._number, peer, source, now=now, totals=self.drops, adc=adc)
         self._half_open.add(session)
         return session
 
@@ -250,6 +279,36 @@ class Server:
         """Take note that a client has said its first word, of TLS too."""
         if session.state is SessionState.HALF_OPEN:
             self._half_open.spoke(session)
+
+    def peer_named(
+        self, session: Session, address: str, port: int, source: str, now: float
+    ) -> None:
+        """Take note whose connection a device has passed on."""
+        if session.state is not SessionState.HALF_OPEN:
+            return
+        share = self.limits.max_sessions_per_source
+        if 0 < share <= self._half_open.of(source):
+            self._push_out(self._half_open.least(now, source), source, Refusal.SOURCE_LIMIT)
+        session.peer = _peer(address, port)
+        self._half_open.move(session, source)
+
+    def turn_away(self, address: str, port: int, problem: str, reason: str) -> None:
+        """Take note of a connection that is closed at once: nobody there may make one."""
+        self.refusals[Refusal.ADC] += 1
+        self._events.append(ClientRefused(_peer(address, port), problem, reason))
+
+    def client_refused(
+        self, session: Session, problem: str, reason: str, refusal: Refusal = Refusal.CERTIFICATE
+    ) -> None:
+        """Take note that a connection ended since the client is not who it must be."""
+        if session.state is SessionState.HALF_OPEN:
+            self._events.append(ClientRefused(session.peer, problem, reason))
+            self._close(session, reason, refusal)
+
+    def drop_session(self, number: int, reason: str) -> None:
+        """Drop one client, if it is still there."""
+        if number in self.sessions:
+            self._close(self.sessions[number], reason)
 
     def receive_data(self, session: Session, data: bytes, now: float) -> None:
         """Take bytes of a request; the stream behind it comes with :class:`SessionOpened`.
@@ -261,11 +320,16 @@ class Server:
             return
         self._half_open.spoke(session)
         if session.reader is None:
-            session.reader = RequestReader(self.url)
+            session.reader = RequestReader(self.url, self.adc.headers if self.adc else ())
         try:
             request = session.reader.receive_data(data)
             if request is not None:
                 self._admit(session, request)
+        except ClientRefusedError as error:
+            text, status = str(error), error.status
+            session.outgoing = build_refusal(status, text, self._wall_clock(), error.problem)
+            kind = Refusal.CERTIFICATE if status == 403 else Refusal.ADC
+            self.client_refused(session, error.problem, text, kind)
         except RequestError as error:
             refusal = error.refusal if isinstance(error, _NoRoomError) else Refusal.REQUEST
             session.outgoing = build_refusal(error.status, str(error), self._wall_clock())
@@ -349,15 +413,18 @@ class Server:
 
     def _admit(self, session: Session, request: Request) -> None:
         """Open the session (3.2.5.1); one with the same key makes way."""
-        if self.authentication is AuthenticationMode.CERTIFICATES and not session.certificate:
-            raise RequestError(403, "A client certificate is needed here.")
+        self._identify(session, request)
         session.key = request.session
-        key = (session.certificate, session.key)
+        key = (session.fingerprint or session.certificate, session.key)
         old = self._by_key.get(key) if session.key else None
+        if old is None and self.limits.sessions_per_certificate == 1:
+            # Of a client that came back with another key, or without one.
+            old = next(iter(self._by_certificate.get(session.fingerprint, ())), None)
         self._check_room(session, old)
         if old is not None:
             self.neighbours.inherit(old, session)
             self._close(old, "its client came back over a new connection")
+        self._make_way(session)
         if session.key:
             self._by_key[key] = session
         self._half_open.remove(session)
@@ -365,9 +432,33 @@ class Server:
         session.reader = None
         self.sessions[session.number] = session
         self._sources[session.source] += 1
+        self.suites[session.suite] += 1
         session.outgoing = build_response(self._wall_clock())
         self._events.append(SessionOpened(session, request.remainder))
         self._events.append(PacketForClient(session, self._router.advertisement()))
+
+    def _identify(self, session: Session, request: Request) -> None:
+        """Find out who the client is, where something before us has ended TLS."""
+        asked = self.authentication is AuthenticationMode.CERTIFICATES
+        if self.adc is not None:
+            if not session.adc or self.adc.config.tls:
+                refuse_claims(request.watched)
+            elif asked:
+                verdict = self.adc.identify(session.tls, request.watched)
+                session.certificate, session.fingerprint = verdict.subject, verdict.fingerprint
+        if asked and not (session.certificate or session.fingerprint):
+            raise ClientRefusedError(NO_CERTIFICATE, "a client certificate is needed here")
+
+    def _make_way(self, session: Session) -> None:
+        """Close the oldest sessions of a certificate that has too many."""
+        if not session.fingerprint:
+            return
+        own = self._by_certificate.setdefault(session.fingerprint, [])
+        allowed = self.limits.sessions_per_certificate
+        while 0 < allowed <= len(own):
+            self._close(own[0], "its certificate opened another session")
+            own = self._by_certificate.setdefault(session.fingerprint, [])
+        own.append(session)
 
     def _close(self, session: Session, reason: str, refusal: Refusal = Refusal.CLOSED) -> None:
         if session.state is SessionState.CLOSED:
@@ -380,14 +471,25 @@ class Server:
             self._sources[session.source] -= 1
             if not self._sources[session.source]:
                 del self._sources[session.source]
+            self.suites[session.suite] -= 1
+            if not self.suites[session.suite]:
+                del self.suites[session.suite]
             self.neighbours.release(session)
-            key = (session.certificate, session.key)
+            self._forget_certificate(session)
+            key = (session.fingerprint or session.certificate, session.key)
             if self._by_key.get(key) is session:
                 del self._by_key[key]
         else:
             self._half_open.remove(session)
             self.refusals[refusal] += 1
         self._events.append(SessionClosed(session, reason, was_open))
+
+    def _forget_certificate(self, session: Session) -> None:
+        own = self._by_certificate.get(session.fingerprint)
+        if own is not None:
+            own.remove(session)
+            if not own:
+                del self._by_certificate[session.fingerprint]
 
     def _close_all(self, reason: str) -> None:
         for session in (*self._half_open, *self.sessions.values()):
@@ -398,3 +500,7 @@ class Server:
             self.state = TRANSITIONS[self.state, what]
         except KeyError:
             raise LocalProtocolError(f"{what.name} in state {self.state.name}") from None
+
+
+def _peer(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -10,6 +10,7 @@ from throughway.proto.router import SolicitationBudget
 
 if TYPE_CHECKING:
     from throughway.proto.iphttps.http import RequestReader
+    from throughway.wire.proxy_protocol import ClientTLS
 
 
 class SessionState(StrEnum):
@@ -99,7 +100,9 @@ class Session:
         "_drops",
         "_totals",
         "accepted_at",
+        "adc",
         "certificate",
+        "fingerprint",
         "heard_at",
         "key",
         "number",
@@ -111,6 +114,8 @@ class Session:
         "solicitations",
         "source",
         "state",
+        "suite",
+        "tls",
     )
 
     def __init__(
@@ -121,19 +126,28 @@ class Session:
         *,
         now: float,
         totals: Counter[Drop] | None = None,
+        adc: bool = False,
     ) -> None:
         """``totals`` count drops as well, beyond the session's end."""
+        self.adc = adc
+        """Whether it comes over a device that ends TLS, whose words are believed."""
+        self.tls: ClientTLS | None = None
+        """What the device says of TLS."""
         self.number = number
         self.peer = peer
         """Address and port, for people."""
         self.source = source
-        """What the limit per source counts: an IPv4 address or an IPv6 /64."""
+        """What the limit per source counts: an IPv4 address or an IPv6 /64; "": it counts not."""
         self.state = SessionState.HALF_OPEN
         self.reader: RequestReader | None = None
         """While a request is being read."""
         self.key = ""
         self.certificate = ""
         """The subject of the client's certificate; empty: none was shown."""
+        self.fingerprint = ""
+        """What tells that certificate from all others."""
+        self.suite = ""
+        """Of TLS, with its version."""
         self.accepted_at = now
         self.heard_at = now
         """When bytes came last; the driver keeps it."""
@@ -215,6 +229,19 @@ class HalfOpen:
         del own[session.number]
         if not own:
             del self._of_source[session.source]
+
+    def move(self, session: Session, source: str) -> None:
+        """Take note of its real source; its place in the order stays."""
+        old, silent = self._of_source[session.source][0], session.number in self._silent
+        del old[session.number]
+        self._of_source[session.source][1].pop(session.number, None)
+        if not old:
+            del self._of_source[session.source]
+        session.source = source
+        every, quiet = self._of_source.setdefault(source, ({}, {}))
+        every[session.number] = session
+        if silent:
+            quiet[session.number] = session
 
     def oldest(self) -> Session | None:
         """Return the one whose time is up first."""

@@ -1,0 +1,52 @@
+"""The files that the workers need, read for them: they may not read any themselves."""
+
+from base64 import encodebytes
+from pathlib import Path
+
+from throughway.model.config import AuthenticationMode, IPHTTPSServerConfig
+from throughway.model.errors import ConfigError
+from throughway.net import descriptors
+from throughway.net.iphttps_server import tls_context
+from throughway.net.tls import Credentials, context_of, null_context_of
+
+
+def read_credentials(config: IPHTTPSServerConfig, file: str) -> Credentials:
+    """Read certificates, keys and lists; ConfigError when they, or the limits, cannot be used."""
+    if config.certificate is not None:
+        tls_context(config, file)
+    descriptors.require(config.max_sessions, file)
+    asked = config.authentication is AuthenticationMode.CERTIFICATES
+    credentials = Credentials(
+        certificate=_text(file, "certificate", config.certificate),
+        key=_text(file, "key", config.key),
+        client_ca=_text(file, "client_ca", config.client_ca if asked else None),
+        client_crls="".join(_crl(file, path) for path in config.client_crls) if asked else "",
+        rsa_certificate=_text(file, "rsa_certificate", config.rsa_certificate),
+        rsa_key=_text(file, "rsa_key", config.rsa_key),
+    )
+    try:
+        context_of(credentials)
+        if config.null_suites:
+            null_context_of(credentials)
+    except ConfigError as error:
+        raise ConfigError(file, f"iphttps.{error.key}", error.why) from error
+    return credentials
+
+
+def _text(file: str, key: str, path: Path | None) -> str:
+    try:
+        return path.read_text() if path is not None else ""
+    except (OSError, ValueError) as error:
+        raise ConfigError(file, f"iphttps.{key}", f"{path}: {error}") from error
+
+
+def _crl(file: str, path: Path) -> str:
+    """Authorities publish DER (RFC 5280, 4.2.1.13); OpenSSL takes PEM from a file."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(file, "iphttps.client_crls", f"{path}: {error}") from error
+    if data.lstrip().startswith(b"-----BEGIN"):
+        return data.decode("ascii", "replace") + "\n"
+    body = encodebytes(data).decode()
+    return f"-----BEGIN X509 CRL-----\n{body}-----END X509 CRL-----\n"

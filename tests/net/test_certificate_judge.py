@@ -1,0 +1,57 @@
+"""The judge says of each fault what OpenSSL says of it in a handshake."""
+
+import hashlib
+import ssl
+from pathlib import Path
+
+import pytest
+
+from tests.net.iphttps_world import CLIENT_FAULTS, Authority, Pair
+from throughway.net.certificate_judge import CertificateJudge
+from throughway.net.tls import Credentials
+from throughway.proto.iphttps.adc import Verdict
+
+
+def der(pair: Pair) -> bytes:
+    return ssl.PEM_cert_to_DER_cert(pair.pem)
+
+
+def judged(folder: Path, fault: str) -> tuple[Verdict, Pair]:
+    authority = Authority(folder)
+    own = fault if fault in ("untrusted", "expired", "not yet valid", "wrong usage") else ""
+    pair = authority.client(own)
+    revoked = (pair,) if fault == "revoked" else ()
+    crl = authority.list_revoked(*revoked, ends=-1 if fault == "old list" else 1)
+    if fault == "no list":
+        (other := folder / "third").mkdir()
+        crl = Authority(other, "Third Root").list_revoked()
+    judge = CertificateJudge(Credentials(client_ca=authority.root.pem, client_crls=crl.read_text()))
+    return judge(der(pair)), pair
+
+
+def test_a_good_one_is_known_again(tmp_path: Path) -> None:
+    verdict, pair = judged(tmp_path, "")
+    assert verdict == Verdict(
+        subject="CN=client1.corp.example.com",
+        fingerprint=hashlib.sha256(der(pair)).hexdigest(),
+    )
+
+
+@pytest.mark.parametrize("fault", [fault for fault in CLIENT_FAULTS if fault != "none"])
+def test_a_fault_is_named(fault: str, tmp_path: Path) -> None:
+    verdict, _ = judged(tmp_path, fault)
+    assert verdict.problem == CLIENT_FAULTS[fault]
+    assert verdict.subject == "CN=client1.corp.example.com"
+    assert verdict.why
+
+
+def test_without_lists_revocation_is_not_checked(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    judge = CertificateJudge(Credentials(client_ca=authority.root.pem))
+    assert judge(der(authority.client())).problem == ""
+
+
+def test_what_is_no_certificate_is_not_trusted(tmp_path: Path) -> None:
+    judge = CertificateJudge(Credentials(client_ca=Authority(tmp_path).root.pem))
+    for data in (b"", b"\x30\x03\x02\x01\x01", bytes(100)):
+        assert judge(data).problem == "iphttps-client-cert-untrusted"

@@ -24,7 +24,9 @@ from typing import Any, ParamSpec, Self, TypeVar
 import pytest
 
 from throughway.client.ipsec import INFRASTRUCTURE, ClientIPsec
+from throughway.gateway.audit import GatewayAudit
 from throughway.gateway.ipsec import GatewayIPsec
+from throughway.model.audit import AuditEvent, AuditRecord
 from throughway.model.config import (
     ClientConfig,
     Computer,
@@ -34,7 +36,8 @@ from throughway.model.config import (
 )
 from throughway.model.errors import IPsecError
 from throughway.model.policy import Policy, TunnelPolicy
-from throughway.model.status import TunnelState, TunnelStatus
+from throughway.model.status import SessionStatus, TunnelState, TunnelStatus
+from throughway.net.audit import AuditLog, cleaned
 from throughway.pki.authority import Credential, Profile, create_root, issue
 from throughway.pki.pem import build_certificate_pem, build_key_pem
 
@@ -422,6 +425,25 @@ def shared_domain() -> DomainController:
     return domain
 
 
+class Recorder(AuditLog):
+    """An audit log that writes nowhere."""
+
+    def __init__(self, records: list[AuditRecord]) -> None:
+        super().__init__(None, None, side="gateway")
+        self._records = records
+
+    def record(self, record: AuditRecord) -> None:
+        self._records.append(cleaned(record))
+
+
+async def _no_sessions() -> tuple[SessionStatus, ...]:
+    return ()
+
+
+async def _begin(audit: GatewayAudit) -> None:
+    audit.start()
+
+
 class Site:
     """A gateway and one client at a time in the shared world, with all that they told."""
 
@@ -436,12 +458,25 @@ class Site:
         self.failures: list[tuple[str, str, str]] = []
         self.client_failures: list[tuple[str, str, str]] = []
         self.daemon: list[str] = []
+        self.records: list[AuditRecord] = []
+        """What the gateway's audit has recorded."""
+        self.audit = GatewayAudit(
+            Recorder(self.records),
+            prefix="2001:db8:da::/64",
+            computer_of=lambda connection: self.gateway.computer_of(connection),
+            shown=lambda: self.gateway.shown_certificates(),
+            forget=lambda: self.gateway.forget_shown(),
+            sessions=_no_sessions,
+        )
+        self.world.gateway.run(_begin(self.audit))
         self.gateway = GatewayIPsec(
             replace(self.deployment.server(), revocation=revocation),
             self.deployment.computers(1, 2),
             users,
             directory=directory / "run-gateway",
             on_failure=lambda *failure: self.failures.append(failure),
+            on_event=self.audit.ipsec_event,
+            on_refused=self.audit.refused,
         )
         self.client: ClientIPsec | None = None
         self.world.gateway.run(self.gateway.start())
@@ -513,3 +548,16 @@ class Site:
     def close(self) -> None:
         self.stop_client()
         self.world.gateway.run(self.gateway.stop())
+        self.world.gateway.run(self.audit.close())
+
+    def recorded(self, event: AuditEvent) -> AuditRecord:
+        """Return the next audit record of an event; it is looked at once."""
+
+        def find() -> AuditRecord | None:
+            return next((record for record in self.records if record.event is event), None)
+
+        self.world.gateway.run(until(lambda: find() is not None))
+        record = find()
+        assert record is not None
+        self.records.remove(record)
+        return record

@@ -26,6 +26,7 @@ HEADINGS = {
     "sixtofour": "### [sixtofour]",
     "teredo": "### [teredo]",
     "nat64": "### [nat64]",
+    "audit": "### [audit]",
 }
 
 

@@ -59,4 +59,22 @@ BUG = Problem(
     verify=("throughway client status", "throughway gateway status"),
 )
 
-PROBLEMS = (IPV6_DISABLED, CLOCK_SKEW, WORKER_RESTARTING, BUG)
+AUDIT_NOT_WRITTEN = Problem(
+    code="audit-not-written",
+    title="The audit cannot be written to its file",
+    severity=Severity.WARNING,
+    component=Component.HOST,
+    cause=(
+        "The file of audit events cannot be written: its disk is full or read-only, or its folder "
+        "belongs to somebody else. Clients are served as before; their events go to the journal "
+        "only, and are counted."
+    ),
+    resolution=(
+        "Make room on that disk, or name another file as `file` in `[audit]` and restart. It is "
+        "tried again every five seconds; the first record then says how many were lost."
+    ),
+    fix=("ls -ld /var/log/throughway", "journalctl -t throughway-audit --since -1h"),
+    verify=("throughway events --since 10m", "throughway gateway status"),
+)
+
+PROBLEMS = (IPV6_DISABLED, CLOCK_SKEW, WORKER_RESTARTING, BUG, AUDIT_NOT_WRITTEN)

@@ -42,6 +42,7 @@ COMMANDS = {
     "logout": Lazy("login", "Log the user off."),
     "policy": Lazy("policy", "What clients are told: build, sign and read the policy bundle."),
     "pki": Lazy("pki", "A certification authority for those who have none."),
+    "events": Lazy("events", "Who was admitted, who was refused, and why: the audit."),
     "doctor": Lazy("doctor", "What is wrong with DirectAccess on Windows, from its evidence."),
     "probe": Lazy("probe", "What a public IP-HTTPS server looks like from outside."),
     "netcheck": Lazy("netcheck", "What the network around lets through."),

@@ -528,7 +528,7 @@ class Access:
             if tunnel.state is TunnelState.UP:
                 self._tracker.succeeded(f"tunnel-{name}")
         if self._tunnel(INFRASTRUCTURE).state is TunnelState.UP:
-            self._tracker.ok(Component.IPSEC, self._esp())
+            self._tracker.ok(Component.IPSEC, esp.describe_esp(self._ipsec.esp))
             self._on_infrastructure()
 
     async def snapshot(self) -> ClientSnapshot:
@@ -556,7 +556,7 @@ class Access:
             transport=str(self._transports.chosen or ""),
             transports=self._transports.status(),
             link=link,
-            esp=self._esp(),
+            esp=esp.describe_esp(self._ipsec.esp),
             tunnels=self._ipsec.tunnels(),
             names=names,
             user=user,
@@ -567,13 +567,6 @@ class Access:
             components=self._tracker.components(),
             problems=problems,
         )
-
-    def _esp(self) -> str:
-        support = self._ipsec.esp
-        if support is None:
-            return ""
-        who = "kernel" if support.mode is ESPMode.KERNEL else "kernel-libipsec (user space)"
-        return f"{who}: {support.reason}"
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -18,6 +18,7 @@ from throughway.control import lifecycle
 from throughway.control.codec import JSON, to_json
 from throughway.control.server import ControlServer, Request, require_owner, unknown_command
 from throughway.gateway import settings
+from throughway.gateway.audit import audit_of
 from throughway.gateway.ipsec import GatewayIPsec
 from throughway.gateway.metrics import MetricsServer
 from throughway.gateway.nat64 import Translation
@@ -33,7 +34,6 @@ from throughway.model.config import ESPMode, GatewayConfig
 from throughway.model.errors import ConfigError, IPsecError, ThroughwayError, TransportError
 from throughway.model.findings import Component
 from throughway.model.status import (
-    ComponentState,
     GatewaySnapshot,
     RefusedClient,
     SessionStatus,
@@ -42,7 +42,7 @@ from throughway.model.status import (
     WorkerStatus,
 )
 from throughway.net import firewall, privileges
-from throughway.net.esp import local_addresses
+from throughway.net.esp import describe_esp, local_addresses
 from throughway.net.process import write_private
 from throughway.net.tun import add_address, disable_forwarding, forwards
 from throughway.proto.iphttps.http import parse_url
@@ -75,7 +75,7 @@ REFUSALS_SHOWN = 20
 """Refused clients that the status remembers."""
 
 FIXED = (
-    *("users", "sixtofour", "teredo", "nat64"),
+    *("users", "sixtofour", "teredo", "nat64", "audit"),
     *("state_directory", "runtime_directory", "control_socket"),
 )
 """Tables and settings that are read only when the gateway starts, beside those of the parts."""
@@ -101,6 +101,9 @@ class GatewayDaemon:
         self._teredo: TeredoGateway | None = None
         self._publisher: PolicyServer | None = None
         self._metrics: MetricsServer | None = None
+        self._audit = audit_of(
+            config, self._tracker, ipsec=lambda: self._ipsec, sessions=self._sessions
+        )
         self._ipsec = self._make_ipsec(config)
         self._translation = Translation(
             config.nat64, config.runtime_directory, self._tracker, self._encrypts_in_kernel
@@ -122,6 +125,7 @@ class GatewayDaemon:
         privileges.drop(privileges.GATEWAY)
         for directory in (config.state_directory, config.runtime_directory):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._audit.start()
         self._routes_others = self._was_router()
         self._raise_firewall()  # before anything is forwarded
         self._open_links()
@@ -173,6 +177,7 @@ class GatewayDaemon:
         # From the last to the first; what one part fails at must not keep the others from it.
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._control.close)
+            stack.push_async_callback(self._audit.close)
             stack.callback(self._leave_kernel)
             if self._workers is not None:
                 stack.push_async_callback(self._workers.close)
@@ -205,6 +210,8 @@ class GatewayDaemon:
             directory=config.runtime_directory / "ipsec",
             on_failure=self._refused,
             on_daemon=self._charon_changed,
+            on_event=self._audit.ipsec_event,
+            on_refused=self._audit.refused,
         )
 
     @property
@@ -396,6 +403,7 @@ class GatewayDaemon:
         self._log.info(
             "session opened", worker=session.worker, session=session.id, peer=session.peer
         )
+        self._audit.session_opened(session)
 
     def session_closed(self, session: SessionStatus, reason: str) -> None:
         """Log it."""
@@ -408,6 +416,7 @@ class GatewayDaemon:
             bytes_in=session.bytes_in,
             bytes_out=session.bytes_out,
         )
+        self._audit.session_closed(session, reason)
 
     def sixtofour_serves(self, status: SixToFourServerStatus) -> None:
         """Say so."""
@@ -437,6 +446,7 @@ class GatewayDaemon:
     def client_refused(self, peer: str, problem: str, reason: str) -> None:
         """Log and show it: a client was refused before it had a link."""
         self._refused(reason, problem, peer)
+        self._audit.session_refused(peer, problem, reason)
 
     def worker_serves(self, worker: WorkerStatus) -> None:
         """Log it; the restart is shown for a while longer."""
@@ -490,6 +500,7 @@ class GatewayDaemon:
         down = find("ipsec-daemon-down")
         if reason:
             self._log.error("charon ended", reason=reason)
+            self._audit.charon_ended(reason)
             self._tracker.set(down, reason, attempt="ipsec")
             return
         if self._tracker.holds(down) and self._workers is not None:
@@ -532,13 +543,11 @@ class GatewayDaemon:
         await self._ipsec.refresh()
         self._look_at_bundle()
         workers = self._workers
-        opened: tuple[SessionStatus, ...] = ()
-        if workers is not None:
-            opened = await workers.report(sessions=sessions)
+        opened = await self._sessions(asked=sessions)
         return GatewaySnapshot(
             version=__version__,
             taken_at=time.time(),
-            state=self._state(),
+            state=self._tracker.state(),
             iphttps_state=self._iphttps_state(),
             url=self._config.iphttps.url,
             esp=self._esp(),
@@ -554,21 +563,17 @@ class GatewayDaemon:
             translation=self._translation.status(),
         )
 
+    async def _sessions(self, *, asked: bool = True) -> tuple[SessionStatus, ...]:
+        return await self._workers.report(sessions=asked) if self._workers is not None else ()
+
     def _iphttps_state(self) -> str:
         """Say it in the words of [MS-IPHTTPS] 3.2.1."""
         workers = self._workers.status() if self._workers is not None else ()
         serving = any(worker.state == State.SERVING for worker in workers)
         return "listen" if serving else "stopped"
 
-    def _state(self) -> ComponentState:
-        return self._tracker.state()
-
     def _esp(self) -> str:
-        support = self._ipsec.esp
-        if support is None:
-            return ""
-        who = "kernel" if support.mode is ESPMode.KERNEL else "kernel-libipsec (user space)"
-        return f"{who}: {support.reason}"
+        return describe_esp(self._ipsec.esp)
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

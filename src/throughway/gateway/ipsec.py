@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from throughway.gateway.refusals import Refusals
+from throughway.gateway.refusals import Refusals, Refused
 from throughway.model.config import Computer, ESPMode, IPsecServerConfig, UsersConfig
 from throughway.model.errors import ConfigError, IPsecError
 from throughway.model.status import TunnelState, TunnelStatus
@@ -70,7 +70,8 @@ class GatewayIPsec:
 
     ``on_failure(reason, problem, peer)`` tells of every client that was refused, for the audit;
     ``on_change()`` that :meth:`tunnels` has changed; ``on_daemon(reason)`` that charon died, and
-    with "" that it is there again. ``allowed`` is asked about every user with a good ticket.
+    with "" that it is there again. ``on_event`` hears all that charon tells, ``on_refused`` more
+    about each refusal. ``allowed`` is asked about every user with a good ticket.
     """
 
     def __init__(
@@ -83,15 +84,19 @@ class GatewayIPsec:
         on_failure: Callable[[str, str, str], None] = lambda reason, problem, peer: None,
         on_change: Callable[[], None] = lambda: None,
         on_daemon: Callable[[str], None] = lambda reason: None,
+        on_event: Callable[[Event], None] = lambda event: None,
+        on_refused: Callable[[Refused], None] = lambda refused: None,
         allowed: Callable[[str], bool] = lambda principal: True,
     ) -> None:
+        self._on_event = on_event
+        self._on_refused = on_refused
         self._config = config
         self._directory = directory
         self._on_failure = on_failure
         self._on_change = on_change
         self._on_daemon = on_daemon
         self._connections = _named(computers)
-        self._refusals = Refusals(self._computer)
+        self._refusals = Refusals(self.computer_of)
         self._sas: tuple[IKESA, ...] = ()
         self._crls: tuple[bytes, ...] = ()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -248,6 +253,7 @@ class GatewayIPsec:
         self._on_change()
 
     def _event(self, event: Event) -> None:
+        self._on_event(event)
         match event:
             case LineLogged():
                 if self._refusals.line(event):
@@ -265,18 +271,31 @@ class GatewayIPsec:
     def _ended(self, unique_id: int) -> None:
         if refused := self._refusals.ended(unique_id):
             self._on_failure(refused.reason, refused.problem, refused.peer)
+            self._on_refused(refused)
 
-    def _computer(self, connection: str) -> Computer | None:
+    def computer_of(self, connection: str) -> Computer | None:
+        """Return the computer that a connection of charon's is for."""
         return self._connections.get(connection.partition("-")[2])
+
+    async def shown_certificates(self) -> tuple[bytes, ...]:
+        """Return the certificates (DER) that peers have shown, as far as charon remembers them."""
+        if self._charon is None or not self._charon.running:
+            return ()
+        return await self._charon.list_certificates()
+
+    async def forget_shown(self) -> None:
+        """Let charon forget them, so that it is sure again which one comes next."""
+        if self._charon is not None and self._charon.running:
+            await self._charon.flush_certificates()
 
     def _identity(self, sa: IKESA) -> str:
         """Return what round 1 has proven; charon tells the last round's only."""
-        computer = self._computer(sa.name)
+        computer = self.computer_of(sa.name)
         return computer.identity if computer else sa.remote_identity
 
     def _account(self, sa: IKESA) -> str:
         """Return what round 2 has proven; nothing before it has."""
-        computer = self._computer(sa.name)
+        computer = self.computer_of(sa.name)
         if not sa.up:
             return ""
         if sa.name.startswith(INTRANET) or computer is None:

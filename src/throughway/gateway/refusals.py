@@ -8,7 +8,7 @@ followed from the first (``is initiating``) to the last.
 import re
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from throughway.model.config import Computer
@@ -30,6 +30,29 @@ _ACCOUNT = re.compile(r"^EAP-MS-CHAPv2 username: '(.*)'$")
 _RADIUS_REFUSED = re.compile(r"RADIUS authentication of '(.*)' failed")
 _GIVEN_UP = re.compile(r"^parsed INFORMATIONAL request \d+ \[.*N\(AUTH_FAILED\)")
 _TIMED_OUT = "deleting half open IKE_SA"
+_PACKET = re.compile(r"^received packet: from (\S+)\[(\d+)\] to ")
+_CERTIFICATE = re.compile(r'^received end entity cert "(.*)"$')
+_ROUND_DONE = re.compile(r"^authentication of '(.*)' with \S+ successful$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What was seen of an attempt, for the audit."""
+
+    unique_id: int
+    connection: str = ""
+    """charon's name for it, once it had chosen one: ``intranet-client1``."""
+    address: str = ""
+    port: int = 0
+    """Of IKE."""
+    identity: str = ""
+    """Whom the peer says to be; proven when ``rounds`` is at least 1."""
+    account: str = ""
+    user: str = ""
+    certificate: str = ""
+    """The subject of the certificate that came, "" while none has."""
+    rounds: int = 0
+    """Rounds of authentication that were done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +63,7 @@ class Refused:
     problem: str
     peer: str
     """Whom its certificate names, as far as it was seen, and its address."""
+    seen: Seen = field(default=Seen(unique_id=0), compare=False)
 
 
 @dataclass(slots=True)
@@ -47,6 +71,27 @@ class _Suspect:
     address: str
     identity: str = ""
     lines: list[str] = field(default_factory=list)
+    seen: Seen = field(default=Seen(unique_id=0))
+
+    def look(self, line: LineLogged) -> None:
+        """Take from a line what the audit wants to know."""
+        seen, text = self.seen, line.text
+        if line.name.partition("-")[2] and line.name != seen.connection:
+            seen = replace(seen, connection=line.name)
+        if match := _PACKET.search(text):
+            seen = replace(seen, address=match[1], port=int(match[2]))
+        elif match := _LOOKING.search(text):
+            self.identity = match[1]
+            seen = replace(seen, identity=match[1])
+        elif match := _CERTIFICATE.search(text):
+            seen = replace(seen, certificate=match[1])
+        elif match := _ACCOUNT.search(text):
+            seen = replace(seen, account=match[1])
+        elif match := _RADIUS_REFUSED.search(text):
+            seen = replace(seen, user=match[1])
+        elif _ROUND_DONE.search(text):
+            seen = replace(seen, rounds=seen.rounds + 1)
+        self.seen = seen
 
 
 class Refusals:
@@ -63,12 +108,12 @@ class Refusals:
     def line(self, line: LineLogged) -> bool:
         """Take a line of the log; True when it says that its IKE_SA ends without an event."""
         if match := _INITIATING.search(line.text):
-            _remember(self._suspects, line.unique_id, _Suspect(match[1]))
+            seen = Seen(unique_id=line.unique_id, address=match[1])
+            _remember(self._suspects, line.unique_id, _Suspect(match[1], seen=seen))
         suspect = self._suspects.get(line.unique_id)
         if suspect is None:
             return False
-        if match := _LOOKING.search(line.text):
-            suspect.identity = match[1]
+        suspect.look(line)
         text = line.text
         if match := _ACCOUNT.search(line.text):
             text = self._mismatch(line.name, match[1])
@@ -97,7 +142,11 @@ class Refusals:
         problem, reason = _cause(suspect.lines)
         if user is not None and (match := _RADIUS_REFUSED.search(reason)):
             problem, reason = user.problem, f"{match[1]}: {user.reason}"
-        return Refused(reason, problem, f"{suspect.identity or 'unknown'} ({suspect.address})")
+        seen = suspect.seen
+        if user is not None:
+            seen = replace(seen, user=user.principal)
+        peer = f"{suspect.identity or 'unknown'} ({suspect.address})"
+        return Refused(reason, problem, peer, seen)
 
     def clear(self) -> None:
         """Forget everything: charon's numbers begin anew."""

@@ -43,6 +43,7 @@ from throughway.net.files import read_toml
 from throughway.pki import fields
 
 DEFAULT_FILE = Path("/etc/throughway/gateway.toml")
+DEFAULT_AUDIT = Path("/var/log/throughway/gateway-events.jsonl")
 
 
 def _defaults(kind: type) -> dict[str, Any]:
@@ -58,6 +59,7 @@ METRICS = _defaults(model.MetricsConfig)
 SIXTOFOUR = _defaults(model.SixToFourServerConfig)
 TEREDO = _defaults(model.TeredoServerConfig)
 NAT64 = _defaults(model.NAT64Config)
+AUDIT = _defaults(model.AuditConfig)
 GATEWAY = _defaults(GatewayConfig)
 
 MAX_SESSIONS = 65536
@@ -294,6 +296,15 @@ class NAT64Table(Table):
     queries_per_client: Annotated[int, Field(ge=1, le=100_000)] = NAT64["queries_per_client"]
 
 
+class AuditTable(Table):
+    """``[audit]``."""
+
+    file: File | None = DEFAULT_AUDIT
+    journal: bool = AUDIT["journal"]
+    keep_days: Annotated[int, Field(ge=1, le=3650)] = AUDIT["keep_days"]
+    tell_port: Annotated[int, Field(ge=0, le=65535)] = AUDIT["tell_port"]
+
+
 class GatewayFile(Table):
     """The whole file."""
 
@@ -306,6 +317,7 @@ class GatewayFile(Table):
     sixtofour: SixToFourTable | None = None
     teredo: TeredoTable | None = None
     nat64: NAT64Table | None = None
+    audit: AuditTable = AuditTable()
     state_directory: File = GATEWAY["state_directory"]
     runtime_directory: File = GATEWAY["runtime_directory"]
     control_socket: File = GATEWAY["control_socket"]
@@ -324,6 +336,7 @@ TABLES: dict[str, type[Table]] = {
     "sixtofour": SixToFourTable,
     "teredo": TeredoTable,
     "nat64": NAT64Table,
+    "audit": AuditTable,
 }
 """Every table by its name in the file."""
 
@@ -357,6 +370,7 @@ def _config(file: GatewayFile, path: Path) -> GatewayConfig:
         teredo=model.TeredoServerConfig(**dict(file.teredo)) if file.teredo else None,
         sixtofour=model.SixToFourServerConfig(**dict(file.sixtofour)) if file.sixtofour else None,
         nat64=model.NAT64Config(**dict(file.nat64)) if file.nat64 else None,
+        audit=model.AuditConfig(**dict(file.audit)),
         state_directory=file.state_directory,
         runtime_directory=file.runtime_directory,
         control_socket=file.control_socket,

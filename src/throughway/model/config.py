@@ -238,6 +238,19 @@ class NAT64Config:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuditConfig:
+    """Where it is written who was admitted and who was refused; ``[audit]``."""
+
+    file: Path | None = None
+    """JSON lines; None: no file."""
+    journal: bool = True
+    keep_days: int = 90
+    """After which rotated files are removed."""
+    tell_port: int = 0
+    """TCP port at which a client may ask why it was refused; 0: nobody is told anything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayConfig:
     """A whole gateway."""
 
@@ -251,6 +264,7 @@ class GatewayConfig:
     sixtofour: SixToFourServerConfig | None = None
     teredo: TeredoServerConfig | None = None
     nat64: NAT64Config | None = None
+    audit: AuditConfig = AuditConfig()
     state_directory: Path = Path("/var/lib/throughway/gateway")
     runtime_directory: Path = Path("/run/throughway/gateway")
     control_socket: Path = Path("/run/throughway/gateway.sock")
@@ -295,6 +309,8 @@ class ClientConfig:
     transports: tuple[str, ...] = ()
     """Of those that the policy allows only these; empty: all."""
     proxy: ProxyConfig = ProxyConfig()
+    audit: AuditConfig = AuditConfig()
+    """Of this computer's own view; ``tell_port`` means nothing here."""
     state_directory: Path = Path("/var/lib/throughway/client")
     runtime_directory: Path = Path("/run/throughway/client")
     control_socket: Path = Path("/run/throughway/client.sock")

@@ -277,6 +277,22 @@ class Charon:
                 found += (parse_sa(name, sa) for name, sa in answer.items())
         return tuple(found)
 
+    async def list_certificates(self) -> tuple[bytes, ...]:
+        """Return certificates (DER) that are neither ours nor trusted: peers have shown them.
+
+        charon remembers few of them, those of the last to come.
+        """
+        found: list[bytes] = []
+        async with Session(self._settings.socket) as session:
+            wanted = {"type": "X509", "flag": "NONE"}
+            async for answer in session.stream("list-certs", "list-cert", wanted):
+                found += [answer["data"]] if "has_privkey" not in answer else []
+        return tuple(found)
+
+    async def flush_certificates(self) -> None:
+        """Forget what peers have shown; what was loaded, and every CRL, stays."""
+        await self.request("flush-certs", {"type": "X509"})
+
     @property
     def _pid_file(self) -> Path:
         return self._settings.directory / "charon.pid"

@@ -31,6 +31,14 @@ class ESPSupport:
     reason: str
 
 
+def describe_esp(support: ESPSupport | None) -> str:
+    """Say who encrypts; "" while that is unknown."""
+    if support is None:
+        return ""
+    who = "kernel" if support.mode is ESPMode.KERNEL else "kernel-libipsec (user space)"
+    return f"{who}: {support.reason}"
+
+
 def detect_esp(wanted: ESPMode = ESPMode.AUTO) -> ESPSupport:
     """Choose who encrypts in this network namespace; never returns ``AUTO``.
 

@@ -31,6 +31,7 @@ class IKESA:
     remote_identity: str
     local_eap_identity: str = ""
     remote_eap_identity: str = ""
+    remote_port: int = 0
     established: float = 0.0
     """Seconds since it came up."""
     children: tuple[ChildSA, ...] = ()
@@ -99,6 +100,7 @@ def parse_sa(name: str, message: Section) -> IKESA:
         remote_identity=_text(message, "remote-id"),
         local_eap_identity=_text(message, "local-eap-id"),
         remote_eap_identity=_text(message, "remote-eap-id"),
+        remote_port=_number(message, "remote-port"),
         established=_number(message, "established"),
         children=tuple(_parse_child(c) for c in message.get("child-sas", {}).values()),
     )

@@ -1,0 +1,308 @@
+"""What the gateway's parts tell, as audit records; with a real charon, who was refused and why."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from tests.ipsec_world import CLIENT, Recorder, Site, until
+from throughway.gateway import audit as module
+from throughway.gateway.audit import GatewayAudit, seen_certificate
+from throughway.gateway.flood import PER_SOURCE
+from throughway.gateway.refusals import Refused, Seen
+from throughway.model.audit import AuditEvent, AuditRecord
+from throughway.model.config import Computer
+from throughway.model.errors import IPsecError
+from throughway.model.status import SessionStatus
+from throughway.net.sas import IKESA, ChildChanged, ChildSA, IKEChanged, LineLogged
+from throughway.pki.authority import Profile, create_root, issue
+
+COMPUTER = Computer(account="CLIENT1$", identity="client1.corp.example.com", nt_hash=Path("x"))
+ACCOUNT_REFUSED = "ipsec-computer-account-refused"
+NOW = datetime.now(UTC)
+ROOT = create_root("Test Root", NOW - timedelta(days=365))
+CERTIFICATE = issue(ROOT, Profile.COMPUTER, [COMPUTER.identity], now=NOW).certificate
+EXPIRED = issue(
+    ROOT, Profile.COMPUTER, [COMPUTER.identity], now=NOW - timedelta(days=60), days=30
+).certificate
+OTHER = issue(ROOT, Profile.COMPUTER, ["client2.corp.example.com"], now=NOW).certificate
+SESSION = SessionStatus(
+    id=1, peer="198.51.100.7:50123", since=0, addresses=("2001:db8:da::5",), certificate="CN=x"
+)
+
+
+def sa(number: int = 3, tunnel: str = "infrastructure", user: str = "") -> IKESA:
+    return IKESA(
+        name=f"{tunnel}-client1",
+        unique_id=number,
+        state="ESTABLISHED",
+        local_address="2001:db8:e::1",
+        remote_address="2001:db8:da::5",
+        remote_port=4500,
+        local_identity="da.example.com",
+        remote_identity="CLIENT1$",
+        remote_eap_identity=user,
+        children=(ChildSA(name=tunnel, state="INSTALLED", local_ts=("a",), remote_ts=("b",)),),
+    )
+
+
+def refusal(problem: str, reason: str = "because", **seen: object) -> Refused:
+    values = {
+        "unique_id": 4,
+        "connection": "infrastructure-client1",
+        "address": "2001:db8:da::5",
+        "identity": COMPUTER.identity,
+        "certificate": "CN=client1.corp.example.com",
+    }
+    return Refused(reason, problem, "peer", Seen(**(values | seen)))  # type: ignore[arg-type]
+
+
+class Scene:
+    """An audit with a charon that has shown certificates."""
+
+    def __init__(self, *shown: object) -> None:
+        self.records: list[AuditRecord] = []
+        self.forgotten = 0
+        data = tuple(c.public_bytes(Encoding.DER) for c in shown)  # type: ignore[attr-defined]
+
+        async def asked() -> tuple[bytes, ...]:
+            return (*data, b"no certificate")
+
+        async def forget() -> None:
+            self.forgotten += 1
+
+        async def sessions() -> tuple[SessionStatus, ...]:
+            return (SESSION,)
+
+        def computer_of(name: str) -> Computer | None:
+            return COMPUTER if name.endswith("-client1") else None
+
+        self.audit = GatewayAudit(
+            Recorder(self.records),
+            prefix="2001:db8:da::/64",
+            computer_of=computer_of,
+            shown=asked,
+            forget=forget,
+            sessions=sessions,
+        )
+
+    def play(self, *steps: Callable[[GatewayAudit], object]) -> list[AuditRecord]:
+        async def scenario() -> None:
+            self.audit.start()
+            for step in steps:
+                step(self.audit)
+            await until(self.audit._drafts.empty)
+            await self.audit.close()
+
+        asyncio.run(scenario())
+        return self.records
+
+
+def test_a_computer_and_its_user_come_and_go() -> None:
+    computer, user = sa(), sa(5, "intranet", "alice@CORP.EXAMPLE.COM")
+    records = Scene(CERTIFICATE, OTHER).play(
+        lambda audit: audit.ipsec_event(IKEChanged(True, computer)),
+        lambda audit: audit.ipsec_event(ChildChanged(True, computer)),
+        lambda audit: audit.ipsec_event(IKEChanged(True, user)),
+        lambda audit: audit.ipsec_event(ChildChanged(False, computer)),
+        lambda audit: audit.ipsec_event(IKEChanged(False, user)),
+    )
+    assert [(r.windows, r.tunnel, r.account, r.user) for r in records] == [
+        (4651, "infrastructure", "CLIENT1$", ""),
+        (5451, "infrastructure", "CLIENT1$", ""),
+        (4651, "intranet", "", "alice@CORP.EXAMPLE.COM"),
+        (4624, "intranet", "", "alice@CORP.EXAMPLE.COM"),
+        (5452, "infrastructure", "CLIENT1$", ""),
+        (4655, "intranet", "", "alice@CORP.EXAMPLE.COM"),
+        (4634, "intranet", "", "alice@CORP.EXAMPLE.COM"),
+    ]
+    for record in records:
+        assert record.computer == COMPUTER.identity
+        assert record.certificate == seen_certificate(CERTIFICATE)
+        assert (record.transport, record.outer_address, record.outer_port) == (
+            *("iphttps", "198.51.100.7"),
+            50123,
+        )
+
+
+@pytest.mark.parametrize(
+    ("refused", "windows"),
+    [
+        (refusal("ipsec-policy-mismatch", certificate="", identity=""), 4653),
+        (refusal("ipsec-cert-expired"), 4652),
+        (refusal("ipsec-computer-account-refused", rounds=1), 4984),
+        (refusal("ipsec-smart-card-required"), 4984),
+    ],
+)
+def test_a_refusal_has_the_number_of_its_mode(refused: Refused, windows: int) -> None:
+    (record,) = Scene(CERTIFICATE).play(lambda audit: audit.refused(refused))
+    assert (record.windows, record.problem, record.reason) == (windows, refused.problem, "because")
+
+
+def test_a_refused_user_is_a_failed_logon_too() -> None:
+    refused = refusal("ipsec-user-refused", rounds=1, user="alice@R", connection="intranet-client1")
+    records = Scene(CERTIFICATE).play(lambda audit: audit.refused(refused))
+    assert [(r.windows, r.user, r.account) for r in records] == [
+        (4984, "alice@R", ""),
+        (4625, "alice@R", ""),
+    ]
+
+
+def test_an_expired_certificate_is_told_from_its_successor() -> None:
+    scene = Scene(CERTIFICATE, EXPIRED)
+    (record,) = scene.play(lambda audit: audit.refused(refusal("ipsec-cert-expired")))
+    assert record.certificate == seen_certificate(EXPIRED)
+    assert scene.forgotten == 1
+
+
+def test_of_two_that_could_be_meant_the_doubt_is_told_and_no_reason_is_given() -> None:
+    younger = issue(ROOT, Profile.COMPUTER, [COMPUTER.identity], now=NOW).certificate
+    scene = Scene(CERTIFICATE, younger)
+    (record,) = scene.play(lambda audit: audit.refused(refusal("x", rounds=1)))
+    assert record.certificate is not None
+    assert record.certificate.others == 1
+    for certificate in (CERTIFICATE, younger):
+        assert scene.audit.refusals_of(seen_certificate(certificate).thumbprint) == ()
+
+
+def test_an_impostors_certificate_is_not_taken_for_the_true_one() -> None:
+    scene = Scene(CERTIFICATE)
+    (record,) = scene.play(lambda audit: audit.refused(refusal("ipsec-cert-wrong-chain")))
+    assert record.certificate is not None
+    assert record.certificate.thumbprint == ""
+    assert scene.audit.refusals_of(seen_certificate(CERTIFICATE).thumbprint) == ()
+
+
+def test_only_its_own_refusal_is_remembered_for_a_certificate_until_it_comes_in() -> None:
+    scene = Scene(CERTIFICATE, OTHER)
+    mine = seen_certificate(CERTIFICATE).thumbprint
+    scene.play(lambda audit: audit.refused(refusal("x", "why not", rounds=1)))
+    (told,) = scene.audit.refusals_of(mine)
+    assert (told.tunnel, told.problem, told.reason) == ("infrastructure", "x", "why not")
+    assert scene.audit.refusals_of(seen_certificate(OTHER).thumbprint) == ()
+    scene.play(lambda audit: audit.ipsec_event(IKEChanged(True, sa())))
+    assert scene.audit.refusals_of(mine) == ()
+
+
+def test_a_new_key_is_no_end() -> None:
+    records = Scene(CERTIFICATE).play(
+        lambda audit: audit.ipsec_event(IKEChanged(True, sa(3))),
+        lambda audit: audit.ipsec_event(IKEChanged(False, sa(9))),
+    )
+    assert [r.windows for r in records] == [4651, 4655]
+
+
+def test_a_dead_charon_ends_every_tunnel() -> None:
+    records = Scene(CERTIFICATE).play(
+        lambda audit: audit.ipsec_event(IKEChanged(True, sa(3))),
+        lambda audit: audit.charon_ended("charon was killed"),
+    )
+    assert (records[1].windows, records[1].reason) == (4655, "charon was killed")
+
+
+def test_prefixes_that_do_not_agree_are_quick_modes_failure_once() -> None:
+    line = LineLogged("IKE", 3, "infrastructure-client1", "no acceptable traffic selectors found")
+    records = Scene(CERTIFICATE).play(
+        lambda audit: audit.ipsec_event(IKEChanged(True, sa(3))),
+        lambda audit: audit.ipsec_event(line),
+        lambda audit: audit.ipsec_event(line),
+    )
+    assert [r.windows for r in records] == [4651, 4654]
+    assert records[1].problem == "ipsec-policy-mismatch"
+
+
+def test_sessions_over_iphttps_are_told() -> None:
+    records = Scene().play(
+        lambda audit: audit.session_opened(SESSION),
+        lambda audit: audit.session_closed(SESSION, "the client went"),
+        lambda audit: audit.session_refused("198.51.100.8:1", "iphttps-client-cert-required", "no certificate"),
+    )
+    assert [(str(r.event), r.outer_address, r.reason or r.detail) for r in records] == [
+        ("iphttps-opened", "198.51.100.7", ""),
+        ("iphttps-closed", "198.51.100.7", "the client went"),
+        ("iphttps-refused", "198.51.100.8", "no certificate"),
+    ]
+
+
+def test_a_flood_is_counted() -> None:
+    def flood(audit: GatewayAudit) -> None:
+        for _ in range(100):
+            audit.session_refused("198.51.100.8:1", "iphttps-client-cert-required", "no certificate")
+
+    *refused, left_out = Scene().play(flood)
+    assert len(refused) == PER_SOURCE
+    assert (left_out.event, left_out.count) == (AuditEvent.LEFT_OUT, 100 - PER_SOURCE)
+    assert left_out.outer_address == "198.51.100.8"
+
+
+def test_more_than_can_wait_is_recorded_without_particulars(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MAX_PENDING", 2)
+
+    def rush(audit: GatewayAudit) -> None:
+        for number in range(5):
+            audit.ipsec_event(IKEChanged(True, sa(number)))
+
+    records = Scene(CERTIFICATE).play(rush)
+    assert len(records) == 5
+    assert sum(bool(r.outer_address) for r in records) == 2
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    site = Site(tmp_path)
+    yield site
+    site.close()
+
+
+@pytest.mark.lab
+def test_with_a_real_charon_every_outcome_has_its_number_and_certificate(site: Site) -> None:
+    deployment = site.deployment
+    first = deployment.credential("client1", Profile.COMPUTER, COMPUTER.identity)
+    site.start_client()
+    site.up()
+    admitted = site.recorded(AuditEvent.MAIN_MODE_ESTABLISHED)
+    assert admitted.certificate == seen_certificate(first.certificate)
+    assert (admitted.outer_address, admitted.outer_port) == (CLIENT, 4500)
+    assert (admitted.transport, admitted.account) == ("native", "CLIENT1$")
+    assert " === " in site.recorded(AuditEvent.QUICK_MODE_ESTABLISHED).detail
+    site.stop_client()
+    site.recorded(AuditEvent.MAIN_MODE_ENDED)
+
+    old = deployment.credential("client1", Profile.COMPUTER, COMPUTER.identity, age_days=60)
+    assert site.refusal()[0] == "ipsec-cert-expired"
+    expired = site.recorded(AuditEvent.MAIN_MODE_FAILED)
+    assert expired.certificate == seen_certificate(old.certificate)
+    assert "valid from" in expired.reason
+
+    stranger = create_root("Other Root", NOW - timedelta(days=9))
+    deployment.credential("client1", Profile.COMPUTER, COMPUTER.identity, root=stranger)
+    assert site.refusal()[0] == "ipsec-cert-wrong-chain"
+    untrusted = site.recorded(AuditEvent.MAIN_MODE_FAILED)
+    assert untrusted.certificate is not None
+    assert untrusted.certificate.thumbprint == ""
+
+    good = deployment.credential("client1", Profile.COMPUTER, COMPUTER.identity)
+    assert site.refusal(deployment.client(password="client2"))[0] == ACCOUNT_REFUSED
+    wrong = site.recorded(AuditEvent.EXTENDED_MODE_FAILED)
+    assert (wrong.account, wrong.problem) == ("CLIENT1$", ACCOUNT_REFUSED)
+    thumbprint = seen_certificate(good.certificate).thumbprint
+    assert wrong.certificate is not None
+    if not wrong.certificate.others:
+        assert wrong.certificate.thumbprint == thumbprint
+
+
+@pytest.mark.lab
+def test_with_a_real_charon_other_prefixes_fail_in_quick_mode(site: Site) -> None:
+    policy = site.deployment.policy()
+    elsewhere = replace(policy.infrastructure, prefixes=("2001:db8:99::/64",))
+    client = site.start_client()
+    site.world.client.run(client.update_policy(replace(policy, infrastructure=elsewhere)))
+    with pytest.raises(IPsecError):
+        site.up()
+    assert "unacceptable" in site.recorded(AuditEvent.QUICK_MODE_FAILED).reason

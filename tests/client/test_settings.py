@@ -9,7 +9,7 @@ import pytest
 
 from tests.pki_world import COMPUTER, SIGNING_KEY, write, write_credential
 from throughway.client import settings
-from throughway.model.config import ClientConfig, ESPMode, ProxyConfig
+from throughway.model.config import AuditConfig, ClientConfig, ESPMode, ProxyConfig
 from throughway.model.errors import ConfigError
 from throughway.pki import pem
 
@@ -57,7 +57,17 @@ def test_a_good_file_comes_back_whole(client: Path) -> None:
         identity="client1.corp.example.com",
         password_file=client.parent / "account.password",
         policy_key=client.parent / "policy.pub",
+        audit=AuditConfig(file=Path(settings.DEFAULT_AUDIT)),
     )
+
+
+def test_where_the_audit_goes_can_be_said(client: Path) -> None:
+    table = '[audit]\nfile = "events"\njournal = false\nkeep_days = 7\n'
+    config = settings.load(write(client, TOML + table))
+    assert config.audit == AuditConfig(file=client.parent / "events", journal=False, keep_days=7)
+    assert set(errors_of(write(client, TOML + "[audit]\nkeep_days = 0\nfiles = 1\n"))) == {
+        *("audit.keep_days", "audit.files"),
+    }
 
 
 def test_every_key_can_be_set(client: Path) -> None:
@@ -80,7 +90,7 @@ def test_every_key_can_be_set(client: Path) -> None:
     assert config.iphttps_ca == client.parent / "ca.crt"
     assert config.control_socket == Path("/c")
     set_here = {line.partition(" ")[0] for line in (TOML + lines).splitlines()}
-    assert set_here == {field.name for field in fields(ClientConfig)} - {"file", "proxy"}
+    assert set_here == {field.name for field in fields(ClientConfig)} - {"file", "proxy", "audit"}
     set_here = {line.partition(" ")[0] for line in PROXY.splitlines()[1:]}
     assert set_here == {field.name for field in fields(ProxyConfig)}
     assert config.proxy == ProxyConfig(

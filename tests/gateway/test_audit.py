@@ -12,7 +12,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tests.ipsec_world import CLIENT, Recorder, Site, until
 from throughway.gateway import audit as module
 from throughway.gateway.audit import GatewayAudit, seen_certificate
-from throughway.gateway.flood import PER_SOURCE
 from throughway.gateway.refusals import Refused, Seen
 from throughway.model.audit import AuditEvent, AuditRecord
 from throughway.model.config import Computer
@@ -20,6 +19,7 @@ from throughway.model.errors import IPsecError
 from throughway.model.status import SessionStatus
 from throughway.net.sas import IKESA, ChildChanged, ChildSA, IKEChanged, LineLogged
 from throughway.pki.authority import Profile, create_root, issue
+from throughway.proto.flood import PER_SOURCE
 
 COMPUTER = Computer(account="CLIENT1$", identity="client1.corp.example.com", nt_hash=Path("x"))
 ACCOUNT_REFUSED = "ipsec-computer-account-refused"

@@ -104,7 +104,8 @@ class FullFile(AuditFile):
 
 @pytest.fixture
 def scene(tmp_path: Path) -> tuple[AuditLog, FullFile, list[str]]:
-    file, troubles = FullFile(tmp_path / "events"), []
+    troubles: list[str] = []
+    file = FullFile(tmp_path / "events")
     return AuditLog(file, None, side="gateway", on_trouble=troubles.append), file, troubles
 
 

@@ -9,13 +9,14 @@ import ipaddress
 import os
 from pathlib import Path
 
-from throughway.model.config import ClientConfig, ESPMode, ProxyConfig
+from throughway.model.config import AuditConfig, ClientConfig, ESPMode, ProxyConfig
 from throughway.model.errors import ConfigError
 from throughway.net.files import read_file, read_secret, read_toml
 from throughway.pki import fields
 from throughway.pki.fields import Fields
 
 DEFAULT_FILE = Path("/etc/throughway/client.toml")
+DEFAULT_AUDIT = "/var/log/throughway/client-events.jsonl"
 DEFAULTS = {field.name: field.default for field in ClientConfig.__dataclass_fields__.values()}
 
 
@@ -43,7 +44,7 @@ def load(path: Path = DEFAULT_FILE) -> ClientConfig:
 
 
 def _read(table: Fields, path: Path) -> ClientConfig:
-    proxy = table.optional_table("proxy")
+    proxy, audit = table.optional_table("proxy"), table.optional_table("audit")
     config = ClientConfig(
         file=path,
         certificate=_path(table, path, "certificate"),
@@ -59,12 +60,23 @@ def _read(table: Fields, path: Path) -> ClientConfig:
         iphttps_ca=_path(table, path, "iphttps_ca") if table.has("iphttps_ca") else None,
         transports=table.texts("transports", fields.check_transport, default=()),
         proxy=_read_proxy(proxy, path),
+        audit=_read_audit(audit, path),
         state_directory=_path(table, path, "state_directory"),
         runtime_directory=_path(table, path, "runtime_directory"),
         control_socket=_path(table, path, "control_socket"),
     )
-    table.errors += proxy.errors
+    table.errors += proxy.errors + audit.errors
     return config
+
+
+def _read_audit(table: Fields, path: Path) -> AuditConfig:
+    audit = AuditConfig(
+        file=path.parent / table.text("file", default=DEFAULT_AUDIT),
+        journal=table.flag("journal", AuditConfig().journal),
+        keep_days=table.integer("keep_days", 1, AuditConfig().keep_days),
+    )
+    table.gather()
+    return audit
 
 
 def _read_proxy(table: Fields, path: Path) -> ProxyConfig:

@@ -17,7 +17,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from throughway.catalogue import find
-from throughway.gateway.flood import FloodGate
 from throughway.gateway.ipsec import GatewayIPsec
 from throughway.gateway.refusals import Refused
 from throughway.gateway.whence import Origin, Sessions, Whence, split_peer
@@ -32,6 +31,7 @@ from throughway.net.causes import meaning
 from throughway.net.journal import Journal
 from throughway.net.sas import IKESA, ChildChanged, Event, IKEChanged, LineLogged
 from throughway.pki import judgement
+from throughway.proto.flood import FloodGate
 
 SIDE = "gateway"
 INTRANET = "intranet"

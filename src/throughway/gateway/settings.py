@@ -302,7 +302,6 @@ class AuditTable(Table):
     file: File | None = DEFAULT_AUDIT
     journal: bool = AUDIT["journal"]
     keep_days: Annotated[int, Field(ge=1, le=3650)] = AUDIT["keep_days"]
-    tell_port: Annotated[int, Field(ge=0, le=65535)] = AUDIT["tell_port"]
 
 
 class GatewayFile(Table):

@@ -246,8 +246,6 @@ class AuditConfig:
     journal: bool = True
     keep_days: int = 90
     """After which rotated files are removed."""
-    tell_port: int = 0
-    """TCP port at which a client may ask why it was refused; 0: nobody is told anything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,7 +308,7 @@ class ClientConfig:
     """Of those that the policy allows only these; empty: all."""
     proxy: ProxyConfig = ProxyConfig()
     audit: AuditConfig = AuditConfig()
-    """Of this computer's own view; ``tell_port`` means nothing here."""
+    """Of this computer's own view."""
     state_directory: Path = Path("/var/lib/throughway/client")
     runtime_directory: Path = Path("/run/throughway/client")
     control_socket: Path = Path("/run/throughway/client.sock")

@@ -1,6 +1,6 @@
 """A flood of refusals is counted, and hides nobody."""
 
-from throughway.gateway.flood import EVERYBODY, WINDOW, FloodGate, LeftOut
+from throughway.proto.flood import EVERYBODY, WINDOW, FloodGate, LeftOut
 
 
 def test_a_source_is_recorded_a_few_times_and_then_counted() -> None:

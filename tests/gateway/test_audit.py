@@ -219,19 +219,21 @@ def test_sessions_over_iphttps_are_told() -> None:
     records = Scene().play(
         lambda audit: audit.session_opened(SESSION),
         lambda audit: audit.session_closed(SESSION, "the client went"),
-        lambda audit: audit.session_refused("198.51.100.8:1", "iphttps-client-cert-required", "no certificate"),
+        lambda audit: audit.session_refused(
+            "198.51.100.8:1", "iphttps-client-cert-required", "none"
+        ),
     )
     assert [(str(r.event), r.outer_address, r.reason or r.detail) for r in records] == [
         ("iphttps-opened", "198.51.100.7", ""),
         ("iphttps-closed", "198.51.100.7", "the client went"),
-        ("iphttps-refused", "198.51.100.8", "no certificate"),
+        ("iphttps-refused", "198.51.100.8", "none"),
     ]
 
 
 def test_a_flood_is_counted() -> None:
     def flood(audit: GatewayAudit) -> None:
         for _ in range(100):
-            audit.session_refused("198.51.100.8:1", "iphttps-client-cert-required", "no certificate")
+            audit.session_refused("198.51.100.8:1", "iphttps-client-cert-required", "none")
 
     *refused, left_out = Scene().play(flood)
     assert len(refused) == PER_SOURCE

@@ -202,16 +202,16 @@ class GatewayAudit:
 
     def session_opened(self, session: SessionStatus) -> None:
         """Take a client that is there over IP-HTTPS."""
-        self._session(AuditEvent.IPHTTPS_OPENED, session.peer, session.certificate)
+        self._session(AuditEvent.IPHTTPS_OPENED, session.peer, _of_session(session))
 
     def session_closed(self, session: SessionStatus, reason: str) -> None:
         """Take a client that is gone."""
         self._whence.closed(session)
-        self._session(AuditEvent.IPHTTPS_CLOSED, session.peer, session.certificate, detail=reason)
+        self._session(AuditEvent.IPHTTPS_CLOSED, session.peer, _of_session(session), detail=reason)
 
     def session_refused(self, peer: str, problem: str, reason: str) -> None:
         """Take a client that was refused before it had a session."""
-        self._session(AuditEvent.IPHTTPS_REFUSED, peer, "", problem=problem, reason=reason)
+        self._session(AuditEvent.IPHTTPS_REFUSED, peer, None, problem=problem, reason=reason)
 
     # Drafts
 
@@ -274,22 +274,21 @@ class GatewayAudit:
         self._childless.add(number)
         self._draft(_Draft(failed, tunnel.particulars))
 
-    def _session(self, event: AuditEvent, peer: str, subject: str, **words: str) -> None:
+    def _session(
+        self, event: AuditEvent, peer: str, certificate: CertificateSeen | None, **words: str
+    ) -> None:
         address, port = split_peer(peer)
-        self._draft(
-            _Draft(
-                record_of(
-                    event,
-                    at=time.time(),
-                    side=SIDE,
-                    transport=str(TransportKind.IPHTTPS),
-                    outer_address=address,
-                    outer_port=port,
-                    certificate=CertificateSeen(subject=subject) if subject else None,
-                    **words,
-                )
-            )
+        record = record_of(
+            event,
+            at=time.time(),
+            side=SIDE,
+            transport=str(TransportKind.IPHTTPS),
+            outer_address=address,
+            outer_port=port,
+            certificate=certificate,
+            **words,
         )
+        self._draft(_Draft(record))
 
     def _draft(self, draft: _Draft) -> None:
         try:
@@ -438,6 +437,12 @@ def seen_certificate(certificate: x509.Certificate) -> CertificateSeen:
         serial=judgement.serial_of(certificate),
         thumbprint=certificate.fingerprint(SHA256()).hex(),
     )
+
+
+def _of_session(session: SessionStatus) -> CertificateSeen | None:
+    if not session.certificate:
+        return None
+    return CertificateSeen(subject=session.certificate, thumbprint=session.fingerprint)
 
 
 def _parsed(data: bytes) -> x509.Certificate | None:

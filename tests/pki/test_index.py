@@ -16,7 +16,7 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 ROOT = create_root("Corp Root", NOW)
 MADE = issue(ROOT, Profile.COMPUTER, ["Client1.corp.example.com"], now=NOW)
 INDEX = Index(crl_url="http://crl.example.com/x.crl", crl_number=4).added(
-    MADE, Profile.COMPUTER, "/x/client1.crt"
+    MADE.certificate, Profile.COMPUTER, "/x/client1.crt"
 )
 
 

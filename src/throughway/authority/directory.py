@@ -3,18 +3,16 @@
 ca.crt  ca.key  ca.crl  index.json  issued/NAME.crt  issued/NAME.key
 """
 
-import fcntl
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
 
+from throughway.authority.files import exists, give_to_owner, locked, write_new
 from throughway.model.errors import ConfigError, TrustError
-from throughway.net.files import PRIVATE, read_file, read_secret, write_atomically
+from throughway.net.files import PRIVATE, read_file, read_secret
 from throughway.pki import authority, fields, pem
 from throughway.pki.authority import Credential, KeyType, Profile
 from throughway.pki.index import Entry, Index, build_index, parse_index
@@ -36,17 +34,6 @@ class Written:
     entry: Entry
     certificate: Path
     key: Path
-
-
-@contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Let one command at a time change the directory."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def create(
@@ -73,7 +60,7 @@ def create(
             )
         write_new(directory / KEY, pem.build_key_pem(root.key), PRIVATE, force=force)
         write_new(directory / CERTIFICATE, pem.build_certificate_pem(root.certificate), force=force)
-        _save(directory, Index(crl_url=crl_url))
+        save_index(directory, Index(crl_url=crl_url))
         _write_crl(directory, root, Index(crl_url=crl_url), now, authority.DEFAULT_CRL_DAYS)
     return root
 
@@ -91,7 +78,7 @@ def issue(
     force: bool,
 ) -> Written:
     """Issue a certificate and write it with its key; ``output`` is their path without suffix."""
-    with locked(_present(directory)):
+    with locked(present(directory)):
         root, index = open_authority(directory), read_index(directory)
         url = index.crl_url if crl_url is None else crl_url
         made = authority.issue(
@@ -102,8 +89,8 @@ def issue(
         _refuse_existing((certificate, key), force=force)
         _make_directory(stem.parent)
         # The index first: what is not in it could never be revoked.
-        index = index.added(made, profile, str(certificate))
-        _save(directory, index)
+        index = index.added(made.certificate, profile, str(certificate))
+        save_index(directory, index)
         write_new(key, pem.build_key_pem(made.key), PRIVATE, force=force)
         write_new(certificate, pem.build_certificate_pem(made.certificate), force=force)
     return Written(index.entries[-1], certificate, key)
@@ -111,18 +98,18 @@ def issue(
 
 def revoke(directory: Path, wanted: str, reason: str, now: datetime) -> Entry:
     """Revoke one certificate and write a CRL that says so."""
-    with locked(_present(directory)):
+    with locked(present(directory)):
         root, index = open_authority(directory), read_index(directory)
         entry = _choose(index, wanted, str(directory / INDEX))
         index = index.with_revoked(entry.serial, now, reason)
-        _save(directory, index)
+        save_index(directory, index)
         _write_crl(directory, root, index, now, authority.DEFAULT_CRL_DAYS)
     return next(e for e in index.entries if e.serial == entry.serial)
 
 
 def renew_crl(directory: Path, now: datetime, days: int) -> Path:
     """Write a new CRL; return where it lies."""
-    with locked(_present(directory)):
+    with locked(present(directory)):
         root, index = open_authority(directory), read_index(directory)
         _write_crl(directory, root, index, now, days)
     return directory / CRL
@@ -131,36 +118,25 @@ def renew_crl(directory: Path, now: datetime, days: int) -> Path:
 def open_authority(directory: Path) -> Credential:
     """Return the authority with its key."""
     return authority.open_authority(
-        pem.parse_key(_read(directory / KEY, read_secret), str(directory / KEY)),
+        pem.parse_key(read(directory / KEY, read_secret), str(directory / KEY)),
         read_certificate(directory / CERTIFICATE),
     )
 
 
 def read_certificate(path: Path) -> x509.Certificate:
     """Return the certificate in a file."""
-    return pem.parse_certificate(_read(path), str(path))
+    return pem.parse_certificate(read(path), str(path))
 
 
 def read_crl(directory: Path) -> x509.CertificateRevocationList:
     """Return the authority's last CRL."""
-    return pem.parse_crl(_read(directory / CRL), str(directory / CRL))
+    return pem.parse_crl(read(directory / CRL), str(directory / CRL))
 
 
 def read_index(directory: Path) -> Index:
     """Return what the authority has issued and revoked."""
-    path = _present(directory) / INDEX
-    return parse_index(_read(path, lambda p: read_file(p, MAX_INDEX)), str(path))
-
-
-def write_new(path: Path, data: bytes, mode: int = 0o644, *, force: bool) -> None:
-    """Write a file which must not be there yet, unless forced."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, data, mode, overwrite=force)
-    except FileExistsError:
-        raise _exists(path) from None
-    except OSError as error:
-        raise ConfigError(str(path), "", f"cannot be written: {error.strerror}") from error
+    path = present(directory) / INDEX
+    return parse_index(read(path, lambda p: read_file(p, MAX_INDEX)), str(path))
 
 
 def _choose(index: Index, wanted: str, file: str) -> Entry:
@@ -187,23 +163,26 @@ def _write_crl(directory: Path, root: Credential, index: Index, now: datetime, d
         next_update=now + timedelta(days=days),
     )
     # The number first: one that was used must never come again, even when writing fails.
-    _save(directory, index)
+    save_index(directory, index)
     _write(directory / CRL, pem.build_crl_der(crl))
 
 
-def _save(directory: Path, index: Index) -> None:
+def save_index(directory: Path, index: Index) -> None:
+    """Write the index; whoever calls holds the lock."""
     _write(directory / INDEX, build_index(index), PRIVATE)
 
 
-def _read(path: Path, read: Callable[[Path], bytes] = read_file) -> bytes:
+def read(path: Path, reader: Callable[[Path], bytes] = read_file) -> bytes:
+    """Return a file's content; ConfigError where it cannot be read."""
     try:
-        return read(path)
+        return reader(path)
     except ValueError as error:
         raise ConfigError(str(path), "", str(error).removeprefix(f"{path} ")) from None
 
 
 def _write(path: Path, data: bytes, mode: int = 0o644) -> None:
     write_new(path, data, mode, force=True)
+    give_to_owner(path.parent, path)
 
 
 def _check_crl_url(url: str) -> None:
@@ -222,7 +201,8 @@ def _make_directory(directory: Path) -> None:
         raise ConfigError(str(directory), "", f"cannot be made: {error.strerror}") from error
 
 
-def _present(directory: Path) -> Path:
+def present(directory: Path) -> Path:
+    """Return the directory, when there is an authority in it."""
     if not (directory / CERTIFICATE).exists():
         raise ConfigError(str(directory), "", "holds no authority; make one: throughway pki init")
     return directory
@@ -231,8 +211,4 @@ def _present(directory: Path) -> Path:
 def _refuse_existing(paths: Sequence[Path], *, force: bool) -> None:
     for path in paths:
         if path.exists() and not force:
-            raise _exists(path)
-
-
-def _exists(path: Path) -> ConfigError:
-    return ConfigError(str(path), "", "is there already; --force overwrites it")
+            raise exists(path)

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from throughway.catalogue import (
     authoriser,
     domain,
+    enrolment,
     firewall,
     gateway,
     host,
@@ -53,6 +54,7 @@ MODULES = (
     sixtofour,
     ipsec,
     ipsec_certificate,
+    enrolment,
     windows_ipsec,
     firewall,
     windows_firewall,

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -37,6 +38,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         "join",
         epilog=examples(
+            "throughway client join https://da.example.com --token AX3…",
             "throughway client join policy.bundle --certificate client1.crt --key client1.key "
             "--account 'CLIENT1$' --password-file client1.password",
             "throughway client join policy.bundle --trust 'a1b2 c3d4 …' (no question asked)",
@@ -47,7 +49,14 @@ def register(app: typer.Typer) -> None:
 
 
 def join(
-    file: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The deployment's policy bundle.")],
+    source: Annotated[
+        str,
+        typer.Argument(metavar="BUNDLE|URL", help="The policy bundle, or https://… with a token."),
+    ],
+    token: Annotated[
+        str,
+        typer.Option(envvar="THROUGHWAY_TOKEN", help="From `throughway pki token`; - is stdin."),
+    ] = "",
     certificate: Annotated[
         Path | None, typer.Option(help="The computer certificate (PEM). Default: the one in place.")
     ] = None,
@@ -72,6 +81,43 @@ def join(
     `throughway policy key` has shown on the gateway.
     """
     place = Place(directory, state_directory)
+    if source.startswith("https://"):
+        joined = _join_by_token(source, token, place, account, password_file)
+    elif token:
+        raise ConfigError("--token", "", "needs the gateway's URL, such as https://da.example.com")
+    else:
+        computer = _Given(certificate, key, account, password_file)
+        joined = _join_with_bundle(Path(source), computer, place, trust)
+    if as_json:
+        print_json(joined)
+    else:
+        _show(joined)
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What the command line says of the computer's files."""
+
+    certificate: Path | None
+    key: Path | None
+    account: str
+    password_file: Path | None
+
+
+def _join_by_token(
+    url: str, token: str, place: Place, account: str, password_file: Path | None
+) -> Joined:
+    from throughway.client import joining  # what speaks to the authority is loaded only for it
+
+    text = sys.stdin.readline() if token == str(STANDARD_INPUT) else token
+    if not text.strip():
+        raise ConfigError("--token", "", "is missing; `throughway pki token` makes one")
+    password = "" if password_file is None else _password(password_file)
+    account = account or _former_account(place)
+    return joining.join(url, text, place, account=account, password=password, clock=time.time)
+
+
+def _join_with_bundle(file: Path, given: _Given, place: Place, trust: str) -> Joined:
     data = _read(file, read_bundle)
     bundle.claimed_key(data, str(file))  # what is no bundle is told with its name
     signer = trusted_key(data, place, trust)
@@ -81,16 +127,12 @@ def join(
         signer = trusted_key(data, place, shown)
     assert signer is not None
     computer = Computer(
-        certificate=_read(certificate or place.certificate, read_file, "--certificate"),
-        key=_read(key or place.key, read_secret, "--key"),
-        account=account or _former_account(place),
-        password=_password(password_file or place.password),
+        certificate=_read(given.certificate or place.certificate, read_file, "--certificate"),
+        key=_read(given.key or place.key, read_secret, "--key"),
+        account=given.account or _former_account(place),
+        password=_password(given.password_file or place.password),
     )
-    joined = enrol(data, signer, computer, place, time.time())
-    if as_json:
-        print_json(joined)
-    else:
-        _show(joined)
+    return enrol(data, signer, computer, place, time.time())
 
 
 def leave_deployment(

@@ -7,7 +7,10 @@ from typing import Annotated
 import typer
 
 from throughway.authority import directory as directories
+from throughway.authority.files import write_new
+from throughway.cli import tokens
 from throughway.cli.output import examples, print_fields, print_json, print_table
+from throughway.cli.tokens import DEFAULT_DIRECTORY, Directory
 from throughway.model.errors import ConfigError
 from throughway.pki import judgement
 from throughway.pki.authority import (
@@ -20,13 +23,8 @@ from throughway.pki.authority import (
 from throughway.pki.index import Entry, Reason
 from throughway.pki.judgement import CertificateFact, RevocationFact, RevocationState, Validity
 
-DEFAULT_DIRECTORY = Path("/etc/throughway/pki")
 FINDINGS = 1
 
-Directory = Annotated[
-    Path,
-    typer.Option("--directory", "-d", envvar="THROUGHWAY_PKI", help="Where the authority lives."),
-]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files that are there already.")]
 AsJSON = Annotated[bool, typer.Option("--json", help="For programs.")]
 KeyKind = Annotated[
@@ -148,7 +146,7 @@ def crl(
     """Write a new CRL. A CRL that is not renewed in time shuts clients out: use a timer."""
     path = directories.renew_crl(directory, _now(), days)
     if output is not None:
-        directories.write_new(output, path.read_bytes(), force=True)
+        write_new(output, path.read_bytes(), force=True)
     number = directories.read_index(directory).crl_number
     typer.echo(f"CRL number {number}: {output or path}, next one due in {days} days.")
 
@@ -195,6 +193,9 @@ def show(
         _show(path, fact, revocation)
     well = fact.validity is Validity.VALID and revocation.state is not RevocationState.REVOKED
     raise typer.Exit(0 if well else FINDINGS)
+
+
+tokens.register(app)
 
 
 def _publication(crl_url: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from throughway.authority import directory as directories
+from throughway.authority.files import write_new
 from throughway.cli.output import examples, note, print_fields, print_json
 from throughway.gateway import publish, settings
 from throughway.model.errors import ConfigError, TrustError
@@ -39,8 +39,8 @@ def key(
     public = file.with_suffix(".pub")
     if public.exists() and not force:
         raise ConfigError(str(public), "", "is there already; --force overwrites it")
-    directories.write_new(file, pem.build_key_pem(secret), PRIVATE, force=force)
-    directories.write_new(public, pem.build_public_key_pem(secret.public_key()), force=force)
+    write_new(file, pem.build_key_pem(secret), PRIVATE, force=force)
+    write_new(public, pem.build_public_key_pem(secret.public_key()), force=force)
     print_fields(
         [
             ("Secret key", str(file)),

@@ -67,10 +67,21 @@ class Place:
         return self.state / "policy.bundle"
 
     @property
+    def pending_key(self) -> Path:
+        """The key for which a certificate was asked by token, until it is in place."""
+        return self.state / "joining.key"
+
+    @property
+    def token(self) -> Path:
+        """The digest of the token by which this computer joined."""
+        return self.state / "token.digest"
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """All of them, the one that makes a client of this computer first."""
         return (
             *(self.config, self.bundle, self.certificate, self.key, self.password),
+            *(self.pending_key, self.token),
             self.policy_key,
         )
 

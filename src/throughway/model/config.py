@@ -269,6 +269,25 @@ class GatewayConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorityConfig:
+    """The service that enrols and renews; ``authority.toml``."""
+
+    file: Path
+    listen: tuple[tuple[str, int], ...]
+    names: tuple[str, ...]
+    """DNS names and addresses by which it is asked."""
+    directory: Path = Path("/etc/throughway/pki")
+    """Of the authority; its owner is who the service is."""
+    policy: str = ""
+    """URL or file of the policy bundle that new computers join with; "": none."""
+    crl: Path | None = None
+    """Where every new CRL is put to be served."""
+    days: int = 365
+    """Life of what is issued."""
+    crl_days: int = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyConfig:
     """How a client gets through HTTP proxies; ``[proxy]`` of ``client.toml``."""
 

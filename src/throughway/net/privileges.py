@@ -5,11 +5,13 @@ root's powers only the named ones; their children (charon, nft, ip) can have no 
 capabilities(7), capset(2), prctl(2).
 """
 
+import contextlib
 import ctypes
 import os
 import pwd
 import signal
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 from throughway.model.errors import ThroughwayError
@@ -73,18 +75,46 @@ def renounce() -> None:
     Call it when everything is imported and opened. A process that is not root's stays who it is.
     Raises :exc:`ThroughwayError` when the kernel refuses.
     """
+    account = pwd.getpwnam(NOBODY)
+    _become(account.pw_uid, account.pw_gid, NOBODY)
+
+
+def become_owner(directory: Path) -> None:
+    """Become the owner of a directory, without any capability, otherwise as :func:`renounce`.
+
+    Raises :exc:`ThroughwayError` when that is root: then there would be nothing to give up.
+    """
+    owner = directory.stat()
+    if owner.st_uid == 0:
+        raise ThroughwayError(f"{directory} belongs to root: chown it to a user of its own")
+    _become(owner.st_uid, owner.st_gid, f"the owner of {directory}")
+
+
+def _become(uid: int, gid: int, who: str) -> None:
     _prctl(_SET_NO_NEW_PRIVS, 1)
     _prctl(_CAP_AMBIENT, _CLEAR_ALL)
     if os.geteuid() == 0:
-        account = pwd.getpwnam(NOBODY)
         try:
             os.setgroups([])
-            os.setresgid(*3 * (account.pw_gid,))
-            os.setresuid(*3 * (account.pw_uid,))
+            os.setresgid(*3 * (gid,))
+            os.setresuid(*3 * (uid,))
         except OSError as error:
-            raise ThroughwayError(f"cannot become {NOBODY}: {error.strerror}") from error
+            raise ThroughwayError(f"cannot become {who}: {error.strerror}") from error
     _capset(0)
     _prctl(_SET_DUMPABLE, 0)
+
+
+@contextlib.contextmanager
+def at_home() -> Iterator[None]:
+    """Let a process that has renounced everything open its own descriptors by their paths.
+
+    The kernel gives /proc/self of one that is not dumpable to root.
+    """
+    _prctl(_SET_DUMPABLE, 1)
+    try:
+        yield
+    finally:
+        _prctl(_SET_DUMPABLE, 0)
 
 
 def end_with_parent() -> None:

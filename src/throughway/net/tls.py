@@ -120,6 +120,13 @@ def _rsa_files(credentials: Credentials, stack: contextlib.ExitStack) -> tuple[P
     return _file(credentials.rsa_certificate, stack), _file(credentials.rsa_key, stack)
 
 
+def load_credentials(context: ssl.SSLContext, credentials: Credentials) -> None:
+    """Let new connections see another certificate and key."""
+    with contextlib.ExitStack() as stack:
+        certificate = _file(credentials.certificate, stack)
+        _load_pair(context, certificate, _file(credentials.key, stack), "")
+
+
 def _file(text: str, stack: contextlib.ExitStack) -> Path:
     """There is no other way into ssl for a key but the path of a file."""
     descriptor = os.memfd_create("throughway")
@@ -152,6 +159,14 @@ def client_context(
             raise ConfigError("", "trust_anchors", why) from error
     if certificate is not None and key is not None:
         _load_pair(context, certificate, key, "")
+    return context
+
+
+def unverified_context() -> ssl.SSLContext:
+    """Make the context of a client that trusts whoever answers: for what proves itself."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = MINIMUM_VERSION
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
 
 

@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http import HTTPStatus
 
 import h11
@@ -197,7 +198,7 @@ def _send(connection: h11.Connection, answer: Answer, *, bare: bool = False) -> 
     """Return the whole response, as far as the connection still takes one."""
     if connection.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
         return b""
-    headers = answer.headers | {"connection": "close"}
+    headers = {"date": formatdate(usegmt=True)} | answer.headers | {"connection": "close"}
     if answer.status is not HTTPStatus.NOT_MODIFIED:
         headers["content-length"] = str(len(answer.body))
     response = h11.Response(

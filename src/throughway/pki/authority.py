@@ -32,6 +32,9 @@ DEFAULT_DAYS = 825
 DEFAULT_CRL_DAYS = 7
 
 
+PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
+
+
 class KeyType(StrEnum):
     """Kinds of key; RSA is needed for the NULL cipher suites of Windows' IP-HTTPS."""
 
@@ -85,12 +88,14 @@ def create_root(
     """Make a root; ``name`` is its common name, such as ``Corp DirectAccess Root``."""
     if not name.strip() or len(name) > MAX_COMMON_NAME:
         raise ConfigError("certificate", "name", f"must have 1 to {MAX_COMMON_NAME} characters")
-    key = _generate_key(key_type)
+    key = generate_key(key_type)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    builder = _builder(subject, subject, key, now - BACKDATE, now + timedelta(days=_positive(days)))
+    builder = _builder(
+        subject, subject, key.public_key(), now - BACKDATE, now + timedelta(days=_positive(days))
+    )
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(_key_usage(ca=True), critical=True)
-    builder = builder.add_extension(_key_identifier(key), critical=False)
+    builder = builder.add_extension(_key_identifier(key.public_key()), critical=False)
     # strongSwan lets a policy of a computer certificate (such as health) count only when
     # its issuer asserts it too; RFC 5280 4.2.1.4: anyPolicy does.
     any_policy = x509.PolicyInformation(CertificatePoliciesOID.ANY_POLICY, None)
@@ -113,29 +118,47 @@ def issue(
     The validity never reaches beyond the authority's own. ``crl_url`` becomes the CRL
     distribution point.
     """
+    life = timedelta(days=_positive(days))
+    key = generate_key(key_type)
+    certificate = certify(
+        authority, profile, names, key.public_key(), now=now, life=life, crl_url=crl_url
+    )
+    return Credential(key, certificate)
+
+
+def certify(
+    authority: Credential,
+    profile: Profile,
+    names: Sequence[str],
+    key: PublicKey,
+    *,
+    now: datetime,
+    life: timedelta,
+    crl_url: str = "",
+) -> x509.Certificate:
+    """Make a certificate of somebody else's key, otherwise as :func:`issue`."""
     if not names:
         raise ConfigError("certificate", "name", "at least one name is needed")
     root = authority.certificate
     if not root.not_valid_before_utc <= now < root.not_valid_after_utc:
         raise TrustError(f"the authority itself is valid only until {root.not_valid_after_utc}")
-    key = _generate_key(key_type)
     begin = max(now - BACKDATE, root.not_valid_before_utc)
-    end = min(now + timedelta(days=_positive(days)), root.not_valid_after_utc)
+    end = min(now + life, root.not_valid_after_utc)
     subject = _subject(names[0])
     builder = _builder(subject, root.subject, key, begin, end)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), True)
     builder = builder.add_extension(
-        _key_usage(ca=False, encipher=isinstance(key, rsa.RSAPrivateKey)), critical=True
+        _key_usage(ca=False, encipher=isinstance(key, rsa.RSAPublicKey)), critical=True
     )
     builder = builder.add_extension(x509.ExtendedKeyUsage(USAGES[profile]), critical=False)
     # RFC 5280, 4.2.1.6: critical when the subject is empty.
-    alternatives = x509.SubjectAlternativeName([_general_name(name) for name in names])
+    alternatives = x509.SubjectAlternativeName([general_name(name) for name in names])
     builder = builder.add_extension(alternatives, critical=not list(subject))
     builder = builder.add_extension(_key_identifier(key), critical=False)
     builder = builder.add_extension(_authority_identifier(root), critical=False)
     if crl_url:
         builder = builder.add_extension(_distribution_points(crl_url), critical=False)
-    return Credential(key, builder.sign(authority.key, hashes.SHA256()))
+    return builder.sign(authority.key, hashes.SHA256())
 
 
 def build_crl(
@@ -183,19 +206,20 @@ def check_name(name: str) -> str:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: PrivateKey, begin: datetime, end: datetime
+    subject: x509.Name, issuer: x509.Name, key: PublicKey, begin: datetime, end: datetime
 ) -> x509.CertificateBuilder:
     return x509.CertificateBuilder(
         issuer_name=issuer,
         subject_name=subject,
-        public_key=key.public_key(),
+        public_key=key,
         serial_number=x509.random_serial_number(),
         not_valid_before=begin,
         not_valid_after=end,
     )
 
 
-def _generate_key(key_type: KeyType) -> PrivateKey:
+def generate_key(key_type: KeyType) -> PrivateKey:
+    """Make a private key."""
     if key_type is KeyType.P256:
         return ec.generate_private_key(ec.SECP256R1())
     bits = 2048 if key_type is KeyType.RSA2048 else 3072
@@ -209,7 +233,8 @@ def _subject(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
-def _general_name(name: str) -> x509.GeneralName:
+def general_name(name: str) -> x509.GeneralName:
+    """Return a DNS name or an address as it stands in a certificate."""
     check_name(name)
     if _is_address(name):
         return x509.IPAddress(ipaddress.ip_address(name))
@@ -244,8 +269,8 @@ def _key_usage(*, ca: bool, encipher: bool = False) -> x509.KeyUsage:
     )
 
 
-def _key_identifier(key: PrivateKey) -> x509.SubjectKeyIdentifier:
-    return x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+def _key_identifier(key: PublicKey) -> x509.SubjectKeyIdentifier:
+    return x509.SubjectKeyIdentifier.from_public_key(key)
 
 
 def _authority_identifier(root: x509.Certificate) -> x509.AuthorityKeyIdentifier:

@@ -13,7 +13,7 @@ from cryptography import x509
 
 from throughway.model.errors import ConfigError
 from throughway.pki import fields
-from throughway.pki.authority import Credential, Profile, Revoked
+from throughway.pki.authority import Profile, Revoked
 from throughway.pki.fields import Fields
 from throughway.pki.judgement import names, serial_of
 
@@ -75,9 +75,9 @@ class Index:
         """Return the certificates that people mean by a name or a serial number."""
         return tuple(entry for entry in self.entries if entry.is_called(wanted))
 
-    def added(self, credential: Credential, profile: Profile, file: str) -> "Index":
+    def added(self, certificate: x509.Certificate, profile: Profile, file: str) -> "Index":
         """Return the index with one more certificate."""
-        return replace(self, entries=(*self.entries, entry_of(credential, profile, file)))
+        return replace(self, entries=(*self.entries, entry_of(certificate, profile, file)))
 
     def with_revoked(self, serial: str, at: datetime, reason: str) -> "Index":
         """Return the index with one certificate revoked."""
@@ -102,9 +102,8 @@ class Index:
         )
 
 
-def entry_of(credential: Credential, profile: Profile, file: str) -> Entry:
+def entry_of(certificate: x509.Certificate, profile: Profile, file: str) -> Entry:
     """Return the index's entry for a certificate."""
-    certificate = credential.certificate
     return Entry(
         serial=serial_of(certificate),
         profile=profile,

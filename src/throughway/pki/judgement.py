@@ -23,6 +23,11 @@ WARN_BEFORE = timedelta(days=60)
 
 URGENT_BEFORE = timedelta(days=30)
 
+RENEW_AFTER = 2 / 3
+"""Of a certificate's life; then there is a third of it left for whatever stands in the way."""
+RENEWAL_SPREAD = 0.05
+"""Of its life: computers that joined together do not come together."""
+
 MAX_CHAIN = 8
 """Certificates: longer chains are attacks or accidents."""
 
@@ -131,6 +136,12 @@ def validity(certificate: x509.Certificate, now: datetime) -> Validity:
 def in_force(certificate: x509.Certificate, now: datetime) -> bool:
     """Whether the certificate is in its time of validity."""
     return validity(certificate, now) not in {Validity.EXPIRED, Validity.NOT_YET_VALID}
+
+
+def renewal_time(certificate: x509.Certificate, jitter: float = 0.0) -> datetime:
+    """Return when two thirds of its life are over; ``jitter`` (0 to 1) adds up to 5 %."""
+    begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return begins + (ends - begins) * (RENEW_AFTER + jitter * RENEWAL_SPREAD)
 
 
 def names(certificate: x509.Certificate) -> tuple[str, ...]:

@@ -1,0 +1,35 @@
+"""Files of the directory belong to whom it belongs."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from throughway.authority.files import give_to_owner, locked, write_new
+from throughway.model.errors import ConfigError
+
+
+def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
+    file = tmp_path / "deep" / "file"
+    write_new(file, b"one", force=False)
+    with pytest.raises(ConfigError, match="--force overwrites"):
+        write_new(file, b"two", force=False)
+    write_new(file, b"two", 0o600, force=True)
+    assert file.read_bytes() == b"two"
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_root_writes_the_service_can_read(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root gives files away")
+    os.chown(tmp_path, 64123, 64124)
+    write_new(tmp_path / "file", b"", 0o600, force=True)
+    give_to_owner(tmp_path, tmp_path / "file")
+    status = (tmp_path / "file").stat()
+    assert (status.st_uid, status.st_gid) == (64123, 64124)
+
+
+def test_the_lock_is_given_back(tmp_path: Path) -> None:
+    for _ in range(2):
+        with locked(tmp_path):
+            pass

@@ -68,7 +68,7 @@ format: install
 
 # After a change of dependencies in pyproject.toml.
 lock:
-	$(BIN)/uv pip compile pyproject.toml --extra dev --extra kerberos --generate-hashes --universal --python-version 3.11 --quiet -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra kerberos --extra directory --generate-hashes --universal --python-version 3.11 --quiet -o requirements.lock
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -341,7 +341,9 @@ PASSWORDS = {
     "bob": "Passw0rd.4",
     "disabled": "Passw0rd.5",
     "expired": "Passw0rd.6",
+    "carol": "Passw0rd.8",
 }
+"""carol is for tests that break her account."""
 _PROVISION = """
 import sys
 from samba.netcmd.main import cmd_sambatool
@@ -364,6 +366,42 @@ run("user", "create", "svc-proxy", "Passw0rd.7", own)
 run("spn", "add", "HTTP/proxy.corp.example.com", "svc-proxy", own)
 run("domain", "exportkeytab", f"{target}/proxy.keytab",
     "--principal=HTTP/proxy.corp.example.com", own)
+
+run("spn", "add", "ldap/dc1.corp.example.com", "DC1$", own)
+with open(f"{target}/etc/smb.conf") as file:
+    text = file.read()
+# What winbindd would else share with every other one of the machine.
+private = (f"winbindd socket directory = {target}/winbindd", f"pid directory = {target}",
+    f"ncalrpc dir = {target}/ncalrpc", "ntlm auth = mschapv2-and-ntlmv2-only",
+    "interfaces = lo gw0", "server services = kdc ldap winbindd", f"log file = {target}/log.%m")
+lines = [line for line in text.splitlines() if "server services" not in line and
+    "log file" not in line]
+at = lines.index("[global]") + 1
+with open(f"{target}/etc/smb.conf", "w") as file:
+    file.write("\\n".join((*lines[:at], *private, *lines[at:])) + "\\n")
+# One opening of the database for the rest, where each command would be half a second.
+from samba.auth import system_session
+from samba.net import Net
+from samba.param import LoadParm
+from samba.samdb import SamDB
+import samba
+parameters = LoadParm()
+parameters.load(f"{target}/etc/smb.conf")
+sam = SamDB(url=f"{target}/private/sam.ldb", session_info=system_session(), lp=parameters)
+samba.enable_net_export_keytab()
+net = Net(None, parameters)
+net.export_keytab(keytab=f"{target}/da.keytab", principal="svc-da")
+for computer in ("CLIENT1", "CLIENT2", "CLIENT3"):
+    sam.newcomputer(computer, prepare_oldjoin=True)
+    sam.setpassword(f"(sAMAccountName={computer}$)", f"Passw0rd.{computer}")
+    net.export_keytab(keytab=f"{target}/{computer.lower()}.keytab", principal=f"{computer}$")
+MEMBERS = {
+    "DA Laptops": ["CLIENT2$"], "DA Sales": ["bob", "carol"], "DA Staff": ["DA Sales"],
+    "DA Computers": ["CLIENT1$", "DA Laptops"], "DA Users": ["alice", "DA Staff"],
+}
+for group, members in MEMBERS.items():
+    sam.newgroup(group)
+    sam.add_remove_group_members(group, members, add_members_operation=True)
 """
 
 
@@ -372,6 +410,7 @@ class DomainController:
 
     def __init__(self, host: Host, directory: Path) -> None:
         directory.mkdir()
+        self.directory = directory
         self.keytab = directory / "da.keytab"
         self.proxy_keytab = directory / "proxy.keytab"
         users = [word for pair in PASSWORDS.items() for word in pair]
@@ -391,11 +430,12 @@ class DomainController:
         self._process = subprocess.Popen(
             (
                 *("nsenter", f"--net={host.namespace}", "setpriv", "--pdeathsig", "KILL"),
+                # A process namespace: winbindd leaves samba's group, and must not outlive it.
+                *("unshare", "--pid", "--fork", "--kill-child"),
                 *("samba", "-i", "-M", "single", f"--configfile={directory}/etc/smb.conf"),
-                *("--option=server services = kdc", f"--option=log file = {directory}/log.%m"),
-                *(f"--option=pid directory = {directory}", "--option=interfaces = lo gw0"),
-                *(f"--option=ncalrpc dir = {directory}/ncalrpc",),
             ),
+            # Of a pipe there samba would take the end for its own.
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -452,6 +492,7 @@ class Site:
         directory: Path,
         users: UsersConfig | None = None,
         revocation: Revocation = Revocation.RELAXED,
+        **options: Any,  # noqa: ANN401 - of GatewayIPsec
     ) -> None:
         self.world = shared_world()
         self.deployment = Deployment.create(directory)
@@ -477,6 +518,7 @@ class Site:
             on_failure=lambda *failure: self.failures.append(failure),
             on_event=self.audit.ipsec_event,
             on_refused=self.audit.refused,
+            **options,
         )
         self.client: ClientIPsec | None = None
         self.world.gateway.run(self.gateway.start())

@@ -16,8 +16,11 @@ from throughway.net.radius import (
     MAX_CONVERSATIONS,
     NAS_PORT,
     STATE,
+    Admit,
+    Login,
     Refusal,
     UserAuthoriser,
+    admit_anybody,
 )
 from throughway.proto.authoriser import CONVERSATION_TIMEOUT
 from throughway.wire.eap import EAPCode, EAPPacket, EAPType, build_eap, parse_eap
@@ -76,11 +79,11 @@ class Peer:
 @contextlib.asynccontextmanager
 async def serving(
     accept: Callable[[bytes], str] = accept,
-    allowed: Callable[[str], bool] = lambda principal: True,
+    admit: Admit = admit_anybody,
 ) -> AsyncIterator[tuple[UserAuthoriser, Peer, list[Refusal]]]:
     refusals: list[Refusal] = []
     authoriser = UserAuthoriser(
-        realm="CORP.EXAMPLE.COM", accept=accept, allowed=allowed, on_refused=refusals.append
+        realm="CORP.EXAMPLE.COM", accept=accept, admit=admit, on_refused=refusals.append
     )
     peer = Peer(authoriser, await authoriser.start())
     try:
@@ -131,9 +134,14 @@ def test_another_is_refused_and_the_reason_stays_here(
 
 def test_a_user_who_may_not_is_refused() -> None:
     async def scenario() -> None:
-        async with serving(allowed=lambda principal: False) as (_, peer, refusals):
+        async def nobody(login: Login) -> None:
+            assert login.address == "2001:db8::1"
+            raise TrustError(f"{login.principal} is disabled", problem="access-account-disabled")
+
+        async with serving(admit=nobody) as (_, peer, refusals):
             assert (await peer.converse(ALICE, TOKEN)).code == AccessReject
-            assert "may not use" in refusals[0].reason
+            assert refusals[0].reason == f"{ALICE} is disabled"
+            assert refusals[0].problem == "access-account-disabled"
 
     asyncio.run(scenario())
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from throughway.catalogue import (
+    access,
     authoriser,
     domain,
     enrolment,
@@ -63,6 +64,7 @@ MODULES = (
     domain,
     windows_domain,
     authoriser,
+    access,
     gateway,
     translation,
     windows_server,

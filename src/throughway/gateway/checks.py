@@ -20,6 +20,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from throughway.gateway import access_checks
 from throughway.gateway.sixtofour import interfaces as sixtofour_interfaces
 from throughway.gateway.workers import interfaces
 from throughway.model.config import (
@@ -75,6 +76,7 @@ def check(config: GatewayConfig) -> Iterator[ConfigError]:
         parts.append(("", iter([("publish.transports", "names teredo, but [teredo] is missing")])))
     if config.users is not None:
         parts.append(("users.", _users(config.users)))
+    parts.append(("", access_checks.check(config)))
     if config.publish is not None:
         parts.append(("publish.", _publish(config.publish, config)))
     if config.nat64 is not None:
@@ -240,7 +242,8 @@ def _computers(computers: tuple[Computer, ...]) -> Wrong:
                 why = f"{getattr(computer, key)!r} is computers[{seen[value]}] already"
                 yield f"computers[{index}].{key}", why
             seen.setdefault(value, index)
-        yield from _nt_hash(f"computers[{index}].nt_hash", computer.nt_hash)
+        if computer.nt_hash is not None:
+            yield from _nt_hash(f"computers[{index}].nt_hash", computer.nt_hash)
 
 
 def _users(users: UsersConfig) -> Wrong:

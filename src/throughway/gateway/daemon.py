@@ -18,6 +18,7 @@ from throughway.control import lifecycle
 from throughway.control.codec import JSON, to_json
 from throughway.control.server import ControlServer, Request, require_owner, unknown_command
 from throughway.gateway import settings
+from throughway.gateway.access import AccessControl
 from throughway.gateway.audit import audit_of
 from throughway.gateway.ipsec import GatewayIPsec
 from throughway.gateway.metrics import MetricsServer
@@ -26,12 +27,12 @@ from throughway.gateway.publish import PolicyServer
 from throughway.gateway.refusals import MISMATCH
 from throughway.gateway.sixtofour import SixToFourServer
 from throughway.gateway.teredo import TeredoGateway
-from throughway.gateway.watch import look_at_dates
+from throughway.gateway.watch import watch_dates
 from throughway.gateway.workers import State, Workers, interfaces
 from throughway.health import log
 from throughway.health.tracker import Change, Tracker
 from throughway.model.config import ESPMode, GatewayConfig
-from throughway.model.errors import ConfigError, IPsecError, ThroughwayError, TransportError
+from throughway.model.errors import IPsecError, ThroughwayError, TransportError
 from throughway.model.findings import Component
 from throughway.model.status import (
     GatewaySnapshot,
@@ -55,6 +56,7 @@ COMPONENTS = (
     Component.TEREDO,
     Component.IPSEC,
     Component.AUTHORISER,
+    Component.DOMAIN,
     Component.CERTIFICATES,
     Component.POLICY,
     Component.FIREWALL,
@@ -65,8 +67,6 @@ IPSEC_RETRY = 5.0
 """Seconds after which IPsec is started again when it could not be."""
 FIREWALL_INTERVAL = 5.0
 """Seconds between two looks whether the firewall stands."""
-CERTIFICATE_INTERVAL = 3600.0
-"""Seconds between two looks at the certificates' dates."""
 RESTART_SHOWN = 60.0
 """Seconds for which a worker's restart is told when it serves again."""
 LIMIT_SHOWN = 60.0
@@ -75,7 +75,7 @@ REFUSALS_SHOWN = 20
 """Refused clients that the status remembers."""
 
 FIXED = (
-    *("users", "sixtofour", "teredo", "nat64", "audit"),
+    *("users", "directory", "radius", "sixtofour", "teredo", "nat64", "audit"),
     *("state_directory", "runtime_directory", "control_socket"),
 )
 """Tables and settings that are read only when the gateway starts, beside those of the parts."""
@@ -101,6 +101,7 @@ class GatewayDaemon:
         self._teredo: TeredoGateway | None = None
         self._publisher: PolicyServer | None = None
         self._metrics: MetricsServer | None = None
+        self._access = AccessControl(config, self._tracker, self._refused)
         self._audit = audit_of(
             config, self._tracker, ipsec=lambda: self._ipsec, sessions=self._sessions
         )
@@ -131,6 +132,7 @@ class GatewayDaemon:
         self._open_links()
         await self._start_ipsec()
         self._raise_firewall()  # now that it is known who does ESP
+        await self._access.start(self._ipsec)
         await self._translation.start()
         await self._start_workers()
         self._start_sixtofour()
@@ -139,7 +141,7 @@ class GatewayDaemon:
         await self._start_metrics()
         self._tracker.ok(Component.GATEWAY, f"version {__version__}")
         self._define()
-        self._keep(self._watch_certificates())
+        self._keep(watch_dates(lambda: self._config, self._tracker, self._dates_changed))
         self._keep(self._watch_firewall())
         self._log.info("gateway serves", url=config.iphttps.url, esp=self._esp())
 
@@ -151,7 +153,7 @@ class GatewayDaemon:
     async def _reload(self) -> None:
         config = settings.load(self._config.file)
         fixed = self._workers.reload(config.iphttps) if self._workers is not None else ()
-        fixed += await self._ipsec.reload(config.computers, config=config.ipsec)
+        fixed += await self._access.reload(config, self._ipsec)
         fixed += tuple(k for k in FIXED if getattr(config, k) != getattr(self._config, k))
         await self._stop_publisher()
         await self._stop_metrics()
@@ -186,6 +188,7 @@ class GatewayDaemon:
             if self._teredo is not None:
                 stack.push_async_callback(self._teredo.stop)
             stack.push_async_callback(self._ipsec.stop)
+            stack.push_async_callback(self._access.stop)
             stack.push_async_callback(self._translation.stop)
             stack.push_async_callback(self._stop_publisher)
             stack.push_async_callback(self._stop_metrics)
@@ -205,8 +208,12 @@ class GatewayDaemon:
     def _make_ipsec(self, config: GatewayConfig) -> GatewayIPsec:
         return GatewayIPsec(
             config.ipsec,
-            config.computers,
+            self._access.computers,
             config.users,
+            radius=config.radius,
+            realm=config.directory.realm if config.directory is not None else "",
+            admit=self._access.admit,
+            withheld=self._access.withheld,
             directory=config.runtime_directory / "ipsec",
             on_failure=self._refused,
             on_daemon=self._charon_changed,
@@ -382,20 +389,6 @@ class GatewayDaemon:
         if metrics is not None:
             await metrics.close()
 
-    async def _watch_certificates(self) -> None:
-        while True:
-            pause = CERTIFICATE_INTERVAL
-            self._dates_changed.clear()
-            try:
-                left = look_at_dates(self._config, self._tracker).total_seconds()
-            except ConfigError as error:
-                self._tracker.set(find("iphttps-no-usable-cert"), str(error))
-            else:
-                pause = min(pause, left + 1) if left > 0 else pause
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._dates_changed.wait()
-
     # What the parts tell
 
     def session_opened(self, session: SessionStatus) -> None:
@@ -510,8 +503,10 @@ class GatewayDaemon:
         self._tracker.succeeded("ipsec")
         self._tracker.clear(down)
         self._tracker.ok(Component.IPSEC, self._esp())
-        if self._config.users is None:
+        if self._config.users is None and self._config.radius is None:
             self._tracker.disable(Component.AUTHORISER, "no [users] are configured")
+        elif self._config.users is None:
+            self._tracker.ok(Component.AUTHORISER, "computer accounts by [radius]")
         else:
             self._tracker.ok(Component.AUTHORISER, f"tickets for {self._config.users.service}")
 
@@ -552,7 +547,7 @@ class GatewayDaemon:
             url=self._config.iphttps.url,
             esp=self._esp(),
             sessions=opened,
-            tunnels=self._ipsec.tunnels(),
+            tunnels=self._access.shown(self._ipsec.tunnels()),
             components=self._tracker.components(),
             problems=self._tracker.current(),
             refusals=tuple(self._refusals),

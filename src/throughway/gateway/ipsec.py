@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from throughway.gateway.refusals import Refusals, Refused
-from throughway.model.config import Computer, ESPMode, IPsecServerConfig, UsersConfig
-from throughway.model.errors import ConfigError, IPsecError
+from throughway.model.config import Computer, ESPMode, IPsecServerConfig, RADIUSConfig, UsersConfig
+from throughway.model.errors import ConfigError, IPsecError, TrustError
 from throughway.model.status import TunnelState, TunnelStatus
 from throughway.net import esp
 from throughway.net.charon import (
@@ -31,9 +31,12 @@ from throughway.net.charon import (
     split_pem,
 )
 from throughway.net.kerberos import token_acceptor
-from throughway.net.radius import UserAuthoriser
+from throughway.net.radius import Admit, UserAuthoriser, admit_anybody
+from throughway.net.radius_relay import COMPUTER_REFUSED as REFUSED
+from throughway.net.radius_relay import Relay
 from throughway.net.sas import IKESA, ChildChanged, Event, IKEChanged, LineLogged
 from throughway.net.vici import Section
+from throughway.proto.access import Withheld
 
 INFRASTRUCTURE, INTRANET = "infrastructure", "intranet"
 
@@ -71,7 +74,8 @@ class GatewayIPsec:
     ``on_failure(reason, problem, peer)`` tells of every client that was refused, for the audit;
     ``on_change()`` that :meth:`tunnels` has changed; ``on_daemon(reason)`` that charon died, and
     with "" that it is there again. ``on_event`` hears all that charon tells, ``on_refused`` more
-    about each refusal. ``allowed`` is asked about every user with a good ticket.
+    about each refusal. ``admit`` is awaited about every account that has proven itself to the
+    authoriser; ``withheld`` says why a computer has no connection here, by its identity.
     """
 
     def __init__(
@@ -81,12 +85,15 @@ class GatewayIPsec:
         users: UsersConfig | None,
         *,
         directory: Path,
+        radius: RADIUSConfig | None = None,
+        realm: str = "",
         on_failure: Callable[[str, str, str], None] = lambda reason, problem, peer: None,
         on_change: Callable[[], None] = lambda: None,
         on_daemon: Callable[[str], None] = lambda reason: None,
         on_event: Callable[[Event], None] = lambda event: None,
         on_refused: Callable[[Refused], None] = lambda refused: None,
-        allowed: Callable[[str], bool] = lambda principal: True,
+        admit: Admit = admit_anybody,
+        withheld: Callable[[str], Withheld | None] = lambda identity: None,
     ) -> None:
         self._on_event = on_event
         self._on_refused = on_refused
@@ -96,7 +103,7 @@ class GatewayIPsec:
         self._on_change = on_change
         self._on_daemon = on_daemon
         self._connections = _named(computers)
-        self._refusals = Refusals(self.computer_of)
+        self._refusals = Refusals(self.computer_of, withheld)
         self._sas: tuple[IKESA, ...] = ()
         self._crls: tuple[bytes, ...] = ()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -105,17 +112,15 @@ class GatewayIPsec:
         self._refresher: asyncio.Task[None] | None = None
         self._charon: Charon | None = None
         self.esp: esp.ESPSupport | None = None
+        self._users = users
         self._authoriser = None
-        if users is not None:
+        if users is not None or radius is not None:
             self._authoriser = UserAuthoriser(
-                realm=users.realm,
-                accept=token_acceptor(
-                    users.keytab,
-                    users.service,
-                    users.realm,
-                    replay_cache=directory / "replay.rcache",
-                ),
-                allowed=allowed,
+                realm=users.realm if users is not None else realm,
+                accept=_acceptor(users, directory),
+                admit=admit,
+                account_of=self._account_of,
+                relay=Relay(radius) if radius is not None else None,
                 on_refused=self._refusals.user,
             )
 
@@ -238,13 +243,39 @@ class GatewayIPsec:
             await charon.load_crl(crl)
         await charon.load_key(material.key)
         for name, computer in self._connections.items():
-            await charon.load_secret(
-                f"nt-{name}", "ntlm", material.nt_hashes[computer.account], [computer.account]
-            )
+            nt_hash = material.nt_hashes.get(computer.account)
+            if nt_hash is not None:
+                await charon.load_secret(f"nt-{name}", "ntlm", nt_hash, [computer.account])
             for tunnel in (INFRASTRUCTURE, INTRANET):
-                if tunnel == INFRASTRUCTURE or self._authoriser is not None:
+                if self._serves(computer, tunnel):
                     connection = connection_of(self._config, material, computer, tunnel)
                     await charon.load_connection(f"{tunnel}-{name}", connection)
+
+    def _serves(self, computer: Computer, tunnel: str) -> bool:
+        """Say whether there is somebody who can judge round 2 of that connection."""
+        if tunnel == INTRANET:
+            return self._users is not None
+        return computer.nt_hash is not None or self._authoriser is not None
+
+    def _account_of(self, connection: str) -> str:
+        """Return the account that alone may prove itself on a connection, "" for any user."""
+        computer = self.computer_of(connection)
+        if not connection.startswith(f"{INFRASTRUCTURE}-") or computer is None:
+            return ""
+        return computer.account
+
+    async def cut(self, name: str, account: str) -> None:
+        """End a tunnel of a computer now; one that comes again is judged again."""
+        for key, computer in self._connections.items():
+            if computer.account == account and self._charon is not None and self._charon.running:
+                await self._charon.terminate(ike=f"{name}-{key}", wait=False)
+
+    def computer(self, tunnel: str, remote_identity: str) -> Computer | None:
+        """Return the computer of a connection's name or of a tunnel's remote identity."""
+        found = self.computer_of(tunnel)
+        return found or next(
+            (c for c in self._connections.values() if c.identity == remote_identity), None
+        )
 
     def _died(self, reason: str) -> None:
         self._sas = ()
@@ -343,6 +374,8 @@ def connection_of(
     if tunnel == INFRASTRUCTURE:
         endpoint, prefixes = config.infrastructure_endpoint, config.infrastructure_prefixes
         second = {"auth": "eap-mschapv2", "id": computer.account, "eap_id": computer.account}
+        if computer.nt_hash is None:
+            second |= {"auth": "eap-radius", "eap_id": "%any"}
     else:
         endpoint, prefixes = config.intranet_endpoint, config.intranet_prefixes
         second = {"auth": "eap-radius", "id": computer.identity, "eap_id": "%any"}
@@ -389,6 +422,19 @@ def check_selectors(config: IPsecServerConfig, addresses: Iterable[ipaddress.IPv
                 )
 
 
+def _acceptor(users: UsersConfig | None, directory: Path) -> Callable[[bytes], str]:
+    """Return what judges tickets; where there is no keytab nobody's is good."""
+    if users is None:
+        return _accept_nobody
+    return token_acceptor(
+        users.keytab, users.service, users.realm, replay_cache=directory / "replay.rcache"
+    )
+
+
+def _accept_nobody(_token: bytes) -> str:
+    raise TrustError("no [users] are configured: tickets prove nothing", problem=REFUSED)
+
+
 def _named(computers: tuple[Computer, ...]) -> dict[str, Computer]:
     """Give each computer a name that charon can carry; ConfigError on duplicates."""
     named: dict[str, Computer] = {}
@@ -419,7 +465,7 @@ def _read(config: IPsecServerConfig, computers: Iterable[Computer]) -> _Material
         certificates[1:],
         _content(config.key, "ipsec.key"),
         authorities,
-        {computer.account: read_nt_hash(computer.nt_hash) for computer in computers},
+        {c.account: read_nt_hash(c.nt_hash) for c in computers if c.nt_hash is not None},
     )
 
 

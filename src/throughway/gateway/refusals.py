@@ -15,6 +15,7 @@ from throughway.model.config import Computer
 from throughway.net.causes import UNSPECIFIED, explain, meaning
 from throughway.net.radius import Refusal
 from throughway.net.sas import LineLogged
+from throughway.proto.access import Withheld
 
 T = TypeVar("T")
 
@@ -29,6 +30,7 @@ _LOOKING = re.compile(r"^looking for peer configs matching .*\.\.\..*\[(.*)\]$")
 _ACCOUNT = re.compile(r"^EAP-MS-CHAPv2 username: '(.*)'$")
 _RADIUS_REFUSED = re.compile(r"RADIUS authentication of '(.*)' failed")
 _GIVEN_UP = re.compile(r"^parsed INFORMATIONAL request \d+ \[.*N\(AUTH_FAILED\)")
+_NO_CONNECTION = "no matching peer config found"
 _TIMED_OUT = "deleting half open IKE_SA"
 _PACKET = re.compile(r"^received packet: from (\S+)\[(\d+)\] to ")
 _CERTIFICATE = re.compile(r'^received end entity cert "(.*)"$')
@@ -97,11 +99,17 @@ class _Suspect:
 class Refusals:
     """Follows IKE_SAs from their first line until :meth:`came_up` or :meth:`ended`.
 
-    ``computer_of`` returns the computer that a connection of charon's is for.
+    ``computer_of`` returns the computer that a connection of charon's is for, ``withheld`` why
+    the computer of an identity has no connection.
     """
 
-    def __init__(self, computer_of: Callable[[str], Computer | None]) -> None:
+    def __init__(
+        self,
+        computer_of: Callable[[str], Computer | None],
+        withheld: Callable[[str], Withheld | None] = lambda identity: None,
+    ) -> None:
         self._computer_of = computer_of
+        self._withheld = withheld
         self._suspects: OrderedDict[int, _Suspect] = OrderedDict()
         self._users: OrderedDict[int, Refusal] = OrderedDict()
 
@@ -142,6 +150,8 @@ class Refusals:
         problem, reason = _cause(suspect.lines)
         if user is not None and (match := _RADIUS_REFUSED.search(reason)):
             problem, reason = user.problem, f"{match[1]}: {user.reason}"
+        elif reason.startswith(_NO_CONNECTION) and (why := self._withheld(suspect.identity)):
+            problem, reason = why.problem, why.reason
         seen = suspect.seen
         if user is not None:
             seen = replace(seen, user=user.principal)

@@ -54,6 +54,8 @@ def _defaults(kind: type) -> dict[str, Any]:
 IPHTTPS = _defaults(model.IPHTTPSServerConfig)
 ADC = _defaults(model.ADCConfig)
 IPSEC = _defaults(model.IPsecServerConfig)
+DIRECTORY = _defaults(model.DirectoryConfig)
+RADIUS = _defaults(model.RADIUSConfig)
 PUBLISH = _defaults(model.PublishConfig)
 METRICS = _defaults(model.MetricsConfig)
 SIXTOFOUR = _defaults(model.SixToFourServerConfig)
@@ -147,6 +149,9 @@ IPv6Prefix = Annotated[str, _checked(fields.check_ipv6_prefix)]
 IPv4Prefix = Annotated[str, _checked(fields.check_ipv4_prefix)]
 Prefixes = Annotated[tuple[IPv6Prefix, ...], Field(min_length=1, max_length=fields.MAX_ITEMS)]
 File = Annotated[Path, AfterValidator(_resolve)]
+Groups = Annotated[
+    tuple[Annotated[str, _checked(fields.check_text)], ...], Field(max_length=fields.MAX_ITEMS)
+]
 SocketAddress = Annotated[tuple[str, int], BeforeValidator(_socket_address)]
 
 
@@ -216,7 +221,7 @@ class ComputerTable(Table):
 
     account: Annotated[str, _checked(fields.check_account)]
     identity: DNSName
-    nt_hash: File
+    nt_hash: File | None = None
 
 
 class UsersTable(Table):
@@ -225,6 +230,35 @@ class UsersTable(Table):
     realm: Annotated[str, _checked(fields.check_realm)]
     keytab: File
     service: Annotated[str, _checked(fields.check_service)]
+
+
+class DirectoryTable(Table):
+    """``[directory]``."""
+
+    domain: DNSName
+    keytab: File
+    principal: Annotated[str, _checked(fields.check_text)]
+    servers: Annotated[tuple[DNSName, ...], Field(max_length=16)] = DIRECTORY["servers"]
+    base: str = DIRECTORY["base"]
+    interval: Annotated[float, Field(ge=1, le=40)] = DIRECTORY["interval"]
+    keep: Annotated[float, Field(ge=0, le=604_800)] = DIRECTORY["keep"]
+    enrol: bool = DIRECTORY["enrol"]
+
+
+class AccessTable(Table):
+    """``[[access]]``."""
+
+    computers: Groups = ()
+    users: Groups = ()
+    prefixes: Annotated[tuple[IPv6Prefix, ...], Field(max_length=fields.MAX_ITEMS)] = ()
+
+
+class RADIUSTable(Table):
+    """``[radius]``."""
+
+    servers: Annotated[tuple[SocketAddress, ...], Field(min_length=1, max_length=8)]
+    secret: File
+    timeout: Annotated[float, Field(ge=0.5, le=10)] = RADIUS["timeout"]
 
 
 class NRPTTable(Table):
@@ -311,6 +345,9 @@ class GatewayFile(Table):
     ipsec: IPsecTable
     computers: tuple[ComputerTable, ...] = ()
     users: UsersTable | None = None
+    directory: DirectoryTable | None = None
+    access: Annotated[tuple[AccessTable, ...], Field(max_length=fields.MAX_ITEMS)] = ()
+    radius: RADIUSTable | None = None
     publish: PublishTable | None = None
     metrics: MetricsTable | None = None
     sixtofour: SixToFourTable | None = None
@@ -329,6 +366,9 @@ TABLES: dict[str, type[Table]] = {
     "ipsec": IPsecTable,
     "computers": ComputerTable,
     "users": UsersTable,
+    "directory": DirectoryTable,
+    "access": AccessTable,
+    "radius": RADIUSTable,
     "publish": PublishTable,
     "publish.nrpt": NRPTTable,
     "metrics": MetricsTable,
@@ -364,6 +404,9 @@ def _config(file: GatewayFile, path: Path) -> GatewayConfig:
         ipsec=ipsec,
         computers=tuple(model.Computer(**dict(computer)) for computer in file.computers),
         users=model.UsersConfig(**dict(file.users)) if file.users else None,
+        directory=model.DirectoryConfig(**dict(file.directory)) if file.directory else None,
+        access=tuple(model.AccessRule(**dict(rule)) for rule in file.access),
+        radius=model.RADIUSConfig(**dict(file.radius)) if file.radius else None,
         publish=_publish(file.publish) if file.publish else None,
         metrics=model.MetricsConfig(**dict(file.metrics)) if file.metrics else None,
         teredo=model.TeredoServerConfig(**dict(file.teredo)) if file.teredo else None,

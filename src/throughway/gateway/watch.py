@@ -1,5 +1,8 @@
 """What the gateway looks at from time to time: the dates of its certificates."""
 
+import asyncio
+import contextlib
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +17,8 @@ from throughway.pki.pem import parse_certificate
 
 WARNING_TIME = timedelta(days=30)
 """How long before its end a certificate is warned about."""
+INTERVAL = 3600.0
+"""Seconds between two looks."""
 
 
 def read_certificate(file: Path) -> x509.Certificate:
@@ -31,6 +36,24 @@ def expiry_problem(certificate: x509.Certificate, use: str, now: datetime) -> st
     if now > certificate.not_valid_after_utc - WARNING_TIME:
         return f"{use}-cert-expiring"
     return ""
+
+
+async def watch_dates(
+    config: Callable[[], GatewayConfig], tracker: Tracker, changed: asyncio.Event
+) -> None:
+    """Look at the dates every hour, when one comes, and when ``changed`` is set."""
+    while True:
+        pause = INTERVAL
+        changed.clear()
+        try:
+            left = look_at_dates(config(), tracker).total_seconds()
+        except ConfigError as error:
+            tracker.set(find("iphttps-no-usable-cert"), str(error))
+        else:
+            pause = min(pause, left + 1) if left > 0 else pause
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await changed.wait()
 
 
 def look_at_dates(config: GatewayConfig, tracker: Tracker) -> timedelta:

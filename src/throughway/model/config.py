@@ -143,8 +143,9 @@ class Computer:
     """The computer account, such as ``CLIENT1$``."""
     identity: str
     """The identity its certificate proves, such as ``client1.corp.example.com``."""
-    nt_hash: Path
-    """File with the account's NT hash: 32 hexadecimal digits."""
+    nt_hash: Path | None = None
+    """File with the account's NT hash: 32 hexadecimal digits; None: the domain proves it, by
+    Kerberos or RADIUS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +156,54 @@ class UsersConfig:
     keytab: Path
     service: str
     """GSS host-based name, such as ``host@da.example.com``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessRule:
+    """Users of these groups, on computers of those, may reach these prefixes."""
+
+    computers: tuple[str, ...] = ()
+    """Groups of Active Directory by sAMAccountName or DN; empty: all that have an account."""
+    users: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    """Empty: all of the intranet tunnel."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryConfig:
+    """How Active Directory is asked about accounts and groups."""
+
+    domain: str
+    """DNS name; its upper case is the realm."""
+    keytab: Path
+    principal: str
+    """The gateway's own account, such as ``EDGE1$``."""
+    servers: tuple[str, ...] = ()
+    """Names of domain controllers; empty: as the domain's SRV records say."""
+    base: str = ""
+    """DN under which accounts and groups are; "": the whole domain."""
+    interval: float = 20.0
+    """Seconds between two looks at the accounts in use."""
+    keep: float = 3600.0
+    """Seconds for which the last answer holds while no domain controller can be reached."""
+    enrol: bool = False
+    """Whether every computer of the rules' groups may come, without a ``[[computers]]``."""
+
+    @property
+    def realm(self) -> str:
+        """The Kerberos realm."""
+        return self.domain.upper()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RADIUSConfig:
+    """Servers that check the passwords of computer accounts (EAP-MSCHAPv2)."""
+
+    servers: tuple[tuple[str, int], ...]
+    """Asked in this order; the next one when one is silent."""
+    secret: Path
+    timeout: float = 3.0
+    """Seconds for one server's answer, sent twice in that time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,6 +306,9 @@ class GatewayConfig:
     ipsec: IPsecServerConfig
     computers: tuple[Computer, ...] = ()
     users: UsersConfig | None = None
+    directory: DirectoryConfig | None = None
+    access: tuple[AccessRule, ...] = ()
+    radius: RADIUSConfig | None = None
     publish: PublishConfig | None = None
     metrics: MetricsConfig | None = None
     sixtofour: SixToFourServerConfig | None = None

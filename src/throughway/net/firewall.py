@@ -139,7 +139,7 @@ def render_client(firewall: ClientFirewall) -> str:
     """Return the client's table for ``nft -f``, replacing an older one at one stroke."""
     if firewall.everything:
         return _render_everything(firewall)
-    tunnel = _quoted(firewall.tunnel_interface)
+    tunnel = quoted(firewall.tunnel_interface)
     outside_ipsec = "rt ipsec missing " if firewall.kernel_esp else ""
     from_outside_ipsec = "meta ipsec missing " if firewall.kernel_esp else ""
     sets = _set("intranet", firewall.prefixes)
@@ -173,7 +173,7 @@ table inet {CLIENT_TABLE} {{
 
 def _render_everything(firewall: ClientFirewall) -> str:
     """Force tunnelling: what is not for a tunnel, the link to it or this machine stays here."""
-    tunnel = _quoted(firewall.tunnel_interface)
+    tunnel = quoted(firewall.tunnel_interface)
     through_ipsec = "rt ipsec exists accept" if firewall.kernel_esp else ""
     from_ipsec = "meta ipsec exists accept" if firewall.kernel_esp else ""
     endpoints = _set("endpoints", firewall.exempt)
@@ -233,8 +233,8 @@ table inet {CLIENT_TABLE} {{
 
 def render_gateway(firewall: GatewayFirewall) -> str:
     """Return the gateway's table for ``nft -f``, replacing an older one at one stroke."""
-    links = ", ".join(_quoted(interface) for interface in firewall.interfaces)
-    link, tunnel = f"{{ {links} }}", _quoted(firewall.tunnel_interface)
+    links = ", ".join(quoted(interface) for interface in firewall.interfaces)
+    link, tunnel = f"{{ {links} }}", quoted(firewall.tunnel_interface)
     clamp = (
         f"tcp flags syn tcp option maxseg size > {MAXIMUM_SEGMENT} "
         f"tcp option maxseg size set {MAXIMUM_SEGMENT}"
@@ -311,7 +311,8 @@ def _set(name: str, prefixes: tuple[str, ...]) -> str:
     return f"  set {name} {{ type ipv6_addr; flags interval;{elements} }}\n"
 
 
-def _quoted(interface: str) -> str:
+def quoted(interface: str) -> str:
+    """Return the name of an interface as nft takes it; FirewallError when it is none."""
     if not interface or not set(interface) <= _INTERFACE_CHARACTERS:
         raise FirewallError(f"{interface!r} is no name of an interface")
     return f'"{interface}"'

@@ -66,6 +66,22 @@ def get_ticket(principal: str, password: str, ccache: Path) -> None:
         raise _translated(error, principal, "kerberos-password-wrong") from error
 
 
+def get_ticket_by_keytab(principal: str, keytab: Path | str, ccache: str) -> None:
+    """Have a ticket-granting ticket in ``ccache`` by a keytab; a good one that is there stays.
+
+    Errors as of :func:`get_ticket`.
+    """
+    gssapi = _gssapi()
+    store = {"client_keytab": f"FILE:{keytab}", "ccache": ccache}
+    try:
+        name = gssapi.Name(principal, gssapi.NameType.kerberos_principal)
+        gssapi.Credentials(
+            name=name, usage="initiate", store=store, mechs=[gssapi.MechType.kerberos]
+        ).inquire()
+    except gssapi.exceptions.GSSError as error:
+        raise _translated(error, principal, "kerberos-password-wrong") from error
+
+
 def make_token(ccache: Path, service: str, *, realm: str = "") -> bytes:
     """Make a fresh AP-REQ for ``service`` (``host@da.example.com``) from the ticket in ``ccache``.
 

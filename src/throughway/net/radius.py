@@ -1,6 +1,9 @@
-"""The RADIUS server on loopback which charon asks about users (RFC 2865, RFC 3579).
+"""The RADIUS server on loopback which charon asks about round 2 (RFC 2865, RFC 3579).
 
-It drives one :class:`throughway.proto.authoriser.Authoriser` a conversation. Every packet must
+It drives one :class:`throughway.proto.authoriser.Authoriser` a conversation: users prove
+themselves by tickets, computers by tickets or, where that is configured, by EAP-MSCHAPv2, which
+is passed on (:mod:`throughway.net.radius_relay`). Which connection of charon's a conversation is
+for says NAS-Port-Id, and so which account goes with the certificate. Every packet must
 carry a right Message-Authenticator (the secret is made anew at every start); what does not is
 dropped without an answer, as RFC 3579 section 3.2 asks.
 """
@@ -9,25 +12,33 @@ import asyncio
 import secrets
 import struct
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import cast
+from types import MappingProxyType
+from typing import Any, cast
 
 from pyrad.packet import AccessAccept, AccessChallenge, AccessReject, AccessRequest, AuthPacket
 from pyrad.packet import PacketError as MalformedPacket
 
-from throughway.model.errors import ThroughwayError, TrustError
+from throughway.model.errors import ThroughwayError, TrustError, WireError
+from throughway.net.radius_relay import MISMATCH, Relay, RelayedConversation, Step
 from throughway.proto.authoriser import (
     CONVERSATION_TIMEOUT,
     USER_REFUSED,
     Authoriser,
+    State,
     TokenReceived,
     UserAccepted,
     UserRefused,
+    same_principal,
 )
+from throughway.wire import mschapv2
+from throughway.wire.eap import EAPCode, EAPPacket, EAPType, build_eap, parse_eap
+from throughway.wire.mppe import VENDOR, build_mppe_key
 
 # Attribute numbers; names would need a dictionary, which pyrad is happy to do without.
 NAS_PORT, STATE, CALLING_STATION_ID, EAP_MESSAGE, MESSAGE_AUTHENTICATOR = 5, 24, 31, 79, 80
+NAS_PORT_ID = 87
 
 MAX_CONVERSATIONS = 256
 """Under way at once; more cannot be while charon has fewer threads than that."""
@@ -39,6 +50,27 @@ _MESSAGE_AUTHENTICATOR_LENGTH = 16
 
 Address = tuple[str, int]
 RequestKey = tuple[Address, int, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """An account that has proven itself, at the moment before it comes in."""
+
+    principal: str
+    """A user's or a computer's, with its realm."""
+    connection: str
+    """charon's name of it, hence of tunnel and computer."""
+    address: str
+    """Of the client's end of the tunnel."""
+    unique_id: int
+
+
+Admit = Callable[[Login], Awaitable[None]]
+"""Asked last: raises TrustError about who may not come in all the same."""
+
+
+async def admit_anybody(_login: Login) -> None:
+    """Let everybody in who has proven himself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +92,17 @@ class _Conversation:
     state: bytes
     unique_id: int
     peer: str
+    connection: str = ""
+    relayed: RelayedConversation | None = None
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
 
 class UserAuthoriser(asyncio.DatagramProtocol):
-    """Accepts users by their tickets.
+    """Accepts users, and computers, by their tickets.
 
     ``accept`` takes a token and returns the principal that it proves, or raises TrustError; it
-    may block, being called in a thread. ``allowed`` is asked last, about a proven principal.
+    may block, being called in a thread. ``account_of`` returns the only account that may prove
+    itself on a connection, "" where any user may. ``admit`` is awaited last.
     """
 
     def __init__(
@@ -75,14 +110,18 @@ class UserAuthoriser(asyncio.DatagramProtocol):
         *,
         realm: str,
         accept: Callable[[bytes], str],
-        allowed: Callable[[str], bool] = lambda principal: True,
+        admit: Admit = admit_anybody,
+        account_of: Callable[[str], str] = lambda connection: "",
+        relay: Relay | None = None,
         on_accepted: Callable[[str], None] = lambda principal: None,
         on_refused: Callable[[Refusal], None] = lambda refusal: None,
     ) -> None:
         self.secret = secrets.token_hex(16)
         self._realm = realm
         self._accept = accept
-        self._allowed = allowed
+        self._admit = admit
+        self._account_of = account_of
+        self._relay = relay
         self._on_accepted = on_accepted
         self._on_refused = on_refused
         self._transport: asyncio.DatagramTransport | None = None
@@ -127,8 +166,12 @@ class UserAuthoriser(asyncio.DatagramProtocol):
         self._answers[key] = None
         while len(self._answers) > MAX_ANSWERS:
             self._answers.popitem(last=False)
-        conversation.machine.receive_data(b"".join(request[EAP_MESSAGE]))
-        self._pump(conversation, request, address)
+        packet = b"".join(request[EAP_MESSAGE])
+        if conversation.relayed is not None or self._wants_relay(conversation, packet):
+            self._spawn(conversation, self._pass_on(conversation, packet, request, address))
+        else:
+            conversation.machine.receive_data(packet)
+            self._pump(conversation, request, address)
         self._arm()
 
     def _verified(self, data: bytes) -> AuthPacket | None:
@@ -156,6 +199,7 @@ class UserAuthoriser(asyncio.DatagramProtocol):
             secrets.token_bytes(16),
             int.from_bytes(_value(request, NAS_PORT), "big"),
             _value(request, CALLING_STATION_ID).decode(errors="replace"),
+            _value(request, NAS_PORT_ID).decode(errors="replace"),
         )
         self._conversations[conversation.state] = conversation
         return conversation
@@ -167,9 +211,7 @@ class UserAuthoriser(asyncio.DatagramProtocol):
             match event:
                 case TokenReceived(_, token):
                     judge = self._judge(conversation, token, request, address)
-                    task = asyncio.create_task(judge)
-                    conversation.tasks.add(task)
-                    task.add_done_callback(conversation.tasks.discard)
+                    self._spawn(conversation, judge)
                 case UserAccepted(identity):
                     ended = True
                     self._on_accepted(identity)
@@ -189,16 +231,67 @@ class UserAuthoriser(asyncio.DatagramProtocol):
         machine = conversation.machine
         try:
             initiator = await asyncio.to_thread(self._accept, token)
+            account = self._account_of(conversation.connection)
+            wanted = f"{account}@{self._realm}"
+            if account and initiator.casefold() != wanted.casefold():
+                reason = f"the certificate of {account} came with {initiator}"
+                raise TrustError(reason, problem=MISMATCH)
+            if same_principal(machine.identity, initiator):
+                await self._admit(_login(initiator, conversation))
         except TrustError as error:
             machine.refuse(str(error), error.problem or USER_REFUSED)
         except ThroughwayError as error:
-            machine.refuse(str(error), USER_REFUSED)
+            machine.refuse(str(error), getattr(error, "problem", "") or USER_REFUSED)
         else:
-            if self._allowed(initiator):
-                machine.accept(initiator)
-            else:
-                machine.refuse(f"{initiator} may not use the intranet tunnel", USER_REFUSED)
+            machine.accept(initiator)
         self._pump(conversation, request, address)
+
+    def _wants_relay(self, conversation: _Conversation, packet: bytes) -> bool:
+        """Say whether a computer has no ticket and would prove its password instead."""
+        account = self._account_of(conversation.connection)
+        if self._relay is None or not account:
+            return False
+        if conversation.machine.state is not State.AWAITING_TOKEN:
+            return False
+        try:
+            answer = parse_eap(packet)
+        except WireError:
+            return False
+        return answer.type == EAPType.NAK and mschapv2.TYPE in answer.data
+
+    async def _pass_on(
+        self, conversation: _Conversation, packet: bytes, request: AuthPacket, address: Address
+    ) -> None:
+        account = self._account_of(conversation.connection)
+        step = Step(AccessReject, build_eap(EAPPacket(EAPCode.FAILURE, packet[1])))
+        try:
+            if conversation.relayed is None:
+                assert self._relay is not None
+                conversation.relayed = self._relay.begin(account, conversation.peer)
+                step = await conversation.relayed.begin(packet[1])
+            else:
+                step = await conversation.relayed.step(packet)
+            if step.code == AccessAccept:
+                await self._admit(_login(f"{account}@{self._realm}", conversation))
+        except ThroughwayError as error:
+            step = Step(AccessReject, build_eap(EAPPacket(EAPCode.FAILURE, packet[1])))
+            self._refuse_relayed(conversation, account, error)
+        if step.code == AccessAccept:
+            self._on_accepted(f"{account}@{self._realm}")
+        if step.code != AccessChallenge:
+            self._conversations.pop(conversation.state, None)
+        self._answer(conversation, request, address, step.code, step.eap, step.keys)
+
+    def _refuse_relayed(
+        self, conversation: _Conversation, account: str, error: ThroughwayError
+    ) -> None:
+        refused = UserRefused(account, str(error), getattr(error, "problem", "") or USER_REFUSED)
+        self._on_refused(_refusal(refused, conversation))
+
+    def _spawn(self, conversation: _Conversation, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        conversation.tasks.add(task)
+        task.add_done_callback(conversation.tasks.discard)
 
     def _answer(
         self,
@@ -207,9 +300,14 @@ class UserAuthoriser(asyncio.DatagramProtocol):
         address: Address,
         code: int,
         packet: bytes,
+        keys: Mapping[int, bytes] = MappingProxyType({}),
     ) -> None:
         reply = request.CreateReply()
         reply.code = code
+        for number, (kind, key) in enumerate(keys.items()):
+            salt = bytes((secrets.randbelow(128), number))  # differ in one packet: RFC 2548 2.4.2
+            hidden = build_mppe_key(key, self.secret.encode(), request.authenticator, salt)
+            reply[VENDOR, kind] = [hidden]
         reply[EAP_MESSAGE] = [packet[i : i + _CHUNK] for i in range(0, len(packet), _CHUNK)]
         if code == AccessChallenge:
             reply[STATE] = [conversation.state]
@@ -241,6 +339,16 @@ class UserAuthoriser(asyncio.DatagramProtocol):
                     self._conversations.pop(conversation.state)
                     self._on_refused(_refusal(event, conversation))
         self._arm()
+
+
+def _login(principal: str, conversation: _Conversation) -> Login:
+    return Login(
+        principal=principal,
+        connection=conversation.connection,
+        # charon writes the port behind it: 2001:db8::1[4500].
+        address=conversation.peer.partition("[")[0],
+        unique_id=conversation.unique_id,
+    )
 
 
 def _refusal(event: UserRefused, conversation: _Conversation) -> Refusal:

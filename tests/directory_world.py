@@ -1,0 +1,184 @@
+"""The test run's Active Directory as the gateway asks it, and what can be wrong with accounts.
+
+The faults are data (:data:`FAULTS`): each is put into the real directory and taken out again.
+"""
+
+import atexit
+import functools
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.ipsec_world import PASSWORDS, REALM, SERVER, DomainController, shared_domain
+from throughway.model.config import AccessRule, DirectoryConfig
+from throughway.net import directory
+
+RULES = (AccessRule(computers=("DA Computers",), users=("DA Users",)),)
+GATEWAY_ACCOUNT = "svc-da"
+
+_EDITOR = """
+import json, sys
+from samba.auth import system_session
+from samba.param import LoadParm
+from samba.samdb import SamDB
+import ldb
+target = sys.argv[1]
+parameters = LoadParm()
+parameters.load(f"{target}/etc/smb.conf")
+sam = SamDB(url=f"{target}/private/sam.ldb", session_info=system_session(), lp=parameters)
+for line in sys.stdin:
+    what, *words = json.loads(line)
+    if what == "set":
+        name, attribute, value = words
+        [found] = sam.search(sam.domain_dn(), expression=f"(sAMAccountName={name})",
+            attrs=[attribute])
+        old = str(found[attribute]) if attribute in found else None
+        flag = ldb.FLAG_MOD_DELETE if value is None else ldb.FLAG_MOD_REPLACE
+        if value is not None or old is not None:
+            message = ldb.Message(found.dn)
+            message[attribute] = ldb.MessageElement(value or [], flag, attribute)
+            sam.modify(message)
+        answer = old
+    elif what == "group":
+        group, member, add = words
+        answer = sam.add_remove_group_members(group, [member], add_members_operation=add)
+    elif what == "add":
+        name, password = words
+        if name.endswith("$"):
+            sam.newcomputer(name, prepare_oldjoin=True)
+        else:
+            sam.newuser(name, password)
+        answer = sam.setpassword(f"(sAMAccountName={name})", password)
+    elif what == "delete":
+        [found] = sam.search(sam.domain_dn(), expression=f"(sAMAccountName={words[0]})")
+        answer = sam.delete(found.dn)
+    print(json.dumps(answer), flush=True)
+"""
+
+
+class Editor:
+    """Changes the directory's database, as an administrator at the controller would."""
+
+    def __init__(self, domain: DomainController) -> None:
+        self._process = subprocess.Popen(
+            ("/usr/bin/python3", "-c", _EDITOR, str(domain.directory)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def __call__(self, *words: Any) -> Any:  # noqa: ANN401 - what JSON carries
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(words) + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
+
+
+@functools.cache
+def editor() -> Editor:
+    """Return the one editor of this test run."""
+    editor = Editor(shared_domain())
+    atexit.register(editor.close)
+    return editor
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong with an account, and what the gateway calls it."""
+
+    name: str
+    problem: str
+    attribute: str = ""
+    user_value: str = ""
+    computer_value: str = ""
+    group: bool = False
+    """Whether it is taken out of its group."""
+    deleted: bool = False
+    """Whether it is deleted; it comes back as another account, of the same name and group."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+_PAST = "116444736000000000"
+"""1970 as FILETIME."""
+_LOCKED = "133800000000000000"
+
+FAULTS = (
+    Fault("disabled", "access-account-disabled", "userAccountControl", "514", "4098"),
+    Fault("expired", "access-account-expired", "accountExpires", _PAST, _PAST),
+    Fault("not in group", "access-group-missing", group=True),
+    Fault("deleted", "access-account-unknown", deleted=True),
+)
+"""Of computers and of users alike."""
+USER_FAULTS = (
+    *FAULTS,
+    Fault("of another computer", "access-computer-not-allowed", "userWorkstations", "OTHER", ""),
+)
+
+GROUPS = {"alice": "DA Users", "carol": "DA Sales", "CLIENT1$": "DA Computers"}
+
+
+@contextmanager
+def broken(account: str, fault: Fault) -> Iterator[None]:
+    """Let an account have a fault for a while."""
+    edit = editor()
+    if fault.deleted:
+        edit("delete", account)
+        try:
+            yield
+        finally:
+            edit("add", account, PASSWORDS[account])
+            edit("group", GROUPS[account], account, True)
+    elif fault.group:
+        edit("group", GROUPS[account], account, False)
+        try:
+            yield
+        finally:
+            edit("group", GROUPS[account], account, True)
+    else:
+        value = fault.computer_value if account.endswith("$") else fault.user_value
+        old = edit("set", account, fault.attribute, value)
+        try:
+            yield
+        finally:
+            edit("set", account, fault.attribute, old)
+
+
+def directory_config(**changes: Any) -> DirectoryConfig:  # noqa: ANN401
+    """Return how the gateway of these tests asks the directory."""
+    values: dict[str, Any] = {
+        "domain": REALM.lower(),
+        "keytab": shared_domain().keytab,
+        "principal": GATEWAY_ACCOUNT,
+        "servers": ("dc1.corp.example.com",),
+        "interval": 0.1,
+    }
+    return DirectoryConfig(**values | changes)
+
+
+def reachable_directory(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Let the process that asks know the controller's name, which no DNS there does."""
+    domain = shared_domain()
+    monkeypatch.setenv("KRB5_CONFIG", str(domain.krb5_conf))
+    hosts = folder / "hosts"
+    hosts.write_text(f"127.0.0.1 localhost\n{SERVER} dc1.corp.example.com\n")
+    script = f'mount --bind {hosts} /etc/hosts && exec "$@"'
+    command = ("unshare", "--mount", "sh", "-c", script, "sh", sys.executable, "-P", "-m")
+    monkeypatch.setattr(directory, "COMMAND", (*command, "throughway.net.directory_process"))

@@ -1,0 +1,559 @@
+"""Who may use the gateway: judged at logon, again while he is in, and cut when it is over."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.directory_world import (
+    FAULTS,
+    USER_FAULTS,
+    Fault,
+    broken,
+    directory_config,
+    reachable_directory,
+)
+from tests.ipsec_world import (
+    APPLICATION,
+    CLIENT,
+    ENDPOINTS,
+    INFRASTRUCTURE_PREFIX,
+    INTRANET_PREFIX,
+    PASSWORDS,
+    REALM,
+    SERVER,
+    SERVICE,
+    Site,
+    shared_domain,
+    shared_world,
+    until,
+)
+from throughway.gateway import access as module
+from throughway.gateway.access import AccessControl
+from throughway.health.tracker import Tracker
+from throughway.model.config import (
+    AccessRule,
+    Computer,
+    DirectoryConfig,
+    GatewayConfig,
+    IPHTTPSServerConfig,
+    IPsecServerConfig,
+    UsersConfig,
+)
+from throughway.model.errors import IPsecError, Stage, TransportError, TrustError
+from throughway.model.findings import Component
+from throughway.model.status import TunnelState, TunnelStatus
+from throughway.net.esp import ESPSupport
+from throughway.net.kerberos import get_ticket, make_token_apart
+from throughway.net.radius import Login
+from throughway.proto.access import Account, Answer, Group
+
+CLIENT1 = Computer(account="CLIENT1$", identity="client1.corp.example.com", nt_hash=Path("x"))
+CORP = "2001:db8:c0:2::/64"
+RULES = (AccessRule(computers=("C",), users=("U",), prefixes=(CORP,)),)
+ALICE = f"alice@{REALM}"
+
+
+def account(name: str, group: str, **more: object) -> Account:
+    control = 0x1000 if name.endswith("$") else 0x200
+    values = {"control": control, "groups": frozenset((f"cn={group}".casefold(),))} | more
+    return Account(name=name, **values)  # type: ignore[arg-type]
+
+
+class FakeDirectory:
+    """A directory that a test changes; ``None`` in the place of its accounts: out of reach."""
+
+    def __init__(self) -> None:
+        self.accounts: list[Account] | None = [account("CLIENT1$", "C"), account("alice", "U")]
+        self.asked: list[set[str]] = []
+
+    async def ask(
+        self, accounts: Iterable[str], groups: Iterable[str], *, computers_of: Iterable[str] = ()
+    ) -> Answer:
+        self.asked.append(set(accounts))
+        await asyncio.sleep(0)
+        if self.accounts is None:
+            raise TransportError(Stage.CONNECT, "no route", problem="directory-unreachable")
+        wanted = {name.casefold() for name in self.asked[-1]}
+        found = {
+            a.name.casefold(): a
+            for a in self.accounts
+            if a.name.casefold() in wanted or (computers_of and a.computer)
+        }
+        there = tuple(Group(name=g, dn=f"CN={g}") for g in groups if g != "Missing")
+        return Answer(accounts=found, groups=there, server="dc1")
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class FakeIPsec:
+    """charon with the tunnels that a test says are up."""
+
+    esp: ESPSupport | None = None
+
+    def __init__(self) -> None:
+        self.up: list[TunnelStatus] = []
+        self.cuts: list[tuple[str, str]] = []
+        self._loaded: tuple[Computer, ...] = ()
+
+    def loaded(self) -> tuple[Computer, ...]:
+        return self._loaded
+
+    def tunnels(self) -> tuple[TunnelStatus, ...]:
+        return tuple(self.up)
+
+    def computer(self, tunnel: str, remote_identity: str) -> Computer | None:
+        return CLIENT1 if "client1" in f"{tunnel}{remote_identity}" else None
+
+    async def refresh(self) -> None:
+        """What is up is up."""
+
+    async def cut(self, name: str, account: str) -> None:
+        self.cuts.append((name, account))
+        self.up = [t for t in self.up if t.name != name]
+
+    async def reload(
+        self, computers: tuple[Computer, ...], *, config: IPsecServerConfig | None = None
+    ) -> tuple[str, ...]:
+        self._loaded = computers
+        return ()
+
+
+class Gate:
+    """An AccessControl between a fake directory and a fake charon, looked at by hand."""
+
+    def __init__(self, config: GatewayConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1_800_000_000.0
+        self.directory, self.ipsec = FakeDirectory(), FakeIPsec()
+        self.tracker = Tracker(lambda: self.now, (Component.AUTHORISER, Component.DOMAIN))
+        self.told: list[tuple[str, str, str]] = []
+        self.access = AccessControl(
+            config,
+            self.tracker,
+            lambda *told: self.told.append(told),
+            asker=self.directory,
+            wall_clock=lambda: self.now,
+        )
+        self.walls: list[str] = []
+        monkeypatch.setattr("throughway.net.firewall.apply", self.walls.append)
+        monkeypatch.setattr("throughway.net.access_wall.standing", lambda: bool(self.walls))
+
+    async def log_on(self, principal: str = ALICE, tunnel: str = "intranet") -> None:
+        login = Login(
+            principal=principal, connection=f"{tunnel}-client1", address=CLIENT, unique_id=1
+        )
+        await self.access.admit(login)
+        self.ipsec.up.append(
+            TunnelStatus(
+                name=tunnel,
+                state=TunnelState.UP,
+                remote_address=CLIENT,
+                remote_identity=CLIENT1.identity,
+                account=principal,
+                prefixes=(INTRANET_PREFIX,),
+            )
+        )
+
+    async def look(self) -> None:
+        await self.access._look()
+
+    def problems(self) -> set[str]:
+        return {condition.code for condition in self.tracker.current()}
+
+
+def config_of(folder: Path, **directory: object) -> GatewayConfig:
+    values: dict[str, object] = {
+        "domain": REALM.lower(),
+        "keytab": folder / "keytab",
+        "principal": "EDGE1$",
+        **directory,
+    }
+    return GatewayConfig(
+        file=folder / "gateway.toml",
+        iphttps=IPHTTPSServerConfig(
+            url="https://da.example.com:443/IPHTTPS",
+            listen=(),
+            certificate=folder / "x",
+            key=folder / "x",
+            prefix="2001:db8:da:1000::/64",
+        ),
+        ipsec=IPsecServerConfig(
+            identity="da.example.com",
+            certificate=folder / "x",
+            key=folder / "x",
+            ca=folder / "x",
+            infrastructure_endpoint=ENDPOINTS[0],
+            intranet_endpoint=ENDPOINTS[1],
+            infrastructure_prefixes=(INFRASTRUCTURE_PREFIX,),
+            intranet_prefixes=(INTRANET_PREFIX,),
+        ),
+        computers=(CLIENT1,),
+        directory=DirectoryConfig(**values),  # type: ignore[arg-type]
+        access=RULES,
+    )
+
+
+@pytest.fixture
+def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gate:
+    return Gate(config_of(tmp_path), monkeypatch)
+
+
+@asynccontextmanager
+async def started(gate: Gate) -> AsyncIterator[Gate]:
+    """A gate after its first look, whose further ones the test makes itself."""
+    gate.access._ipsec = gate.ipsec
+    await gate.look()
+    yield gate
+    await gate.access.stop()
+
+
+def test_before_the_directory_has_answered_nobody_may_come(gate: Gate) -> None:
+    assert gate.access.computers == ()
+    withheld = gate.access.withheld(CLIENT1.identity)
+    assert withheld is not None
+    assert withheld.problem == "directory-unreachable"
+
+
+def test_a_user_is_granted_what_his_rules_say(gate: Gate) -> None:
+    async def scenario() -> None:
+        async with started(gate):
+            assert gate.ipsec.loaded() == (CLIENT1,)
+            await gate.log_on()
+            assert gate.access._grants.granted == {CLIENT: (CORP,)}
+            [shown] = gate.access.shown(gate.ipsec.tunnels())
+            assert shown.prefixes == (CORP,)
+            await gate.look()
+            assert gate.ipsec.cuts == []
+            assert gate.problems() == set()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("principal", "problem"),
+    [
+        ("nobody@" + REALM, "access-account-unknown"),
+        ("CLIENT1$@" + REALM, "access-account-unknown"),
+        ("alice@OTHER.EXAMPLE.COM", "access-realm-unknown"),
+        ("bob@" + REALM, "access-group-missing"),
+    ],
+)
+def test_who_may_not_is_told_why_to_the_audit(gate: Gate, principal: str, problem: str) -> None:
+    async def scenario() -> None:
+        assert gate.directory.accounts is not None
+        gate.directory.accounts.append(account("bob", "Other"))
+        async with started(gate):
+            with pytest.raises(TrustError) as caught:
+                await gate.log_on(principal)
+            assert caught.value.problem == problem
+            assert gate.access._grants.granted == {}
+
+    asyncio.run(scenario())
+
+
+def test_a_user_who_loses_his_group_is_cut_and_told_of(gate: Gate) -> None:
+    async def scenario() -> None:
+        async with started(gate):
+            await gate.log_on()
+            gate.directory.accounts = [account("CLIENT1$", "C"), account("alice", "Other")]
+            await gate.look()
+            assert gate.ipsec.cuts == [("intranet", "CLIENT1$")]
+            [(reason, problem, peer)] = gate.told
+            assert problem == "access-group-missing"
+            assert "intranet tunnel was ended: alice is in no group" in reason
+            assert peer == f"{CLIENT1.identity} ({CLIENT})"
+            assert gate.problems() == {"access-group-missing"}
+            gate.now += module.GRANT_WAIT
+            await gate.look()
+            assert gate.access._grants.granted == {}
+
+    asyncio.run(scenario())
+
+
+def test_a_computer_that_is_disabled_loses_everything(gate: Gate) -> None:
+    async def scenario() -> None:
+        async with started(gate):
+            await gate.log_on("CLIENT1$@" + REALM, "infrastructure")
+            gate.directory.accounts = [account("CLIENT1$", "C", control=0x1002)]
+            await gate.look()
+            assert gate.ipsec.loaded() == ()
+            assert gate.told[0][1] == "access-account-disabled"
+            withheld = gate.access.withheld("CLIENT1.corp.example.com")
+            assert withheld is not None
+            assert withheld.reason == "CLIENT1$ is disabled in the directory"
+            # And back.
+            gate.directory.accounts = [account("CLIENT1$", "C")]
+            await gate.look()
+            assert gate.ipsec.loaded() == (CLIENT1,)
+
+    asyncio.run(scenario())
+
+
+def test_prefixes_follow_the_rules_without_a_cut(gate: Gate, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with started(gate):
+            await gate.log_on()
+            wider = replace(config_of(tmp_path), access=(AccessRule(),))
+            await gate.access.reload(wider, gate.ipsec)
+            await gate.look()
+            assert gate.access._grants.granted == {CLIENT: (INTRANET_PREFIX,)}
+            assert gate.ipsec.cuts == []
+
+    asyncio.run(scenario())
+
+
+def test_the_last_answer_holds_for_a_while_and_then_nobody_is_in(gate: Gate) -> None:
+    async def scenario() -> None:
+        async with started(gate):
+            await gate.log_on()
+            gate.directory.accounts = None
+            gate.now += 3000
+            await gate.look()
+            assert gate.problems() == {"directory-unreachable"}
+            await gate.log_on()
+            with pytest.raises(TrustError) as caught:
+                await gate.log_on("bob@" + REALM)
+            assert caught.value.problem == "directory-unreachable"
+            gate.now += 1000
+            await gate.look()
+            assert gate.problems() == {"directory-answers-stale"}
+            assert gate.ipsec.loaded() == ()
+            assert ("intranet", "CLIENT1$") in gate.ipsec.cuts
+            gate.directory.accounts = [account("CLIENT1$", "C"), account("alice", "U")]
+            await gate.look()
+            assert gate.problems() == set()
+            assert gate.ipsec.loaded() == (CLIENT1,)
+
+    asyncio.run(scenario())
+
+
+def test_many_who_log_on_at_once_are_few_questions(gate: Gate) -> None:
+    async def scenario() -> None:
+        gate.directory.accounts = [account("CLIENT1$", "C")]
+        gate.directory.accounts += [account(f"u{i}", "U") for i in range(200)]
+        async with started(gate):
+            await asyncio.gather(*(gate.log_on(f"u{i}@{REALM}") for i in range(200)))
+        assert len(gate.directory.asked) <= 4
+
+    asyncio.run(scenario())
+
+
+def test_who_comes_in_while_a_question_is_under_way_is_not_cut(gate: Gate) -> None:
+    async def scenario() -> None:
+        async with started(gate):
+            look = asyncio.create_task(gate.look())
+            await gate.log_on()
+            await look
+            assert gate.ipsec.cuts == []
+            assert gate.access._grants.granted == {CLIENT: (CORP,)}
+
+    asyncio.run(scenario())
+
+
+def test_computers_of_the_groups_may_come_without_an_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(config_of(tmp_path, enrol=True), computers=())
+    gate = Gate(config, monkeypatch)
+
+    async def scenario() -> None:
+        gate.directory.accounts = [
+            account("CLIENT1$", "C", host_name="Client1.corp.example.com"),
+            account("CLIENT2$", "C"),
+            account("CLIENT3$", "Other"),
+            account("BAD NAME$", "C"),
+            # Who takes another's name gets nothing by it.
+            account("THIEF$", "C", host_name="client1.corp.example.com"),
+        ]
+        async with started(gate):
+            assert {(c.account, c.identity) for c in gate.ipsec.loaded()} == {
+                ("CLIENT1$", "client1.corp.example.com"),
+                ("CLIENT2$", "client2.corp.example.com"),
+            }
+            gate.directory.accounts = [account("CLIENT2$", "C")]
+            await gate.look()
+            assert [c.account for c in gate.ipsec.loaded()] == ["CLIENT2$"]
+            withheld = gate.access.withheld("client1.corp.example.com")
+            assert withheld is not None
+            assert withheld.problem == "access-account-unknown"
+
+    asyncio.run(scenario())
+
+
+def test_a_group_that_is_not_there_is_a_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = (*RULES, AccessRule(users=("Missing",)))
+    gate = Gate(replace(config_of(tmp_path), access=rules), monkeypatch)
+
+    async def scenario() -> None:
+        async with started(gate):
+            assert gate.problems() == {"access-group-unknown"}
+
+    asyncio.run(scenario())
+
+
+def test_without_a_directory_who_is_configured_may_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(replace(config_of(tmp_path), directory=None, access=()), monkeypatch)
+
+    async def scenario() -> None:
+        await gate.access.start(gate.ipsec)
+        assert gate.access.computers == (CLIENT1,)
+        await gate.log_on("anybody@ANYWHERE")
+        assert gate.directory.asked == []
+        await gate.access.stop()
+        assert gate.walls == []
+
+    asyncio.run(scenario())
+
+
+# With charon on both ends, and a real directory
+
+
+class DirectorySite(Site):
+    """A gateway that asks the shared directory."""
+
+    def __init__(self, folder: Path, rules: tuple[AccessRule, ...]) -> None:
+        self.access: AccessControl | None = None
+        users = UsersConfig(realm=REALM, keytab=shared_domain().keytab, service=SERVICE)
+        super().__init__(
+            folder,
+            users,
+            admit=lambda login: self.control.admit(login),
+            withheld=lambda identity: self.control.withheld(identity),
+        )
+        self.tracker = Tracker(lambda: 0.0, (Component.AUTHORISER, Component.DOMAIN))
+        config = replace(
+            config_of(folder),
+            computers=self.deployment.computers(1, 2),
+            directory=directory_config(),
+            access=rules,
+            ipsec=self.deployment.server(),
+        )
+        self.access = AccessControl(
+            config, self.tracker, lambda *failure: self.failures.append(failure)
+        )
+        self.world.gateway.run(self.access.start(self.gateway))
+        self.wait(lambda: len(self.gateway._connections) == 2)
+
+    @property
+    def control(self) -> AccessControl:
+        assert self.access is not None
+        return self.access
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        self.world.gateway.run(until(condition))
+
+    def log_on(self, user: str, ccache: Path) -> None:
+        """Log a user on whose ticket is there already."""
+        client = self.client
+        assert client is not None
+
+        async def token() -> bytes:
+            return await make_token_apart(ccache, SERVICE)
+
+        self.world.client.run(client.up_intranet(f"{user}@{REALM}", token))
+
+    def close(self) -> None:
+        self.stop_client()
+        self.world.gateway.run(self.control.stop())
+        super().close()
+
+
+def tickets(folder: Path, *users: str) -> dict[str, Path]:
+    """Get tickets, while the accounts are good."""
+    for user in users:
+        shared_world().corp.call(get_ticket, f"{user}@{REALM}", PASSWORDS[user], folder / user)
+    return {user: folder / user for user in users}
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DirectorySite]:
+    reachable_directory(monkeypatch, tmp_path)
+    rules = (
+        AccessRule(computers=("DA Computers",), users=("DA Users",), prefixes=(CORP,)),
+        AccessRule(computers=("DA Laptops",)),
+    )
+    (tmp_path / "site").mkdir()
+    site = DirectorySite(tmp_path / "site", rules)
+    yield site
+    site.close()
+
+
+@pytest.mark.lab
+def test_a_user_reaches_his_prefixes_and_no_others(site: DirectorySite, tmp_path: Path) -> None:
+    world = site.world
+    ccaches = tickets(tmp_path, "alice")
+    site.start_client()
+    site.up()
+    assert world.reach(SERVER) == CLIENT
+    site.log_on("alice", ccaches["alice"])
+    assert world.reach(APPLICATION) == CLIENT
+    outside = "2001:db8:c0:3::80"
+    for host, command in ((world.corp, "add"), (world.gateway, "add")):
+        what = f"{outside}/128 dev gw0" if host is world.corp else ""
+        if what:
+            host.ip(f"address {command} {what} nodad")
+    world.gateway.ip(f"route add {outside}/128 via {SERVER}")
+    try:
+        # charon's selectors would lead there; the wall does not.
+        assert world.reach(outside, 1.0) == ""
+        site.world.gateway.run(site.control._grants.grant(CLIENT, (INTRANET_PREFIX,)))
+        assert world.reach(outside) == CLIENT
+    finally:
+        world.gateway.ip(f"route del {outside}/128")
+        world.corp.ip(f"address del {outside}/128 dev gw0")
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("fault", [USER_FAULTS[0], USER_FAULTS[2], USER_FAULTS[3]], ids=str)
+def test_a_user_who_loses_his_right_is_cut(
+    site: DirectorySite, tmp_path: Path, fault: Fault
+) -> None:
+    ccaches = tickets(tmp_path, "carol")
+    site.start_client()
+    site.up()
+    site.log_on("carol", ccaches["carol"])
+    with broken("carol", fault):
+        site.wait(lambda: bool(site.failures))
+        reason, problem, _peer = site.failures[0]
+        assert problem == fault.problem
+        assert reason.startswith("the intranet tunnel was ended: ")
+        # She tries again at once, with a ticket that is still good, and is refused.
+        site.wait(lambda: "carol@CORP" in site.failures[-1][0])
+        assert site.failures[-1][1] == fault.problem
+        assert site.world.reach(APPLICATION, 0.3) == ""
+        assert site.world.reach(SERVER) == CLIENT
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("fault", [FAULTS[0], FAULTS[2]], ids=str)
+def test_a_computer_that_loses_its_right_is_cut(site: DirectorySite, fault: Fault) -> None:
+    site.start_client()
+    site.up()
+    with broken("CLIENT1$", fault):
+        site.wait(lambda: bool(site.failures))
+        assert site.failures[0][1] == fault.problem
+        site.wait(lambda: len(site.failures) > 1)
+        assert site.failures[-1][1] == fault.problem, "and why it does not come in again"
+        assert site.world.reach(SERVER, 0.3) == ""
+    site.wait_client("infrastructure", TunnelState.UP)
+    assert site.world.reach(SERVER) == CLIENT
+
+
+@pytest.mark.lab
+def test_a_user_who_may_not_is_refused(site: DirectorySite, tmp_path: Path) -> None:
+    ccaches = tickets(tmp_path, "carol")
+    site.start_client()
+    site.up()
+    with broken("carol", FAULTS[2]), pytest.raises(IPsecError) as caught:
+        site.log_on("carol", ccaches["carol"])
+    assert caught.value.problem == "ipsec-user-refused"
+    site.wait(lambda: bool(site.failures))
+    assert site.failures[0][1] == "access-group-missing"

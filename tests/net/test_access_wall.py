@@ -1,0 +1,66 @@
+"""How far clients get: the rules as text, and in a kernel with packets."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from tests.ipsec_world import Host
+from throughway.net import access_wall
+from throughway.net.access_wall import TABLE, AccessWall, Grants, render, render_grants
+
+WALL = AccessWall(open_prefixes=("2001:db8:c0:1::/64",), tunnel_interface="tun0")
+ONE, OTHER = "2001:db8:f1::2", "2001:db8:f1::3"
+
+
+def test_kernel_esp_is_told_by_its_policies() -> None:
+    text = render(AccessWall(open_prefixes=("::/0",), kernel_esp=True))
+    assert "meta ipsec exists jump arriving" in text
+    assert "ipsec0" not in text
+
+
+def test_prefixes_that_overlap_are_one() -> None:
+    text = render_grants({ONE: ("2001:db8:c0::/48", "2001:db8:c0:2::/64")})
+    assert f"{{ {ONE} . 2001:db8:c0::/48 }}" in text
+    assert "add element" not in render_grants({})
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    host = Host()
+    yield host
+    host.close()
+
+
+@pytest.mark.lab
+def test_what_was_granted_stands_in_the_kernel_and_can_be_taken_back(host: Host) -> None:
+    grants = Grants()
+
+    def listed() -> str:
+        return host.command("nft", "list", "set", "inet", TABLE, "granted")
+
+    host.run(grants.raise_again(WALL))
+    assert host.call(access_wall.standing)
+    host.run(grants.grant(ONE, ("2001:db8:c0:2::/64", "2001:db8:c0:3::80/128")))
+    host.run(grants.grant(OTHER, ("2001:db8:c0::/48",)))
+    assert f"{ONE} . 2001:db8:c0:3::80" in listed()
+    host.run(grants.keep([OTHER]))
+    assert ONE not in listed()
+    assert f"{OTHER} . 2001:db8:c0::/48" in listed()
+    # Somebody wipes everything: it is made again, with what was granted.
+    host.command("nft", "flush", "ruleset")
+    assert not host.call(access_wall.standing)
+    host.run(grants.raise_again(WALL))
+    assert f"{OTHER} . 2001:db8:c0::/48" in listed()
+    host.run(grants.remove())
+    assert not host.call(access_wall.standing)
+    assert grants.granted == {}
+
+
+def test_nothing_new_is_no_work() -> None:
+    async def scenario() -> None:
+        grants = Grants()
+        await grants.replace({})
+        await grants.keep([])
+
+    asyncio.run(scenario())

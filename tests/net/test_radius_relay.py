@@ -1,0 +1,266 @@
+"""EAP-MSCHAPv2 passed on: with a server of our own that lies, and with FreeRADIUS and winbind."""
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from pyrad.packet import AccessAccept, AccessChallenge, AccessReject, AuthPacket
+
+from throughway.model.config import RADIUSConfig
+from throughway.model.errors import ConfigError, ThroughwayError, TransportError, WireError
+from throughway.net.radius_relay import (
+    EAP_MESSAGE,
+    PROXY_STATE,
+    STATE,
+    USER_NAME,
+    VENDOR_SPECIFIC,
+    Relay,
+    RelayedConversation,
+    vendor_attributes,
+)
+from throughway.wire import mschapv2
+from throughway.wire.eap import EAPCode, EAPPacket, EAPType, build_eap, parse_eap
+from throughway.wire.mppe import RECV_KEY, SEND_KEY, VENDOR, build_mppe_key
+
+SECRET = b"a secret of both ends"
+KEYS = {SEND_KEY: bytes(range(16)), RECV_KEY: bytes(range(16, 32))}
+CHALLENGE = EAPPacket(EAPCode.REQUEST, 5, mschapv2.TYPE, b"\x01challenge")
+
+Answer = Callable[[AuthPacket], AuthPacket | None]
+
+
+def reply(request: AuthPacket, code: int, eap: EAPPacket | None = None) -> AuthPacket:
+    answer = request.CreateReply()
+    answer.code = code
+    if eap is not None:
+        answer[EAP_MESSAGE] = [build_eap(eap)]
+    answer[PROXY_STATE] = request[PROXY_STATE]
+    answer.add_message_authenticator()
+    return answer
+
+
+def challenge(request: AuthPacket) -> AuthPacket:
+    answer = reply(request, AccessChallenge, CHALLENGE)
+    answer[STATE] = [b"state"]
+    return answer
+
+
+def accept(request: AuthPacket) -> AuthPacket:
+    answer = reply(request, AccessAccept, EAPPacket(EAPCode.SUCCESS, 6))
+    for number, (kind, key) in enumerate(KEYS.items()):
+        hidden = build_mppe_key(key, SECRET, request.authenticator, bytes((1, number)))
+        answer[VENDOR, kind] = [hidden]
+    return answer
+
+
+class Server(asyncio.DatagramProtocol):
+    """Answers with what the test says; None: nothing."""
+
+    def __init__(self, *answers: Answer | None, secret: bytes = SECRET) -> None:
+        self.answers = list(answers)
+        self.secret = secret
+        self.requests: list[AuthPacket] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
+        request = AuthPacket(secret=self.secret, packet=data)
+        self.requests.append(request)
+        answer = self.answers.pop(0) if self.answers else None
+        said = answer(request) if answer is not None else None
+        if said is not None:
+            self.transport.sendto(said.ReplyPacket(), address)  # type: ignore[attr-defined]
+
+
+def _same(server: Server) -> Server:
+    return server
+
+
+@asynccontextmanager
+async def serving(*servers: Server) -> AsyncIterator[tuple[tuple[str, int], ...]]:
+    loop, opened = asyncio.get_running_loop(), []
+    for server in servers:
+        transport, _ = await loop.create_datagram_endpoint(
+            functools.partial(_same, server), local_addr=("127.0.0.1", 0)
+        )
+        opened.append(transport)
+    try:
+        yield tuple(t.get_extra_info("sockname") for t in opened)
+    finally:
+        for transport in opened:
+            transport.close()
+
+
+def conversation(folder: Path, servers: tuple[tuple[str, int], ...]) -> RelayedConversation:
+    secret = folder / "secret"
+    secret.write_bytes(SECRET + b"\n")
+    secret.chmod(0o600)
+    relay = Relay(RADIUSConfig(servers=servers, secret=secret, timeout=0.2))
+    return relay.begin("CLIENT1$", "2001:db8::1[4500]")
+
+
+def response(name: bytes = b"CLIENT1$", *, opcode: int = mschapv2.RESPONSE) -> bytes:
+    data = bytes((opcode, 5)) + (54 + len(name)).to_bytes(2, "big") + b"\x31" + bytes(49) + name
+    return build_eap(EAPPacket(EAPCode.RESPONSE, 5, mschapv2.TYPE, data))
+
+
+def failed(folder: Path, *servers: Server, steps: tuple[bytes, ...] = (response(),)) -> str:
+    """Return the problem of a conversation that must fail."""
+
+    async def scenario() -> str:
+        async with serving(*servers) as addresses:
+            passed = conversation(folder, addresses)
+            try:
+                await passed.begin(4)
+                for step in steps:
+                    await passed.step(step)
+            except ThroughwayError as error:
+                return getattr(error, "problem", "")
+            return "accepted"
+
+    return asyncio.run(scenario())
+
+
+def test_the_account_of_the_certificate_is_asked_for_and_the_keys_come_back(
+    tmp_path: Path,
+) -> None:
+    server = Server(challenge, accept)
+
+    async def scenario() -> None:
+        async with serving(server) as addresses:
+            passed = conversation(tmp_path, addresses)
+            first = await passed.begin(4)
+            assert first.code == AccessChallenge
+            assert parse_eap(first.eap) == CHALLENGE
+            last = await passed.step(response(b"CORP\\client1$"))
+            assert last.code == AccessAccept
+            assert last.keys == KEYS
+
+    asyncio.run(scenario())
+    first, second = server.requests
+    assert first[USER_NAME] == [b"CLIENT1$"]
+    identity = parse_eap(first[EAP_MESSAGE][0])
+    assert (identity.type, identity.data) == (EAPType.IDENTITY, b"CLIENT1$")
+    assert second[STATE] == [b"state"]
+    assert all(request.verify_message_authenticator() for request in server.requests)
+
+
+@pytest.mark.parametrize(
+    ("eap", "problem"),
+    [
+        (response(b"CLIENT2$"), "ipsec-account-certificate-mismatch"),
+        (response(b"\xff"), "ipsec-computer-account-refused"),
+        (response(opcode=mschapv2.CHANGE_PASSWORD), "ipsec-computer-account-refused"),
+        (b"junk", "ipsec-computer-account-refused"),
+        (build_eap(EAPPacket(EAPCode.SUCCESS, 5)), "ipsec-computer-account-refused"),
+    ],
+)
+def test_what_a_client_may_not_say_does_not_reach_the_server(
+    tmp_path: Path, eap: bytes, problem: str
+) -> None:
+    server = Server(challenge, accept)
+    assert failed(tmp_path, server, steps=(eap,)) == problem
+    assert len(server.requests) == 1
+
+
+def failure(number: int) -> Answer:
+    data = bytes((mschapv2.FAILURE, 5, 0, 20)) + f"E={number} R=0".encode()
+    return lambda request: reply(
+        request, AccessChallenge, EAPPacket(EAPCode.REQUEST, 6, mschapv2.TYPE, data)
+    )
+
+
+def reject(request: AuthPacket) -> AuthPacket:
+    return reply(request, AccessReject, EAPPacket(EAPCode.FAILURE, 6))
+
+
+@pytest.mark.parametrize(
+    ("number", "problem"),
+    [
+        (691, "ipsec-computer-account-refused"),
+        (647, "access-account-disabled"),
+        (999, "ipsec-computer-account-refused"),
+    ],
+)
+def test_a_refusal_says_why(tmp_path: Path, number: int, problem: str) -> None:
+    steps = (response(), response(opcode=mschapv2.FAILURE))
+    assert failed(tmp_path, Server(challenge, failure(number), reject), steps=steps) == problem
+
+
+def without_keys(request: AuthPacket) -> AuthPacket:
+    return reply(request, AccessAccept, EAPPacket(EAPCode.SUCCESS, 6))
+
+
+def without_authenticator(request: AuthPacket) -> AuthPacket:
+    answer = request.CreateReply(message_authenticator=False)
+    answer.code = AccessAccept
+    answer[EAP_MESSAGE] = [build_eap(EAPPacket(EAPCode.SUCCESS, 6))]
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("servers", "problem"),
+    [
+        ([Server()], "radius-server-unreachable"),
+        ([Server(challenge, secret=b"another secret here")], "radius-secret-wrong"),
+        ([Server(without_authenticator)], "radius-secret-wrong"),
+        ([Server(without_keys)], "ipsec-computer-account-refused"),
+        ([Server(lambda r: reply(r, 5))], "ipsec-computer-account-refused"),
+        ([Server(lambda r: reply(r, AccessReject))], "ipsec-computer-account-refused"),
+    ],
+)
+def test_what_a_server_may_not_say(tmp_path: Path, servers: list[Server], problem: str) -> None:
+    assert failed(tmp_path, *servers) == problem
+
+
+def test_a_silent_server_is_asked_twice_and_then_the_next_one(tmp_path: Path) -> None:
+    silent, other = Server(), Server(challenge, accept)
+
+    async def scenario() -> None:
+        async with serving(silent, other) as addresses:
+            passed = conversation(tmp_path, addresses)
+            await passed.begin(4)
+            assert (await passed.step(response())).code == AccessAccept
+
+    asyncio.run(scenario())
+    assert len(silent.requests) == 2, "and no more in this conversation"
+    assert silent.requests[0].authenticator == silent.requests[1].authenticator
+
+
+def test_a_conversation_has_an_end(tmp_path: Path) -> None:
+    assert failed(tmp_path, Server(*[challenge] * 50), steps=(response(),) * 40) == (
+        "ipsec-computer-account-refused"
+    )
+
+
+def test_no_servers_address_is_no_answer(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        passed = conversation(tmp_path, (("2001:db8::1", 1812),))
+        with pytest.raises(TransportError):
+            await passed.begin(1)
+
+    asyncio.run(scenario())
+
+
+def test_a_secret_that_all_can_read_is_a_configuration_error(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(SECRET)
+    secret.chmod(0o644)
+    with pytest.raises(ConfigError, match="chmod 0600"):
+        Relay(RADIUSConfig(servers=(), secret=secret))
+
+
+@pytest.mark.parametrize("data", [b"", b"\0\0\1", b"\0\0\1\x37\x10", b"\0\0\1\x37\x10\x01"])
+def test_a_vendor_attribute_that_does_not_add_up(data: bytes) -> None:
+    with pytest.raises(WireError):
+        vendor_attributes([data])
+
+
+def test_two_in_one_vendor_attribute() -> None:
+    data = VENDOR.to_bytes(4, "big") + b"\x10\x03a\x11\x02"
+    assert vendor_attributes([data]) == [(VENDOR, 16, b"a"), (VENDOR, 17, b"")]
+    assert VENDOR_SPECIFIC == 26

@@ -31,11 +31,11 @@ from throughway.model.config import (
     ClientConfig,
     Computer,
     IPsecServerConfig,
-    Revocation,
     UsersConfig,
 )
 from throughway.model.errors import IPsecError
 from throughway.model.policy import Policy, TunnelPolicy
+from throughway.model.revocation import Revocation
 from throughway.model.status import SessionStatus, TunnelState, TunnelStatus
 from throughway.net.audit import AuditLog, cleaned
 from throughway.pki.authority import Credential, Profile, create_root, issue
@@ -491,7 +491,7 @@ class Site:
         self,
         directory: Path,
         users: UsersConfig | None = None,
-        revocation: Revocation = Revocation.RELAXED,
+        revocation: Revocation = Revocation.WEAK,
         **options: Any,  # noqa: ANN401 - of GatewayIPsec
     ) -> None:
         self.world = shared_world()

@@ -29,7 +29,18 @@ WINDOWS_PROGRAMS = {
 }
 CMDLET = re.compile(r"[A-Z][a-z]+-[A-Z][A-Za-z0-9]+")
 PLACEHOLDERS = {
-    *("HOST", "PORT", "URL", "PROXY", "INTERFACE", "ENDPOINT", "CERTIFICATE", "KEY", "CRL_URL"),
+    *(
+        "HOST",
+        "PORT",
+        "URL",
+        "PROXY",
+        "INTERFACE",
+        "ENDPOINT",
+        "CERTIFICATE",
+        "KEY",
+        "CRL_URL",
+        "OCSP_URL",
+    ),
     *("CRL_FILE", "NLS_URL", "POLICY_URL", "DNS", "DC", "REALM", "USER", "SERVICE", "KEYTAB"),
     *("GATEWAY_ACCOUNT", "COMPUTER", "FOLDER", "TOKEN"),
     *(

@@ -78,6 +78,8 @@ def test_every_key_can_be_set(client: Path) -> None:
         "stub_address": "127.0.0.99",
         "esp": "libipsec",
         "iphttps_ca": "ca.crt",
+        "iphttps_revocation": "strong",
+        "ipsec_revocation": "none",
         "state_directory": "/s",
         "runtime_directory": "/r",
         "control_socket": "/c",
@@ -87,6 +89,7 @@ def test_every_key_can_be_set(client: Path) -> None:
     config = settings.load(write(client, TOML + lines + PROXY))
     assert config.transports == ("6to4", "iphttps")
     assert config.esp is ESPMode.LIBIPSEC
+    assert (config.iphttps_revocation, config.ipsec_revocation) == ("strong", "none")
     assert config.iphttps_ca == client.parent / "ca.crt"
     assert config.control_socket == Path("/c")
     set_here = {line.partition(" ")[0] for line in (TOML + lines).splitlines()}

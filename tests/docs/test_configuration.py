@@ -25,6 +25,7 @@ HEADINGS = {
     "radius": "### [radius]",
     "publish": "### [publish]",
     "publish.nrpt": "### [[publish.nrpt]]",
+    "publish.revocation": "### [publish.revocation]",
     "metrics": "### [metrics]",
     "sixtofour": "### [sixtofour]",
     "teredo": "### [teredo]",

@@ -36,8 +36,9 @@ from throughway.gateway.ipsec import (
     check_selectors,
     read_nt_hash,
 )
-from throughway.model.config import Revocation, UsersConfig
+from throughway.model.config import UsersConfig
 from throughway.model.errors import ConfigError, IPsecError
+from throughway.model.revocation import Revocation
 from throughway.model.status import TunnelState
 from throughway.net.kerberos import get_ticket, make_token_apart
 from throughway.net.sas import ChildChanged, parse_sa
@@ -60,7 +61,7 @@ def test_what_is_no_nt_hash_is_a_configuration_error(tmp_path: Path, text: str) 
 def test_a_reload_takes_stricter_revocation_and_says_what_it_does_not_take(tmp_path: Path) -> None:
     server = Deployment.create(tmp_path).server()
     wanted = replace(
-        server, revocation=Revocation.STRICT, infrastructure_endpoint="2001:db8:dead::1"
+        server, revocation=Revocation.STRONG, infrastructure_endpoint="2001:db8:dead::1"
     )
 
     async def scenario() -> GatewayIPsec:
@@ -70,7 +71,7 @@ def test_a_reload_takes_stricter_revocation_and_says_what_it_does_not_take(tmp_p
         return ipsec
 
     ipsec = asyncio.run(scenario())
-    assert ipsec._config == replace(server, revocation=Revocation.STRICT)
+    assert ipsec._config == replace(server, revocation=Revocation.STRONG)
 
 
 def test_a_thousand_events_are_one_question(
@@ -312,7 +313,7 @@ def test_a_reload_drops_no_tunnel_and_brings_new_revocation(site: Site) -> None:
 
 @pytest.mark.lab
 def test_strict_revocation_refuses_without_a_list(tmp_path: Path) -> None:
-    site = Site(tmp_path, revocation=Revocation.STRICT)
+    site = Site(tmp_path, revocation=Revocation.STRONG)
     try:
         assert site.refusal()[0] == "ipsec-crl-unreachable"
     finally:

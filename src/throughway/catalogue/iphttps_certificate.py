@@ -87,7 +87,10 @@ REVOKED = Problem(
     title="The gateway's certificate was revoked",
     severity=Severity.CRITICAL,
     component=Component.IPHTTPS,
-    cause="Its authority lists the certificate in the revocation list: the key may be stolen.",
+    cause=(
+        "Its authority says so in the revocation list or by its OCSP responder: the key may be "
+        "stolen."
+    ),
     resolution="Issue a certificate with a new key and find out why the old one was revoked.",
     fix=(ISSUE, "throughway gateway reload"),
     verify=(SHOW, "throughway client status"),

@@ -101,12 +101,27 @@ CRL_UNREACHABLE = Problem(
         "the certificate names none (13817, 13848): every computer is refused."
     ),
     resolution=(
-        "Mend the distribution point. Until then revocation = relaxed in the gateway's "
+        'Mend the distribution point. Until then revocation = "weak" in the gateway\'s '
         "configuration lets computers in that no cached list names."
     ),
     fix=("curl --head CRL_URL", "throughway gateway reload"),
     verify=("throughway gateway status ipsec",),
     depends_on=(CRL_EXPIRED,),
+)
+
+CRL_NOT_RENEWED = Problem(
+    code="ipsec-crl-not-renewed",
+    title="A revocation list for computer certificates cannot be renewed",
+    severity=Severity.WARNING,
+    component=Component.CERTIFICATES,
+    cause=(
+        "A distribution point does not answer, or what it serves is no list of the authorities "
+        "in ipsec.ca. Revocation is checked weakly, so everybody comes in whom no list names that "
+        "is kept: also who was revoked since."
+    ),
+    resolution="Mend the distribution point; see what is kept, and until when it is good.",
+    fix=("curl --head CRL_URL",),
+    verify=("throughway pki cache list", "throughway gateway status"),
 )
 
 CERT_EXPIRING = Problem(
@@ -133,4 +148,4 @@ NO_TRUST = (
 )
 """Why the first round of authentication fails."""
 
-PROBLEMS = (*NO_TRUST, CERT_EXPIRING)
+PROBLEMS = (*NO_TRUST, CERT_EXPIRING, CRL_NOT_RENEWED)

@@ -8,7 +8,7 @@ import typer
 
 from throughway.authority import directory as directories
 from throughway.authority.files import write_new
-from throughway.cli import tokens
+from throughway.cli import pki_cache, tokens
 from throughway.cli.output import examples, print_fields, print_json, print_table
 from throughway.cli.tokens import DEFAULT_DIRECTORY, Directory
 from throughway.model.errors import ConfigError
@@ -36,6 +36,7 @@ app = typer.Typer(
     add_completion=False,
     help="A certification authority for those who have none.",
 )
+app.add_typer(pki_cache.app, name="cache")
 
 
 @app.command(

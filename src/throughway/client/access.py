@@ -20,6 +20,7 @@ from throughway.client.ipsec import INFRASTRUCTURE, INTRANET, ClientIPsec
 from throughway.client.names import Names
 from throughway.client.plan import Observed, Wanted, wanted
 from throughway.client.registration import Registrar, inside_address
+from throughway.client.revocation import of_certificate
 from throughway.client.transports import TUNNEL_INTERFACE, Transports
 from throughway.client.user import User
 from throughway.client.whereabouts import Whereabouts
@@ -38,6 +39,7 @@ from throughway.model.status import (
     TunnelStatus,
 )
 from throughway.net import esp, firewall, kerberos
+from throughway.net.exchange import Way
 from throughway.net.fetch import fetch
 from throughway.net.netlink import NetworkMonitor, NetworkState, sweep_host_routes
 from throughway.net.registration import Registration
@@ -90,6 +92,7 @@ class Access:
         self._ipsec = ClientIPsec(
             config,
             policy,
+            lists=self._transports.revocation.lists,
             on_change=self._wake,
             on_failure=self._tunnel_failed,
             on_daemon=self._charon_changed,
@@ -162,6 +165,7 @@ class Access:
             stack.callback(self._close, False)
             stack.push_async_callback(self._forced.close)
             stack.push_async_callback(self._names.close)
+            stack.push_async_callback(self._transports.revocation.stop)
             stack.push_async_callback(self._transports.stop)
             stack.push_async_callback(self._ipsec.stop)
             stack.push_async_callback(self._monitor.close)
@@ -441,14 +445,16 @@ class Access:
     def _probed(self, url: str, error: ThroughwayError | None) -> None:
         """A location server that answers with a bad certificate strands clients inside."""
         problem = find("nls-certificate-invalid")
-        if isinstance(error, TransportError) and "cert" in error.problem:
+        if of_certificate(error):
             self._tracker.set(problem, f"{url}: {error}", key=url)
         else:
             self._tracker.clear(problem, key=url)
 
     async def _probe(self, url: str) -> None:
         context = client_context(anchors=self._policy.trust_anchors)
-        await fetch(url, tls=context, resolve=self._names.resolve_local, mark=firewall.MARK)
+        judge = Way(verify=self._transports.revocation.judge_location)
+        resolve = self._names.resolve_local
+        await fetch(url, tls=context, resolve=resolve, mark=firewall.MARK, way=judge)
 
     def _link_changed(self, state: State, error: TransportError | None) -> None:
         self._log.info("IP-HTTPS", state=str(state), reason=str(error or "") or None)

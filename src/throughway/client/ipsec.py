@@ -8,12 +8,14 @@ place that decides, :meth:`_Tunnel._keep`, once for each of the tunnels.
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from throughway.model.config import ClientConfig
 from throughway.model.errors import ConfigError, IPsecError, ThroughwayError
 from throughway.model.policy import Policy, TunnelPolicy
+from throughway.model.revocation import Revocation
 from throughway.model.status import TunnelState, TunnelStatus
 from throughway.net import esp
 from throughway.net.causes import UNSPECIFIED
@@ -22,10 +24,13 @@ from throughway.net.charon import (
     ESP_PROPOSALS,
     IKE_PROPOSALS,
     PLUGINS,
+    REVOCATION,
     Charon,
     CharonSettings,
     split_pem,
 )
+from throughway.net.crl_feed import CRLFeed
+from throughway.net.revocation_lists import RevocationLists
 from throughway.net.sas import IKESA, Event, LineLogged
 from throughway.net.vici import Section
 
@@ -172,6 +177,7 @@ class ClientIPsec:
         config: ClientConfig,
         policy: Policy,
         *,
+        lists: RevocationLists | None = None,
         on_change: Callable[[], None] = lambda: None,
         on_failure: Failure = lambda name, reason, problem: None,
         on_daemon: Callable[[str], None] = lambda reason: None,
@@ -185,6 +191,8 @@ class ClientIPsec:
         self._token: Token | None = None
         self._sas: tuple[IKESA, ...] = ()
         self._charon: Charon | None = None
+        self._lists = lists
+        self._feed = CRLFeed(lists, self._give_crl, self._spawn) if lists is not None else None
         self._ready = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self.esp: esp.ESPSupport | None = None
@@ -192,6 +200,11 @@ class ClientIPsec:
             name: _Tunnel(name, self._bring_up, on_failure, on_change)
             for name in (INFRASTRUCTURE, INTRANET)
         }
+
+    @property
+    def _revocation(self) -> Revocation:
+        """How hard the gateway is checked."""
+        return revocation_of(self._config, self._policy)
 
     @property
     def running(self) -> bool:
@@ -211,6 +224,8 @@ class ClientIPsec:
             esp=self.esp.mode,
             plugins=PLUGINS + CLIENT_PLUGINS,
         )
+        if self._lists is not None:
+            self._lists.start()
         self._charon = Charon(
             settings, on_ready=self._load, on_event=self._event, on_death=self._died
         )
@@ -319,6 +334,13 @@ class ClientIPsec:
         await charon.load_key(_content(self._config.key, "key"))
         password = _content(self._config.password_file, "password_file").strip(b"\r\n")
         await charon.load_secret(INFRASTRUCTURE, "eap", password, [self._config.account])
+        if self._feed is not None:
+            self._feed.enabled = self._revocation is not Revocation.NONE
+            self._feed.configure(
+                (*(a.encode() for a in self._policy.trust_anchors), *certificates[1:]),
+                self._policy.revocation.lists,
+            )
+            await self._feed.supply()
         self._ready.set()
         self._on_daemon("")
 
@@ -363,8 +385,17 @@ class ClientIPsec:
 
     def _event(self, event: Event) -> None:
         if isinstance(event, LineLogged):
+            if self._feed is not None:
+                self._feed.heard(event.text)
             return
-        task = asyncio.create_task(self._refresh_and_tell())
+        self._spawn(self._refresh_and_tell())
+
+    async def _give_crl(self, crl: bytes) -> None:
+        if self.running and self._charon is not None:
+            await self._charon.load_crl(crl)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -413,6 +444,12 @@ def _narrowed(name: str, error: ThroughwayError) -> ThroughwayError:
     return IPsecError(f"the gateway refused the user ({error})", problem="ipsec-user-refused")
 
 
+def revocation_of(config: ClientConfig, policy: Policy) -> Revocation:
+    """Return how hard the gateway's certificate is checked."""
+    own = config.ipsec_revocation
+    return Revocation(own) if own else policy.revocation.ipsec
+
+
 def connection_of(
     config: ClientConfig, policy: Policy, name: str, *, address: str, account: str
 ) -> Section:
@@ -441,7 +478,8 @@ def connection_of(
         "dpd_delay": _DPD_DELAY,
         "local-1": {"auth": "pubkey", "id": config.identity, "certs": [certificate]},
         "local-2": {"auth": method, "id": identity, "eap_id": account},
-        "remote-1": {"auth": "pubkey", "id": policy.gateway_identity, "cacerts": anchors},
+        "remote-1": {"auth": "pubkey", "id": policy.gateway_identity, "cacerts": anchors}
+        | REVOCATION.get(revocation_of(config, policy), {}),
         "children": {name: child},
     }
 

@@ -54,7 +54,7 @@ class ProxySource:
     ) -> None:
         self._config = config
         self._policy = policy
-        self._resolve = resolve
+        self.resolve = resolve
         self._environment = os.environ if environment is None else environment
         self._resolv_conf = resolv_conf
         self._scripts: dict[str, tuple[str, float, str | TransportError]] = {}
@@ -65,7 +65,7 @@ class ProxySource:
     def dialer(self) -> WayDialer:
         """Return what connects to the gateway by all these ways."""
         return WayDialer(
-            Dialer(self._resolve, mark=MARK),
+            Dialer(self.resolve, mark=MARK),
             named=self.named,
             find=self.find if self._config.proxy.detect else None,
             ticket=self.ticket,
@@ -120,7 +120,7 @@ class ProxySource:
         try:
             script = await self._fetched(url)
             result = await find_proxy(
-                script, host, port, resolve=self._resolve, addresses=own_addresses()
+                script, host, port, resolve=self.resolve, addresses=own_addresses()
             )
         except TransportError as error:
             words = f"{source} {url}: {error}"
@@ -137,7 +137,7 @@ class ProxySource:
         if of != network or now > until:
             try:
                 body = await fetch(
-                    url, resolve=self._resolve, mark=MARK, limit=MAXIMUM_SCRIPT, seconds=FETCH_TIME
+                    url, resolve=self.resolve, mark=MARK, limit=MAXIMUM_SCRIPT, seconds=FETCH_TIME
                 )
                 until, script = now + SCRIPT_AGE, _decoded(body)
             except TransportError as error:

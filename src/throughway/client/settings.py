@@ -61,6 +61,8 @@ def _read(table: Fields, path: Path) -> ClientConfig:
         transports=table.texts("transports", fields.check_transport, default=()),
         proxy=_read_proxy(proxy, path),
         audit=_read_audit(audit, path),
+        iphttps_revocation=table.optional_text("iphttps_revocation", fields.check_revocation),
+        ipsec_revocation=table.optional_text("ipsec_revocation", fields.check_revocation),
         state_directory=_path(table, path, "state_directory"),
         runtime_directory=_path(table, path, "runtime_directory"),
         control_socket=_path(table, path, "control_socket"),

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from throughway.client.native import Native
+from throughway.client.revocation import ClientRevocation
 from throughway.client.sixtofour import INTERFACE as SIXTOFOUR_INTERFACE
 from throughway.client.sixtofour import SixToFour
 from throughway.client.teredo import INTERFACE as TEREDO_INTERFACE
@@ -105,6 +106,11 @@ class Transports:
         """The addresses of ways so far, as far as they are still here."""
         self._number = 0
         """Of the choices so far: a new one may lead to a gateway that was restarted."""
+
+    @property
+    def revocation(self) -> ClientRevocation:
+        """The lists of this client, which its tunnels need as well."""
+        return self._uplink.revocation
 
     @property
     def started(self) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from throughway.client.portal import PROBLEM as CAPTIVE
 from throughway.client.portal import Portal
 from throughway.client.proxy import ProxySource
+from throughway.client.revocation import ClientRevocation
 from throughway.client.transport import state_of
 from throughway.model.config import ClientConfig
 from throughway.model.errors import ConfigError, Stage, TransportError
@@ -51,6 +52,7 @@ class Uplink:
         self._policy = policy
         self._proxies = ProxySource(config, policy, resolve)
         self._dial = self._proxies.dialer()
+        self.revocation = ClientRevocation(config, policy, self._proxies, self._refused)
         self._portal = Portal(
             policy, resolve, on_found=self._portal_found, on_opened=self._portal_opened
         )
@@ -127,6 +129,7 @@ class Uplink:
             dial=self._dial,
             tls=tls,
             session=session.hex(),
+            judge=self.revocation.judge_server,
             on_state=self._link_changed,
         )
         self._link.start()
@@ -151,6 +154,7 @@ class Uplink:
         """Take a newer policy; a link that it changes is made anew."""
         old, self._policy = self._policy, policy
         self._proxies.update_policy(policy)
+        self.revocation.update_policy(policy)
         self._portal.update_policy(policy)
         changed = (old.iphttps_url, old.trust_anchors) != (policy.iphttps_url, policy.trust_anchors)
         if changed and self.started:
@@ -162,6 +166,7 @@ class Uplink:
         if self._link is not None:
             self.failure = None
             self._proxies.network_changed()
+            self.revocation.network_changed()
             self._portal.network_changed()
             self._link.network_changed()
 
@@ -197,6 +202,11 @@ class Uplink:
             self._waiting = asyncio.get_running_loop().create_task(self._wait_address())
         self._on_state(state, error)
         self._on_change()
+
+    def _refused(self, error: TransportError) -> None:
+        """End the link to a server that has turned out to be revoked."""
+        if self._link is not None:
+            self._link.refuse(error)
 
     async def _wait_address(self) -> None:
         """Tell when the kernel has formed the address; the TUN device has no DAD to wait for."""

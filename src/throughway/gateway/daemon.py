@@ -25,6 +25,7 @@ from throughway.gateway.metrics import MetricsServer
 from throughway.gateway.nat64 import Translation
 from throughway.gateway.publish import PolicyServer
 from throughway.gateway.refusals import MISMATCH
+from throughway.gateway.revocation import make_lists
 from throughway.gateway.sixtofour import SixToFourServer
 from throughway.gateway.teredo import TeredoGateway
 from throughway.gateway.watch import watch_dates
@@ -215,6 +216,9 @@ class GatewayDaemon:
             admit=self._access.admit,
             withheld=self._access.withheld,
             directory=config.runtime_directory / "ipsec",
+            lists=make_lists(
+                config.state_directory, self._tracker, lambda: self._config.ipsec.revocation
+            ),
             on_failure=self._refused,
             on_daemon=self._charon_changed,
             on_event=self._audit.ipsec_event,

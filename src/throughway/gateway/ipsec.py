@@ -8,16 +8,19 @@ the EAP identity): neither may be another computer's. A client says its account 
 """
 
 import asyncio
+import contextlib
 import ipaddress
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from throughway.gateway.refusals import Refusals, Refused
 from throughway.model.config import Computer, ESPMode, IPsecServerConfig, RADIUSConfig, UsersConfig
 from throughway.model.errors import ConfigError, IPsecError, TrustError
+from throughway.model.revocation import Revocation
 from throughway.model.status import TunnelState, TunnelStatus
 from throughway.net import esp
 from throughway.net.charon import (
@@ -25,17 +28,22 @@ from throughway.net.charon import (
     GATEWAY_PLUGINS,
     IKE_PROPOSALS,
     PLUGINS,
+    REVOCATION,
     Charon,
     CharonSettings,
     RADIUSServer,
     split_pem,
 )
+from throughway.net.crl_feed import CRLFeed
 from throughway.net.kerberos import token_acceptor
 from throughway.net.radius import Admit, UserAuthoriser, admit_anybody
 from throughway.net.radius_relay import COMPUTER_REFUSED as REFUSED
 from throughway.net.radius_relay import Relay
+from throughway.net.revocation_lists import RevocationLists
 from throughway.net.sas import IKESA, ChildChanged, Event, IKEChanged, LineLogged
 from throughway.net.vici import Section
+from throughway.pki.judgement import crl_urls
+from throughway.pki.pem import UNREADABLE, parse_certificate
 from throughway.proto.access import Withheld
 
 INFRASTRUCTURE, INTRANET = "infrastructure", "intranet"
@@ -87,6 +95,7 @@ class GatewayIPsec:
         directory: Path,
         radius: RADIUSConfig | None = None,
         realm: str = "",
+        lists: RevocationLists | None = None,
         on_failure: Callable[[str, str, str], None] = lambda reason, problem, peer: None,
         on_change: Callable[[], None] = lambda: None,
         on_daemon: Callable[[str], None] = lambda reason: None,
@@ -107,6 +116,8 @@ class GatewayIPsec:
         self._sas: tuple[IKESA, ...] = ()
         self._crls: tuple[bytes, ...] = ()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._lists = lists
+        self._feed = CRLFeed(lists, self._give_crl, self._spawn) if lists is not None else None
         self._stale = False
         """Whether something has happened since charon was asked for its tunnels."""
         self._refresher: asyncio.Task[None] | None = None
@@ -153,11 +164,14 @@ class GatewayIPsec:
             esp=self.esp.mode,
             plugins=PLUGINS + GATEWAY_PLUGINS,
             threads=_THREADS,
+            revocation=self._config.revocation is not Revocation.NONE,
             radius=radius,
         )
         self._charon = Charon(
             settings, on_ready=self._load, on_event=self._event, on_death=self._died
         )
+        if self._lists is not None:
+            self._lists.start()
         await self._charon.start()
 
     async def stop(self) -> None:
@@ -166,6 +180,8 @@ class GatewayIPsec:
             await self._charon.stop()
         if self._authoriser is not None:
             await self._authoriser.stop()
+        if self._lists is not None:
+            await self._lists.stop()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -185,8 +201,9 @@ class GatewayIPsec:
         replaces what was given before; None keeps it. Returns what of ``config`` needs a restart.
         """
         config = config or self._config
-        kept = {key: getattr(self._config, key) for key in _FIXED}
-        changed = tuple(f"ipsec.{k}" for k in _FIXED if getattr(config, k) != kept[k])
+        fixed = _fixed(self._config, config)
+        kept = {key: getattr(self._config, key) for key in fixed}
+        changed = tuple(f"ipsec.{k}" for k in fixed if getattr(config, k) != kept[k])
         config = replace(config, **kept)
         connections = _named(computers)
         material = _read(config, connections.values())
@@ -241,6 +258,11 @@ class GatewayIPsec:
             await charon.load_certificate(certificate)
         for crl in self._crls:
             await charon.load_crl(crl)
+        if self._feed is not None:
+            self._feed.enabled = self._config.revocation is not Revocation.NONE
+            own = (*_list_urls(material), *self._config.crl_urls)
+            self._feed.configure((*material.authorities, *material.chain), own)
+            await self._feed.supply()
         await charon.load_key(material.key)
         for name, computer in self._connections.items():
             nt_hash = material.nt_hashes.get(computer.account)
@@ -287,6 +309,8 @@ class GatewayIPsec:
         self._on_event(event)
         match event:
             case LineLogged():
+                if self._feed is not None:
+                    self._feed.heard(event.text)
                 if self._refusals.line(event):
                     self._ended(event.unique_id)
             case IKEChanged(up=True, sa=sa):
@@ -301,8 +325,20 @@ class GatewayIPsec:
 
     def _ended(self, unique_id: int) -> None:
         if refused := self._refusals.ended(unique_id):
-            self._on_failure(refused.reason, refused.problem, refused.peer)
+            words = self._feed.words() if self._feed and "-crl-" in refused.problem else ""
+            reason = f"{refused.reason} ({words})" if words else refused.reason
+            refused = replace(refused, reason=reason)
+            self._on_failure(reason, refused.problem, refused.peer)
             self._on_refused(refused)
+
+    async def _give_crl(self, crl: bytes) -> None:
+        if self._charon is not None:
+            await self._charon.load_crl(crl)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def computer_of(self, connection: str) -> Computer | None:
         """Return the computer that a connection of charon's is for."""
@@ -397,10 +433,23 @@ def connection_of(
         "unique": "replace",
         "dpd_delay": _DPD_DELAY,
         "local-1": {"auth": "pubkey", "id": config.identity, "certs": [material.certificate]},
-        "remote-1": first | {"id": computer.identity, "revocation": config.revocation.value},
+        "remote-1": first | {"id": computer.identity} | REVOCATION.get(config.revocation, {}),
         "remote-2": second,
         "children": {tunnel: child},
     }
+
+
+def _fixed(before: IPsecServerConfig, after: IPsecServerConfig) -> tuple[str, ...]:
+    """Return the settings that cannot be changed now: charon learns only at its start of NONE."""
+    none = [each.revocation is Revocation.NONE for each in (before, after)]
+    return _FIXED if none[0] == none[1] else (*_FIXED, "revocation")
+
+
+def _list_urls(material: _Material) -> Iterator[str]:
+    """Yield where the gateway's own certificate has its lists: computers' are mostly there too."""
+    for pem in (material.certificate, *material.chain):
+        with contextlib.suppress(*UNREADABLE):
+            yield from (u for u in crl_urls(parse_certificate(pem)) if u.startswith("http://"))
 
 
 def check_selectors(config: IPsecServerConfig, addresses: Iterable[ipaddress.IPv6Address]) -> None:

@@ -6,6 +6,7 @@ tunnel, and the bundle proves itself by its signature.
 
 import contextlib
 import hashlib
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -74,6 +75,7 @@ def build_policy(config: GatewayConfig, publish: PublishConfig, version: int, no
             portal_probe=publish.portal_probe,
             teredo_server=config.teredo.address if config.teredo else "",
         ),
+        revocation=replace(publish.revocation, lists=_list_urls(ipsec.certificate)),
         policy_url=policy_url(*publish.serve) if publish.serve else "",
         kerberos_realm=users.realm if users else "",
         kerberos_service=users.service if users else "",
@@ -124,6 +126,16 @@ def _revocation_hosts(files: tuple[Path, ...]) -> tuple[str, ...]:
 def _own_certificates(config: GatewayConfig) -> tuple[Path, ...]:
     shown = (config.iphttps.certificate, config.iphttps.rsa_certificate, config.ipsec.certificate)
     return tuple(file for file in shown if file is not None)
+
+
+def _list_urls(file: Path) -> tuple[str, ...]:
+    """Return where a client finds the lists for a certificate and those that come with it."""
+    urls: dict[str, None] = {}
+    for certificate in pem.parse_certificates(read_file(file), str(file)):
+        for url in judgement.crl_urls(certificate):
+            with contextlib.suppress(ValueError):  # ldap, or one of no ordinary length
+                urls[fields.check_http_url(url)] = None
+    return tuple(urls)
 
 
 def _anchors(files: tuple[Path, ...]) -> tuple[str, ...]:

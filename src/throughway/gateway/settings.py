@@ -33,11 +33,11 @@ from throughway.model.config import (
     Carrier,
     ESPMode,
     GatewayConfig,
-    Revocation,
     Spread,
 )
 from throughway.model.errors import ConfigError
 from throughway.model.policy import DEFAULT, Fallback, NRPTRule
+from throughway.model.revocation import Revocation, RevocationPolicy
 from throughway.model.status import TransportKind
 from throughway.net.files import read_toml
 from throughway.pki import fields
@@ -53,6 +53,7 @@ def _defaults(kind: type) -> dict[str, Any]:
 
 IPHTTPS = _defaults(model.IPHTTPSServerConfig)
 ADC = _defaults(model.ADCConfig)
+REVOCATION = _defaults(RevocationPolicy)
 IPSEC = _defaults(model.IPsecServerConfig)
 DIRECTORY = _defaults(model.DirectoryConfig)
 RADIUS = _defaults(model.RADIUSConfig)
@@ -213,6 +214,7 @@ class IPsecTable(Table):
     infrastructure_prefixes: Prefixes
     intranet_prefixes: Prefixes
     revocation: Revocation = IPSEC["revocation"]
+    crl_urls: Annotated[tuple[HTTPURL, ...], Field(max_length=16)] = ()
     esp: ESPMode = IPSEC["esp"]
 
 
@@ -269,6 +271,14 @@ class NRPTTable(Table):
     proxy: Annotated[str, _checked(fields.check_proxy)] = DEFAULT
 
 
+class RevocationTable(Table):
+    """``[publish.revocation]``."""
+
+    iphttps: Revocation = REVOCATION["iphttps"]
+    ipsec: Revocation = REVOCATION["ipsec"]
+    location: Revocation = REVOCATION["location"]
+
+
 class PublishTable(Table):
     """``[publish]``."""
 
@@ -286,6 +296,7 @@ class PublishTable(Table):
     force_tunnel_proxy: Annotated[str, _checked(fields.check_proxy_url)] = PUBLISH[
         "force_tunnel_proxy"
     ]
+    revocation: RevocationTable | None = None
     register_names: bool = PUBLISH["register_names"]
     proxy: ProxyURL = ""
     proxy_script: WebURL = ""
@@ -371,6 +382,7 @@ TABLES: dict[str, type[Table]] = {
     "radius": RADIUSTable,
     "publish": PublishTable,
     "publish.nrpt": NRPTTable,
+    "publish.revocation": RevocationTable,
     "metrics": MetricsTable,
     "sixtofour": SixToFourTable,
     "teredo": TeredoTable,
@@ -425,7 +437,10 @@ def _iphttps(table: IPHTTPSTable) -> model.IPHTTPSServerConfig:
 
 
 def _publish(table: PublishTable) -> model.PublishConfig:
-    values = dict(table) | {"nrpt": tuple(NRPTRule(**dict(rule)) for rule in table.nrpt)}
+    values = dict(table) | {
+        "nrpt": tuple(NRPTRule(**dict(rule)) for rule in table.nrpt),
+        "revocation": RevocationPolicy(**dict(table.revocation or RevocationTable())),
+    }
     return model.PublishConfig(**values)
 
 

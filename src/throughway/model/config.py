@@ -5,6 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from throughway.model.policy import Fallback, NRPTRule
+from throughway.model.revocation import CHECKED_WEAKLY, Revocation, RevocationPolicy
 from throughway.model.status import TransportKind
 
 EVERYTHING = "::/0"
@@ -54,14 +55,6 @@ class Carrier(StrEnum):
     AUTO = "auto"
     KERNEL = "kernel"
     USER = "user"
-
-
-class Revocation(StrEnum):
-    """How hard revocation of computer certificates is checked (strongSwan's words)."""
-
-    STRICT = "strict"
-    IFURI = "ifuri"
-    RELAXED = "relaxed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +124,10 @@ class IPsecServerConfig:
     intranet_endpoint: str
     infrastructure_prefixes: tuple[str, ...]
     intranet_prefixes: tuple[str, ...]
-    revocation: Revocation = Revocation.RELAXED
+    revocation: Revocation = Revocation.WEAK
+    crl_urls: tuple[str, ...] = ()
+    """Where computers' certificates have their lists, beside those that the gateway's own names
+    and those that it learns from computers."""
     esp: ESPMode = ESPMode.AUTO
 
 
@@ -225,6 +221,8 @@ class PublishConfig:
     force_iphttps: bool = False
     force_tunnel: bool = False
     force_tunnel_proxy: str = ""
+    revocation: RevocationPolicy = CHECKED_WEAKLY
+    """How hard clients check; where the lists are is filled in when the policy is built."""
     register_names: bool = True
     """Whether clients keep their names in the domain's DNS."""
     proxy: str = ""
@@ -380,6 +378,10 @@ class ClientConfig:
     proxy: ProxyConfig = ProxyConfig()
     audit: AuditConfig = AuditConfig()
     """Of this computer's own view."""
+    iphttps_revocation: str = ""
+    """How hard the IP-HTTPS server is checked (:class:`Revocation`); "": as the policy says."""
+    ipsec_revocation: str = ""
+    """The same of the tunnels' certificate."""
     state_directory: Path = Path("/var/lib/throughway/client")
     runtime_directory: Path = Path("/run/throughway/client")
     control_socket: Path = Path("/run/throughway/client.sock")

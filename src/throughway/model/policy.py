@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from throughway.model.revocation import CHECKED_WEAKLY, RevocationPolicy
+
 POLICY_FORMAT = 1
 """The version of the bundle's format; a client refuses a newer one."""
 
@@ -104,6 +106,7 @@ class Policy:
     transport_order: tuple[str, ...] = ("iphttps",)
     """Kinds (:class:`TransportKind`) that clients may use, best first."""
     transports: TransportsPolicy = TransportsPolicy()
+    revocation: RevocationPolicy = CHECKED_WEAKLY
     policy_url: str = ""
     """Where newer bundles are fetched, through the infrastructure tunnel."""
     kerberos_realm: str = ""

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from throughway.model.config import ESPMode
 from throughway.model.errors import IPsecError
+from throughway.model.revocation import Revocation
 from throughway.net.causes import explain
 from throughway.net.process import death_of, end, end_recorded, record, write_private
 from throughway.net.sas import IKESA, Event, parse_event, parse_sa
@@ -32,7 +33,7 @@ PLUGINS = (
 )
 """What both ends need; each plugin costs memory, and start time."""
 CLIENT_PLUGINS = ("eap-mschapv2", "eap-gtc")
-GATEWAY_PLUGINS = ("curl", "eap-mschapv2", "eap-radius")
+GATEWAY_PLUGINS = ("eap-mschapv2", "eap-radius")
 
 IKE_PROPOSALS = (
     "aes256gcm16-prfsha256-x25519",
@@ -45,6 +46,12 @@ ESP_PROPOSALS = (
     "aes256-sha256-modp2048",
 )
 """AES-256-GCM first: with user-space ESP it is also the fastest that encrypts."""
+
+REVOCATION = {
+    Revocation.WEAK: {"revocation": "relaxed"},
+    Revocation.STRONG: {"revocation": "strict"},
+}
+"""What a connection demands of its peer, in charon's words."""
 
 TIMEOUT = "ipsec-negotiation-timeout"
 
@@ -82,8 +89,8 @@ class CharonSettings:
     retransmit_base: float = 1.5
     retransmit_tries: int = 4
     """With these a silent peer is given up after 6.6 s; charon's own defaults take 165 s."""
-    revocation_timeout: int = 3
-    """Seconds a CRL may take; a peer's retransmissions must outlast it."""
+    revocation: bool = True
+    """Whether CRLs are looked at. charon has no fetcher, and so asks nobody: see ``crl_feed``."""
     radius: RADIUSServer | None = None
 
     @property
@@ -126,7 +133,8 @@ def settings_text(settings: CharonSettings) -> str:
       fwmark = {MARK:#x}
     }}
     revocation {{
-      timeout = {settings.revocation_timeout}s
+      enable_crl = {"yes" if settings.revocation else "no"}
+      enable_ocsp = no
     }}
 {radius}  }}
 }}

@@ -6,15 +6,15 @@ Small on purpose: a redirect would lead to a server that nobody has named.
 import asyncio
 import socket
 import ssl
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from urllib.parse import SplitResult, quote, urlsplit
 
 import h11
 
 from throughway import __version__
 from throughway.model.errors import Stage, TransportError
-from throughway.net.dial import Dialer, Resolve
+from throughway.net.dial import Dial, Dialer, Resolve
 from throughway.net.tls import client_context, transport_error
 
 MAXIMUM_BODY = 64 * 1024
@@ -39,6 +39,24 @@ class _Target:
     def authority(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.tls else 80) else f"{host}:{self.port}"
+
+
+Verify = Callable[[ssl.SSLObject], Awaitable[None]]
+"""Judges a server beyond what TLS does; raises :exc:`TransportError` where it is refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How a server is reached, and judged, where that is not as usual."""
+
+    dial: Dial | None = None
+    """In the place of a direct connection."""
+    proxy: tuple[str, int] | None = None
+    """Whom to connect to, for it to fetch the URL (RFC 9112, section 3.2.2)."""
+    verify: Verify | None = None
+
+
+STRAIGHT = Way()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +89,7 @@ async def exchange(
     mark: int = 0,
     limit: int = MAXIMUM_BODY,
     seconds: float = FETCH_TIME,
+    way: Way = STRAIGHT,
 ) -> Answered:
     """Ask, and return the answer, be it good or bad.
 
@@ -78,9 +97,8 @@ async def exchange(
     default the machine's resolver; ``mark`` is put on the packets. Raises :exc:`TransportError`
     with the stage it came to when there is no answer.
     """
-    attempt = _Attempt(
-        _target(url), asked or Asked(), tls, Dialer(resolve or _ask_machine, mark=mark), limit
-    )
+    dial = way.dial or Dialer(resolve or _ask_machine, mark=mark)
+    attempt = _Attempt(_target(url), asked or Asked(), tls, dial, limit, way)
     try:
         async with asyncio.timeout(seconds):
             return await attempt.run()
@@ -98,8 +116,9 @@ class _Attempt:
         target: _Target,
         asked: Asked,
         tls: ssl.SSLContext | None,
-        dial: Dialer,
+        dial: Dial,
         limit: int,
+        way: Way,
     ) -> None:
         self.stage = Stage.CONNECT
         self._target = target
@@ -107,10 +126,11 @@ class _Attempt:
         self._tls = tls
         self._dial = dial
         self._limit = limit
+        self._way = way
 
     async def run(self) -> Answered:
         target = self._target
-        sock = await self._dial(target.host, target.port)
+        sock = await self._dial(*(self._way.proxy or (target.host, target.port)))
         self.stage = Stage.TLS if target.tls else Stage.HTTP
         try:
             context = (self._tls or client_context()) if target.tls else None
@@ -121,9 +141,15 @@ class _Attempt:
         except BaseException:
             sock.close()
             raise
-        self.stage = Stage.HTTP
         try:
-            return await _exchange(target, self._asked, reader, writer, self._limit)
+            connection = writer.get_extra_info("ssl_object")
+            if self._way.verify is not None and connection is not None:
+                await self._way.verify(connection)
+            self.stage = Stage.HTTP
+            whole = self._way.proxy is not None
+            request = replace(target, path=f"http://{target.authority}{target.path}")
+            asked_of = request if whole else target
+            return await _exchange(asked_of, self._asked, reader, writer, self._limit)
         finally:
             # Nothing is owed to the server; an orderly end of TLS would take a round trip.
             writer.transport.abort()

@@ -5,7 +5,7 @@ import random
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from throughway.model.errors import Stage, TransportError
 from throughway.model.status import LinkStatus
@@ -33,6 +33,8 @@ STALE_AFTER = 5.0
 senders have given up or repeat them, and a burst of old ones would only delay the new."""
 
 OnState = Callable[[State, TransportError | None], None]
+Judge = Callable[[ssl.SSLObject], Awaitable[None]]
+"""Judges the server beyond what TLS does; TransportError when it is refused."""
 
 
 class IPHTTPSClient:
@@ -46,6 +48,7 @@ class IPHTTPSClient:
         dial: Dial,
         tls: ssl.SSLContext | None,
         session: str = "",
+        judge: Judge | None = None,
         on_state: OnState | None = None,
         policy: ReconnectPolicy | None = None,
     ) -> None:
@@ -54,6 +57,7 @@ class IPHTTPSClient:
         self._tun = tun
         self._dial = dial
         self._tls = tls if self._machine.url.scheme == "https" else None
+        self._judge = judge
         self._on_state = on_state
         self._loop = asyncio.get_running_loop()
         self._buffers = Buffers()
@@ -120,8 +124,39 @@ class IPHTTPSClient:
         )
 
     def connection_ready(self) -> None:
-        """TLS stands: go on with HTTP."""
+        """TLS stands: judge the server, and go on with HTTP."""
         self._cancel_handshake_timer()
+        connection = self._connection
+        if self._judge is None or connection is None or connection.tls is None:
+            self._go_on()
+        else:
+            judging = self._judged(connection, self._judge(connection.tls))
+            self._attempt = self._loop.create_task(judging)
+
+    def refuse(self, error: TransportError) -> None:
+        """End the connection to a server that is refused after all."""
+        if self._connection is not None:
+            self.connection_lost(error)
+
+    async def _judged(self, connection: Connection, judging: Awaitable[None]) -> None:
+        """Ask for the session only when the server may have it: nothing was said before."""
+        error: TransportError | None = TransportError(
+            Stage.TLS, "the server could not be judged", problem="iphttps-tls-handshake-failed"
+        )
+        try:
+            await judging
+            error = None
+        except TransportError as refused:
+            error = refused
+        finally:
+            if connection is self._connection:
+                self._attempt = None
+                if error is None:
+                    self._go_on()
+                else:
+                    self.connection_lost(error)
+
+    def _go_on(self) -> None:
         self._machine.connection_made(self._loop.time())
         self._pump()
 

@@ -265,9 +265,21 @@ _VERIFICATION_ERRORS = {
     19: (0x800B0109, "iphttps-cert-untrusted-root"),
     20: (0x800B0109, "iphttps-cert-untrusted-root"),
     21: (0x800B010A, "iphttps-cert-intermediate-missing"),
+    22: (0x800B010A, "iphttps-cert-chain-invalid"),
     23: (0x800B010C, "iphttps-cert-revoked"),
+    24: (0x800B010A, "iphttps-cert-chain-invalid"),
+    25: (0x800B010A, "iphttps-cert-chain-invalid"),
+    26: (0x800B0110, "iphttps-cert-wrong-usage"),
+    32: (0x800B010A, "iphttps-cert-chain-invalid"),
+    34: (0x800B010A, "iphttps-cert-chain-invalid"),
+    47: (0x800B010A, "iphttps-cert-chain-invalid"),
+    48: (0x800B010A, "iphttps-cert-chain-invalid"),
     62: (0x800B010F, "iphttps-cert-name-mismatch"),
     64: (0x800B010F, "iphttps-cert-name-mismatch"),
+    66: (0x800B010A, "iphttps-cert-chain-invalid"),
+    67: (0x800B010A, "iphttps-cert-chain-invalid"),
+    68: (0x800B010A, "iphttps-cert-chain-invalid"),
+    79: (0x800B010A, "iphttps-cert-chain-invalid"),
 }
 
 

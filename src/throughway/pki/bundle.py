@@ -29,6 +29,7 @@ from throughway.model.policy import (
     TransportsPolicy,
     TunnelPolicy,
 )
+from throughway.model.revocation import Revocation, RevocationPolicy
 from throughway.pki import fields
 from throughway.pki.fields import Fields
 
@@ -166,6 +167,7 @@ def parse_policy(payload: bytes) -> Policy:
 def _read_policy(top: Fields) -> Policy:
     infrastructure, intranet = top.table("infrastructure"), top.table("intranet")
     rules, transports = top.tables("nrpt"), top.optional_table("transports")
+    revocation = top.optional_table("revocation")
     policy = Policy(
         deployment=top.text("deployment"),
         version=top.integer("version", 1),
@@ -182,6 +184,7 @@ def _read_policy(top: Fields) -> Policy:
         trust_anchors=top.texts("trust_anchors", _check_anchor, minimum=1),
         transport_order=top.texts("transport_order", fields.check_transport, minimum=1),
         transports=_read_transports(transports),
+        revocation=_read_revocation(revocation),
         policy_url=top.optional_text("policy_url", fields.check_web_url),
         kerberos_realm=top.optional_text("kerberos_realm", fields.check_realm),
         kerberos_service=top.optional_text("kerberos_service", fields.check_service),
@@ -193,7 +196,7 @@ def _read_policy(top: Fields) -> Policy:
         top.refuse("expires_at", "is beyond the year 9999")
     if bool(policy.kerberos_realm) != bool(policy.kerberos_service):
         top.refuse("kerberos_service", "needs kerberos_realm, and the other way round")
-    top.finish(infrastructure, intranet, transports, *rules)
+    top.finish(infrastructure, intranet, transports, revocation, *rules)
     return policy
 
 
@@ -222,6 +225,22 @@ def _read_transports(table: Fields) -> TransportsPolicy:
         table.refuse("force_tunnel_proxy", "needs force_tunnel")
     table.gather()
     return transports
+
+
+def _read_revocation(table: Fields) -> RevocationPolicy:
+    default = RevocationPolicy()
+    revocation = RevocationPolicy(
+        iphttps=_read_strength(table, "iphttps", default.iphttps),
+        ipsec=_read_strength(table, "ipsec", default.ipsec),
+        location=_read_strength(table, "location", default.location),
+        lists=table.texts("lists", fields.check_http_url, default=()),
+    )
+    table.gather()
+    return revocation
+
+
+def _read_strength(table: Fields, key: str, default: Revocation) -> Revocation:
+    return Revocation(table.text(key, fields.check_revocation, default) or default)
 
 
 def _read_fallback(top: Fields) -> Fallback:

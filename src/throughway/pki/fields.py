@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from throughway.model.errors import ConfigError
 from throughway.model.policy import DEFAULT, DIRECT, Fallback
+from throughway.model.revocation import Revocation
 from throughway.model.status import TransportKind
 from throughway.wire.sixtofour import is_usable
 
@@ -187,6 +188,14 @@ def check_fallback(value: str) -> str:
     if value not in list(Fallback):
         raise ValueError(f"{value!r} is not one of {', '.join(Fallback)}")
     return value
+
+
+def check_revocation(value: str) -> str:
+    """How hard revocation is checked."""
+    try:
+        return str(Revocation(value))
+    except ValueError:
+        raise ValueError(f"{value!r} is not one of {', '.join(Revocation)}") from None
 
 
 def check_proxy(value: str) -> str:

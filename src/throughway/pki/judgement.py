@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
-from throughway.pki.pem import certificate_fingerprint
+from throughway.pki.pem import UNREADABLE, certificate_fingerprint
 
 WARN_BEFORE = timedelta(days=60)
 """Time enough for an administrator who looks once a month."""
@@ -249,7 +249,12 @@ def may_issue(certificate: x509.Certificate, below: int = 0) -> bool:
 
 def serial_of(certificate: x509.Certificate) -> str:
     """Return the serial number in whole bytes, hexadecimal, as openssl prints it."""
-    digits = f"{certificate.serial_number:X}"
+    return hex_of(certificate.serial_number)
+
+
+def hex_of(serial: int) -> str:
+    """Return a serial number in that form."""
+    digits = f"{serial:X}"
     return digits.zfill(len(digits) + len(digits) % 2)
 
 
@@ -299,5 +304,5 @@ def _name_matches(pattern: str, host: str) -> bool:
 def _extension(certificate: x509.Certificate, kind: type[Extension]) -> Extension | None:
     try:
         return certificate.extensions.get_extension_for_class(kind).value
-    except (x509.ExtensionNotFound, ValueError):
-        return None  # ValueError: an extension that cannot be read says nothing
+    except (x509.ExtensionNotFound, *UNREADABLE):
+        return None  # an extension that cannot be read says nothing

@@ -16,6 +16,12 @@ from throughway.model.errors import TrustError
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 """The keys that strongSwan, OpenSSL and Windows all take in certificates."""
 
+UNREADABLE = (
+    *(ValueError, TypeError, OverflowError, UnsupportedAlgorithm, TrustError),
+    *(x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType),
+)
+"""What reading X.509 of strangers may end with."""
+
 
 def build_certificate_pem(certificate: x509.Certificate) -> bytes:
     """Return the certificate as PEM."""
@@ -52,7 +58,7 @@ def parse_certificates(data: bytes, what: str = "certificate") -> tuple[x509.Cer
     """Return every certificate in the PEM, at least one, in its order."""
     try:
         return tuple(x509.load_pem_x509_certificates(data))
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise TrustError(f"{what}: no certificate in PEM form") from error
 
 
@@ -67,7 +73,7 @@ def parse_crl(data: bytes, what: str = "CRL") -> x509.CertificateRevocationList:
     load = x509.load_pem_x509_crl if pem else x509.load_der_x509_crl
     try:
         return load(data)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise TrustError(f"{what}: not a CRL in PEM or DER form") from error
 
 

@@ -1,0 +1,96 @@
+"""`throughway pki cache`: what is kept, shown and forgotten."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.revocation_world import (
+    CRL,
+    CRL_URL,
+    DELTA_URL,
+    HOUR,
+    ISSUING,
+    NOW,
+    OCSP,
+    OCSP_URL,
+    chain,
+)
+from throughway.cli.main import app
+from throughway.net.revocation_cache import Kept, RevocationCache
+
+CHAIN = chain()
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """A client that keeps a fresh list, and a gateway with an old one and an answer."""
+    listed = CRL(revoked=[(CHAIN.serial, None)], number=7, deltas=[DELTA_URL]).build(ISSUING)
+    answer = OCSP().build(CHAIN.leaf.certificate, ISSUING)
+    for daemon, url, kind, data, ends in (
+        ("client", CRL_URL, "crl", listed, NOW + HOUR),
+        ("gateway", CRL_URL, "crl", CRL(number=8, base=7).build(ISSUING), NOW - HOUR),
+        ("gateway", OCSP_URL, "ocsp", answer, NOW + HOUR),
+    ):
+        cache = RevocationCache(tmp_path / daemon / "revocation")
+        now = NOW.timestamp()
+        until = ends.timestamp()
+        kept = Kept(url=url, kind=kind, fetched_at=now, begins_at=now, ends_at=until)
+        cache.put(kept, data)
+    return tmp_path
+
+
+def run(state: Path, *arguments: str) -> tuple[int, str]:
+    answer = CliRunner().invoke(app, ["pki", "cache", *arguments, "--state", str(state)])
+    return answer.exit_code, answer.output
+
+
+def test_list(state: Path) -> None:
+    code, text = run(state, "list")
+    assert code == 1
+    lines = [line.split() for line in text.splitlines()]
+    assert lines[0][0] == "DAEMON"
+    assert {(line[0], line[1], line[-1]) for line in lines[1:]} == {
+        ("client", "crl", CRL_URL),
+        ("gateway", "crl", CRL_URL),
+        ("gateway", "ocsp", OCSP_URL),
+    }
+    assert text.count("out of date") == 1
+    code, text = run(state, "list", "--json")
+    assert [row["fresh"] for row in json.loads(text)].count(False) == 1
+
+
+def test_nothing_is_kept(tmp_path: Path) -> None:
+    assert run(tmp_path, "list") == (0, "Nothing is kept.\n")
+    assert run(tmp_path, "flush") == (0, "Nothing is kept.\n")
+    assert run(tmp_path, "show", "x")[0] == 2
+
+
+def test_show(state: Path) -> None:
+    code, text = run(state, "show", "issuing.crl")
+    assert code == 0
+    for words in ("Corp Issuing", f"{CHAIN.serial:040X}", "a delta list to number 7", DELTA_URL):
+        assert words in text
+    code, text = run(state, "show", "ocsp.example.com", "--json")
+    [found] = json.loads(text)
+    assert found["says"]["serials"] == [f"{CHAIN.serial:X}"]
+    assert f"{CHAIN.serial:X}" in run(state, "show", "ocsp.example.com")[1]
+    [first, second] = json.loads(run(state, "show", CRL_URL, "--json")[1])
+    assert {first["says"]["number"], second["says"]["number"]} == {7, 8}
+
+
+def test_flush(state: Path) -> None:
+    code, text = run(state, "flush")
+    assert (code, text) == (0, "client: 1 removed\ngateway: 2 removed\n")
+    assert run(state, "list") == (0, "Nothing is kept.\n")
+    assert json.loads(run(state, "flush", "--json")[1]) == {
+        "removed": {"client": 0, "gateway": 0},
+        "told": [],
+    }
+
+
+def test_a_file_that_is_damaged_is_not_shown(state: Path) -> None:
+    [file] = (state / "client" / "revocation").iterdir()
+    file.write_bytes(b"damaged")
+    assert "client" not in run(state, "list")[1]

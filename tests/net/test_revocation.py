@@ -1,0 +1,335 @@
+"""Chains judged as a connection does it: from what is kept, or by asking a real web server."""
+
+import asyncio
+import ssl
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cryptography.x509 import ocsp
+
+from tests.net.iphttps_world import wait_for
+from tests.revocation_world import (
+    CRL,
+    HOUR,
+    ISSUING,
+    NOW,
+    OCSP,
+    OTHER,
+    ROOT,
+    Chain,
+    Places,
+    Web,
+    ask,
+    certify,
+)
+from throughway.catalogue import find
+from throughway.model.errors import Stage, TransportError
+from throughway.model.revocation import Fault, Revocation, Standing
+from throughway.net import revocation as module
+from throughway.net.exchange import Way
+from throughway.net.fetch import fetch
+from throughway.net.revocation import NO_CHECK, OFFLINE, PROBLEMS, REVOKED, Checker, Judged
+from throughway.net.revocation_cache import RevocationCache
+from throughway.net.revocation_lists import RevocationLists
+from throughway.net.tls import client_context
+from throughway.pki.pem import build_certificate_pem, build_key_pem
+
+STRONG, WEAK, NONE = Revocation.STRONG, Revocation.WEAK, Revocation.NONE
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    with Web() as web:
+        yield web
+
+
+class World:
+    """A web server, and a checker that keeps what it fetches in a folder."""
+
+    def __init__(self, web: Web, folder: Path) -> None:
+        self.web, self.folder = web, folder
+        self.late: list[TransportError] = []
+        web.pages["/root.crl"] = CRL().build(ROOT)
+        self.issuing = certify("Corp Issuing", ROOT, self.places("/root.crl"), ca=True)
+
+    def places(self, *lists: str, deltas: tuple[str, ...] = (), ocsp: str = "") -> Places:
+        url = self.web.url
+        return Places(
+            [url(path) for path in lists],
+            [url(path) for path in deltas],
+            [url(ocsp)] if ocsp else [],
+        )
+
+    def chain(self, places: Places) -> Chain:
+        return Chain(ROOT, self.issuing, certify("da.example.com", self.issuing, places))
+
+    def checker(self, policy: Revocation) -> Checker:
+        self.lists = RevocationLists(RevocationCache(self.folder / "revocation"), ask)
+        checker = Checker(self.lists, policy=policy, on_late=self.late.append)
+        self.lists.subscribe(lambda want, data: checker.look_again())
+        return checker
+
+    def judged(self, chain: Chain, policy: Revocation = STRONG) -> Judged:
+        async def scenario() -> Judged:
+            try:
+                return await self.checker(policy).check_chain(chain.ders)
+            finally:
+                await self.lists.stop()
+
+        return asyncio.run(scenario())
+
+    def refused(self, chain: Chain, policy: Revocation = STRONG) -> TransportError:
+        with pytest.raises(TransportError) as caught:
+            self.judged(chain, policy)
+        return caught.value
+
+
+@pytest.fixture
+def world(web: Web, tmp_path: Path) -> World:
+    return World(web, tmp_path)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is served, and what follows under the strong and the weak policy."""
+
+    fault: Fault | None
+    pages: dict[str, object]
+    lists: tuple[str, ...] = ("/ca.crl",)
+    responder: str = ""
+    weak: bool = True
+    """Whether the weak policy lets it in."""
+    words: str = ""
+
+
+MINE = "mine"
+ROWS = {
+    "good": Row(None, {"/ca.crl": CRL()}),
+    "revoked": Row(Fault.REVOKED, {"/ca.crl": MINE}, weak=False, words="revoked on"),
+    "old list that lists": Row(
+        Fault.REVOKED, {"/ca.crl": "mine, expired"}, weak=False, words="revoked on"
+    ),
+    "unreachable": Row(Fault.UNREACHABLE, {"/ca.crl": 503}, words="answers 503"),
+    "silent": Row(Fault.UNREACHABLE, {"/ca.crl": Web.SILENT}, words="no answer"),
+    "expired": Row(Fault.EXPIRED, {"/ca.crl": CRL(end=NOW - HOUR / 2)}, words="due to be"),
+    "wrong signer": Row(Fault.WRONG_SIGNER, {"/ca.crl": "other"}, words="not signed"),
+    "no list": Row(Fault.UNUSABLE, {"/ca.crl": b"<html>"}, words="no usable CRL"),
+    "no point": Row(Fault.NO_POINT, {}, (), words="names no CRL distribution point"),
+    "delta missing": Row(Fault.DELTA_MISSING, {"/ca.crl": "delta"}, words="answers 404"),
+    "second point": Row(None, {"/ca.crl": 404, "/2.crl": CRL()}, ("/ca.crl", "/2.crl")),
+    "ocsp": Row(None, {"/ocsp": OCSP()}, (), "/ocsp"),
+    "ocsp beside a dead list": Row(None, {"/ca.crl": 404, "/ocsp": OCSP()}, responder="/ocsp"),
+    "list beside a dead responder": Row(None, {"/ca.crl": CRL()}, responder="/ocsp"),
+    "ocsp revoked": Row(
+        Fault.REVOKED,
+        {"/ocsp": OCSP(status=ocsp.OCSPCertStatus.REVOKED)},
+        (),
+        "/ocsp",
+        weak=False,
+        words="keyCompromise",
+    ),
+    "ocsp unknown": Row(
+        Fault.OCSP_UNKNOWN,
+        {"/ocsp": OCSP(status=ocsp.OCSPCertStatus.UNKNOWN)},
+        (),
+        "/ocsp",
+        words="does not know",
+    ),
+    "ocsp silent": Row(Fault.OCSP_UNREACHABLE, {}, (), "/ocsp", words="answers 405"),
+    "ocsp of another": Row(
+        Fault.OCSP_UNTRUSTED, {"/ocsp": "by another"}, (), "/ocsp", words="not signed by"
+    ),
+    "ocsp old": Row(
+        Fault.OCSP_UNUSABLE, {"/ocsp": OCSP(end=NOW - HOUR / 2)}, (), "/ocsp", words="was good"
+    ),
+}
+
+
+def serve(world: World, row: Row) -> Chain:
+    chain = world.chain(world.places(*row.lists, ocsp=row.responder))
+    mine, by = (chain.serial, None), world.issuing
+    special = {
+        MINE: CRL(revoked=[mine]).build(by),
+        "mine, expired": CRL(revoked=[mine], end=NOW - HOUR / 2).build(by),
+        "other": CRL().build(OTHER),
+        "delta": CRL(deltas=[world.web.url("/delta.crl")]).build(by),
+        "by another": OCSP().build(chain.leaf.certificate, OTHER),
+    }
+    for path, page in row.pages.items():
+        match page:
+            case CRL():
+                page = page.build(by)
+            case OCSP():
+                page = page.build(chain.leaf.certificate, by)
+            case str() if page in special:
+                page = special[page]
+            case _:
+                pass
+        assert isinstance(page, bytes | int | str)
+        path = f"POST {path}" if row.responder == path else path
+        world.web.pages[path] = page
+    return chain
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_fault_under_every_policy(
+    world: World, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = ROWS[name]
+    monkeypatch.setattr(module, "PATIENCE", {WEAK: 0.3, STRONG: 0.5})
+    chain = serve(world, row)
+    assert world.judged(chain, NONE).verdicts == ()
+    assert world.web.asked == []
+    if row.fault is None:
+        assert [v.standing for v in world.judged(chain).verdicts] == [Standing.GOOD] * 2
+        assert world.judged(chain, WEAK).refused is None
+        return
+    error = world.refused(chain)
+    assert (error.stage, (error.problem, error.windows_code)) == (Stage.TLS, PROBLEMS[row.fault])
+    assert row.words in str(error)
+    assert f"da.example.com, serial {chain.serial:040X}"[-30:] in str(error).replace(" 0", " ")
+    if row.weak:
+        assert world.judged(chain, WEAK).refused is None
+    else:
+        assert world.refused(chain, WEAK).problem == error.problem
+
+
+def test_what_windows_calls_it() -> None:
+    assert {PROBLEMS[fault][1] for fault in Fault} == {REVOKED, OFFLINE, NO_CHECK}
+    assert PROBLEMS[Fault.REVOKED][1] == REVOKED
+    assert PROBLEMS[Fault.UNREACHABLE][1] == PROBLEMS[Fault.EXPIRED][1] == OFFLINE
+    assert PROBLEMS[Fault.NO_POINT][1] == NO_CHECK
+    assert len({find(problem).code for problem, _ in PROBLEMS.values()}) == len(Fault)
+
+
+def test_the_issuing_authority_may_be_revoked_too(world: World) -> None:
+    serial = world.issuing.certificate.serial_number
+    world.web.pages["/root.crl"] = CRL(revoked=[(serial, None)]).build(ROOT)
+    chain = serve(world, ROWS["good"])
+    error = world.refused(chain, WEAK)
+    assert error.problem == "iphttps-cert-revoked"
+    assert "the certificate of Corp Issuing" in str(error)
+
+
+def test_what_is_kept_needs_nobody(world: World) -> None:
+    chain = serve(world, ROWS["good"])
+    world.judged(chain)
+    asked = list(world.web.asked)
+    world.web.pages.clear()
+    assert world.judged(chain).refused is None
+    assert world.web.asked == asked == sorted(asked, key=asked.index)
+    assert sorted(asked) == ["/ca.crl", "/root.crl"]
+
+
+def test_a_list_that_is_kept_refuses_when_nothing_can_be_fetched(world: World) -> None:
+    """Even an expired one: so the weak policy cannot be had by cutting the client off."""
+    chain = serve(world, ROWS["old list that lists"])
+    world.refused(chain, WEAK)
+    world.web.pages.clear()
+    assert world.refused(chain, WEAK).problem == "iphttps-cert-revoked"
+
+
+def test_a_delta_list_is_fetched_and_counts(world: World) -> None:
+    url = world.web.url("/delta.crl")
+    chain = serve(world, ROWS["good"])
+    world.web.pages["/ca.crl"] = CRL(number=5, deltas=[url]).build(world.issuing)
+    world.web.pages["/delta.crl"] = CRL(number=6, base=5).build(world.issuing)
+    assert world.judged(chain).refused is None
+    revoked = CRL(number=7, base=5, begin=NOW, revoked=[(chain.serial, None)])
+    world.web.pages["/delta.crl"] = revoked.build(world.issuing)
+    RevocationCache(world.folder / "revocation").remove(url)
+    assert world.refused(chain).problem == "iphttps-cert-revoked"
+
+
+def test_a_silent_point_holds_up_nobody_for_long_and_only_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE", {WEAK: 0.2, STRONG: 0.4})
+    chain = serve(world, ROWS["silent"])
+
+    async def scenario() -> tuple[float, float]:
+        checker = world.checker(WEAK)
+        begin = time.monotonic()
+        assert (await checker.check_chain(chain.ders)).refused is None
+        first = time.monotonic() - begin
+        url = world.web.url("/ca.crl")
+        await wait_for(lambda: world.lists.trouble(url))  # the fetch itself takes longer
+        begin = time.monotonic()
+        assert (await checker.check_chain(chain.ders)).refused is None
+        again = time.monotonic() - begin
+        await world.lists.stop()
+        return first, again
+
+    first, again = asyncio.run(scenario())
+    assert 0.2 <= first < 0.6
+    assert again < 0.1
+
+
+def test_who_was_let_in_is_refused_when_it_becomes_known(world: World) -> None:
+    chain = serve(world, ROWS["unreachable"])
+
+    async def scenario() -> None:
+        checker = world.checker(WEAK)
+        await checker.check_chain(chain.ders)
+        revoked = CRL(revoked=[(chain.serial, None)])
+        world.web.pages["/ca.crl"] = revoked.build(world.issuing)
+        world.lists.network_changed()
+        for want in world.lists.wanted:
+            await world.lists.get(want)
+        await wait_for(lambda: world.late)
+        checker.look_again()
+        await world.lists.stop()
+
+    asyncio.run(scenario())
+    assert [error.problem for error in world.late] == ["iphttps-cert-revoked"]
+
+
+def test_garbage_in_the_place_of_certificates(world: World) -> None:
+    async def scenario() -> None:
+        with pytest.raises(TransportError, match="cannot be read"):
+            await world.checker(STRONG).check_chain((b"x", b"y"))
+
+    asyncio.run(scenario())
+
+
+def test_the_chain_of_a_real_connection(world: World, tmp_path: Path) -> None:
+    """OpenSSL verifies it, through an intermediate; the anchor stands at its end."""
+    chain = serve(world, ROWS["revoked"])
+    pem = b"".join(build_certificate_pem(c.certificate) for c in (chain.leaf, chain.issuing))
+    (tmp_path / "server.crt").write_bytes(pem)
+    (tmp_path / "server.key").write_bytes(build_key_pem(chain.leaf.key))
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(tmp_path / "server.crt", tmp_path / "server.key")
+    root = build_certificate_pem(ROOT.certificate).decode()
+
+    async def loopback(_host: str) -> tuple[str, ...]:
+        return ("127.0.0.1",)
+
+    async def scenario() -> TransportError:
+        checker = world.checker(STRONG)
+
+        async def verify(connection: ssl.SSLObject) -> None:
+            await checker.check(connection)
+
+        def handle(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.close()
+
+        listening = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=server)
+        port = listening.sockets[0].getsockname()[1]
+        with pytest.raises(TransportError) as caught:
+            await fetch(
+                f"https://da.example.com:{port}/",
+                tls=client_context(anchors=(root,), system=False),
+                resolve=loopback,
+                way=Way(verify=verify),
+            )
+        listening.close()
+        await world.lists.stop()
+        return caught.value
+
+    error = asyncio.run(scenario())
+    assert (error.stage, error.problem) == (Stage.TLS, "iphttps-cert-revoked")
+    assert ISSUING.certificate.subject == chain.issuing.certificate.subject

@@ -1,0 +1,210 @@
+"""Lists that are fetched, kept and renewed; from a real web server."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.net.iphttps_world import wait_for
+from tests.revocation_world import (
+    CRL,
+    DAY,
+    HOUR,
+    ISSUING,
+    NOW,
+    OCSP,
+    OTHER,
+    ROOT,
+    Places,
+    Web,
+    ask,
+    chain,
+)
+from throughway.net import revocation_lists as module
+from throughway.net.revocation_cache import OCSP as KIND
+from throughway.net.revocation_cache import RevocationCache
+from throughway.net.revocation_lists import Answer, RevocationLists, Want
+from throughway.pki.ocsp import build_request, get_url
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    with Web() as web:
+        yield web
+
+
+class World:
+    def __init__(self, web: Web, folder: Path) -> None:
+        self.web = web
+        self.failures: list[tuple[str, str]] = []
+        self.came: list[str] = []
+        self.lists = RevocationLists(
+            RevocationCache(folder / "revocation"),
+            ask,
+            on_failure=lambda url, why: self.failures.append((url, why)),
+        )
+        self.lists.subscribe(lambda want, data: self.came.append(want.url))
+        self.want = Want(web.url("/ca.crl"), issuers=(ISSUING.certificate,))
+
+    def get(self, want: Want | None = None) -> Answer:
+        async def scenario() -> Answer:
+            try:
+                return await self.lists.get(want or self.want)
+            finally:
+                await self.lists.stop()
+
+        return asyncio.run(scenario())
+
+
+@pytest.fixture
+def world(web: Web, tmp_path: Path) -> World:
+    return World(web, tmp_path)
+
+
+def test_a_list_is_fetched_and_kept(world: World) -> None:
+    world.web.pages["/ca.crl"] = data = CRL().build(ISSUING)
+    assert world.get() == data
+    assert world.lists.cache.get(world.want.url) == data
+    assert (world.came, world.failures) == ([world.want.url], [(world.want.url, "")])
+    assert world.lists.trouble(world.want.url) == ""
+    assert world.get() == data
+    assert world.came == [world.want.url]  # nothing new
+
+
+WORTHLESS: dict[str, bytes | int | str] = {
+    "answers 404": 404,
+    "no answer came in time": Web.SILENT,
+    "only http is followed": "https://crl.example.com/",
+    "answers 302": "/again",
+    "no usable CRL": b"a portal's page",
+    "not signed with the key": CRL().build(OTHER),
+    "the CRL of Corp Root": CRL().build(ROOT),
+    "longer than 100000": bytes(100_001),
+}
+
+
+@pytest.mark.parametrize("words", WORTHLESS)
+def test_what_proves_nothing_is_not_kept(world: World, words: str) -> None:
+    page = WORTHLESS[words]
+    world.web.pages |= {"/ca.crl": page, "/again": "/again"}
+    answer = world.get()
+    assert isinstance(answer, bytes) is isinstance(page, bytes) or "longer" in str(answer)
+    assert words in world.lists.trouble(world.want.url)
+    assert world.lists.cache.entries() == ()
+    assert words in world.failures[0][1]
+
+
+def test_a_redirection_is_followed(world: World) -> None:
+    world.web.pages |= {"/ca.crl": "/elsewhere", "/elsewhere": (data := CRL().build(ISSUING))}
+    assert world.get() == data
+
+
+def test_a_failure_is_remembered_for_a_while(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(3):
+        world.get()
+    assert world.web.asked == ["/ca.crl"]
+    world.lists.network_changed()
+    world.get()
+    assert len(world.web.asked) == 2
+    monkeypatch.setattr(module, "RETRY_AFTER", 0.0)
+    world.web.pages["/ca.crl"] = CRL().build(ISSUING)
+    assert isinstance(world.get(), bytes)
+    assert world.failures[-1] == (world.want.url, "")
+
+
+def test_nobody_takes_away_what_a_list_has_told(world: World) -> None:
+    """A list that was served before is no answer later, nor is one of another key."""
+    world.web.pages["/ca.crl"] = newer = CRL(number=2).build(ISSUING)
+    world.get()
+    for replayed in (CRL(number=1, begin=NOW - DAY).build(ISSUING), CRL(number=3).build(OTHER)):
+        world.lists.network_changed()
+        world.web.pages["/ca.crl"] = replayed
+        world.get()
+        assert world.lists.cache.get(world.want.url) == newer
+    assert "not signed" in world.lists.trouble(world.want.url)
+
+
+def test_all_who_wait_wait_for_one_fetch(world: World) -> None:
+    world.web.pages["/ca.crl"] = data = CRL().build(ISSUING)
+
+    async def scenario() -> None:
+        answers = await asyncio.gather(*(world.lists.get(world.want) for _ in range(20)))
+        assert set(answers) == {data}
+
+    asyncio.run(scenario())
+    assert world.web.asked == ["/ca.crl"]
+
+
+def test_a_fetch_goes_on_when_who_asked_has_given_up(world: World) -> None:
+    world.web.pages["/ca.crl"] = CRL().build(ISSUING)
+
+    async def scenario() -> None:
+        task = asyncio.create_task(world.lists.get(world.want))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        task.cancel()
+        await wait_for(lambda: world.came)
+
+    asyncio.run(scenario())
+
+
+def test_an_answer_of_a_responder_is_got_or_posted_for(world: World) -> None:
+    of = chain(Places((), (), (world.web.url("/ocsp"),)))
+    leaf = of.leaf.certificate
+    request = build_request(leaf, ISSUING.certificate)
+    url = get_url(world.web.url("/ocsp"), request)
+    want = Want(url, KIND, (ISSUING.certificate,), leaf, world.web.url("/ocsp"))
+    world.web.pages["POST /ocsp"] = data = OCSP().build(leaf, ISSUING)
+    assert world.get(want) == data
+    assert [line.partition(" ")[0] for line in world.web.asked] == [
+        url.removeprefix(world.web.url("")),
+        "POST",
+    ]
+    assert world.lists.cache.get(url) == data
+    world.web.pages[url.removeprefix(world.web.url(""))] = newer = OCSP(begin=NOW).build(
+        leaf, ISSUING
+    )
+    assert world.get(want) == newer
+    world.web.pages[url.removeprefix(world.web.url(""))] = OCSP(begin=NOW).build(leaf, OTHER)
+    world.get(want)
+    assert world.lists.cache.get(url) == newer
+    assert "not signed" in world.lists.trouble(url)
+
+
+def test_lists_are_renewed_before_they_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SOONEST", 0.0)
+    old = CRL(begin=NOW - HOUR, end=NOW + HOUR / 4).build(ISSUING)
+    world.web.pages["/ca.crl"] = old
+    world.get()
+    world.web.pages["/ca.crl"] = new = CRL(begin=NOW - HOUR / 2, number=2).build(ISSUING)
+
+    async def scenario() -> None:
+        world.lists.start()
+        await wait_for(lambda: world.lists.cache.get(world.want.url) == new)
+        await world.lists.stop()
+
+    asyncio.run(scenario())
+    assert world.lists._due(world.want) > time.time() + 3600
+
+
+def test_a_renewal_that_fails_is_not_tried_again_at_once(world: World) -> None:
+    world.get()
+    assert world.lists._due(world.want) > time.time() + 200
+
+
+def test_the_same_address_may_be_of_several_issuers(world: World) -> None:
+    world.lists.want(world.want)
+    world.lists.want(Want(world.want.url, issuers=(OTHER.certificate,)))
+    [want] = world.lists.wanted
+    assert set(want.issuers) == {ISSUING.certificate, OTHER.certificate}
+
+
+def test_strangers_make_no_fetching_machine_of_us(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAXIMUM_WANTED", 3)
+    for number in range(5):
+        world.lists.want(Want(f"http://x/{number}"))
+    assert len(world.lists.wanted) == 3

@@ -95,7 +95,6 @@ GOOD: dict[str, tuple[bytes, ProxyHeader]] = {
                 cipher="TLS_AES_256_GCM_SHA384",
                 common_name="client1.corp.example.com",
                 certificate=True,
-                verified=True,
             ),
             **CLIENT,  # type: ignore[arg-type]
         ),
@@ -108,7 +107,7 @@ GOOD: dict[str, tuple[bytes, ProxyHeader]] = {
         v2(0x21, 0x11, IPV4 + tlv(0x20, struct.pack("!BI", 3, 10) + tlv(0x22, b"a\nb"))),
         ProxyHeader(
             version=2,
-            tls=ClientTLS(common_name="a\\x0ab", certificate=True),
+            tls=ClientTLS(common_name="a\\x0ab", certificate=True, verify=10),
             **CLIENT,  # type: ignore[arg-type]
         ),
     ),

@@ -100,7 +100,9 @@ class Uplink:
         except ConfigError as error:
             # The policy was checked; what is left is the certificate with its key.
             unusable = "iphttps-no-usable-cert"
-            raise TransportError(Stage.TLS, str(error), problem=unusable) from error
+            raise TransportError(
+                Stage.TLS, str(error), windows_code=0x103, problem=unusable
+            ) from error
 
     def _start(self) -> None:
         anchors = self._policy.trust_anchors
@@ -194,6 +196,7 @@ class Uplink:
             if error.stage in (Stage.TLS, Stage.HTTP):
                 self._dial.failed()
             self._portal.way_failed()
+            error = self._named(error)
             error = self.failure = self._captive(error) if self._portal.captive else error
         if state is State.LINK_UP:
             self._dial.succeeded()
@@ -207,6 +210,18 @@ class Uplink:
         """End the link to a server that has turned out to be revoked."""
         if self._link is not None:
             self._link.refuse(error)
+
+    def _named(self, error: TransportError) -> TransportError:
+        """Say which certificate it was that the gateway did not take."""
+        if not error.problem.startswith("iphttps-client-cert"):
+            return error
+        shown = f"{self._config.certificate} of {self._config.identity}"
+        return TransportError(
+            error.stage,
+            f"{error}; shown was {shown}",
+            windows_code=error.windows_code,
+            problem=error.problem,
+        )
 
     async def _wait_address(self) -> None:
         """Tell when the kernel has formed the address; the TUN device has no DAD to wait for."""

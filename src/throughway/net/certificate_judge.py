@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 
 from cryptography import x509
 
-from throughway.net.client_certificates import USAGE_WORDS
 from throughway.net.tls import Credentials
 from throughway.pki import judgement, pem
 from throughway.pki.judgement import RevocationState, Usage
@@ -18,6 +17,7 @@ from throughway.proto.iphttps.adc import (
     REVOKED,
     UNJUDGED,
     UNTRUSTED,
+    USAGE_WORDS,
     WRONG_USAGE,
     Verdict,
 )

@@ -41,8 +41,8 @@ class ClientTLS:
     """Of the client's certificate."""
     certificate: bool = False
     """Whether the client showed one, on this connection or on the one that was resumed."""
-    verified: bool = False
-    """Whether it showed one that was verified."""
+    verify: int = 0
+    """What became of it: an error number of OpenSSL's; 0: nothing was wrong, or there was none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,14 +191,12 @@ def _tls(data: bytes) -> ClientTLS | None:
     for kind, value in _fields(found[0][_SSL_HEAD.size :]):
         if parts.setdefault(kind, value) is not value:
             raise WireError(f"PP2_TYPE_SSL with two fields {kind:#04x}")
-    shown = bool(client & (_CLIENT_CERT_CONN | _CLIENT_CERT_SESS))
     return ClientTLS(
         version=_words(parts.get(_SSL_VERSION)),
         cipher=_words(parts.get(_SSL_CIPHER)),
         common_name=_words(parts.get(_SSL_CN)),
-        certificate=shown,
-        # Without a certificate 0 means only that nothing was wrong (section 2.2.6).
-        verified=shown and verify == 0,
+        certificate=bool(client & (_CLIENT_CERT_CONN | _CLIENT_CERT_SESS)),
+        verify=verify,
     )
 
 

@@ -71,10 +71,18 @@ HEADER_FAULTS: dict[str, tuple[dict[str, tuple[str, ...]], str]] = {
     ),
     "not verified (nginx)": (
         {CERTIFICATE: (NGINX,), VERIFY: ("FAILED:certificate has expired",)},
-        "iphttps-client-cert-untrusted",
+        "iphttps-client-cert-expired",
     ),
     "not verified (HAProxy)": (
-        {CERTIFICATE: (HAPROXY,), VERIFY: ("10",)},
+        {CERTIFICATE: (HAPROXY,), VERIFY: ("26",)},
+        "iphttps-client-cert-usage",
+    ),
+    "not verified, nobody knows why": (
+        {CERTIFICATE: (HAPROXY,), VERIFY: ("9" * 5000,)},
+        "iphttps-client-cert-untrusted",
+    ),
+    "not verified, for another reason": (
+        {CERTIFICATE: (HAPROXY,), VERIFY: ("20",)},
         "iphttps-client-cert-untrusted",
     ),
     "no word of it": ({CERTIFICATE: (HAPROXY,)}, "iphttps-client-cert-untrusted"),
@@ -102,8 +110,9 @@ def test_each_fault_of_the_headers_has_its_code(name: str) -> None:
     [
         (None, "iphttps-client-cert-none"),
         (ClientTLS(version="TLSv1.3"), "iphttps-client-cert-none"),
-        (ClientTLS(common_name="a", certificate=True), "iphttps-client-cert-untrusted"),
-        (ClientTLS(certificate=True, verified=True), "iphttps-client-cert-untrusted"),
+        (ClientTLS(common_name="a", certificate=True, verify=20), "iphttps-client-cert-untrusted"),
+        (ClientTLS(common_name="a", certificate=True, verify=10), "iphttps-client-cert-expired"),
+        (ClientTLS(certificate=True), "iphttps-client-cert-untrusted"),
     ],
 )
 def test_the_proxy_header_must_say_who_was_verified(tls: ClientTLS | None, code: str) -> None:
@@ -111,7 +120,7 @@ def test_the_proxy_header_must_say_who_was_verified(tls: ClientTLS | None, code:
     with pytest.raises(ClientRefusedError) as caught:
         rules.identify(tls, {})
     assert caught.value.problem == code
-    good = ClientTLS(common_name="client1", certificate=True, verified=True)
+    good = ClientTLS(common_name="client1", certificate=True)
     assert rules.identify(good, {}).fingerprint == "commonName=client1"
 
 

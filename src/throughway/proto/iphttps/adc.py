@@ -19,6 +19,8 @@ VERIFIED = frozenset({"SUCCESS", "0"})
 """What nginx's ``$ssl_client_verify`` and HAProxy's ``ssl_c_verify`` say of a good one."""
 MAX_CERTIFICATE = 8192
 """Characters of the header with the certificate; the whole head has no more."""
+MAX_DIGITS = 11
+"""Of a number of 32 bits, and one more."""
 BY_CONNECTION = "verified by the ADC"
 _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 
@@ -31,6 +33,26 @@ UNJUDGED = "iphttps-client-crl-unusable"
 FORGED = "iphttps-adc-header-forged"
 CERTIFICATE_PROBLEMS = (NO_CERTIFICATE, UNTRUSTED, EXPIRED, REVOKED, WRONG_USAGE, UNJUDGED)
 """Why a client is refused for its certificate: the gateway's codes of the catalogue."""
+
+USAGE_WORDS = "it may not be used by a TLS client (its extended key usage)"
+VERIFY_ERRORS = {
+    3: (UNJUDGED, "client_crls has no list of its authority"),
+    9: (EXPIRED, "it is not valid yet"),
+    10: (EXPIRED, "it has expired"),
+    11: (UNJUDGED, "the list of its authority is not valid yet"),
+    12: (UNJUDGED, "the list of its authority has expired: put the new one in place"),
+    23: (REVOKED, "its authority has revoked it"),
+    26: (WRONG_USAGE, USAGE_WORDS),
+}
+"""What OpenSSL's X509_V_ERR_… numbers mean for a client's certificate; others: not trusted."""
+_NGINX_WORDS = {
+    "FAILED:certificate is not yet valid": "9",
+    "FAILED:certificate has expired": "10",
+    "FAILED:certificate revoked": "23",
+    "FAILED:unsuitable certificate purpose": "26",
+    "FAILED:unsupported certificate purpose": "26",
+}
+"""The same, as nginx has OpenSSL (3.0, 1.1.1) write them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +105,7 @@ class ADC:
         if not certificate:
             raise ClientRefusedError(NO_CERTIFICATE, "the ADC says that the client showed none")
         if verify not in VERIFIED:
-            words = f"the ADC has not verified it: {verify or 'it does not say what became of it'}"
-            raise ClientRefusedError(UNTRUSTED, words)
+            raise _not_verified("the certificate", verify or "it does not say what became of it")
         verdict = self.judge(decode_certificate(certificate))
         if verdict.problem:
             raise ClientRefusedError(verdict.problem, f"{verdict.subject}: {verdict.why}")
@@ -122,11 +143,20 @@ def _single(name: str, headers: Mapping[str, tuple[str, ...]]) -> str:
     return values[0].strip() if values else ""
 
 
+def _not_verified(whose: str, said: str) -> ClientRefusedError:
+    """Say what a device found, which tells OpenSSL's number or words."""
+    number = _NGINX_WORDS.get(said, said)
+    code, words = UNTRUSTED, f"error {said}" if number.isdigit() else said
+    if number.isdecimal() and len(number) < MAX_DIGITS:
+        code, words = VERIFY_ERRORS.get(int(number), (code, words))
+    return ClientRefusedError(code, f"{whose} was not verified by the ADC: {words}")
+
+
 def _by_proxy_protocol(tls: ClientTLS | None) -> Verdict:
     if tls is None or not tls.certificate:
         raise ClientRefusedError(NO_CERTIFICATE, "the ADC says of no certificate")
-    if not tls.verified:
-        raise ClientRefusedError(UNTRUSTED, f"{tls.common_name}: the ADC has not verified it")
+    if tls.verify:
+        raise _not_verified(tls.common_name, str(tls.verify))
     if not tls.common_name:
         raise ClientRefusedError(UNTRUSTED, "the ADC does not say the certificate's common name")
     name = f"commonName={tls.common_name}"

@@ -16,7 +16,16 @@ from throughway.model.errors import (
     Stage,
     TransportError,
 )
-from throughway.proto.iphttps.http import URL, ResponseReader, build_request
+from throughway.proto.iphttps.adc import CERTIFICATE_PROBLEMS, EXPIRED, NO_CERTIFICATE
+from throughway.proto.iphttps.http import (
+    CONTENT_LENGTH,
+    SERVER,
+    SIGNED_LENGTH,
+    URL,
+    Response,
+    ResponseReader,
+    build_request,
+)
 from throughway.wire.icmpv6 import RouterSolicitation, build_icmpv6
 from throughway.wire.ipv6 import ALL_ROUTERS, UNSPECIFIED
 
@@ -162,6 +171,7 @@ class Client:
         self.retry_at: float | None = None
         """When the next attempt is made, while none is under way."""
         self._session = session
+        self._length = CONTENT_LENGTH
         self._policy = policy or ReconnectPolicy()
         self._random = random
         self._events: deque[Event] = deque()
@@ -213,7 +223,7 @@ class Client:
             return
         self._advance(Input.CONNECTION_MADE)
         self._reader = ResponseReader()
-        self._outgoing = build_request(self.url, self._session)
+        self._outgoing = build_request(self.url, self._session, self._length)
         self._deadline = now + RESPONSE_TIMEOUT
 
     def connection_lost(self, error: TransportError, now: float) -> None:
@@ -250,9 +260,10 @@ class Client:
         if response is None:
             return
         if response.status != 200:
-            text = f"the server answers {response.status} {response.reason}"
-            text += f" ({response.server})" if response.server else ""
-            self._drop(_http_error(text, HTTP_STATUS_CODE + response.status), now)
+            if response.status == 400 and response.server != SERVER:
+                # A proxy that cannot count so far (nginx); the gateway behind it takes either.
+                self._length = SIGNED_LENGTH + CONTENT_LENGTH - self._length
+            self._drop(_refusal(response), now)
             return
         self._up_since, self._deadline = now, None
         self._advance(Input.RESPONSE_ACCEPTED)
@@ -318,6 +329,22 @@ class Client:
             raise LocalProtocolError(f"{what.name} in state {before.name}") from None
         if self.state is not before or error is not None:
             self._events.append(StateChanged(self.state, error))
+
+
+def _refusal(response: Response) -> TransportError:
+    """Say why there is no session; a gateway of ours says more than a status."""
+    code, _, words = response.refusal.partition(" ")
+    if code in CERTIFICATE_PROBLEMS:
+        none = code == NO_CERTIFICATE
+        return TransportError(
+            Stage.TLS,
+            f"the gateway refuses this client: {words}",
+            windows_code=0x90320 if none else 0x80090328 if code == EXPIRED else 0x80090327,
+            problem="iphttps-client-cert-required" if none else "iphttps-client-cert-rejected",
+        )
+    text = f"the server answers {response.status} {response.reason}"
+    text += f" ({response.server})" if response.server else ""
+    return _http_error(text, HTTP_STATUS_CODE + response.status)
 
 
 def _http_error(

@@ -15,6 +15,8 @@ from throughway.model.errors import RemoteProtocolError, WireError
 
 CONTENT_LENGTH = 18446744073709551615
 """Bytes; what the specification sets for an endless body."""
+SIGNED_LENGTH = 9223372036854775807
+"""Bytes; the longest body that servers take which count in 64 bits with a sign (nginx)."""
 MAX_HEAD = 8192
 """Bytes of a request or response head; Windows sends fewer than 300."""
 _TOO_LONG = 431
@@ -115,13 +117,13 @@ class Response:
     remainder: bytes
 
 
-def build_request(url: URL, session: str = "") -> bytes:
+def build_request(url: URL, session: str = "", length: int = CONTENT_LENGTH) -> bytes:
     """Write the head that asks for a session."""
     own = f"{SESSION_HEADER}: {session}\r\n" if session else ""
     return (
         f"POST {url.path} HTTP/1.1\r\n"
         f"Host: {url.authority}\r\n"
-        f"Content-Length: {CONTENT_LENGTH}\r\n"
+        f"Content-Length: {length}\r\n"
         f"Content-Type: application/octet-stream\r\n{own}\r\n"
     ).encode("ascii")
 

@@ -405,7 +405,7 @@ class Server:
         own = self._sources[session.source] - (old is not None and old.source == session.source)
         if len(self.sessions) - (old is not None) >= limits.max_sessions:
             refusal = Refusal.SESSION_LIMIT
-        elif 0 < limits.max_sessions_per_source <= own:
+        elif session.source and 0 < limits.max_sessions_per_source <= own:
             refusal = Refusal.SOURCE_LIMIT
         if refusal is not None:
             self._events.append(LimitReached(session.source, refusal))

@@ -1,0 +1,321 @@
+"""The page about ADCs is true: every configuration on it runs, with the real nginx and HAProxy.
+
+Each brings clients of ours to a gateway, and keeps those away that it must.
+"""
+
+import asyncio
+import contextlib
+import re
+import socket
+import ssl
+import subprocess
+import tomllib
+from base64 import b64encode
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from tests.net.iphttps_world import NAME, PREFIX, Authority, FakeTUN, Pair, wait_for
+from tests.ports import free_port
+from throughway.gateway.credentials import read_credentials
+from throughway.model.config import ADCConfig, Assertion, AuthenticationMode, IPHTTPSServerConfig
+from throughway.model.errors import TransportError
+from throughway.net.certificate_judge import CertificateJudge
+from throughway.net.dial import Dialer
+from throughway.net.iphttps_client import IPHTTPSClient
+from throughway.net.iphttps_server import IPHTTPSServer
+from throughway.net.tls import client_context, context_of
+from throughway.proto.iphttps.client import State
+from throughway.proto.iphttps.http import SIGNED_LENGTH, build_request, parse_url
+from throughway.proto.iphttps.server import ClientRefused
+
+PAGE = (Path(__file__).parents[2] / "docs" / "operate" / "adc.md").read_text()
+URL = f"https://{NAME}/IPHTTPS"
+CLIENT_TLS = re.compile(r" ca-file .*$|^ *http-request .*$|^ *ssl_(client_c|verify).*$", re.M)
+"""What the page says to leave out without client certificates."""
+CONFIGURATIONS = {
+    "haproxy http": ("HAProxy, http", "haproxy"),
+    "haproxy tcp": ("HAProxy, tcp", "haproxy"),
+    "nginx stream": ("nginx, stream", "nginx"),
+    "nginx http": ("nginx, http", "nginx"),
+    "haproxy through": ("TLS comes through", "haproxy"),
+    "nginx through": ("TLS comes through", "nginx"),
+}
+NAMES_CERTIFICATES = (
+    "haproxy http",
+    "haproxy tcp",
+    "haproxy through",
+    "nginx http",
+    "nginx through",
+)
+"""Where the gateway learns whose certificate it is."""
+
+CLIENTS = ("", "none", "untrusted", "expired", "wrong usage", "revoked")
+"""Faults of what clients show; "": nothing is wrong."""
+REJECTED, REQUIRED = "iphttps-client-cert-rejected", "iphttps-client-cert-required"
+JUDGED = {
+    "none": (REQUIRED, "iphttps-client-cert-none"),
+    "untrusted": (REJECTED, "iphttps-client-cert-untrusted"),
+    "expired": (REJECTED, "iphttps-client-cert-expired"),
+    "wrong usage": (REJECTED, "iphttps-client-cert-usage"),
+    "revoked": (REJECTED, "iphttps-client-cert-revoked"),
+}
+ADMITTED = ("admitted", "")
+CUT_OFF = ("iphttps-connection-reset", "")
+"""By the device, without a word; the gateway never sees it."""
+OUTCOMES = {
+    "haproxy http": JUDGED,
+    # Where the device alone judges, and was given no revocation list.
+    "haproxy tcp": JUDGED | {"revoked": ADMITTED},
+    "nginx stream": dict.fromkeys(JUDGED, CUT_OFF) | {"revoked": ADMITTED},
+    # nginx says 400 to some by itself.
+    "nginx http": JUDGED | dict.fromkeys(("expired", "wrong usage"), ("iphttps-http-refused", "")),
+    "haproxy through": JUDGED,
+    "nginx through": JUDGED,
+}
+"""For each configuration and each fault: what the client says, and the gateway's code."""
+
+
+def blocks(heading: str, language: str) -> list[str]:
+    section = PAGE.split(f"### {heading}\n", 1)[1]
+    section = re.split(r"^##", section, maxsplit=1, flags=re.MULTILINE)[0]
+    return re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
+
+
+@dataclass
+class World:
+    """An ADC, the gateway behind it, clients before it."""
+
+    name: str
+    authority: Authority
+    certificates: bool
+    port: int = field(default_factory=lambda: free_port("127.0.0.1", "127.0.0.2"))
+    behind: int = field(default_factory=lambda: free_port("127.0.0.1", "127.0.0.2"))
+    refused: list[ClientRefused] = field(default_factory=list)
+    server: IPHTTPSServer = field(init=False)
+    shown: Pair = field(init=False)
+    clients: dict[str, Pair | None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        authority = self.authority
+        self.shown = authority.issue(NAME)
+        self.clients = {
+            fault: None
+            if fault == "none"
+            else authority.client("" if fault == "revoked" else fault)
+            for fault in CLIENTS
+        }
+
+    @property
+    def config(self) -> IPHTTPSServerConfig:
+        heading, _ = CONFIGURATIONS[self.name]
+        table = tomllib.loads("".join(blocks(heading, "toml")))["iphttps"]
+        told = table["adc"]
+        adc = ADCConfig(
+            listen=(("127.0.0.1", self.behind),),
+            addresses=("127.0.0.1",),
+            tls=told.get("tls", False),
+            proxy_protocol=told.get("proxy_protocol", True),
+            client_certificate=Assertion(told.get("client_certificate", "header")),
+        )
+        if self.certificates and not adc.tls:
+            assert table["authentication"] == "certificates"
+        revoked = self.clients["revoked"]
+        assert revoked is not None
+        mode = AuthenticationMode.CERTIFICATES if self.certificates else AuthenticationMode.NONE
+        return IPHTTPSServerConfig(
+            url=URL,
+            listen=(),
+            certificate=self.shown.certificate if adc.tls else None,
+            key=self.shown.key if adc.tls else None,
+            prefix=PREFIX,
+            authentication=mode,
+            client_ca=self.authority.root.certificate,
+            client_crls=(self.authority.list_revoked(revoked),),
+            adc=adc,
+        )
+
+    def configuration(self) -> str:
+        """Return the page's configuration with this world's addresses and files."""
+        heading, program = CONFIGURATIONS[self.name]
+        (text,) = blocks(heading, program)
+        if not self.certificates:
+            text = CLIENT_TLS.sub("", text)
+        folder = self.authority.folder
+        both = folder / "both.pem"
+        both.write_text(self.shown.pem + self.shown.key.read_text())
+        for old, new in (
+            ("203.0.113.1:443", f"127.0.0.1:{self.port}"),
+            ("10.0.0.2:8080", f"127.0.0.1:{self.behind}"),
+            ("/etc/haproxy/da.example.com.pem", both),
+            ("/etc/haproxy/clients-ca.crt", self.authority.root.certificate),
+            ("/etc/nginx/da.example.com.crt", self.shown.certificate),
+            ("/etc/nginx/da.example.com.key", self.shown.key),
+            ("/etc/nginx/clients-ca.crt", self.authority.root.certificate),
+        ):
+            text = text.replace(old, str(new))
+        assert "/etc/" not in text
+        return text
+
+    async def connect(self, fault: str) -> TransportError | None:
+        """Let a client try; return None when its link is up, else its first error for good."""
+        pair = self.clients[fault]
+        keys = {"certificate": pair.certificate, "key": pair.key} if pair else {}
+        errors: list[TransportError] = []
+
+        async def dial(host: str, _port: int) -> socket.socket:
+            async def resolve(_: str) -> tuple[str, ...]:
+                return ("127.0.0.1",)
+
+            return await Dialer(resolve)(host, self.port)
+
+        tun = FakeTUN()
+        client = IPHTTPSClient(
+            URL,
+            tun,
+            dial=dial,
+            tls=client_context(anchors=[self.authority.root.pem], system=False, **keys),
+            on_state=lambda _, error: errors.append(error) if error is not None else None,
+        )
+        client.start()
+        # nginx in http mode refuses what Windows sends, and is asked otherwise.
+        enough = 2 if self.name == "nginx http" else 1
+        try:
+            await wait_for(lambda: client.state is State.LINK_UP or len(errors) >= enough, 10)
+            if client.state is not State.LINK_UP:
+                return errors[-1]
+            assert await tun.received()  # the Router Advertisement: packets come through
+            if self.name in NAMES_CERTIFICATES and self.certificates:
+                (session,) = self.server.sessions()
+                assert "client1.corp.example.com" in session.certificate
+                assert session.fingerprint
+            return None
+        finally:
+            await client.close()
+            tun.close()
+            await wait_for(lambda: not self.server.sessions(), 10)
+
+
+@contextlib.contextmanager
+def running(world: World) -> Iterator[None]:
+    """Run the ADC until it listens."""
+    text, folder = world.configuration(), world.authority.folder
+    file = folder / "adc.conf"
+    if CONFIGURATIONS[world.name][1] == "haproxy":
+        file.write_text(text)
+        command = ["haproxy", "-db", "-f", str(file)]
+    else:
+        paths = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        own = "".join(f"{path}_temp_path {folder}/{path};\n" for path in paths)
+        text = text.replace("http {\n", f"http {{\naccess_log off;\n{own}")
+        module = "load_module /usr/lib/nginx/modules/ngx_stream_module.so;\n"
+        stream = module if "stream {" in text else ""
+        file.write_text(
+            f"{stream}daemon off;\nuser root;\npid {folder}/pid;\nevents {{}}\n"
+            f"error_log {folder}/error.log;\n{text}"
+        )
+        command = ["nginx", "-e", f"{folder}/error.log", "-c", str(file)]
+    with (folder / "said").open("wb") as said:
+        process = subprocess.Popen(command, stdout=said, stderr=said)
+        try:
+            while not listens(world.port):
+                assert process.poll() is None, (folder / "said").read_text()
+            yield
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+@contextlib.asynccontextmanager
+async def serving(world: World) -> AsyncIterator[IPHTTPSServer]:
+    config = world.config
+    credentials = read_credentials(config, "gateway.toml")
+    tun = FakeTUN("gateway")
+    world.server = IPHTTPSServer(
+        config,
+        tun,
+        tls=context_of(credentials),
+        judge=CertificateJudge(credentials),
+        on_refused=world.refused.append,
+    )
+    world.server.start()
+    try:
+        yield world.server
+    finally:
+        await world.server.close()
+        tun.close()
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_clients_come_through(name: str, tmp_path: Path) -> None:
+    world = World(name, Authority(tmp_path), certificates=False)
+
+    async def scenario() -> None:
+        async with serving(world) as server:
+            with running(world):
+                for fault in ("", "none"):
+                    assert await world.connect(fault) is None
+                if name == "nginx http":
+                    return
+                # Limits see the client's own address: here it is the ADC's as well.
+                server.machine.limits = replace(server.machine.limits, max_sessions_per_source=0)
+
+    asyncio.run(scenario())
+    assert world.refused == []
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_only_clients_with_a_good_certificate_come_through(name: str, tmp_path: Path) -> None:
+    world = World(name, Authority(tmp_path), certificates=True)
+    outcomes: dict[str, tuple[str, str]] = {}
+
+    async def scenario() -> None:
+        async with serving(world):
+            with running(world):
+                for fault in CLIENTS:
+                    world.refused.clear()
+                    error = await world.connect(fault)
+                    codes = {refused.problem for refused in world.refused}
+                    said = "admitted" if error is None else error.problem
+                    outcomes[fault] = said, "".join(codes)
+
+    asyncio.run(scenario())
+    assert outcomes.pop("") == ADMITTED
+    assert outcomes == OUTCOMES[name]
+
+
+@pytest.mark.parametrize("name", ["haproxy http", "haproxy tcp", "nginx http"])
+def test_nobody_passes_for_another_by_headers(name: str, tmp_path: Path) -> None:
+    """Without a certificate, but with the headers of somebody who has one."""
+    world = World(name, Authority(tmp_path), certificates=True)
+    good = world.clients[""]
+    assert good is not None
+    claim = b64encode(ssl.PEM_cert_to_DER_cert(good.pem)).decode()
+    url = parse_url(URL)
+    request = build_request(url, length=SIGNED_LENGTH).decode().removesuffix("\r\n")
+    forged = request + f"X-SSL-Client-Cert: {claim}\r\nX-SSL-Client-Verify: SUCCESS\r\n" * 2
+
+    def ask() -> bytes:
+        context = client_context(anchors=[world.authority.root.pem], system=False)
+        raw = socket.create_connection(("127.0.0.1", world.port), timeout=10)
+        with context.wrap_socket(raw, server_hostname=NAME) as sock:
+            sock.sendall(f"{forged}\r\n".encode())
+            return sock.recv(65536)
+
+    async def scenario() -> None:
+        async with serving(world):
+            with running(world):
+                answer = await asyncio.to_thread(ask)
+                assert answer.startswith(b"HTTP/1.1 403 ")
+                await wait_for(lambda: world.refused)
+
+    asyncio.run(scenario())
+    assert [refused.problem for refused in world.refused] == ["iphttps-client-cert-none"]

@@ -1,8 +1,12 @@
 """One worker process, ordered about by hand."""
 
 import asyncio
+import contextlib
 import os
+import re
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.gateway.test_channel import CONFIG
-from tests.net.iphttps_world import NAME, Authority, FakeTUN, wait_for
+from tests.net.iphttps_world import CORP, NAME, Authority, FakeTUN, packet, wait_for
 from throughway.gateway.channel import (
     Ask,
     Change,
@@ -22,16 +26,22 @@ from throughway.gateway.channel import (
     Failed,
     Message,
     Ready,
+    Refused,
     Report,
     Serve,
+    Sessions,
     Stop,
     pair,
 )
+from throughway.gateway.worker import REFUSAL_BURST
 from throughway.model.config import AuthenticationMode
+from throughway.net.iphttps_client import IPHTTPSClient
 from throughway.net.listeners import listen
-from throughway.net.tls import Credentials
+from throughway.net.tls import Credentials, client_context
+from throughway.proto.iphttps.client import State
 
 SOON = 15.0
+OWN = "2001:db8:da:1000::a"
 
 
 @dataclass
@@ -42,7 +52,15 @@ class Process:
     channel: Channel
     order: Serve
     tun: FakeTUN
+    authority: Authority
+    port: int
     heard: list[Message] = field(default_factory=list)
+
+    async def dial(self, _host: str, _port: int) -> socket.socket:
+        sock = socket.socket()
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", self.port))
+        return sock
 
     async def hear(self, kind: type[Message]) -> Message:
         await wait_for(lambda: any(isinstance(m, kind) for m in self.heard), SOON)
@@ -55,7 +73,8 @@ class Process:
 
 @asynccontextmanager
 async def worker(folder: Path) -> AsyncIterator[Process]:
-    issued = Authority(folder).issue(NAME)
+    authority = Authority(folder)
+    issued = authority.issue(NAME)
     (listener,) = listen([("127.0.0.1", 0)])
     tun = FakeTUN("iphttps0")
     ours, theirs = pair()
@@ -78,7 +97,8 @@ async def worker(folder: Path) -> AsyncIterator[Process]:
         listeners=(listener.fileno(),),
     )
     heard: list[Message] = []
-    made = Process(process, Channel(ours, heard.append, lambda: None), order, tun, heard)
+    channel, port = Channel(ours, heard.append, lambda: None), listener.getsockname()[1]
+    made = Process(process, channel, order, tun, authority, port, heard)
     try:
         yield made
     finally:
@@ -170,5 +190,134 @@ def test_a_later_one_leaves_it_as_it_was(tmp_path: Path) -> None:
         assert not failed.fatal
         one.channel.send(Ask(1, sessions=False))
         await one.hear(Report)
+
+    play(tmp_path, scenario)
+
+
+def with_null_suites(one: Process, folder: Path, *, allowed: bool = True) -> Serve:
+    """Give it a second certificate, for who offers nothing but NULL suites."""
+    pair = one.authority.issue(NAME, by_rsa=True)
+    credentials = replace(
+        one.order.credentials, rsa_certificate=pair.pem, rsa_key=pair.key.read_text()
+    )
+    config = replace(one.order.config, null_suites=allowed)
+    return replace(one.order, config=config, credentials=credentials)
+
+
+async def openssl(one: Process, *words: str) -> str:
+    """Return the suite that openssl s_client gets, "" where there is none."""
+    process = await asyncio.create_subprocess_exec(
+        *("openssl", "s_client", "-connect", f"127.0.0.1:{one.port}", "-servername", NAME, *words),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    said, _ = await process.communicate()
+    found = re.search(r"^New, (.+), Cipher is (.+)$", said.decode(), re.MULTILINE)
+    assert found is not None, said
+    return "" if found[2] == "(NONE)" else found[2]
+
+
+NULL = "NULL-SHA256:NULL-SHA"
+OFFERS = {
+    "NULL alone": (("-tls1_2", "-cipher", f"{NULL}:@SECLEVEL=0"), "NULL-SHA256"),
+    "the older NULL suite alone": (("-tls1_2", "-cipher", "NULL-SHA:@SECLEVEL=0"), "NULL-SHA"),
+    "NULL first, AES behind": (
+        ("-tls1_2", "-cipher", f"{NULL}:ECDHE-ECDSA-AES128-GCM-SHA256:@SECLEVEL=0"),
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+    ),
+    "NULL first, AES of the RSA certificate behind": (
+        ("-tls1_2", "-cipher", f"{NULL}:ECDHE-RSA-AES256-GCM-SHA384:@SECLEVEL=0"),
+        "ECDHE-RSA-AES256-GCM-SHA384",
+    ),
+    "NULL first, something that is not served behind": (
+        ("-tls1_2", "-cipher", f"{NULL}:AES128-GCM-SHA256:@SECLEVEL=0"),
+        "",
+    ),
+    "TLS 1.3 beside NULL": (("-cipher", f"{NULL}:@SECLEVEL=0"), "TLS_AES_256_GCM_SHA384"),
+    "TLS 1.3": ((), "TLS_AES_256_GCM_SHA384"),
+    "a suite that nobody has": (("-tls1_2", "-cipher", "AES128-SHA:@SECLEVEL=0"), ""),
+}
+
+
+def test_only_who_offers_nothing_else_gets_no_encryption(tmp_path: Path) -> None:
+    async def scenario(one: Process) -> None:
+        one.channel.send(with_null_suites(one, tmp_path))
+        await one.hear(Ready)
+        got = {name: await openssl(one, *words) for name, (words, _) in OFFERS.items()}
+        assert got == {name: suite for name, (_, suite) in OFFERS.items()}
+
+    play(tmp_path, scenario)
+
+
+def test_nobody_gets_it_where_it_is_not_allowed(tmp_path: Path) -> None:
+    async def scenario(one: Process) -> None:
+        one.channel.send(with_null_suites(one, tmp_path, allowed=False))
+        await one.hear(Ready)
+        assert await openssl(one, *OFFERS["NULL alone"][0]) == ""
+        allowed = with_null_suites(one, tmp_path)
+        one.channel.send(Change(config=allowed.config, credentials=allowed.credentials))
+        one.channel.send(Ask(1, sessions=False))
+        await one.hear(Report)
+        assert await openssl(one, *OFFERS["NULL alone"][0]) == "NULL-SHA256"
+
+    play(tmp_path, scenario)
+
+
+def test_packets_cross_without_encryption(tmp_path: Path) -> None:
+    async def scenario(one: Process) -> None:
+        one.channel.send(with_null_suites(one, tmp_path))
+        await one.hear(Ready)
+        tls = client_context(anchors=[one.authority.root.pem], system=False)
+        tls.maximum_version = ssl.TLSVersion.TLSv1_2
+        tls.set_ciphers(f"{NULL}:@SECLEVEL=0")
+        tun = FakeTUN()
+        client = IPHTTPSClient(f"https://{NAME}/IPHTTPS", tun, dial=one.dial, tls=tls)
+        client.start()
+        await wait_for(lambda: client.state is State.LINK_UP)
+        for _ in range(2):
+            await tun.received()  # Router Advertisements
+        for number in range(50):
+            up = packet(OWN, CORP, bytes((number,)) * 1200)
+            tun.kernel.send(up)
+            assert await one.tun.received() == up
+            down = packet(CORP, OWN, bytes((number,)) * 1200)
+            one.tun.kernel.send(down)
+            assert await tun.received() == down
+        assert client.status().tls == "TLSv1.2 NULL-SHA256"
+        one.channel.send(Ask(7, sessions=True))
+        report, told = await one.hear(Report), await one.hear(Sessions)
+        assert isinstance(report, Report)
+        assert isinstance(told, Sessions)
+        assert report.suites == (("TLSv1.2 NULL-SHA256", 1),)
+        assert [session.suite for session in told.sessions] == ["TLSv1.2 NULL-SHA256"]
+        await client.close()
+        tun.close()
+
+    play(tmp_path, scenario)
+
+
+def test_a_flood_of_refused_clients_is_told_in_part(tmp_path: Path) -> None:
+    async def scenario(one: Process) -> None:
+        credentials = replace(one.order.credentials, client_ca=one.authority.root.pem)
+        config = replace(one.order.config, authentication=AuthenticationMode.CERTIFICATES)
+        one.channel.send(replace(one.order, config=config, credentials=credentials))
+        await one.hear(Ready)
+        tls = client_context(anchors=[one.authority.root.pem], system=False)
+
+        def knock() -> None:
+            for _ in range(REFUSAL_BURST + 10):
+                raw = socket.create_connection(("127.0.0.1", one.port))
+                with contextlib.suppress(OSError), tls.wrap_socket(raw, server_hostname=NAME) as s:
+                    s.recv(1)
+
+        await asyncio.to_thread(knock)
+        one.channel.send(Ask(1, sessions=False))
+        report = await one.hear(Report)
+        told = [message for message in one.heard if isinstance(message, Refused)]
+        assert isinstance(report, Report)
+        assert dict(report.totals.refusals)["certificate"] == REFUSAL_BURST + 10
+        assert REFUSAL_BURST <= len(told) < REFUSAL_BURST + 10
+        assert {refused.problem for refused in told} == {"iphttps-client-cert-none"}
 
     play(tmp_path, scenario)

@@ -5,6 +5,7 @@ import ssl
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from tests.net.iphttps_world import CLIENT_FAULTS, Authority, Pair
 from throughway.net.certificate_judge import CertificateJudge
@@ -34,6 +35,7 @@ def test_a_good_one_is_known_again(tmp_path: Path) -> None:
     assert verdict == Verdict(
         subject="CN=client1.corp.example.com",
         fingerprint=hashlib.sha256(der(pair)).hexdigest(),
+        serial=f"{x509.load_der_x509_certificate(der(pair)).serial_number:X}",
     )
 
 

@@ -4,10 +4,11 @@ from base64 import encodebytes
 from pathlib import Path
 
 from throughway.model.config import AuthenticationMode, IPHTTPSServerConfig
-from throughway.model.errors import ConfigError
+from throughway.model.errors import ConfigError, TrustError
 from throughway.net import descriptors
 from throughway.net.iphttps_server import tls_context
 from throughway.net.tls import Credentials, context_of, null_context_of
+from throughway.pki import pem
 
 
 def read_credentials(config: IPHTTPSServerConfig, file: str) -> Credentials:
@@ -31,6 +32,15 @@ def read_credentials(config: IPHTTPSServerConfig, file: str) -> Credentials:
     except ConfigError as error:
         raise ConfigError(file, f"iphttps.{error.key}", error.why) from error
     return credentials
+
+
+def revoked_serials(credentials: Credentials) -> frozenset[str]:
+    """Return what the lists name, as sessions are known by; raises ConfigError."""
+    try:
+        crls = pem.parse_crls(credentials.client_crls.encode())
+    except TrustError as error:
+        raise ConfigError("", "iphttps.client_crls", str(error)) from error
+    return frozenset(f"{entry.serial_number:X}" for crl in crls for entry in crl)
 
 
 def _text(file: str, key: str, path: Path | None) -> str:

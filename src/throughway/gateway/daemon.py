@@ -20,6 +20,7 @@ from throughway.control.server import ControlServer, Request, require_owner, unk
 from throughway.gateway import settings
 from throughway.gateway.access import AccessControl
 from throughway.gateway.audit import audit_of
+from throughway.gateway.client_lists import watch_lists
 from throughway.gateway.ipsec import GatewayIPsec
 from throughway.gateway.metrics import MetricsServer
 from throughway.gateway.nat64 import Translation
@@ -144,6 +145,9 @@ class GatewayDaemon:
         self._define()
         self._keep(watch_dates(lambda: self._config, self._tracker, self._dates_changed))
         self._keep(self._watch_firewall())
+        if self._workers is not None:
+            reload = self._workers.reload
+            self._keep(watch_lists(lambda: self._config.iphttps, reload, self._tracker))
         self._log.info("gateway serves", url=config.iphttps.url, esp=self._esp())
 
     async def reload(self) -> None:

@@ -38,7 +38,7 @@ from throughway.gateway.channel import (
     Totals,
     pair,
 )
-from throughway.gateway.credentials import read_credentials
+from throughway.gateway.credentials import read_credentials, revoked_serials
 from throughway.gateway.occupancy import Occupancy
 from throughway.model.config import MAX_WORKERS, IPHTTPSServerConfig, Spread
 from throughway.model.errors import Stage, TransportError
@@ -167,6 +167,7 @@ class Workers:
         self.config, self._credentials = replace(config, **kept), credentials
         for worker in self._workers:
             worker.change(Change(config=self._config_of(worker), credentials=credentials))
+        self._occupancy.revoke(revoked_serials(credentials))
         self.share_soon()
         return changed
 
@@ -271,8 +272,7 @@ class Workers:
         configure_gateway(worker.tun, worker.addresses)
         self._owner.link_mended(worker.status())
 
-    def _drop_session(self, worker: int, session: int) -> None:
-        reason = "its certificate opened another session"
+    def _drop_session(self, worker: int, session: int, reason: str) -> None:
         self._workers[worker].send(DropSession(session, reason))
 
     def share_soon(self) -> None:

@@ -223,6 +223,8 @@ class SessionStatus:
     """The subject of the certificate that the client showed, "" where it showed none."""
     fingerprint: str = ""
     """What tells that certificate from all others."""
+    serial: str = ""
+    """Its serial number, hexadecimal."""
     suite: str = ""
     """Version and cipher suite of TLS; "" where it ends before the gateway and nobody says."""
     bytes_in: int = 0

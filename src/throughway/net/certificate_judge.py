@@ -43,7 +43,13 @@ class CertificateJudge:
             return Verdict(problem=UNTRUSTED, why=f"it cannot be read: {error}")
         problem, why = self._judge(certificate, datetime.now(UTC))
         fingerprint = hashlib.sha256(der).hexdigest()
-        return Verdict(subject=subject, fingerprint=fingerprint, problem=problem, why=why)
+        return Verdict(
+            subject=subject,
+            fingerprint=fingerprint,
+            serial=f"{certificate.serial_number:X}",
+            problem=problem,
+            why=why,
+        )
 
     def _judge(self, certificate: x509.Certificate, now: datetime) -> tuple[str, str]:
         if not judgement.in_force(certificate, now):

@@ -17,7 +17,7 @@ from throughway.net.descriptors import free_beside
 from throughway.net.link import Buffers, Connection, tune
 from throughway.net.listeners import Listener, endpoints_of, is_adc, listen, source_of
 from throughway.net.preface import Preface
-from throughway.net.tls import describe, fingerprint_of, server_context, subject_of
+from throughway.net.tls import describe, fingerprint_of, serial_of, server_context, subject_of
 from throughway.net.tun import TUN
 from throughway.proto.iphttps.adc import ADC, Judge
 from throughway.proto.iphttps.hello import Offer
@@ -533,6 +533,7 @@ class _SessionLink:
         session, tls = self._session, self.connection.tls
         if tls is not None:
             session.certificate, session.fingerprint = subject_of(tls), fingerprint_of(tls)
+            session.serial = serial_of(tls)
             session.suite = sys.intern(describe(tls))
         elif session.tls is not None:
             session.suite = sys.intern(f"{session.tls.version} {session.tls.cipher}".strip())
@@ -584,6 +585,7 @@ class _SessionLink:
             addresses=tuple(format_address(address) for address in self._session.owned),
             certificate=self._session.certificate,
             fingerprint=self._session.fingerprint,
+            serial=self._session.serial,
             suite=self._session.suite,
             bytes_in=self.connection.bytes_in,
             bytes_out=self.connection.bytes_out,

@@ -189,6 +189,12 @@ def fingerprint_of(connection: ssl.SSLObject | None) -> str:
     return hashlib.sha256(certificate).hexdigest() if certificate else ""
 
 
+def serial_of(connection: ssl.SSLObject | None) -> str:
+    """Return the serial number of the peer's certificate, hexadecimal without leading zeros."""
+    certificate = connection.getpeercert() if connection else None
+    return str(certificate.get("serialNumber", "")).lstrip("0") if certificate else ""
+
+
 def subject_of(connection: ssl.SSLObject | None) -> str:
     """Return the subject of the certificate which the peer showed and which was verified."""
     certificate = connection.getpeercert() if connection else None

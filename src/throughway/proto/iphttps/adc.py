@@ -61,6 +61,8 @@ class Verdict:
 
     subject: str = ""
     fingerprint: str = ""
+    serial: str = ""
+    """Hexadecimal, as revocation lists name it; "" where nobody says it."""
     problem: str = ""
     """"": nothing is wrong."""
     why: str = ""

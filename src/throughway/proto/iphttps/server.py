@@ -446,6 +446,7 @@ class Server:
             elif asked:
                 verdict = self.adc.identify(session.tls, request.watched)
                 session.certificate, session.fingerprint = verdict.subject, verdict.fingerprint
+                session.serial = verdict.serial
         if asked and not (session.certificate or session.fingerprint):
             raise ClientRefusedError(NO_CERTIFICATE, "a client certificate is needed here")
 

@@ -110,6 +110,7 @@ class Session:
         "owned",
         "peer",
         "reader",
+        "serial",
         "slow",
         "solicitations",
         "source",
@@ -146,6 +147,8 @@ class Session:
         """The subject of the client's certificate; empty: none was shown."""
         self.fingerprint = ""
         """What tells that certificate from all others."""
+        self.serial = ""
+        """Its serial number, as revocation lists name it."""
         self.suite = ""
         """Of TLS, with its version."""
         self.accepted_at = now

@@ -180,6 +180,7 @@ WORKERS = (
         opened=9,
         drops=(("nobody", 4), ("spoofed", 7)),
         refusals=(("timeout", 1),),
+        suites=(("TLSv1.2 NULL-SHA256", 1), ("TLSv1.3 TLS_AES_256_GCM_SHA384", 1)),
     ),
     WorkerStatus(
         number=1,

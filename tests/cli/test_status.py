@@ -158,6 +158,8 @@ Dropped packets         spoofed 7, nobody 5
 
 Refused connections     timeout 1
 
+Cipher suites           TLSv1.2 NULL-SHA256 1, TLSv1.3 TLS_AES_256_GCM_SHA384 1
+
 Sessions: 2
   id  peer                 addresses             for     in       out      dropped  certificate
   1   131.107.0.100:40000  2001:db8:da:1000::c1  61 min  1.0 KiB  1.9 GiB  0        -

@@ -31,6 +31,7 @@ from throughway.proto.iphttps.client import State
 from throughway.proto.iphttps.http import SIGNED_LENGTH, build_request, parse_url
 from throughway.proto.iphttps.server import ClientRefused
 
+pytestmark = pytest.mark.lab
 PAGE = (Path(__file__).parents[2] / "docs" / "operate" / "adc.md").read_text()
 URL = f"https://{NAME}/IPHTTPS"
 CLIENT_TLS = re.compile(r" ca-file .*$|^ *http-request .*$|^ *ssl_(client_c|verify).*$", re.M)

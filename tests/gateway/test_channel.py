@@ -17,12 +17,14 @@ from throughway.gateway.channel import (
     Channel,
     Closed,
     DropAll,
+    DropSession,
     Failed,
     LimitReached,
     LimitSessions,
     Message,
     Opened,
     Ready,
+    Refused,
     Report,
     Serve,
     Sessions,
@@ -31,7 +33,13 @@ from throughway.gateway.channel import (
     pair,
     parse,
 )
-from throughway.model.config import AuthenticationMode, IPHTTPSServerConfig, Spread
+from throughway.model.config import (
+    ADCConfig,
+    Assertion,
+    AuthenticationMode,
+    IPHTTPSServerConfig,
+    Spread,
+)
 from throughway.model.errors import WireError
 from throughway.model.status import SessionStatus
 from throughway.net.tls import Credentials
@@ -44,6 +52,12 @@ CONFIG = IPHTTPSServerConfig(
     prefix="2001:db8:da:1000::/59",
     authentication=AuthenticationMode.CERTIFICATES,
     client_ca=Path("/etc/throughway/root.crt"),
+    client_crls=(Path("/etc/throughway/clients.crl"),),
+    adc=ADCConfig(
+        listen=(("10.0.0.2", 8080),),
+        addresses=("10.0.0.1/32",),
+        client_certificate=Assertion.PROXY_PROTOCOL,
+    ),
     spread=Spread.CONNECTION,
 )
 CREDENTIALS = Credentials(certificate="-----BEGIN\n…", key="a secret\n", client_ca="")
@@ -61,16 +75,18 @@ MESSAGES: tuple[Message, ...] = (
     ),
     Change(config=CONFIG, credentials=CREDENTIALS),
     LimitSessions(3),
+    DropSession(7, "because"),
     DropAll("because"),
     Ask(1, sessions=True),
     Stop(),
     Ready("native: super-packets"),
     Opened(SESSION),
     Closed(SESSION, "reset"),
+    Refused("192.0.2.7:1", "iphttps-client-cert-none", "the client showed no certificate"),
     LimitReached("192.0.2.7"),
     Failed("Serve", "no", fatal=True),
     Sessions(1, (SESSION, SESSION)),
-    Report(number=1, state="listen", count=1, totals=TOTALS),
+    Report(number=1, state="listen", count=1, totals=TOTALS, suites=(("TLSv1.3 X", 1),)),
 )
 
 

@@ -10,8 +10,9 @@ import pytest
 from tests.pki_world import NOW, OTHER_ROOT, ROOT, write, write_credential, write_gateway
 from throughway.gateway import settings
 from throughway.model.errors import ConfigError
+from throughway.net.charon import ESP_PROPOSALS
 from throughway.pki import pem
-from throughway.pki.authority import Credential, Profile, create_root, issue
+from throughway.pki.authority import Credential, KeyType, Profile, create_root, issue
 
 OLD = NOW - timedelta(days=100)
 OLD_ROOT = create_root("Old Root", OLD, days=10)
@@ -248,3 +249,145 @@ def test_a_nat64_that_could_not_work_is_refused(
     with pytest.raises(ConfigError, match=re.escape(why)) as caught:
         settings.load(with_nat64(tmp_path, old, new))
     assert f"nat64.{key}" in (caught.value.key or str(caught.value))
+
+
+ADC = """
+[iphttps.adc]
+listen = ["10.0.0.2:8080"]
+addresses = ["10.0.0.1"]
+"""
+CERTIFICATE_LINES = 'certificate = "gateway.crt"\nkey = "gateway.key"\nprefix'
+NO_CERTIFICATE = [('["131.107.0.2:443", "[::1]:8443"]', "[]"), (CERTIFICATE_LINES, "prefix")]
+
+
+def test_behind_an_adc_that_ends_tls_no_certificate_is_needed(tmp_path: Path) -> None:
+    config = settings.load(write_gateway(tmp_path, [*NO_CERTIFICATE, ("[ipsec]", f"{ADC}[ipsec]")]))
+    assert config.iphttps.certificate is None
+    assert config.iphttps.listen == ()
+    assert config.iphttps.adc is not None
+    assert config.iphttps.adc.addresses == ("10.0.0.1/32",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "why"),
+    [
+        (NO_CERTIFICATE[:1], "iphttps.listen", "nobody could connect"),
+        (NO_CERTIFICATE[1:], "iphttps.certificate", "is missing"),
+        (NO_CERTIFICATE[1:], "iphttps.key", "is missing"),
+        (
+            [*NO_CERTIFICATE, ("[ipsec]", f"{ADC}tls = true\n[ipsec]")],
+            "iphttps.certificate",
+            "is missing",
+        ),
+        (
+            [("[ipsec]", f"{ADC.replace('10.0.0.2:8080', '[::1]:8443')}[ipsec]")],
+            "iphttps.adc.listen",
+            "clients' own",
+        ),
+        (
+            [("[ipsec]", f"{ADC.replace('10.0.0.1', '0.0.0.0/0')}[ipsec]")],
+            "iphttps.adc.addresses[0]",
+            "is everybody",
+        ),
+        (
+            [("[ipsec]", f'{ADC}verify_header = "x-ssl-client-cert"\n[ipsec]')],
+            "iphttps.adc.verify_header",
+            "must differ",
+        ),
+        (
+            [
+                (
+                    "[ipsec]",
+                    f'authentication = "certificates"\nclient_ca = "root.crt"\n{ADC}'
+                    'proxy_protocol = false\nclient_certificate = "proxy-protocol"\n[ipsec]',
+                )
+            ],
+            "iphttps.adc.client_certificate",
+            "needs proxy_protocol = true",
+        ),
+        (
+            [*NO_CERTIFICATE, ("[ipsec]", f'authentication = "certificates"\n{ADC}[ipsec]')],
+            "iphttps.client_ca",
+            "is needed",
+        ),
+        (
+            [
+                (
+                    "[ipsec]",
+                    'authentication = "certificates"\nclient_ca = "root.crt"\n'
+                    'client_crls = ["absent.crl"]\n[ipsec]',
+                )
+            ],
+            "iphttps.client_crls[0]",
+            "does not exist",
+        ),
+        (
+            [("[ipsec]", "null_suites = true\n[ipsec]")],
+            "iphttps.rsa_certificate",
+            "set rsa_certificate and rsa_key, or null_suites = false",
+        ),
+        (
+            [("[ipsec]", 'rsa_certificate = "gateway.crt"\n[ipsec]')],
+            "iphttps.rsa_key",
+            "belong together",
+        ),
+        (
+            [("[ipsec]", 'rsa_key = "gateway.key"\n[ipsec]')],
+            "iphttps.rsa_certificate",
+            "belong together",
+        ),
+        (
+            [
+                (
+                    "[ipsec]",
+                    'rsa_certificate = "gateway.crt"\nrsa_key = "gateway.key"\n'
+                    "null_suites = true\n[ipsec]",
+                )
+            ],
+            "iphttps.rsa_certificate",
+            "is not for an RSA key",
+        ),
+        (
+            [("[ipsec]", "null_suites = true\nclient_to_client = true\n[ipsec]")],
+            "iphttps.null_suites",
+            "would be encrypted by nobody",
+        ),
+        (
+            [
+                (
+                    "[ipsec]",
+                    'null_suites = true\nauthentication = "certificates"\n'
+                    'client_ca = "root.crt"\n[ipsec]',
+                )
+            ],
+            "iphttps.null_suites",
+            "multicast between clients",
+        ),
+    ],
+)
+def test_who_is_let_onto_the_link_is_checked(
+    tmp_path: Path, changes: list[tuple[str, str]], key: str, why: str
+) -> None:
+    assert why in errors_of(write_gateway(tmp_path, changes))[key]
+
+
+def test_an_adc_that_judges_itself_needs_no_authority_here(tmp_path: Path) -> None:
+    own = f'authentication = "certificates"\n{ADC}client_certificate = "connection"\n[ipsec]'
+    settings.load(write_gateway(tmp_path, [*NO_CERTIFICATE, ("[ipsec]", own)]))
+
+
+def test_null_suites_with_an_rsa_certificate_are_well(tmp_path: Path) -> None:
+    own = 'null_suites = true\nrsa_certificate = "rsa.crt"\nrsa_key = "rsa.key"\n[ipsec]'
+    path = write_gateway(tmp_path, [("[ipsec]", own)])
+    made = issue(ROOT, Profile.SERVER, ["da.example.com"], now=NOW, key_type=KeyType.RSA2048)
+    write_credential(tmp_path, "rsa", made)
+    assert settings.load(path).iphttps.null_suites
+    other = issue(ROOT, Profile.SERVER, ["db.example.com"], now=NOW, key_type=KeyType.RSA2048)
+    write_credential(tmp_path, "rsa", other)
+    assert "not for da.example.com" in errors_of(path)["iphttps.rsa_certificate"]
+
+
+def test_ipsec_never_goes_without_encryption() -> None:
+    """Or the check of NULL suites would have to know it."""
+    assert ESP_PROPOSALS
+    assert not [proposal for proposal in ESP_PROPOSALS if "null" in proposal]

@@ -28,6 +28,7 @@ WORKERS = (
         bytes_out=2000,
         drops=(("nobody", 4), ("spoofed", 2)),
         refusals=(("timeout", 1),),
+        suites=(("", 1), ("TLSv1.2 NULL-SHA256", 2)),
     ),
     WorkerStatus(
         number=1, state="down", interface="iphttps1", prefix="2001:db8:da:1001::/64", restarts=5
@@ -71,6 +72,8 @@ def test_figures() -> None:
     assert seen["dropped_packets_total reason=nobody worker=0"] == 4
     assert seen["dropped_packets_total reason=spoofed worker=0"] == 2
     assert seen["refused_connections_total reason=timeout worker=0"] == 1
+    assert seen["sessions_by_suite suite=TLSv1.2 NULL-SHA256 worker=0"] == 2
+    assert seen["sessions_by_suite suite=none worker=0"] == 1
     assert seen["worker_restarts_total worker=1"] == 5
     assert (seen["nat64_up"], seen["nat64_restarts_total"]) == (1, 1)
     assert (seen["nat64_received_bytes_total"], seen["nat64_sent_bytes_total"]) == (10, 20)

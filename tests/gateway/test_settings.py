@@ -12,6 +12,10 @@ from throughway.model import config as model
 from throughway.model.errors import ConfigError
 from throughway.model.policy import NRPTRule
 
+ADC = '[iphttps.adc]\nlisten = ["10.0.0.2:8080"]\n'
+VERIFY = "iphttps.adc.verify_header"
+ADDRESS, TOLD = "iphttps.adc.addresses[0]", "iphttps.adc.client_certificate"
+
 
 def errors_of(path: Path) -> dict[str, str]:
     with pytest.raises(ConfigError) as caught:
@@ -50,6 +54,7 @@ def test_the_small_parts_may_be_absent(tmp_path: Path) -> None:
     [
         ("", model.GatewayConfig),
         ("iphttps", model.IPHTTPSServerConfig),
+        ("iphttps.adc", model.ADCConfig),
         ("ipsec", model.IPsecServerConfig),
         ("computers", model.Computer),
         ("users", model.UsersConfig),
@@ -97,6 +102,17 @@ def test_every_error_is_told_at_once(tmp_path: Path) -> None:
         ('key = "gateway.key"', 'key = ""', "iphttps.key", "must name a file"),
         ('key = "gateway.key"', "key = 7", "iphttps.key", "is 7"),
         ("[ipsec]", "max_sessions = 0\n[ipsec]", "iphttps.max_sessions", "greater than"),
+        ("[ipsec]", f"{ADC}addresses = []\n[ipsec]", "iphttps.adc.addresses", "at least 1"),
+        ("[ipsec]", f'{ADC}addresses = ["10.1"]\n[ipsec]', ADDRESS, "an address or a prefix"),
+        ("[ipsec]", f'{ADC}addresses = ["10.0.0.1/8"]\n[ipsec]', ADDRESS, "host bits set"),
+        (
+            "[ipsec]",
+            f'{ADC}verify_header = "Host"\n[ipsec]',
+            "iphttps.adc.verify_header",
+            "name of",
+        ),
+        ("[ipsec]", f'{ADC}verify_header = "a b"\n[ipsec]', VERIFY, "name of"),
+        ("[ipsec]", f'{ADC}client_certificate = "x"\n[ipsec]', f"{TOLD}", "'header'"),
         ("[ipsec]", 'authentication = "no"\n[ipsec]', "iphttps.authentication", "'none'"),
         ("[users]", 'esp = "fast"\n[users]', "ipsec.esp", "'libipsec'"),
         ("realm = ", "real = ", "users.real", "did you mean 'realm'"),

@@ -1,6 +1,7 @@
 """Real worker processes and real TLS connections; only the TUN devices are the test's."""
 
 import asyncio
+import contextlib
 import os
 import pwd
 import signal
@@ -13,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.net.iphttps_world import NAME, Authority, FakeTUN, wait_for
+from tests.net.iphttps_world import NAME, Authority, FakeTUN, Pair, wait_for
 from tests.ports import free_port
 from throughway.gateway import workers as module
 from throughway.gateway.worker import PAGE
 from throughway.gateway.workers import State, Workers, count_of, interfaces
-from throughway.model.config import IPHTTPSServerConfig
+from throughway.model.config import AuthenticationMode, IPHTTPSServerConfig
 from throughway.model.errors import ConfigError, TransportError
 from throughway.model.status import SessionStatus, WorkerStatus
 
@@ -132,11 +133,19 @@ class Client:
         await asyncio.sleep(0)
 
 
-async def connect(workers: Workers, source: str = FIRST, *, anchors: Path | None = None) -> Client:
+async def connect(
+    workers: Workers,
+    source: str = FIRST,
+    *,
+    anchors: Path | None = None,
+    shown: Pair | None = None,
+) -> Client:
     """Open a session from an address; the gateway's first words are read."""
     context = ssl.create_default_context(cafile=anchors)
     if anchors is None:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if shown is not None:
+        context.load_cert_chain(shown.certificate, shown.key)
     address, port = workers.config.listen[0]
     async with asyncio.timeout(SOON):
         reader, writer = await asyncio.open_connection(
@@ -467,3 +476,42 @@ def test_as_many_workers_as_cores(config: IPHTTPSServerConfig) -> None:
 def test_devices_are_numbered_on_from_the_configured_one(config: IPHTTPSServerConfig) -> None:
     assert interfaces(replace(config, interface="da7", workers=3)) == ("da7", "da8", "da9")
     assert interfaces(replace(config, interface="link", workers=2)) == ("link", "link1")
+
+
+def test_a_certificate_has_one_session_over_all_workers(
+    config: IPHTTPSServerConfig, authority: Authority
+) -> None:
+    async def scenario() -> None:
+        strict = replace(
+            config,
+            authentication=AuthenticationMode.CERTIFICATES,
+            client_ca=authority.root.certificate,
+            client_crls=(authority.list_revoked(),),
+        )
+        mine, others = authority.client(), authority.client()
+        async with running(strict) as (workers, owner):
+            first = await connect(workers, FIRST, shown=mine)
+            third = await connect(workers, FIRST, shown=others)
+            await wait_for(lambda: len(owner.opened) == 2, SOON)
+            second = await connect(workers, SECOND, shown=mine)
+            await first.ended()
+            await wait_for(lambda: len(owner.closed) == 1, SOON)
+            assert owner.closed[0][1] == "its certificate opened another session"
+            assert len({session.worker for session in owner.opened}) == 2
+            revoked = replace(strict, client_crls=(authority.list_revoked(others),))
+            workers.reload(revoked)
+            await third.ended()
+            await wait_for(lambda: len(owner.closed) == 2, SOON)
+            assert owner.closed[1][1] == "its certificate was revoked"
+            assert not second.reader.at_eof()
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                await connect(workers, FIRST, shown=others)
+            await wait_for(lambda: owner.refused, SOON)
+            assert owner.refused[0][1:] == (
+                "iphttps-client-cert-revoked",
+                "its authority has revoked it",
+            )
+            for client in (first, second, third):
+                await client.close()
+
+    play(scenario)

@@ -394,14 +394,18 @@ def _teredo(status: TeredoServerStatus | None, view: View) -> Iterator[str]:
 
 
 def _lost(workers: tuple[WorkerStatus, ...]) -> Iterator[str]:
-    """Say what went no further since the gateway started, where anything has."""
-    for title, field in (("Dropped packets", "drops"), ("Refused connections", "refusals")):
+    """Say what went no further since the gateway started, and how what goes is encrypted."""
+    for title, field in (
+        ("Dropped packets", "drops"),
+        ("Refused connections", "refusals"),
+        ("Cipher suites", "suites"),
+    ):
         counts: Counter[str] = Counter()
         for worker in workers:
             counts.update(dict(getattr(worker, field)))
         if counts:
             told = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-            yield row(title, ", ".join(f"{what} {count}" for what, count in told))
+            yield row(title, ", ".join(f"{what or 'none'} {count}" for what, count in told))
             yield ""
 
 

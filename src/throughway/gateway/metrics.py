@@ -120,6 +120,15 @@ def _workers(workers: tuple[WorkerStatus, ...]) -> Iterator[Metric]:
     for worker in workers:
         up.add_metric((str(worker.number),), float(worker.state == "serving"))
     yield up
+    suites = GaugeMetricFamily(
+        f"{PREFIX}sessions_by_suite",
+        "Open sessions, by TLS version and cipher suite; none where TLS ends before the gateway.",
+        labels=("worker", "suite"),
+    )
+    for worker in workers:
+        for suite, count in worker.suites:
+            suites.add_metric((str(worker.number), suite or "none"), count)
+    yield suites
     for name, what, field in (
         ("dropped_packets", "Packets that went no further.", "drops"),
         ("refused_connections", "Connections that did not become sessions.", "refusals"),

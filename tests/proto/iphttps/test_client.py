@@ -338,3 +338,69 @@ def test_a_link_that_is_down_always_waits_for_something(inputs: list[tuple[str, 
         if client.state is not State.LINK_UP:
             assert attempting or client.timer_at() is not None
             assert not (attempting and client.retry_at is not None)
+
+
+def refused(client: Client, response: bytes, now: float) -> TransportError:
+    """Ask, and be answered this; return the error."""
+    client.connection_made(now)
+    client.receive_data(response, now)
+    (error,) = [e.error for e in events(client) if isinstance(e, StateChanged) and e.error]
+    return error
+
+
+def length_of(client: Client) -> int:
+    head = client.data_to_send().decode()
+    return int(head.partition("Content-Length: ")[2].partition("\r\n")[0])
+
+
+def test_a_proxy_that_cannot_count_so_far_is_asked_otherwise() -> None:
+    """nginx takes 2^63-1 at the most; [MS-IPHTTPS] wants 2^64-1, which comes first and again."""
+    client, lengths = started(), []
+    nginx = b"HTTP/1.1 400 Bad Request\r\nServer: nginx/1.22.1\r\nContent-Length: 0\r\n\r\n"
+    for now in (0.0, 1.0, 2.0):
+        client.connection_made(now)
+        lengths.append(length_of(client))
+        client.receive_data(nginx, now)
+        assert client.state is State.LINK_DOWN
+        events(client)
+        client.handle_timer(now + 1)
+    assert lengths == [2**64 - 1, 2**63 - 1, 2**64 - 1]
+
+
+def test_what_worked_is_asked_again_and_a_gateway_is_not_asked_otherwise() -> None:
+    client = started()
+    refused(client, build_refusal(400, "no", 0), 0)
+    client.handle_timer(1)
+    client.connection_made(1)
+    client.data_to_send()
+    client.receive_data(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", 1)
+    client.handle_timer(2)
+    client.connection_made(2)
+    assert length_of(client) == 2**63 - 1
+    client.receive_data(OK, 2)
+    client.connection_lost(REFUSED, 20)
+    client.handle_timer(21)
+    client.connection_made(21)
+    assert length_of(client) == 2**63 - 1
+
+
+@pytest.mark.parametrize(
+    ("code", "windows", "problem"),
+    [
+        ("iphttps-client-cert-none", 0x90320, "iphttps-client-cert-required"),
+        ("iphttps-client-cert-untrusted", 0x80090327, "iphttps-client-cert-rejected"),
+        ("iphttps-client-cert-expired", 0x80090328, "iphttps-client-cert-rejected"),
+        ("iphttps-client-cert-revoked", 0x80090327, "iphttps-client-cert-rejected"),
+        ("iphttps-client-cert-usage", 0x80090327, "iphttps-client-cert-rejected"),
+        ("iphttps-client-crl-unusable", 0x80090327, "iphttps-client-cert-rejected"),
+        ("iphttps-adc-header-forged", 0x80190000 + 403, "iphttps-http-refused"),
+        ("a-code-that-nobody-knows", 0x80190000 + 403, "iphttps-http-refused"),
+    ],
+)
+def test_what_a_gateway_says_of_the_certificate_is_said(
+    code: str, windows: int, problem: str
+) -> None:
+    error = refused(started(), build_refusal(403, "CN=client1: it \x07 ended\n", 0, code), 0)
+    assert (error.windows_code, error.problem) == (windows, problem)
+    if problem != "iphttps-http-refused":
+        assert str(error) == "the gateway refuses this client: CN=client1: it ? ended?"

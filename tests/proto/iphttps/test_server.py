@@ -11,6 +11,7 @@ from throughway.proto.iphttps.server import (
     ADVERTISEMENT_PAUSE,
     MAX_HALF_OPEN,
     TRANSITIONS,
+    ClientRefused,
     Input,
     LimitReached,
     Limits,
@@ -687,3 +688,69 @@ def test_too_many_addresses() -> None:
     assert table.send(session, plain(B, CORP)) == [PacketForHost(plain(B, CORP))]
     assert list(session.owned) == [B]
     assert table.server.neighbours.sessions == {B: session}
+
+
+def with_certificate(table: Table, fingerprint: str, key: str = "") -> Session:
+    session = table.connect()
+    assert session is not None
+    session.certificate, session.fingerprint = "CN=client1", fingerprint
+    table.server.receive_data(session, build_request(URL, key), table.now)
+    return session
+
+
+def test_a_certificate_has_one_session_and_its_addresses_go_along() -> None:
+    table = Table(mode=CERTIFICATES)
+    old = with_certificate(table, "f1")
+    table.send(old, plain(A, CORP))
+    other = with_certificate(table, "f2")
+    new = with_certificate(table, "f1")
+    assert (old.state, other.state) == (SessionState.CLOSED, SessionState.OPEN)
+    assert table.server.neighbours.sessions == {A: new}
+
+
+@pytest.mark.parametrize(("allowed", "left"), [(1, 1), (2, 2), (0, 4)])
+def test_a_certificate_has_no_more_sessions_than_it_may(allowed: int, left: int) -> None:
+    table = Table(mode=CERTIFICATES, limits=Limits(sessions_per_certificate=allowed))
+    sessions = [with_certificate(table, "f1", f"key{n}") for n in range(4)]
+    states = [session.state is SessionState.OPEN for session in sessions]
+    assert states == [False] * (4 - left) + [True] * left
+    for session in sessions:
+        table.server.connection_lost(session, "gone")
+    assert table.server._by_certificate == {}
+    assert table.server.suites == {}
+
+
+def test_one_client_is_dropped_by_its_number() -> None:
+    table = Table()
+    one, other = table.open(), table.open()
+    table.server.drop_session(one.number, "its certificate was revoked")
+    table.server.drop_session(99, "nobody")
+    assert table.events() == [SessionClosed(one, "its certificate was revoked", True)]
+    assert other.state is SessionState.OPEN
+
+
+def test_who_a_client_is_not_is_told_once() -> None:
+    table = Table(mode=CERTIFICATES)
+    session = table.connect()
+    assert session is not None
+    table.server.client_refused(session, "iphttps-client-cert-expired", "it has expired")
+    table.server.client_refused(session, "iphttps-client-cert-expired", "it has expired")
+    refused, closed = table.events()
+    code = "iphttps-client-cert-expired"
+    assert refused == ClientRefused("192.0.2.1:50000", code, "it has expired")
+    assert closed == SessionClosed(session, "it has expired", False)
+    assert table.server.refusals == {Refusal.CERTIFICATE: 1}
+
+
+def test_suites_are_counted() -> None:
+    table = Table()
+    sessions = []
+    for suite in ("TLSv1.3 A", "TLSv1.3 A", "TLSv1.2 B"):
+        session = table.connect()
+        assert session is not None
+        session.suite = suite
+        table.server.receive_data(session, build_request(URL), 0)
+        sessions.append(session)
+    assert table.server.suites == {"TLSv1.3 A": 2, "TLSv1.2 B": 1}
+    table.server.connection_lost(sessions[-1], "gone")
+    assert table.server.suites == {"TLSv1.3 A": 2}

@@ -1,7 +1,6 @@
 """What the client makes of what its parts tell; the parts themselves run in the scenarios."""
 
 import asyncio
-import contextlib
 import itertools
 import time
 from collections.abc import Awaitable, Callable
@@ -12,8 +11,8 @@ import pytest
 
 from tests.client.test_uplink import config
 from tests.pki.test_bundle import POLICY
-from throughway.client import access as module
 from throughway.client.access import LOOK_INTERVAL, Access
+from throughway.client.audit import ClientAudit
 from throughway.client.plan import Observed, Wanted, wanted
 from throughway.client.transports import Transports
 from throughway.health.tracker import Tracker
@@ -26,10 +25,16 @@ from throughway.model.status import (
     TunnelState,
 )
 from throughway.net import firewall
+from throughway.net.audit import AuditLog
 from throughway.net.netlink import NetworkState
 from throughway.proto.iphttps.client import State
 
 NLS = POLICY.nls_urls[0]
+
+
+def silent() -> ClientAudit:
+    """Return an audit that writes nowhere."""
+    return ClientAudit(config(Path("/nowhere")), AuditLog(None, None, side="client"))
 
 
 def after(folder: Path, happened: Callable[[Access], None]) -> ClientSnapshot:
@@ -43,6 +48,7 @@ def after(folder: Path, happened: Callable[[Access], None]) -> ClientSnapshot:
             # A minute between two looks: what must last before it is shown has lasted.
             Tracker(itertools.count(1_800_000_000.0, 60.0).__next__),
             ccache=folder / "user.ccache",
+            audit=silent(),
             on_bug=lambda what, error: bugs.append(f"{what}: {error!r}"),
         )
         happened(access)
@@ -112,6 +118,7 @@ def test_a_certificate_that_is_none_is_no_bug(
             POLICY,
             tracker,
             ccache=tmp_path / "user.ccache",
+            audit=silent(),
             on_bug=lambda what, error: None,
         )
         reconciling = asyncio.ensure_future(access._reconcile_forever())
@@ -162,6 +169,7 @@ def test_names_are_held_while_the_way_is_coming(tmp_path: Path) -> None:
             POLICY,
             Tracker(time.time),
             ccache=tmp_path / "user.ccache",
+            audit=silent(),
             on_bug=lambda what, error: None,
         )
         return access._way_to_names()
@@ -186,33 +194,16 @@ def test_a_transport_that_fails_is_no_problem_while_another_one_carries(
 
 
 def test_waking_up_is_a_change_of_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CLOCK_BOOTTIME goes on while the computer sleeps; a busy second is no sleep."""
     changes: list[NetworkState] = []
-    slept = iter((0.0, 0.0, 0.005, 3600.0, 3600.0))
-    monkeypatch.setattr(module, "SLEEP_INTERVAL", 0.01)
 
-    def asleep() -> float:
-        try:
-            return next(slept)
-        except StopIteration:
-            raise asyncio.CancelledError from None
-
-    monkeypatch.setattr(module, "_asleep", asleep)
-
-    async def scenario() -> None:
-        access = Access(
-            config(tmp_path),
-            POLICY,
-            Tracker(time.time),
-            ccache=tmp_path / "user.ccache",
-            on_bug=lambda what, error: None,
-        )
-        access._located = True
+    def woke(access: Access) -> None:
         monkeypatch.setattr(access, "_network_changed", changes.append)
-        with contextlib.suppress(asyncio.CancelledError):
-            await access._watch_sleep()
+        access._woke_up(3600.0)
+        assert changes == [], "before the network was seen there is nothing to see anew"
+        access._located = True
+        access._woke_up(3600.0)
 
-    asyncio.run(scenario())
+    after(tmp_path, woke)
     assert changes == [NetworkState(frozenset(), frozenset())]
 
 
@@ -245,6 +236,7 @@ def live(
             POLICY,
             Tracker(time.time),
             ccache=folder / "user.ccache",
+            audit=silent(),
             on_bug=lambda what, error: (bugs if bugs is not None else []).append(what),
         )
         await scenario(access)
@@ -375,24 +367,3 @@ def test_after_a_bug_the_next_change_is_seen(
     monkeypatch.setattr(Access, "_reconcile", broken)
     live(tmp_path, scenario, bugs)
     assert bugs == ["a step of the client"]
-
-
-def test_who_was_asleep_may_wake_up_elsewhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = itertools.chain([5.0, 5.0, 5.0], itertools.repeat(65.0))
-    monkeypatch.setattr(module, "_asleep", clock.__next__)
-    monkeypatch.setattr(module, "SLEEP_INTERVAL", 0.01)
-    woke = asyncio.Event()
-
-    async def scenario(access: Access) -> None:
-        access._located = True
-        access._network_changed = lambda state: woke.set()  # type: ignore[method-assign]
-        watching = asyncio.ensure_future(access._watch_sleep())
-        await woke.wait()
-        woke.clear()
-        await asyncio.sleep(0.05)
-        assert not woke.is_set(), "once for each sleep"
-        watching.cancel()
-
-    live(tmp_path, scenario)

@@ -166,7 +166,7 @@ def test_of_two_that_could_be_meant_the_doubt_is_told_and_no_reason_is_given() -
     assert record.certificate is not None
     assert record.certificate.others == 1
     for certificate in (CERTIFICATE, younger):
-        assert scene.audit.refusals_of(seen_certificate(certificate).thumbprint) == ()
+        assert scene.audit.reasons_of(seen_certificate(certificate).thumbprint) == ()
 
 
 def test_an_impostors_certificate_is_not_taken_for_the_true_one() -> None:
@@ -174,18 +174,18 @@ def test_an_impostors_certificate_is_not_taken_for_the_true_one() -> None:
     (record,) = scene.play(lambda audit: audit.refused(refusal("ipsec-cert-wrong-chain")))
     assert record.certificate is not None
     assert record.certificate.thumbprint == ""
-    assert scene.audit.refusals_of(seen_certificate(CERTIFICATE).thumbprint) == ()
+    assert scene.audit.reasons_of(seen_certificate(CERTIFICATE).thumbprint) == ()
 
 
 def test_only_its_own_refusal_is_remembered_for_a_certificate_until_it_comes_in() -> None:
     scene = Scene(CERTIFICATE, OTHER)
     mine = seen_certificate(CERTIFICATE).thumbprint
     scene.play(lambda audit: audit.refused(refusal("x", "why not", rounds=1)))
-    (told,) = scene.audit.refusals_of(mine)
+    (told,) = scene.audit.reasons_of(mine)
     assert (told.tunnel, told.problem, told.reason) == ("infrastructure", "x", "why not")
-    assert scene.audit.refusals_of(seen_certificate(OTHER).thumbprint) == ()
+    assert scene.audit.reasons_of(seen_certificate(OTHER).thumbprint) == ()
     scene.play(lambda audit: audit.ipsec_event(IKEChanged(True, sa())))
-    assert scene.audit.refusals_of(mine) == ()
+    assert scene.audit.reasons_of(mine) == ()
 
 
 def test_a_new_key_is_no_end() -> None:

@@ -1,9 +1,11 @@
 """Who does not come in, what both ends say of it, and that it is well again when it is mended."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -168,9 +170,37 @@ def test_a_computer_with_a_wrong_password(fresh: Lab) -> None:
         told = refusal(fresh, "ipsec-computer-account-refused")
         assert told["peer"].startswith("client1.corp.example.com (2001:db8:da:1000:")
         assert shown(fresh, "edge1", "gateway").code == 0, "one wrong password is no fault of ours"
+        assert_told(client, "EAP-MS-CHAPv2 verification failed")
+        assert_audited(fresh)
         fresh.stop_client("client1")
     fresh.start_client("client1")
     assert_well_again(client)
+
+
+def assert_told(client: Observer, words: str) -> None:
+    """The status has the gateway's own words for it, marked as such."""
+
+    def told(status: dict[str, Any]) -> bool:
+        return f"the gateway says: {words}" in str(status["problems"])
+
+    status = client.wait("the gateway's words", told)
+    (infrastructure, *_) = status["tunnels"]
+    assert infrastructure["last_error"].startswith(f"the gateway says: {words}")
+    assert f"the gateway says: {words}" in shown(client.lab, client.host).text
+
+
+def assert_audited(lab: Lab) -> None:
+    """Both ends have written down who was refused in which round, from where, with what."""
+    asked = ["throughway", "events", "--json", "--failed", "--computer", "client1"]
+    answer = lab.run("edge1", asked)
+    assert answer.returncode == 1, "refusals were found"
+    record = json.loads(answer.stdout.splitlines()[-1])
+    assert (record["windows"], record["account"]) == (4984, "CLIENT1$")
+    assert (record["transport"], record["outer_address"]) == ("iphttps", "131.107.0.20")
+    own = lab.run("client1", ["openssl", "x509", "-in", COMPUTER[0], "-noout", "-serial"])
+    assert f"serial={record['certificate']['serial']}" in own.stdout
+    mine = lab.run("client1", [*asked, "--event", "4984"])
+    assert "the gateway says: EAP-MS-CHAPv2" in mine.stdout
 
 
 def test_a_computer_that_is_not_listed(fresh: Lab) -> None:
@@ -179,7 +209,8 @@ def test_a_computer_that_is_not_listed(fresh: Lab) -> None:
     client = Observer(fresh, "client2")
     with reconfigured(fresh, without):
         fresh.start_client("client2")
-        assert_refused(client, "ipsec-auth-failure-unspecified")
+        assert_refused(client, "ipsec-computer-account-refused")
+        assert_told(client, "no computer of this gateway is called client2.corp.example.com")
         told = refusal(fresh, "client2.corp.example.com")
         assert told["problem"] == "ipsec-computer-account-refused"
         assert told["reason"] == "no matching peer config found"

@@ -77,4 +77,24 @@ AUDIT_NOT_WRITTEN = Problem(
     verify=("throughway events --since 10m", "throughway gateway status"),
 )
 
-PROBLEMS = (IPV6_DISABLED, CLOCK_SKEW, WORKER_RESTARTING, BUG, AUDIT_NOT_WRITTEN)
+REASONS_NOT_SERVED = Problem(
+    code="reasons-not-served",
+    title="Clients cannot ask why they were refused",
+    severity=Severity.WARNING,
+    component=Component.HOST,
+    cause=(
+        "The policy tells clients to ask at `reasons_port`, but the gateway cannot serve there: "
+        "another program has that port, or the IP-HTTPS certificate cannot be used for it. Clients "
+        "are served as before; one that is refused learns no more than that."
+    ),
+    resolution=(
+        "Give it another port as `reasons_port` in `[publish]`, build the policy anew and restart."
+    ),
+    fix=("ss -tlnp", "throughway policy build", "systemctl restart throughway-gateway"),
+    verify=("throughway gateway status",),
+)
+
+PROBLEMS = (
+    *(IPV6_DISABLED, CLOCK_SKEW, WORKER_RESTARTING, BUG),
+    *(AUDIT_NOT_WRITTEN, REASONS_NOT_SERVED),
+)

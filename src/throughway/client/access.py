@@ -15,12 +15,15 @@ from urllib.parse import urlsplit
 
 from throughway import __version__
 from throughway.catalogue import find
+from throughway.client.audit import ClientAudit
 from throughway.client.forced import Forced
 from throughway.client.ipsec import INFRASTRUCTURE, INTRANET, ClientIPsec
 from throughway.client.names import Names
 from throughway.client.plan import Observed, Wanted, wanted
+from throughway.client.reasons import Reasons
 from throughway.client.registration import Registrar, inside_address
 from throughway.client.revocation import of_certificate
+from throughway.client.sleep import watch_sleep
 from throughway.client.transports import TUNNEL_INTERFACE, Transports
 from throughway.client.user import User
 from throughway.client.whereabouts import Whereabouts
@@ -46,8 +49,6 @@ from throughway.net.registration import Registration
 from throughway.net.tls import client_context
 from throughway.proto.iphttps.client import State
 
-SLEEP_INTERVAL = 1.0
-"""Seconds between two looks at the clocks, and the shortest sleep that counts as one."""
 LOOK_INTERVAL = 15.0
 """Seconds between two looks at everything, in case an event was lost."""
 IPSEC_RETRY = 2.0
@@ -67,6 +68,7 @@ class Access:
         tracker: Tracker,
         *,
         ccache: Path,
+        audit: ClientAudit,
         on_infrastructure: Callable[[], None] = lambda: None,
         on_bug: Callable[[str, BaseException], None],
     ) -> None:
@@ -75,6 +77,7 @@ class Access:
         self._tracker = tracker
         self._policy = policy
         self._ccache = ccache
+        self._audit = audit
         self._on_infrastructure = on_infrastructure
         self._on_bug = on_bug
         self._user: User | None = None
@@ -101,6 +104,7 @@ class Access:
             policy.nls_urls, self._probe, self._location_changed, self._probed
         )
         self._forced = Forced(config, self._proxy_used)
+        self._reasons = Reasons(config, policy, self._tunnel_told)
         self._registrar = Registrar(config, policy, self._registered)
         self._monitor = NetworkMonitor(self._network_changed, self._transports.devices)
         self._woken = asyncio.Event()
@@ -134,7 +138,7 @@ class Access:
         self._tracker.ok(Component.NAMES, f"the stub serves on {self._config.stub_address}")
         self._keep(self._start_ipsec())
         self._keep(self._watch_network())
-        self._keep(self._watch_sleep())
+        self._keep(watch_sleep(self._woke_up))
         self._keep(self._registrar.run())
         self._keep(self._reconcile_forever())
 
@@ -168,6 +172,7 @@ class Access:
             stack.push_async_callback(self._transports.revocation.stop)
             stack.push_async_callback(self._transports.stop)
             stack.push_async_callback(self._ipsec.stop)
+            stack.push_async_callback(self._reasons.close)
             stack.push_async_callback(self._monitor.close)
             stack.push_async_callback(self._where.close)
 
@@ -182,6 +187,7 @@ class Access:
         self._where.set_urls(policy.nls_urls)
         await self._transports.update_policy(policy)
         await self._ipsec.update_policy(policy)
+        self._reasons.update_policy(policy)
         self._registrar.update_policy(policy)
         self._wake()
 
@@ -399,15 +405,11 @@ class Access:
                 self._on_bug("watching the network", error)
             await asyncio.sleep(IPSEC_RETRY)
 
-    async def _watch_sleep(self) -> None:
-        """Notice that the computer was asleep: it may wake up elsewhere, and no timer has run."""
-        asleep = _asleep()
-        while True:
-            await asyncio.sleep(SLEEP_INTERVAL)
-            before, asleep = asleep, _asleep()
-            if asleep > before + SLEEP_INTERVAL and self._located:
-                self._log.info("woke up", asleep=f"{asleep - before:.0f} s")
-                self._network_changed(self._monitor.state)
+    def _woke_up(self, asleep: float) -> None:
+        """It may be elsewhere now."""
+        if self._located:
+            self._log.info("woke up", asleep=f"{asleep:.0f} s")
+            self._network_changed(self._monitor.state)
 
     def _network_changed(self, state: NetworkState) -> None:
         self._log.info("network", connected=state.connected)
@@ -459,8 +461,10 @@ class Access:
     def _link_changed(self, state: State, error: TransportError | None) -> None:
         self._log.info("IP-HTTPS", state=str(state), reason=str(error or "") or None)
         if error is not None:
-            self._tracker.report(self._or_no_network(error), attempt="link")
+            self._tracker.report(error := self._or_no_network(error), attempt="link")
+            self._audit.link_failed(error)
         elif state is State.LINK_UP:
+            self._audit.link_up(self._policy.iphttps_url)
             self._tracker.succeeded("link")
             self._tracker.ok(Component.IPHTTPS, f"up to {self._policy.iphttps_url}")
             self._tracker.ok(Component.INTERNET, "the gateway answers")
@@ -507,7 +511,16 @@ class Access:
     def _tunnel_failed(self, name: str, reason: str, problem: str) -> None:
         self._log.warning("tunnel failed", tunnel=name, reason=reason, problem=problem or None)
         error = IPsecError(reason, problem=problem or f"ipsec-{name}-tunnel-down")
+        self._report_tunnel(name, self._reasons.failed(name, error))
+
+    def _report_tunnel(self, name: str, error: IPsecError) -> None:
+        self._audit.tunnel_failed(name, error, str(self._transports.chosen or ""))
         self._tracker.report(error, attempt=f"tunnel-{name}")
+
+    def _tunnel_told(self, name: str, error: IPsecError) -> None:
+        """The gateway has said why."""
+        self._log.warning("tunnel refused", tunnel=name, reason=str(error), problem=error.problem)
+        self._report_tunnel(name, error)
 
     def _charon_changed(self, reason: str) -> None:
         down = find("ipsec-daemon-down")
@@ -531,8 +544,13 @@ class Access:
                     self._transports.network_changed()
                 account = tunnel.account or None
                 self._log.info("tunnel", tunnel=name, state=str(tunnel.state), account=account)
+                if tunnel.state is TunnelState.UP:
+                    self._audit.tunnel_up(tunnel, str(self._transports.chosen or ""))
+                elif told is TunnelState.UP:
+                    self._audit.tunnel_down(tunnel)
             if tunnel.state is TunnelState.UP:
                 self._tracker.succeeded(f"tunnel-{name}")
+                self._reasons.forget(name)
         if self._tunnel(INFRASTRUCTURE).state is TunnelState.UP:
             self._tracker.ok(Component.IPSEC, esp.describe_esp(self._ipsec.esp))
             self._on_infrastructure()
@@ -563,7 +581,7 @@ class Access:
             transports=self._transports.status(),
             link=link,
             esp=esp.describe_esp(self._ipsec.esp),
-            tunnels=self._ipsec.tunnels(),
+            tunnels=self._reasons.shown(self._ipsec.tunnels()),
             names=names,
             user=user,
             policy_deployment=policy.deployment,
@@ -584,8 +602,3 @@ class Access:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             self._on_bug("a task of the client", error)
-
-
-def _asleep() -> float:
-    """Return how long the computer has slept since it was started."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)

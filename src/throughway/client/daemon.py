@@ -11,6 +11,7 @@ from throughway import __version__
 from throughway.catalogue import find
 from throughway.client import settings
 from throughway.client.access import Access
+from throughway.client.audit import client_audit
 from throughway.client.policy import PolicyKeeper
 from throughway.client.user import User, UserStore
 from throughway.control import lifecycle
@@ -18,6 +19,7 @@ from throughway.control.codec import JSON, CommandRefused, to_json
 from throughway.control.server import ControlServer, Request, require_owner, unknown_command
 from throughway.health import log
 from throughway.health.tracker import Change, Tracker
+from throughway.model.audit import AuditEvent
 from throughway.model.config import ClientConfig
 from throughway.model.errors import ThroughwayError, TrustError
 from throughway.model.findings import Component
@@ -62,6 +64,7 @@ class ClientDaemon:
         """Users come and go one after the other."""
         self._keeper = PolicyKeeper(config, self._new_policy, self._policy_trouble)
         self._access: Access | None = None
+        self._audit = client_audit(config, self._tracker)
 
     # The daemon's life
 
@@ -72,7 +75,9 @@ class ClientDaemon:
         privileges.drop(privileges.CLIENT)
         for directory in (self._config.state_directory, self._config.runtime_directory):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._audit.start()
         self._user = self._users.load()
+        self._audit.set_user(self._user.principal if self._user is not None else "")
         await self._keeper.start()
         self._log.info("client runs", policy=self._keeper.version or None)
 
@@ -91,6 +96,7 @@ class ClientDaemon:
         # From the last to the first; what one part fails at must not keep the others from it.
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._control.close)
+            stack.push_async_callback(self._audit.close)
             if access is not None:
                 stack.push_async_callback(access.stop)
             stack.push_async_callback(self._keeper.close)
@@ -118,6 +124,7 @@ class ClientDaemon:
             policy,
             self._tracker,
             ccache=self._users.ccache,
+            audit=self._audit,
             on_infrastructure=self._keeper.fetch_if_due,
             on_bug=self.failed,
         )
@@ -172,11 +179,14 @@ class ClientDaemon:
             with self._users.offered(ccache) as offered:
                 holder = await asyncio.to_thread(kerberos.ticket_principal, offered)
             if holder != principal:
-                raise TrustError(f"the ticket is {holder}'s, not {principal}'s")
+                why = f"the ticket is {holder}'s, not {principal}'s"
+                self._audit.user(AuditEvent.USER_LOGON_FAILED, principal, why)
+                raise TrustError(why)
             user = User(principal=principal, uid=request.peer.uid)
             self._users.save(user, ccache)
             self._user = user
             self._log.info("user logged on", user=principal, uid=user.uid)
+            self._audit.user(AuditEvent.USER_LOGON, principal)
             if self._access is not None:
                 await self._access.set_user(user)
 
@@ -188,6 +198,7 @@ class ClientDaemon:
                 await self._access.set_user(None)
         if user is not None:
             self._log.info("user logged off", user=user.principal)
+            self._audit.user(AuditEvent.USER_LOGOFF, user.principal)
 
     async def _snapshot(self) -> ClientSnapshot:
         if self._access is not None:

@@ -18,17 +18,22 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from throughway.catalogue import find
 from throughway.gateway.ipsec import GatewayIPsec
-from throughway.gateway.refusals import Refused
+from throughway.gateway.refusals import MISMATCH, Refused
 from throughway.gateway.whence import Origin, Sessions, Whence, split_peer
 from throughway.health.tracker import Tracker
-from throughway.model.audit import AuditEvent, AuditRecord, CertificateSeen, Outcome, record_of
-from throughway.model.config import AuditConfig, Computer, GatewayConfig
+from throughway.model.audit import (
+    AuditEvent,
+    AuditRecord,
+    CertificateSeen,
+    Outcome,
+    Reason,
+    record_of,
+)
+from throughway.model.config import Computer, GatewayConfig
 from throughway.model.errors import ThroughwayError
 from throughway.model.status import SessionStatus, TransportKind
-from throughway.net.audit import AuditLog
-from throughway.net.audit_file import AuditFile
+from throughway.net.audit import AuditLog, audit_log
 from throughway.net.causes import meaning
-from throughway.net.journal import Journal
 from throughway.net.sas import IKESA, ChildChanged, Event, IKEChanged, LineLogged
 from throughway.pki import judgement
 from throughway.proto.flood import FloodGate
@@ -51,16 +56,6 @@ _QUICK_MODE = re.compile(
     r"|no matching CHILD_SA config|no local address found in traffic selector"
 )
 """What charon says when all are authenticated and the CHILD_SA cannot be."""
-
-
-@dataclass(frozen=True, slots=True)
-class ToldRefusal:
-    """What a client may be told of a refusal of its own certificate."""
-
-    at: float
-    tunnel: str
-    problem: str
-    reason: str
 
 
 @dataclass(slots=True)
@@ -122,7 +117,7 @@ class GatewayAudit:
         self._childless: set[int] = set()
         """Those of which it was told already that they lead nowhere."""
         self._drafts: asyncio.Queue[_Draft] = asyncio.Queue(MAX_PENDING)
-        self._told: OrderedDict[tuple[str, str], ToldRefusal] = OrderedDict()
+        self._told: OrderedDict[tuple[str, str], AuditRecord] = OrderedDict()
         self._tasks: tuple[asyncio.Task[None], ...] = ()
 
     def start(self) -> None:
@@ -140,13 +135,19 @@ class GatewayAudit:
         self._sweep(everything=True)
         await self._log.close()
 
-    def refusals_of(self, thumbprint: str) -> tuple[ToldRefusal, ...]:
+    def reasons_of(self, thumbprint: str) -> tuple[Reason, ...]:
         """Return the last refusal of exactly this certificate, of each tunnel."""
-        since = time.time() - TOLD_FOR
+        now = time.time()
+        mine = (told for (owner, _), told in self._told.items() if owner == thumbprint)
         return tuple(
-            told
-            for (owner, _), told in self._told.items()
-            if owner == thumbprint and told.at > since
+            Reason(
+                age=max(0.0, now - told.at),
+                tunnel=told.tunnel,
+                problem=told.problem,
+                reason=told.reason,
+            )
+            for told in mine
+            if told.at > now - TOLD_FOR
         )
 
     # What the parts tell
@@ -320,7 +321,6 @@ class GatewayAudit:
             outer_port=origin.port,
             certificate=particulars.certificate,
         )
-        self._remember(record)
         return record
 
     async def _inquire(self, record: AuditRecord, particulars: _Particulars) -> None:
@@ -328,10 +328,12 @@ class GatewayAudit:
         particulars.known = True
         if particulars.subject:
             particulars.certificate = CertificateSeen(subject=particulars.subject)
-        particulars.origin = await self._whence.find(record.inner_address, particulars.port)
         if particulars.shown and record.computer:
             found = await self._certificate(record, proven=particulars.proven)
             particulars.certificate = found or particulars.certificate
+            # Its owner may ask already, while the workers are still being asked.
+            self._remember(replace(record, certificate=particulars.certificate))
+        particulars.origin = await self._whence.find(record.inner_address, particulars.port)
 
     async def _certificate(self, record: AuditRecord, *, proven: bool) -> CertificateSeen | None:
         """Return the certificate that was shown for an identity, as far as charon still has it."""
@@ -356,12 +358,14 @@ class GatewayAudit:
         certificate = record.certificate
         if certificate is None or certificate.others or not certificate.thumbprint:
             return
+        if record.problem == MISMATCH:
+            return  # for the administrator: a thief need not hear what has given them away
         key = (certificate.thumbprint, record.tunnel)
         if record.event is AuditEvent.MAIN_MODE_ESTABLISHED:
             self._told.pop(key, None)
         elif record.outcome is Outcome.REFUSED:
             self._told.pop(key, None)
-            self._told[key] = ToldRefusal(record.at, record.tunnel, record.problem, record.reason)
+            self._told[key] = record
             while len(self._told) > MAX_TOLD:
                 self._told.popitem(last=False)
 
@@ -419,14 +423,6 @@ def audit_of(
         forget=lambda: ipsec().forget_shown(),
         sessions=sessions,
     )
-
-
-def audit_log(
-    config: AuditConfig, side: str, on_trouble: Callable[[str], None] = lambda words: None
-) -> AuditLog:
-    """Make the log that a configuration asks for."""
-    file = None if config.file is None else AuditFile(config.file, keep_days=config.keep_days)
-    return AuditLog(file, Journal() if config.journal else None, side=side, on_trouble=on_trouble)
 
 
 def seen_certificate(certificate: x509.Certificate) -> CertificateSeen:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from throughway.control.codec import decode_line, encode_line, from_json, to_json
+from throughway.model.audit import Reason
 from throughway.model.config import IPHTTPSServerConfig
 from throughway.model.errors import WireError
 from throughway.model.status import SessionStatus
@@ -68,6 +69,32 @@ class ServeTeredo:
     tun: int
     sockets: tuple[tuple[str, int], ...]
     """By their names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeReasons:
+    """The first order to a process that answers clients (:mod:`throughway.gateway.reasons`)."""
+
+    listener: int
+    credentials: Credentials
+    """Clients must have a certificate of ``client_ca``; it may have expired."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhyRefused:
+    """Asked by that process: why was this certificate refused?"""
+
+    number: int
+    thumbprint: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Because:
+    """The answer to :class:`WhyRefused` of that number."""
+
+    number: int
+    reasons: tuple[Reason, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,8 +235,9 @@ class Report:
 
 
 Order = Serve | Carry | ServeTeredo | Change | LimitSessions | DropSession | DropAll | Ask | Stop
+Reasons = ServeReasons | WhyRefused | Because
 News = Ready | Opened | Closed | Refused | LimitReached | Failed | Sessions | Report
-Message = Order | News
+Message = Order | News | Reasons
 _KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in get_args(Message)}
 
 

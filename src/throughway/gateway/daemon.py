@@ -25,23 +25,23 @@ from throughway.gateway.ipsec import GatewayIPsec
 from throughway.gateway.metrics import MetricsServer
 from throughway.gateway.nat64 import Translation
 from throughway.gateway.publish import PolicyServer
+from throughway.gateway.reasons import ReasonsServer, reasons_address, start_reasons
 from throughway.gateway.refusals import MISMATCH
 from throughway.gateway.revocation import make_lists
 from throughway.gateway.sixtofour import SixToFourServer
 from throughway.gateway.teredo import TeredoGateway
+from throughway.gateway.transition import Transition
 from throughway.gateway.watch import watch_dates
 from throughway.gateway.workers import State, Workers, interfaces
 from throughway.health import log
 from throughway.health.tracker import Change, Tracker
 from throughway.model.config import ESPMode, GatewayConfig
-from throughway.model.errors import IPsecError, ThroughwayError, TransportError
+from throughway.model.errors import IPsecError, ThroughwayError
 from throughway.model.findings import Component
 from throughway.model.status import (
     GatewaySnapshot,
     RefusedClient,
     SessionStatus,
-    SixToFourServerStatus,
-    TeredoServerStatus,
     WorkerStatus,
 )
 from throughway.net import firewall, privileges
@@ -101,9 +101,11 @@ class GatewayDaemon:
         self._restart_timers: dict[int, asyncio.TimerHandle] = {}
         self._sixtofour: SixToFourServer | None = None
         self._teredo: TeredoGateway | None = None
+        self._transition = Transition(self._tracker)
         self._publisher: PolicyServer | None = None
         self._metrics: MetricsServer | None = None
         self._access = AccessControl(config, self._tracker, self._refused)
+        self._reasons: ReasonsServer | None = None
         self._audit = audit_of(
             config, self._tracker, ipsec=lambda: self._ipsec, sessions=self._sessions
         )
@@ -141,6 +143,7 @@ class GatewayDaemon:
         self._start_teredo()
         await self._start_publisher()
         await self._start_metrics()
+        self._reasons = start_reasons(self._config, self._audit, self._tracker)
         self._tracker.ok(Component.GATEWAY, f"version {__version__}")
         self._define()
         self._keep(watch_dates(lambda: self._config, self._tracker, self._dates_changed))
@@ -165,6 +168,9 @@ class GatewayDaemon:
         self._config = config
         await self._start_publisher()
         await self._start_metrics()
+        if self._reasons is not None:
+            await self._reasons.stop()
+        self._reasons = start_reasons(config, self._audit, self._tracker)
         self._raise_firewall()
         self._dates_changed.set()
         self._define()
@@ -197,6 +203,8 @@ class GatewayDaemon:
             stack.push_async_callback(self._translation.stop)
             stack.push_async_callback(self._stop_publisher)
             stack.push_async_callback(self._stop_metrics)
+            if self._reasons is not None:
+                stack.push_async_callback(self._reasons.stop)
         self._log.info("gateway has ended")
 
     def failed(self, what: str, error: BaseException | None) -> None:
@@ -255,9 +263,9 @@ class GatewayDaemon:
         self._linked = True
         self._workers.open()
         if config.sixtofour is not None:
-            self._sixtofour = SixToFourServer(config.sixtofour, self._endpoints(), self)
+            self._sixtofour = SixToFourServer(config.sixtofour, self._endpoints(), self._transition)
         if config.teredo is not None:
-            self._teredo = TeredoGateway(config.teredo, self._endpoints(), self)
+            self._teredo = TeredoGateway(config.teredo, self._endpoints(), self._transition)
         self._place_endpoints()
 
     def _place_endpoints(self) -> None:
@@ -299,6 +307,7 @@ class GatewayDaemon:
             interfaces=(*self._devices, *others),
             kernel_esp=self._encrypts_in_kernel(),
             routes_others=self._routes_others,
+            reasons=reasons_address(self._config),
         )
         self._guarded = True
         firewall.guard_gateway(wall)
@@ -418,31 +427,6 @@ class GatewayDaemon:
             bytes_out=session.bytes_out,
         )
         self._audit.session_closed(session, reason)
-
-    def sixtofour_serves(self, status: SixToFourServerStatus) -> None:
-        """Say so."""
-        addresses = " and ".join(status.addresses)
-        self._log.info("6to4 serves", addresses=addresses, carrier=status.carrier)
-        self._tracker.clear(find("sixtofour-interface-down"))
-        self._tracker.ok(Component.SIXTOFOUR, f"at {addresses}")
-
-    def sixtofour_down(self, error: TransportError) -> None:
-        """Make it visible; it is being tried again."""
-        self._log.error("6to4 is down", reason=str(error))
-        self._tracker.report(error)
-
-    def teredo_serves(self, status: TeredoServerStatus) -> None:
-        """Say so."""
-        addresses = " and ".join(status.addresses)
-        self._log.info("Teredo serves", addresses=addresses, pid=status.pid)
-        for code in ("teredo-server-stopped", "teredo-second-address-missing"):
-            self._tracker.clear(find(code))
-        self._tracker.ok(Component.TEREDO, f"at {addresses}")
-
-    def teredo_down(self, error: TransportError) -> None:
-        """Make it visible; it is being tried again."""
-        self._log.error("Teredo is down", reason=str(error))
-        self._tracker.report(error)
 
     def client_refused(self, peer: str, problem: str, reason: str) -> None:
         """Log and show it: a client was refused before it had a link."""

@@ -80,6 +80,7 @@ def build_policy(config: GatewayConfig, publish: PublishConfig, version: int, no
         kerberos_realm=users.realm if users else "",
         kerberos_service=users.service if users else "",
         register_names=publish.register_names,
+        reasons_port=publish.reasons_port,
     )
 
 

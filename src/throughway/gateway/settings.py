@@ -298,6 +298,7 @@ class PublishTable(Table):
     ]
     revocation: RevocationTable | None = None
     register_names: bool = PUBLISH["register_names"]
+    reasons_port: Annotated[int, Field(ge=0, le=65535)] = PUBLISH["reasons_port"]
     proxy: ProxyURL = ""
     proxy_script: WebURL = ""
     portal_probe: HTTPURL = ""

@@ -94,6 +94,7 @@ bundle = "{BUNDLE}"
 nls_urls = ["https://{NLS_NAME}/"]
 trust_anchors = ["{ROOT_FILE}"]
 serve = "[2001:db8:c0:1::1]:8080"
+reasons_port = 4433
 
 [[publish.nrpt]]
 namespace = ".{DOMAIN}"

@@ -93,6 +93,18 @@ class CertificateSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """What a client is told of the last refusal of its own certificate."""
+
+    age: float
+    """Seconds since then; clocks may differ."""
+    tunnel: str
+    problem: str
+    """The catalogue's code."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRecord:
     """One event of the audit; "" and 0 stand for what is not known or does not apply."""
 

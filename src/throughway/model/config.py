@@ -225,6 +225,9 @@ class PublishConfig:
     """How hard clients check; where the lists are is filled in when the policy is built."""
     register_names: bool = True
     """Whether clients keep their names in the domain's DNS."""
+    reasons_port: int = 0
+    """TCP port of the infrastructure endpoint at which a client may ask why its own certificate
+    was refused; 0: nobody is told."""
     proxy: str = ""
     """The URL of a web proxy that clients try; "": none."""
     proxy_script: str = ""

@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from throughway.model.audit import AuditEvent, AuditRecord, Outcome, record_of
+from throughway.model.config import AuditConfig
 from throughway.net.audit_file import AuditFile
 from throughway.net.journal import Journal
 
@@ -176,3 +177,11 @@ class AuditLog:
         return encode(
             record_of(event, at=time.time(), side=self._side, count=self.lost, reason=words)
         )
+
+
+def audit_log(
+    config: AuditConfig, side: str, on_trouble: Callable[[str], None] = lambda words: None
+) -> AuditLog:
+    """Make the log that a configuration asks for."""
+    file = None if config.file is None else AuditFile(config.file, keep_days=config.keep_days)
+    return AuditLog(file, Journal() if config.journal else None, side=side, on_trouble=on_trouble)

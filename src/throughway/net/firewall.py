@@ -20,6 +20,8 @@ from throughway.model.errors import ThroughwayError
 from throughway.net import netlink
 from throughway.net.netlink import PROTOCOL, Route, Rule
 
+REASONS_RATE = 50
+"""Connections a second, of all clients, that ask why they were refused."""
 MARK = 0x42
 """Mark of the sockets that may reach intranet addresses in plain; charon's ``fwmark = !0x42``."""
 CLOSED_TABLE = 221
@@ -81,6 +83,8 @@ class GatewayFirewall:
     """Of all workers."""
     tunnel_interface: str = "ipsec0"
     kernel_esp: bool = False
+    reasons: tuple[str, int] | None = None
+    """Address and TCP port at which clients ask why they were refused."""
     routes_others: bool = True
     """Whether the machine was a router already: else it is one for the tunnels alone, and nobody
     outside reaches the intranet through it just because it forwards."""
@@ -242,6 +246,12 @@ def render_gateway(firewall: GatewayFirewall) -> str:
     decrypted = to_encrypt = ""
     if firewall.kernel_esp:
         decrypted, to_encrypt = "meta ipsec exists accept", f"oifname {link} rt ipsec exists accept"
+    asked = ""
+    if firewall.reasons is not None:
+        address, port = firewall.reasons
+        to_reasons = f"ip6 daddr {address} tcp dport {port}"
+        syn = f"tcp flags & (syn | ack) == syn limit rate over {REASONS_RATE}/second"
+        asked = f"{to_reasons} {syn} counter drop\n    {to_reasons} accept"
     elsewhere = f"iifname != {link} oifname != {link} accept"
     if not firewall.routes_others:
         elsewhere = (
@@ -264,6 +274,7 @@ table inet {GATEWAY_TABLE} {{
     {decrypted}
     ct state untracked udp dport {{ 500, 4500 }} accept
     meta l4proto {{ esp, ipv6-icmp }} accept
+    {asked}
     counter drop
   }}
   chain forward {{

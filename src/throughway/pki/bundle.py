@@ -42,6 +42,8 @@ MAX_ANCHOR = 16 * 1024
 MAX_TIME = 253_402_300_799
 """The last second of the year 9999: later ones have no date."""
 
+MAX_PORT = 65535
+
 CONTEXT = b"throughway policy bundle\0"
 SOURCE = "policy bundle"
 KEY_LENGTH = 32
@@ -189,7 +191,10 @@ def _read_policy(top: Fields) -> Policy:
         kerberos_realm=top.optional_text("kerberos_realm", fields.check_realm),
         kerberos_service=top.optional_text("kerberos_service", fields.check_service),
         register_names=top.flag("register_names", True),
+        reasons_port=top.integer("reasons_port", 0, 0),
     )
+    if policy.reasons_port > MAX_PORT:
+        top.refuse("reasons_port", f"must be a port, is {policy.reasons_port}")
     if policy.expires_at <= policy.issued_at:
         top.refuse("expires_at", "must be after issued_at")
     if policy.expires_at > MAX_TIME:

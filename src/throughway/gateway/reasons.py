@@ -1,0 +1,238 @@
+"""Telling a client why it was refused: the process that answers, kept running.
+
+Who asks must prove by TLS that it has the key of a certificate of ours, and is told of exactly
+that certificate. The process that parses what strangers send (:mod:`~.reasons_process`) is nobody
+and knows nothing: it asks here, by the certificate's thumbprint. docs/decisions/0009 says why so.
+"""
+
+import asyncio
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+
+from throughway.catalogue import find
+from throughway.gateway.audit import GatewayAudit
+from throughway.gateway.channel import (
+    Because,
+    Channel,
+    Failed,
+    Message,
+    Ready,
+    ServeReasons,
+    Stop,
+    WhyRefused,
+    pair,
+)
+from throughway.health.tracker import Tracker
+from throughway.model.audit import Reason
+from throughway.model.config import GatewayConfig
+from throughway.net.audit import clean
+from throughway.net.files import read_secret
+from throughway.net.process import STOP_TIMEOUT, death_of
+from throughway.net.tls import Credentials
+from throughway.proto.flood import FloodGate
+
+PAUSES = (0.0, 0.5, 2.0, 10.0)
+"""Seconds before a start, by how many have failed in a row."""
+STEADY_AFTER = 5.0
+"""Seconds that it must have served to be started again at once."""
+QUESTIONS = 20
+"""Of one certificate in a minute; a client of ours asks three times for each refusal it tells."""
+ALL_QUESTIONS = 3000
+"""Of all in a minute."""
+UNKNOWN = "ipsec-computer-account-refused"
+
+
+class ReasonsServer:
+    """The process, from :meth:`start` to :meth:`stop`.
+
+    ``reasons_of`` knows a certificate's refusals, ``knows`` whether one of these names is a
+    computer's, ``on_trouble(words)`` hears that it cannot be served, and with "" that it is.
+    """
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        credentials: Credentials,
+        *,
+        reasons_of: Callable[[str], tuple[Reason, ...]],
+        knows: Callable[[tuple[str, ...]], bool],
+        on_trouble: Callable[[str], None] = lambda words: None,
+    ) -> None:
+        self._address = address
+        self._credentials = credentials
+        self._reasons_of = reasons_of
+        self._knows = knows
+        self._on_trouble = on_trouble
+        self._gate = FloodGate(per_source=QUESTIONS, total=ALL_QUESTIONS)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: Channel | None = None
+        self._life: asyncio.Task[None] | None = None
+        self._known_end = ""
+
+    @property
+    def pid(self) -> int:
+        """The process, 0 while there is none."""
+        return self._process.pid if self._process is not None else 0
+
+    def start(self) -> None:
+        """Begin; what cannot be done is told, and tried again."""
+        self._life = asyncio.get_running_loop().create_task(self._live())
+
+    async def stop(self) -> None:
+        """End the process."""
+        if self._life is not None:
+            self._life.cancel()
+            await asyncio.gather(self._life, return_exceptions=True)
+        await self._end_process()
+
+    def answer(self, thumbprint: str, names: tuple[str, ...], now: float) -> tuple[Reason, ...]:
+        """Return what the owner of a certificate is told; nothing when it asks too often."""
+        self._gate.due(now)
+        if not self._gate.admits(thumbprint, now):
+            return ()
+        reasons = self._reasons_of(thumbprint)
+        if not reasons and not self._knows(names):
+            named = clean(names[0]) if names else "no name"
+            why = f"no computer of this gateway is called {named}, as its certificate says"
+            reasons = (Reason(age=0.0, tunnel="", problem=UNKNOWN, reason=why),)
+        return tuple(replace(reason, reason=clean(reason.reason)) for reason in reasons)
+
+    async def _live(self) -> None:
+        loop, failures = asyncio.get_running_loop(), 0
+        while True:
+            await asyncio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
+            began = loop.time()
+            try:
+                why = await self._serve()
+            except OSError as error:
+                why = f"{self._address[0]} port {self._address[1]}: {error.strerror or error}"
+            await self._end_process()
+            failures = 0 if loop.time() - began > STEADY_AFTER else failures + 1
+            self._on_trouble(why)
+
+    async def _serve(self) -> str:
+        """Serve for as long as that goes well; return why it is over."""
+        died = death_of(self._spawn())
+        await died.wait()
+        assert self._process is not None
+        return self._known_end or f"the process ended with code {self._process.wait()}"
+
+    def _spawn(self) -> "subprocess.Popen[bytes]":
+        with ExitStack() as stack:
+            listener = stack.enter_context(_listen(self._address))
+            ours, theirs = pair()
+            stack.enter_context(theirs)
+            module = "throughway.gateway.reasons_process"
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", module, str(theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno(), listener.fileno()],
+                    cwd="/",
+                )
+            except OSError:
+                ours.close()
+                raise
+            order = ServeReasons(listener=listener.fileno(), credentials=self._credentials)
+        self._known_end = ""
+        self._channel = Channel(ours, self._take, lambda: None)
+        self._channel.send(order)
+        return self._process
+
+    def _take(self, message: Message) -> None:
+        match message:
+            case Ready():
+                self._on_trouble("")
+            case WhyRefused(number=number, thumbprint=thumbprint, names=names):
+                now = asyncio.get_running_loop().time()
+                told = self.answer(thumbprint, names, now)
+                if self._channel is not None:
+                    self._channel.send(Because(number=number, reasons=told))
+            case Failed(error=error):
+                self._known_end = error
+
+    async def _end_process(self) -> None:
+        process, channel = self._process, self._channel
+        self._process = self._channel = None
+        if channel is not None:
+            channel.send(Stop())
+        if process is not None and process.poll() is None:
+            died = death_of(process)
+            try:
+                async with asyncio.timeout(STOP_TIMEOUT):
+                    await died.wait()
+            except TimeoutError:
+                process.kill()
+                await died.wait()
+        if process is not None:
+            process.wait()
+        if channel is not None:
+            channel.close()
+
+
+def _listen(address: tuple[str, int]) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen()
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def reasons_address(config: GatewayConfig) -> tuple[str, int] | None:
+    """Return where clients ask, None where nobody is told anything."""
+    publish = config.publish
+    if publish is None or not publish.reasons_port:
+        return None
+    return config.ipsec.infrastructure_endpoint, publish.reasons_port
+
+
+def start_reasons(
+    config: GatewayConfig, audit: GatewayAudit, tracker: Tracker
+) -> ReasonsServer | None:
+    """Start the server that a configuration asks for."""
+    address = reasons_address(config)
+    if address is None:
+        return None
+    problem = find("reasons-not-served")
+    try:
+        credentials = _credentials(config)
+    except (OSError, ValueError) as error:
+        tracker.set(problem, str(error))
+        return None
+    known = {computer.identity.lower() for computer in config.computers}
+
+    def trouble(words: str) -> None:
+        if words:
+            tracker.set(problem, words)
+        else:
+            tracker.clear(problem)
+
+    server = ReasonsServer(
+        address,
+        credentials,
+        reasons_of=audit.reasons_of,
+        knows=lambda names: any(name.lower() in known for name in names),
+        on_trouble=trouble,
+    )
+    server.start()
+    return server
+
+
+def _credentials(config: GatewayConfig) -> Credentials:
+    """Return those of IP-HTTPS: the workers, nobody too, have that key already."""
+    iphttps = config.iphttps
+    if iphttps.certificate is None or iphttps.key is None:
+        raise ValueError("it needs iphttps.certificate and its key")
+    return Credentials(
+        certificate=iphttps.certificate.read_text(),
+        key=read_secret(iphttps.key).decode(),
+        client_ca=config.ipsec.ca.read_text(),
+    )

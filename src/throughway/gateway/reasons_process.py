@@ -1,0 +1,149 @@
+"""The process that answers clients which ask why they were refused: nobody, without a file.
+
+Run by :mod:`throughway.gateway.reasons` as ``python -m throughway.gateway.reasons_process FD``.
+TLS asks each client for its certificate and for the proof of its key. One that has expired is
+taken too: that it has expired may be what its owner asks for.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import ssl
+import sys
+from hashlib import sha256
+from http import HTTPStatus
+from itertools import count
+
+from cryptography import x509
+
+from throughway.control.codec import to_json
+from throughway.gateway.channel import (
+    Because,
+    Channel,
+    Failed,
+    Message,
+    Ready,
+    ServeReasons,
+    Stop,
+    WhyRefused,
+    adopt,
+)
+from throughway.gateway.worker import EXIT_FAILED, EXIT_WELL
+from throughway.model.errors import ThroughwayError
+from throughway.net import privileges
+from throughway.net.tls import Credentials, context_of
+from throughway.net.webserver import Answer, Heard, WebServer, plain
+from throughway.pki import judgement
+
+PATH = b"/refusal"
+ANSWER_TIMEOUT = 5.0
+"""Seconds that the gateway has to answer."""
+NO_CHECK_TIME = 0x200000
+"""X509_V_FLAG_NO_CHECK_TIME of OpenSSL: dates do not matter here."""
+
+
+class ReasonsProcess:
+    """The process, from its first order to the end of the channel."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._server: WebServer | None = None
+        self._numbers = count()
+        self._questions: dict[int, asyncio.Future[Because]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._channel = Channel(adopt(descriptor), self._take, lambda: self._end(EXIT_FAILED))
+
+    async def run(self) -> int:
+        """Answer until told to stop, or until the gateway is gone; return the exit code."""
+        code = await self._over
+        if self._server is not None:
+            await self._server.close()
+        self._channel.close()
+        return code
+
+    def _take(self, message: Message) -> None:
+        match message:
+            case ServeReasons() if self._server is None:
+                task = asyncio.get_running_loop().create_task(self._serve(message))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            case Because(number=number):
+                question = self._questions.pop(number, None)
+                if question is not None and not question.done():
+                    question.set_result(message)
+            case Stop():
+                self._end(EXIT_WELL)
+
+    async def _serve(self, order: ServeReasons) -> None:
+        try:
+            tls = reasons_context(order.credentials)
+            privileges.renounce()
+            privileges.end_with_parent()
+            listener = adopt(order.listener)
+            self._server = WebServer(listener, self._respond, key="publish.reasons_port", tls=tls)
+            await self._server.start()
+        except (ThroughwayError, OSError) as error:
+            self._channel.send(Failed("reasons", str(error), fatal=True))
+            self._end(EXIT_FAILED)
+            return
+        self._channel.send(Ready(""))
+
+    async def _respond(self, heard: Heard) -> Answer:
+        if heard.request.method != b"GET" or heard.request.target != PATH:
+            return plain(HTTPStatus.NOT_FOUND, "there is one thing to ask here")
+        if not heard.certificate:  # TLS has demanded one
+            return plain(HTTPStatus.FORBIDDEN, "without a certificate there is no answer")
+        number = next(self._numbers)
+        answer: asyncio.Future[Because] = asyncio.get_running_loop().create_future()
+        self._questions[number] = answer
+        thumbprint = sha256(heard.certificate).hexdigest()
+        names = _names(heard.certificate)
+        self._channel.send(WhyRefused(number=number, thumbprint=thumbprint, names=names), news=True)
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                because = await answer
+        except TimeoutError:
+            return plain(HTTPStatus.SERVICE_UNAVAILABLE, "the gateway is busy", retry_after="30")
+        finally:
+            self._questions.pop(number, None)
+        body = json.dumps({"refusals": to_json(because.reasons)}).encode("ascii")
+        kind = {"content-type": "application/json", "cache-control": "no-store"}
+        return Answer(HTTPStatus.OK, kind, body)
+
+    def _end(self, code: int) -> None:
+        if not self._over.done():
+            self._over.set_result(code)
+
+
+def reasons_context(credentials: Credentials) -> ssl.SSLContext:
+    """Make the context that demands a certificate of ours, be it in force or not."""
+    context = context_of(credentials)
+    if context is None or not credentials.client_ca:
+        raise ThroughwayError("there is no certificate to serve with, or no authority to trust")
+    context.verify_flags |= NO_CHECK_TIME
+    return context
+
+
+def _names(certificate: bytes) -> tuple[str, ...]:
+    try:
+        return judgement.names(x509.load_der_x509_certificate(certificate))
+    except ValueError:
+        return ()
+
+
+async def live(descriptor: int) -> int:
+    """Answer for the gateway on the channel of this descriptor."""
+    return await ReasonsProcess(descriptor).run()
+
+
+def main() -> int:
+    """Run the process; what ends the gateway from a terminal is for the gateway to pass on."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    os.chdir("/")
+    return asyncio.run(live(int(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

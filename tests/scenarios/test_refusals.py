@@ -196,7 +196,7 @@ def assert_audited(lab: Lab) -> None:
     assert answer.returncode == 1, "refusals were found"
     record = json.loads(answer.stdout.splitlines()[-1])
     assert (record["windows"], record["account"]) == (4984, "CLIENT1$")
-    assert (record["transport"], record["outer_address"]) == ("iphttps", "131.107.0.20")
+    assert (record["transport"], record["outer_address"]) == ("iphttps", "131.107.0.100")
     own = lab.run("client1", ["openssl", "x509", "-in", COMPUTER[0], "-noout", "-serial"])
     assert f"serial={record['certificate']['serial']}" in own.stdout
     mine = lab.run("client1", [*asked, "--event", "4984"])

@@ -11,7 +11,6 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from throughway import __version__
 from throughway.catalogue import find
@@ -27,6 +26,7 @@ from throughway.client.sleep import watch_sleep
 from throughway.client.transports import TUNNEL_INTERFACE, Transports
 from throughway.client.user import User
 from throughway.client.whereabouts import Whereabouts
+from throughway.client.words import define_words
 from throughway.health import log
 from throughway.health.connection import LINK_UP, connection_of
 from throughway.health.tracker import Tracker
@@ -126,7 +126,7 @@ class Access:
     async def start(self, user: User | None) -> None:
         """Hold the intranet back first, then bring everything up."""
         self._user = user
-        self._define_words()
+        define_words(self._tracker, self._config, self._policy)
         sweep_host_routes()  # routes that a killed daemon has left would lead tunnels astray
         self._close(True)
         await self._forced.update(self._policy)
@@ -141,23 +141,6 @@ class Access:
         self._keep(watch_sleep(self._woke_up))
         self._keep(self._registrar.run())
         self._keep(self._reconcile_forever())
-
-    def _define_words(self) -> None:
-        """Put this deployment's names into the commands that the catalogue tells people."""
-        policy, url = self._policy, urlsplit(self._policy.iphttps_url)
-        servers = [server for rule in policy.nrpt for server in rule.servers]
-        self._tracker.define(
-            INTERFACE=self._config.interface,
-            HOST=url.hostname or "",
-            PORT=str(url.port or 443),
-            ENDPOINT=policy.infrastructure.endpoint,
-            REALM=policy.kerberos_realm,
-            POLICY_URL=policy.policy_url,
-            NLS_URL=policy.nls_urls[0] if policy.nls_urls else "NLS_URL",
-            DNS=servers[0] if servers else "DNS",
-            CERTIFICATE=str(self._config.certificate),
-            COMPUTER=self._config.identity,
-        )
 
     async def stop(self) -> None:
         """Take everything down and leave the computer as it was found."""
@@ -179,7 +162,7 @@ class Access:
     async def update_policy(self, policy: Policy) -> None:
         """Take a newer policy: everything that it changes follows."""
         self._policy = policy
-        self._define_words()
+        define_words(self._tracker, self._config, self._policy)
         await self._forced.update(policy)
         if self._closed is not None:
             self._hold_back()  # prefixes that are new here, before their names are

@@ -21,6 +21,7 @@ PROGRAMS = {
     *("throughway", "systemctl", "journalctl", "timedatectl", "resolvectl", "sysctl", "modprobe"),
     *("ip", "ss", "ping", "nft", "curl", "dig", "getent", "openssl", "update-ca-certificates"),
     *("kinit", "klist", "kvno", "kpasswd", "samba-tool", "apt-get", "cat", "ls", "grep"),
+    "pkcs11-tool",
 }
 WINDOWS_PROGRAMS = {
     *("netsh", "reg", "ipconfig", "certutil", "gpupdate", "gpresult", "nltest", "nslookup", "ping"),
@@ -42,7 +43,7 @@ PLACEHOLDERS = {
         "OCSP_URL",
     ),
     *("CRL_FILE", "NLS_URL", "POLICY_URL", "DNS", "DC", "REALM", "USER", "SERVICE", "KEYTAB"),
-    *("GATEWAY_ACCOUNT", "COMPUTER", "FOLDER", "TOKEN"),
+    *("GATEWAY_ACCOUNT", "COMPUTER", "FOLDER", "MODULE", "TOKEN"),
     *(
         "INDEX",
         "THUMBPRINT",

@@ -211,7 +211,7 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
 def test_every_dependency_is_imported() -> None:
     """What ``pyproject.toml`` asks users to install is used by the package itself."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    modules = {"dnspython": "dns", "quickjs-ng": "quickjs"}
+    modules = {"dnspython": "dns", "pyopenssl": "OpenSSL", "quickjs-ng": "quickjs"}
     source = "\n".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
     imported = set(re.findall(r"^\s*(?:import|from) (\w+)", source, re.MULTILINE))
     names = [re.split(r"[^\w-]", line)[0] for line in project["dependencies"]]

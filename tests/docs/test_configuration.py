@@ -8,7 +8,7 @@ import pytest
 
 from tests.pki_world import GATEWAY_TOML, write, write_gateway
 from throughway.gateway import settings
-from throughway.model.config import ClientConfig, ProxyConfig
+from throughway.model.config import ClientConfig, ProxyConfig, SmartCardConfig
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "operate"
 PAGE = (DOCS / "configuration.md").read_text()
@@ -23,6 +23,7 @@ HEADINGS = {
     "directory": "### [directory]",
     "access": "### [[access]]",
     "radius": "### [radius]",
+    "users.certificates": "### [users.certificates]",
     "publish": "### [publish]",
     "publish.nrpt": "### [[publish.nrpt]]",
     "publish.revocation": "### [publish.revocation]",
@@ -71,7 +72,7 @@ def test_keys_and_defaults_of_the_client() -> None:
     expected = {
         field.name: "required" if field.default is MISSING else written(field.default)
         for field in fields(ClientConfig)
-        if field.name not in ("file", "proxy", "audit")
+        if field.name not in ("file", "proxy", "audit", "smart_card")
     }
     assert rows("## client.toml") == expected
 
@@ -79,6 +80,14 @@ def test_keys_and_defaults_of_the_client() -> None:
 def test_keys_and_defaults_of_the_client_s_proxy() -> None:
     expected = {field.name: written(field.default) for field in fields(ProxyConfig)}
     assert rows("### [proxy]") == expected
+
+
+def test_keys_and_defaults_of_the_client_s_smart_card() -> None:
+    expected = {
+        field.name: "required" if field.default is MISSING else written(field.default)
+        for field in fields(SmartCardConfig)
+    }
+    assert rows("### [smart_card]") == expected
 
 
 def example(heading: str) -> str:

@@ -31,6 +31,7 @@ from tests.ipsec_world import (
     until,
 )
 from throughway.client import ipsec as client_ipsec
+from throughway.client.proof import Token
 from throughway.gateway.ipsec import (
     GatewayIPsec,
     check_selectors,
@@ -375,12 +376,12 @@ class User:
         self.made.append(await make_token_apart(self.ccache, SERVICE, realm=REALM))
         return self.made[-1]
 
-    def up(self, token: client_ipsec.Token | None = None) -> None:
+    def up(self, token: Token | None = None) -> None:
         client = self.site.client
         assert client is not None
         self.site.world.client.run(client.up_intranet(self.principal, token or self.token))
 
-    def refused(self, token: client_ipsec.Token) -> str:
+    def refused(self, token: Token) -> str:
         """Try with a token that must be refused; return the gateway's reason."""
         site, client = self.site, self.site.client
         assert client is not None

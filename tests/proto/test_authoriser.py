@@ -14,7 +14,9 @@ from throughway.proto.authoriser import (
     TRANSITIONS,
     Authoriser,
     Event,
+    FlightReceived,
     Input,
+    Method,
     State,
     TokenReceived,
     UserAccepted,
@@ -147,8 +149,10 @@ def test_a_verdict_that_nobody_waits_for_is_our_error() -> None:
 
 def test_only_a_verdict_can_be_refused() -> None:
     refused = {(s, i) for s in State for i in Input} - TRANSITIONS.keys()
-    assert {what for _, what in refused} == {Input.ACCEPT, Input.REFUSE}
-    assert {state for state, _ in refused} == {State.AWAITING_IDENTITY, State.AWAITING_TOKEN}
+    verdicts = {Input.SEND_TLS, Input.CONDEMN, Input.ACCEPT, Input.REFUSE}
+    assert {what for _, what in refused} == verdicts
+    waiting = {state for state in State if state.name.startswith("AWAITING")}
+    assert {state for state, _ in refused} == waiting | {State.CONDEMNED}
 
 
 def test_what_is_refused_is_never_accepted_after_all() -> None:
@@ -178,3 +182,93 @@ def test_realms_are_compared_without_case_and_names_with() -> None:
     assert not same_principal("Alice@CORP.EXAMPLE.COM", ALICE)
     assert not same_principal("alice@OTHER.EXAMPLE.COM", ALICE)
     assert not same_principal("alice", "alice")
+
+
+def tls(identifier: int, data: bytes) -> bytes:
+    return response(identifier, EAPType.TLS, data)
+
+
+def handshaking(methods: tuple[Method, ...] = (Method.CERTIFICATE,)) -> Authoriser:
+    machine = Authoriser(realm="CORP.EXAMPLE.COM", now=0, methods=methods)
+    machine.receive_data(response(7, EAPType.IDENTITY, ALICE.encode()))
+    return machine
+
+
+def test_a_certificate_is_asked_for_and_proves_the_user() -> None:
+    machine = handshaking()
+    start = parse_eap(machine.data_to_send())
+    assert (start.identifier, start.type, start.data) == (8, EAPType.TLS, b"\x20")
+    machine.receive_data(tls(8, b"\x00hello"))
+    assert events(machine) == [FlightReceived(ALICE, b"hello")]
+    machine.send_tls(b"server hello")
+    answer = parse_eap(machine.data_to_send())
+    assert (answer.identifier, answer.data) == (9, b"\x00server hello")
+    machine.receive_data(tls(9, b"\x00"))
+    assert events(machine) == [FlightReceived(ALICE, b"")]
+    machine.accept(ALICE)
+    assert events(machine) == [UserAccepted(ALICE)]
+
+
+def test_the_certificate_of_another_is_refused() -> None:
+    machine = handshaking()
+    machine.receive_data(tls(8, b"\x00hello"))
+    events(machine)
+    machine.accept("bob@CORP.EXAMPLE.COM")
+    [refused] = events(machine)
+    assert isinstance(refused, UserRefused)
+    assert refused.reason == "the certificate is bob@CORP.EXAMPLE.COM's"
+
+
+def test_fragments_are_acknowledged() -> None:
+    machine = handshaking()
+    machine.receive_data(tls(8, b"\x40hel"))
+    assert events(machine) == []
+    assert parse_eap(machine.data_to_send()).data == b"\x00"
+    machine.receive_data(tls(9, b"\x00lo"))
+    assert events(machine) == [FlightReceived(ALICE, b"hello")]
+
+
+def test_who_is_condemned_hears_the_alert_and_then_the_verdict() -> None:
+    machine = handshaking()
+    machine.receive_data(tls(8, b"\x00hello"))
+    events(machine)
+    machine.condemn(b"alert", "it has expired", "user-certificate-expired")
+    assert events(machine) == [UserRefused(ALICE, "it has expired", "user-certificate-expired")]
+    assert parse_eap(machine.data_to_send()).data == b"\x00alert"
+    machine.receive_data(tls(9, b"\x00"))
+    assert parse_eap(machine.data_to_send()).code is EAPCode.FAILURE
+    assert events(machine) == []
+    assert machine.state is State.REFUSED
+
+
+def test_a_ticket_where_a_certificate_is_required() -> None:
+    machine = handshaking()
+    machine.receive_data(response(8, EAPType.NAK, bytes((EAPType.GTC,))))
+    [refused] = events(machine)
+    assert isinstance(refused, UserRefused)
+    assert refused.problem == "ipsec-smart-card-required"
+    assert "came with a ticket" in refused.reason
+
+
+@pytest.mark.parametrize("first", [Method.TICKET, Method.CERTIFICATE])
+def test_where_both_are_open_the_peer_chooses(first: Method) -> None:
+    [second] = {Method.TICKET, Method.CERTIFICATE} - {first}
+    machine = handshaking((first, second))
+    assert parse_eap(machine.data_to_send()).type == first.value
+    machine.receive_data(response(8, EAPType.NAK, bytes((second.value,))))
+    offered = parse_eap(machine.data_to_send())
+    assert (offered.identifier, offered.type) == (9, second.value)
+    assert events(machine) == []
+
+
+@pytest.mark.parametrize("data", [b"", b"\x80\x00", b"\x40" + bytes(40_000)])
+def test_what_is_no_eap_tls_is_refused(data: bytes) -> None:
+    machine = handshaking()
+    machine.receive_data(tls(8, data))
+    assert [type(e) for e in events(machine)] == [UserRefused]
+
+
+def test_tls_that_nobody_asked_for() -> None:
+    machine = begun()
+    machine.receive_data(tls(8, b"\x00hello"))
+    assert machine.state is State.REFUSED

@@ -23,6 +23,7 @@ from throughway.catalogue import (
     policy,
     resolving,
     sixtofour,
+    smart_card,
     teredo,
     translation,
 )
@@ -58,6 +59,7 @@ MODULES = (
     ipsec,
     ipsec_certificate,
     enrolment,
+    smart_card,
     windows_ipsec,
     firewall,
     windows_firewall,

@@ -1,6 +1,12 @@
 """Problems of the IPsec tunnels, seen from client or gateway."""
 
-from throughway.catalogue import iphttps, iphttps_certificate, ipsec_certificate, policy
+from throughway.catalogue import (
+    iphttps,
+    iphttps_certificate,
+    ipsec_certificate,
+    policy,
+    smart_card,
+)
 from throughway.catalogue.host import CLOCK_SKEW
 from throughway.catalogue.internet import NO_WAY_OUT
 from throughway.catalogue.on_windows.firewall import NO_IPSEC
@@ -182,7 +188,7 @@ SMART_CARD_REQUIRED = Problem(
     component=Component.IPSEC,
     cause="The intranet tunnel is open only to users with a smart-card credential (13906).",
     resolution="Insert the smart card and log on with it.",
-    fix=("throughway login USER",),
+    fix=("throughway login --smart-card",),
     verify=("throughway client status",),
 )
 
@@ -216,7 +222,11 @@ INTRANET_TUNNEL_DOWN = Problem(
     resolution="The client keeps trying. Mend what its status names, or log on again.",
     fix=("throughway login USER",),
     verify=("throughway client status", GATEWAY_LOG),
-    depends_on=(INFRASTRUCTURE_TUNNEL_DOWN, USER_REFUSED, SMART_CARD_REQUIRED, *NO_IPSEC),
+    depends_on=(
+        *(INFRASTRUCTURE_TUNNEL_DOWN, USER_REFUSED, SMART_CARD_REQUIRED),
+        *smart_card.PROBLEMS,
+        *NO_IPSEC,
+    ),
     visible_after=10.0,
 )
 

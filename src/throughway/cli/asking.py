@@ -74,7 +74,8 @@ def _say(error: ThroughwayError) -> None:
 
 def _fail(error: ThroughwayError, code: int) -> NoReturn:
     _say(error)
-    if problem := PROBLEMS.get(getattr(error, "problem", "")):
+    code_of = getattr(error, "problem", "") or getattr(error, "code", "")
+    if problem := PROBLEMS.get(code_of):
         typer.echo(f"  Cause:      {problem.cause}", err=True)
         typer.echo(f"  Resolution: {problem.resolution}", err=True)
     raise typer.Exit(code) from error

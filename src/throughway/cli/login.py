@@ -19,6 +19,7 @@ from typing import Annotated
 
 import typer
 
+from throughway.cli import card_logon
 from throughway.cli.asking import CLIENT_SOCKET, FAILED, ClientSocket, exit_codes, snapshot_of
 from throughway.cli.output import examples
 from throughway.cli.status import View, render_problems
@@ -63,6 +64,16 @@ PasswordFile = Annotated[
 Existing = Annotated[
     bool, typer.Option("--existing", help="Use the ticket that this session has already (kinit).")
 ]
+SmartCard = Annotated[
+    bool, typer.Option("--smart-card", help="Log on with the smart card in the reader.")
+]
+PINDescriptor = Annotated[
+    int | None,
+    typer.Option("--pin-fd", help="Take the card's PIN from a line of this open descriptor."),
+]
+LastTry = Annotated[
+    bool, typer.Option("--last-try", help="Use the card's last try: a wrong PIN locks the card.")
+]
 Wait = Annotated[float, typer.Option(help="Seconds to wait for the tunnels and the domain.")]
 
 
@@ -73,6 +84,7 @@ def register(app: typer.Typer) -> None:
             "throughway login alice",
             "throughway login alice@CORP.EXAMPLE.COM --password-file alice.password",
             "kinit alice; throughway login --existing",
+            "throughway login --smart-card",
         )
     )(login)
     app.command(epilog=examples("throughway logout"))(logout)
@@ -83,6 +95,9 @@ def login(
     socket: ClientSocket = CLIENT_SOCKET,
     password_file: PasswordFile = None,
     existing: Existing = False,
+    smart_card: SmartCard = False,
+    pin_fd: PINDescriptor = None,
+    last_try: LastTry = False,
     wait: Wait = DEFAULT_WAIT,
 ) -> None:
     """Log a user on for the intranet, and wait until the intranet tunnel is up."""
@@ -91,6 +106,19 @@ def login(
         before = _wait_infrastructure(socket, deadline)
         if before.location is Location.INSIDE:
             typer.echo("Inside the intranet: nothing to log on to, it is the local network.")
+            return
+        if smart_card:
+            whose = _principal(user, before.kerberos_realm, existing=existing) if (
+                user or existing
+            ) else ""  # fmt: skip
+            card = card_logon.Card(socket, whose)
+            if _is_on(before, card.principal):
+                typer.echo(f"{before.user} is logged on already; the intranet tunnel is up.")
+                return
+            started = time.monotonic()
+            card.log_on(pin_fd, last_try=last_try)
+            _wait_intranet(socket, card.principal, before, max(deadline, started + wait / 2))
+            typer.echo(f"  intranet tunnel: up after {time.monotonic() - started:.1f} s")
             return
         principal = _principal(user, before.kerberos_realm, existing=existing)
         if _is_on(before, principal):

@@ -357,7 +357,7 @@ class Access:
     def _raise_intranet(self, user: User) -> None:
         if user.principal != self._raised_for:
             self._raised_for = user.principal
-            self._attempt(self._ipsec.up_intranet(user.principal, self._token))
+            self._attempt(self._ipsec.up_intranet(user.principal, user.key or self._token))
 
     def _attempt(self, attempt: Coroutine[Any, Any, None]) -> None:
         """Start an attempt; its failures come by ``on_failure``, and it repeats itself."""

@@ -12,6 +12,7 @@ from throughway.catalogue import find
 from throughway.client import settings
 from throughway.client.access import Access
 from throughway.client.audit import client_audit
+from throughway.client.cards import REMOVED, SmartCards
 from throughway.client.policy import PolicyKeeper
 from throughway.client.user import User, UserStore
 from throughway.control import lifecycle
@@ -32,6 +33,7 @@ from throughway.model.status import (
     NamesStatus,
 )
 from throughway.net import kerberos, privileges
+from throughway.net.smartcard import CARD_FAILED
 from throughway.proto.iphttps.client import State
 
 COMPONENTS = (
@@ -45,6 +47,8 @@ COMPONENTS = (
     Component.DOMAIN,
 )
 """The rows of the client's status."""
+CARD_PROBLEMS = (REMOVED, CARD_FAILED)
+"""Gone with the logon that they were about."""
 
 
 class ClientDaemon:
@@ -62,6 +66,10 @@ class ClientDaemon:
         self._user: User | None = None
         self._one_at_a_time = asyncio.Lock()
         """Users come and go one after the other."""
+        self._cards = SmartCards(config.smart_card, self._card_removed)
+        self._realm = ""
+        self._leaving: asyncio.Task[None] | None = None
+        """Logs a user off whose card was pulled."""
         self._keeper = PolicyKeeper(config, self._new_policy, self._policy_trouble)
         self._access: Access | None = None
         self._audit = client_audit(config, self._tracker)
@@ -100,6 +108,7 @@ class ClientDaemon:
             if access is not None:
                 stack.push_async_callback(access.stop)
             stack.push_async_callback(self._keeper.close)
+            stack.push_async_callback(self._cards.close)
         self._log.info("client has ended")
 
     def failed(self, what: str, error: BaseException | None) -> None:
@@ -116,6 +125,7 @@ class ClientDaemon:
     async def _new_policy(self, policy: Policy) -> None:
         """The first policy starts everything, a newer one changes it."""
         self._log.info("policy", deployment=policy.deployment, version=policy.version)
+        self._realm = policy.kerberos_realm
         if self._access is not None:
             await self._access.update_policy(policy)
             return
@@ -156,6 +166,11 @@ class ClientDaemon:
             case "login":
                 await self._log_on(request)
                 return None
+            case "smart-card":
+                return await self._offer_card(request)
+            case "login-smart-card":
+                await self._log_on_with_card(request)
+                return None
             case "logout":
                 require_owner(request, () if self._user is None else (self._user.uid,))
                 await self._log_off()
@@ -184,18 +199,68 @@ class ClientDaemon:
                 raise TrustError(why)
             user = User(principal=principal, uid=request.peer.uid)
             self._users.save(user, ccache)
-            self._user = user
-            self._log.info("user logged on", user=principal, uid=user.uid)
-            self._audit.user(AuditEvent.USER_LOGON, principal)
-            if self._access is not None:
-                await self._access.set_user(user)
+            self._cards.rest()
+            await self._set_user(user)
+
+    async def _offer_card(self, request: Request) -> JSON:
+        """Tell which card a user would log on with; what it shows without a PIN is public."""
+        try:
+            choice = await self._cards.choose(self._realm, request.command.text("principal", ""))
+        except TrustError as error:
+            raise CommandRefused(error.problem, str(error)) from error
+        card = choice.card
+        return {
+            "principal": choice.principal,
+            "card": card.label,
+            "subject": choice.certificate.subject,
+            "tries": card.tries,
+            "last_try": card.last_try,
+            "asks_itself": card.asks_itself,
+        }
+
+    async def _log_on_with_card(self, request: Request) -> None:
+        principal, pin = request.command.text("principal"), request.command.text("pin", "")
+        async with self._one_at_a_time:
+            if self._user is not None:
+                require_owner(request, (self._user.uid,))
+            try:
+                choice = await self._cards.choose(self._realm, principal)
+                key = await self._cards.unlock(choice, pin)
+            except TrustError as error:
+                self._audit.user(AuditEvent.USER_LOGON_FAILED, principal, str(error))
+                raise CommandRefused(error.problem, str(error)) from error
+            self._users.forget()
+            await self._set_user(User(principal=choice.principal, uid=request.peer.uid, key=key))
+
+    async def _set_user(self, user: User) -> None:
+        self._user = user
+        for code in CARD_PROBLEMS:
+            self._tracker.clear(find(code))
+        how = "smart card" if user.key is not None else "ticket"
+        self._log.info("user logged on", user=user.principal, uid=user.uid, by=how)
+        self._audit.user(AuditEvent.USER_LOGON, user.principal)
+        if self._access is not None:
+            await self._access.set_user(user)
+
+    def _card_removed(self, principal: str, card: str) -> None:
+        """The card was the user's permission to be there."""
+        self._leaving = asyncio.create_task(self._log_off_without_card(principal, card))
+
+    async def _log_off_without_card(self, principal: str, card: str) -> None:
+        if self._user is not None and self._user.principal == principal:
+            await self._log_off()
+            self._log.warning("smart card pulled", user=principal, card=card)
+            self._tracker.set(find(REMOVED), f"{card}; {principal} is logged off")
 
     async def _log_off(self) -> None:
         async with self._one_at_a_time:
             user, self._user = self._user, None
             self._users.forget()
+            self._cards.rest()
             if self._access is not None:
                 await self._access.set_user(None)
+            for code in CARD_PROBLEMS:
+                self._tracker.clear(find(code))
         if user is not None:
             self._log.info("user logged off", user=user.principal)
             self._audit.user(AuditEvent.USER_LOGOFF, user.principal)

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from throughway.client.proof import NO_SUCH_KEY, Proof, UserKey
 from throughway.model.config import ClientConfig
 from throughway.model.errors import ConfigError, IPsecError, ThroughwayError
 from throughway.model.policy import Policy, TunnelPolicy
@@ -43,7 +44,9 @@ FIRST_BACKOFF, LAST_BACKOFF = 0.25, 15.0
 _DPD_DELAY = "3s"
 """Silence after which the gateway is asked whether it lives; it is given up 6.6 s later."""
 
-Token = Callable[[], Awaitable[bytes]]
+_CARD_SETTLE = 0.25
+"""Seconds until charon's words about a card have come, which another thread of it sends."""
+
 Failure = Callable[[str, str, str], None]
 
 
@@ -188,7 +191,8 @@ class ClientIPsec:
         self._on_daemon = on_daemon
         self._address = ""
         self._principal = ""
-        self._token: Token | None = None
+        self._proof: Proof | None = None
+        self._card_unseen = asyncio.Event()
         self._sas: tuple[IKESA, ...] = ()
         self._charon: Charon | None = None
         self._lists = lists
@@ -223,6 +227,7 @@ class ClientIPsec:
             directory=self._config.runtime_directory / "ipsec",
             esp=self.esp.mode,
             plugins=PLUGINS + CLIENT_PLUGINS,
+            modules=(self._config.smart_card.module,) if self._config.smart_card else (),
         )
         if self._lists is not None:
             self._lists.start()
@@ -276,15 +281,17 @@ class ClientIPsec:
             intranet.retry()
         await tunnel.bring_up()
 
-    async def up_intranet(self, principal: str, token: Token) -> None:
+    async def up_intranet(self, principal: str, proof: Proof) -> None:
         """Bring the intranet tunnel up for a user, and keep it up; as the other one.
 
-        ``token`` is awaited for each attempt, once the infrastructure tunnel is up (for which
-        this waits as long as it takes): it makes a GSS-API token for the gateway's service, and
-        raises ThroughwayError when it cannot.
+        ``proof`` is used for each attempt, once the infrastructure tunnel is up (for which this
+        waits as long as it takes): it makes a GSS-API token for the gateway's service, or is a
+        key; ThroughwayError when it cannot.
         """
         same = principal == self._principal
-        self._principal, self._token = principal, token
+        if self._proof is not proof:
+            await self._forget_key()
+        self._principal, self._proof = principal, proof
         tunnel = self._tunnels[INTRANET]
         if not (same and tunnel.up.is_set()):
             await tunnel.bring_up()
@@ -298,7 +305,8 @@ class ClientIPsec:
         """Take a tunnel down, telling the gateway; no more attempts."""
         await self._tunnels[name].release()
         if name == INTRANET:
-            self._principal, self._token = "", None
+            await self._forget_key()
+            self._principal, self._proof = "", None
         if self._charon is not None and self._charon.running:
             # Told once; a gateway that cannot be reached would hold up everything for seconds.
             await self._charon.terminate(ike=name, wait=False)
@@ -327,6 +335,8 @@ class ClientIPsec:
         if not certificates:
             raise ConfigError(str(self._config.certificate), "certificate", "holds no certificate")
         await charon.clear_credentials()
+        if isinstance(self._proof, UserKey):
+            self._proof.forgotten()
         for anchor in self._policy.trust_anchors:
             await charon.load_certificate(anchor.encode(), authority=True)
         for certificate in certificates[1:]:
@@ -351,7 +361,7 @@ class ClientIPsec:
         assert charon is not None
         if name == INTRANET:
             await self._tunnels[INFRASTRUCTURE].up.wait()
-            await self._load_token(charon)
+            await self._load_proof(charon)
         await charon.terminate(ike=name, wait=False)
         await charon.load_connection(name, self._connection(name))
         try:
@@ -362,13 +372,37 @@ class ClientIPsec:
                     await charon.unload_secret(INTRANET)
         await self.refresh()
 
-    async def _load_token(self, charon: Charon) -> None:
-        assert self._token is not None
-        await charon.load_secret(INTRANET, "eap", await self._token(), [self._principal])
+    async def _load_proof(self, charon: Charon) -> None:
+        proof = self._proof
+        assert proof is not None
+        if not isinstance(proof, UserKey):
+            await charon.load_secret(INTRANET, "eap", await proof(), [self._principal])
+            return
+        self._card_unseen.clear()
+        try:
+            await proof.load(charon)
+        except IPsecError:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CARD_SETTLE):
+                    await self._card_unseen.wait()
+            if self._card_unseen.is_set() and proof.unseen():
+                charon.renew()  # some modules see only the cards that were there before them
+            raise
+
+    async def _forget_key(self) -> None:
+        if isinstance(self._proof, UserKey) and self._charon is not None and self.running:
+            with contextlib.suppress(IPsecError):
+                await self._proof.unload(self._charon)
 
     def _connection(self, name: str) -> Section:
+        key = self._proof if name == INTRANET and isinstance(self._proof, UserKey) else None
         return connection_of(
-            self._config, self._policy, name, address=self._address, account=self._account(name)
+            self._config,
+            self._policy,
+            name,
+            address=self._address,
+            account=self._account(name),
+            key=key,
         )
 
     def _account(self, name: str) -> str:
@@ -378,6 +412,8 @@ class ClientIPsec:
     def _died(self, reason: str) -> None:
         self._ready.clear()
         self._sas = ()
+        if isinstance(self._proof, UserKey):
+            self._proof.forgotten()
         for tunnel in self._tunnels.values():
             tunnel.retry()
         self._on_daemon(reason)
@@ -387,6 +423,8 @@ class ClientIPsec:
         if isinstance(event, LineLogged):
             if self._feed is not None:
                 self._feed.heard(event.text)
+            if event.text.startswith(NO_SUCH_KEY):
+                self._card_unseen.set()
             return
         self._spawn(self._refresh_and_tell())
 
@@ -451,7 +489,13 @@ def revocation_of(config: ClientConfig, policy: Policy) -> Revocation:
 
 
 def connection_of(
-    config: ClientConfig, policy: Policy, name: str, *, address: str, account: str
+    config: ClientConfig,
+    policy: Policy,
+    name: str,
+    *,
+    address: str,
+    account: str,
+    key: UserKey | None = None,
 ) -> Section:
     """Return charon's connection for one tunnel."""
     tunnel: TunnelPolicy = getattr(policy, name)
@@ -459,6 +503,9 @@ def connection_of(
     if name == INFRASTRUCTURE:
         # charon names IDi as MSCHAPv2's user when it is not asked for an EAP identity.
         method, identity = "eap-mschapv2", account
+    second: Section = {"auth": method, "id": identity, "eap_id": account}
+    if key is not None:
+        second |= {"auth": "eap-tls", "certs": [key.certificate]}
     certificate = split_pem(_content(config.certificate, "certificate"))[0]
     anchors = [anchor.encode() for anchor in policy.trust_anchors]
     child = {
@@ -477,7 +524,7 @@ def connection_of(
         "keyingtries": "1",
         "dpd_delay": _DPD_DELAY,
         "local-1": {"auth": "pubkey", "id": config.identity, "certs": [certificate]},
-        "local-2": {"auth": method, "id": identity, "eap_id": account},
+        "local-2": second,
         "remote-1": {"auth": "pubkey", "id": policy.gateway_identity, "cacerts": anchors}
         | REVOCATION.get(revocation_of(config, policy), {}),
         "children": {name: child},

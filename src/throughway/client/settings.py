@@ -9,7 +9,14 @@ import ipaddress
 import os
 from pathlib import Path
 
-from throughway.model.config import AuditConfig, ClientConfig, ESPMode, ProxyConfig
+from throughway.model.config import (
+    AuditConfig,
+    CardRemoval,
+    ClientConfig,
+    ESPMode,
+    ProxyConfig,
+    SmartCardConfig,
+)
 from throughway.model.errors import ConfigError
 from throughway.net.files import read_file, read_secret, read_toml
 from throughway.pki import fields
@@ -45,6 +52,7 @@ def load(path: Path = DEFAULT_FILE) -> ClientConfig:
 
 def _read(table: Fields, path: Path) -> ClientConfig:
     proxy, audit = table.optional_table("proxy"), table.optional_table("audit")
+    smart_card = table.optional_table("smart_card")
     config = ClientConfig(
         file=path,
         certificate=_path(table, path, "certificate"),
@@ -63,11 +71,12 @@ def _read(table: Fields, path: Path) -> ClientConfig:
         audit=_read_audit(audit, path),
         iphttps_revocation=table.optional_text("iphttps_revocation", fields.check_revocation),
         ipsec_revocation=table.optional_text("ipsec_revocation", fields.check_revocation),
+        smart_card=_read_smart_card(smart_card, path) if table.has("smart_card") else None,
         state_directory=_path(table, path, "state_directory"),
         runtime_directory=_path(table, path, "runtime_directory"),
         control_socket=_path(table, path, "control_socket"),
     )
-    table.errors += proxy.errors + audit.errors
+    table.errors += proxy.errors + audit.errors + smart_card.errors
     return config
 
 
@@ -103,6 +112,17 @@ def _read_proxy(table: Fields, path: Path) -> ProxyConfig:
     return proxy
 
 
+def _read_smart_card(table: Fields, path: Path) -> SmartCardConfig:
+    config = SmartCardConfig(
+        module=_path(table, path, "module"),
+        on_removal=CardRemoval(
+            table.text("on_removal", _check_removal, CardRemoval.LOG_OFF) or CardRemoval.LOG_OFF
+        ),
+    )
+    table.gather()
+    return config
+
+
 def _path(table: Fields, file: Path, key: str) -> Path:
     """Return a path; a relative one begins where the file is."""
     default = DEFAULTS.get(key)
@@ -119,6 +139,12 @@ def _check_loopback(value: str) -> str:
     if not ipaddress.ip_address(address).is_loopback:
         raise ValueError(f"{value!r} is not a loopback address, such as {_default('stub_address')}")
     return address
+
+
+def _check_removal(value: str) -> str:
+    if value not in list(CardRemoval):
+        raise ValueError(f"{value!r} is not one of {', '.join(CardRemoval)}")
+    return value
 
 
 def _check_esp(value: str) -> str:

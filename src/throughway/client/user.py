@@ -8,9 +8,10 @@ a shared computer never gives one user's access to the next.
 import contextlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
+from throughway.client.proof import UserKey
 from throughway.model.errors import TrustError
 from throughway.net.process import write_private
 
@@ -25,6 +26,9 @@ class User:
     principal: str
     uid: int
     """Who may log this user off besides root."""
+    key: UserKey | None = None
+    """Of the smart card, or given for a code, with which the user has logged on; it is kept
+    nowhere but in memory."""
 
 
 class UserStore:
@@ -59,7 +63,7 @@ class UserStore:
             raise TrustError("a credential cache of nobody")
         self.forget()
         _write(self.ccache, ccache)
-        write_private(self._record, json.dumps(asdict(user)))
+        write_private(self._record, json.dumps({"principal": user.principal, "uid": user.uid}))
 
     def forget(self) -> None:
         """Log off: nothing of the user stays."""

@@ -41,7 +41,8 @@ class Command:
     """A request, read."""
 
     name: str
-    arguments: Mapping[str, JSON] = field(default_factory=dict)
+    arguments: Mapping[str, JSON] = field(default_factory=dict, repr=False)
+    """Passwords and PINs may be among them: no log is to have them."""
 
     def text(self, name: str, default: str | None = None) -> str:
         """Return an argument that must be text."""

@@ -35,6 +35,7 @@ from throughway.model.config import (
     NAT64Config,
     PublishConfig,
     TeredoServerConfig,
+    UserProof,
     UsersConfig,
 )
 from throughway.model.errors import ConfigError, TrustError
@@ -251,9 +252,17 @@ def _users(users: UsersConfig) -> Wrong:
         data = read_secret(users.keytab)
     except ValueError as error:
         yield "keytab", str(error)
-        return
-    if data[:2] not in KEYTAB_VERSIONS:
-        yield "keytab", f"{users.keytab} is not a keytab; export one for {users.service}"
+    else:
+        if data[:2] not in KEYTAB_VERSIONS:
+            yield "keytab", f"{users.keytab} is not a keytab; export one for {users.service}"
+    yield from _user_certificates(users)
+
+
+def _user_certificates(users: UsersConfig) -> Wrong:
+    if users.certificates is not None:
+        yield from _anchors("certificates.ca", users.certificates.ca)
+    elif users.require is not UserProof.ANY:
+        yield "require", f'is "{users.require}", which needs [users.certificates]'
 
 
 def _publish(publish: PublishConfig, config: GatewayConfig) -> Wrong:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from throughway.gateway.refusals import Refusals, Refused
+from throughway.gateway.user_proof import certificates_of, methods_of
 from throughway.model.config import Computer, ESPMode, IPsecServerConfig, RADIUSConfig, UsersConfig
 from throughway.model.errors import ConfigError, IPsecError, TrustError
 from throughway.model.revocation import Revocation
@@ -36,7 +37,7 @@ from throughway.net.charon import (
 )
 from throughway.net.crl_feed import CRLFeed
 from throughway.net.kerberos import token_acceptor
-from throughway.net.radius import Admit, UserAuthoriser, admit_anybody
+from throughway.net.radius import Admit, Refusal, UserAuthoriser, admit_anybody
 from throughway.net.radius_relay import COMPUTER_REFUSED as REFUSED
 from throughway.net.radius_relay import Relay
 from throughway.net.revocation_lists import RevocationLists
@@ -45,6 +46,7 @@ from throughway.net.vici import Section
 from throughway.pki.judgement import crl_urls
 from throughway.pki.pem import UNREADABLE, parse_certificate
 from throughway.proto.access import Withheld
+from throughway.proto.authoriser import Method
 
 INFRASTRUCTURE, INTRANET = "infrastructure", "intranet"
 
@@ -52,6 +54,8 @@ _THREADS = 32
 """Of charon: a wrong password holds one for two seconds, an unreachable CRL for three."""
 _DPD_DELAY = "20s"
 """Silence after which a client is asked whether it lives; it is given up 6.6 s later."""
+_ALERT_SETTLE = 0.5
+"""Seconds that a client has for its answer to an alert of TLS; most give none."""
 _SETTLE = 0.25
 """Seconds from the end of an IKE_SA until the last line about it has come: charon sends its
 log by another thread than its events."""
@@ -132,7 +136,9 @@ class GatewayIPsec:
                 admit=admit,
                 account_of=self._account_of,
                 relay=Relay(radius) if radius is not None else None,
-                on_refused=self._refusals.user,
+                certificates=certificates_of(config, users) if users is not None else None,
+                methods=methods_of(users) if users is not None else (Method.TICKET,),
+                on_refused=self._user_refused,
             )
 
     @property
@@ -322,6 +328,30 @@ class GatewayIPsec:
                 loop.call_later(_SETTLE, self._ended, sa.unique_id)
             case ChildChanged():
                 self._spawn_refresh()
+
+    def _user_refused(self, refusal: Refusal) -> None:
+        self._refusals.user(refusal)
+        if refusal.alerted:
+            loop = asyncio.get_running_loop()
+            loop.call_later(_ALERT_SETTLE, self._end_half_open, refusal.unique_id)
+
+    def _end_half_open(self, unique_id: int) -> None:
+        """End what a client has left that went after an alert.
+
+        charon lets nobody more in from an address with five of those, whose time is 30 s.
+        """
+        charon = self._charon
+        if charon is None or not charon.running:
+            return
+
+        async def end() -> None:
+            with contextlib.suppress(IPsecError):
+                await charon.terminate(unique_id=unique_id, wait=False)
+            self._ended(unique_id)
+
+        task = asyncio.create_task(end())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _ended(self, unique_id: int) -> None:
         if refused := self._refusals.ended(unique_id):

@@ -145,11 +145,12 @@ class Refusals:
         """Return why an IKE_SA ended without having been up; None when nothing says so."""
         suspect = self._suspects.pop(unique_id, None)
         user = self._users.pop(unique_id, None)
-        if suspect is None or not suspect.lines:
+        if suspect is None or not (suspect.lines or user):
             return None
         problem, reason = _cause(suspect.lines)
-        if user is not None and (match := _RADIUS_REFUSED.search(reason)):
-            problem, reason = user.problem, f"{match[1]}: {user.reason}"
+        if user is not None:
+            # Whoever is told why, by an alert of TLS, may go before charon says that it refused.
+            problem, reason = user.problem, f"{user.principal}: {user.reason}"
         elif reason.startswith(_NO_CONNECTION) and (why := self._withheld(suspect.identity)):
             problem, reason = why.problem, why.reason
         seen = suspect.seen
@@ -179,6 +180,8 @@ def _remember(table: OrderedDict[int, T], key: int, value: T) -> None:
 
 def _cause(lines: list[str]) -> tuple[str, str]:
     """Return problem and reason."""
+    if not lines:
+        return UNSPECIFIED, ""
     for line in lines:
         if line.startswith(MISMATCH):
             return MISMATCH, line.removeprefix(f"{MISMATCH}: ")

@@ -34,6 +34,7 @@ from throughway.model.config import (
     ESPMode,
     GatewayConfig,
     Spread,
+    UserProof,
 )
 from throughway.model.errors import ConfigError
 from throughway.model.policy import DEFAULT, Fallback, NRPTRule
@@ -57,6 +58,7 @@ REVOCATION = _defaults(RevocationPolicy)
 IPSEC = _defaults(model.IPsecServerConfig)
 DIRECTORY = _defaults(model.DirectoryConfig)
 RADIUS = _defaults(model.RADIUSConfig)
+USERS = _defaults(model.UsersConfig)
 PUBLISH = _defaults(model.PublishConfig)
 METRICS = _defaults(model.MetricsConfig)
 SIXTOFOUR = _defaults(model.SixToFourServerConfig)
@@ -226,12 +228,20 @@ class ComputerTable(Table):
     nt_hash: File | None = None
 
 
+class UserCertificatesTable(Table):
+    """``[users.certificates]``."""
+
+    ca: File
+
+
 class UsersTable(Table):
     """``[users]``."""
 
     realm: Annotated[str, _checked(fields.check_realm)]
     keytab: File
     service: Annotated[str, _checked(fields.check_service)]
+    require: UserProof = USERS["require"]
+    certificates: UserCertificatesTable | None = None
 
 
 class DirectoryTable(Table):
@@ -381,6 +391,7 @@ TABLES: dict[str, type[Table]] = {
     "directory": DirectoryTable,
     "access": AccessTable,
     "radius": RADIUSTable,
+    "users.certificates": UserCertificatesTable,
     "publish": PublishTable,
     "publish.nrpt": NRPTTable,
     "publish.revocation": RevocationTable,
@@ -416,7 +427,7 @@ def _config(file: GatewayFile, path: Path) -> GatewayConfig:
         iphttps=_iphttps(file.iphttps),
         ipsec=ipsec,
         computers=tuple(model.Computer(**dict(computer)) for computer in file.computers),
-        users=model.UsersConfig(**dict(file.users)) if file.users else None,
+        users=_users(file.users) if file.users else None,
         directory=model.DirectoryConfig(**dict(file.directory)) if file.directory else None,
         access=tuple(model.AccessRule(**dict(rule)) for rule in file.access),
         radius=model.RADIUSConfig(**dict(file.radius)) if file.radius else None,
@@ -435,6 +446,12 @@ def _config(file: GatewayFile, path: Path) -> GatewayConfig:
 def _iphttps(table: IPHTTPSTable) -> model.IPHTTPSServerConfig:
     adc = model.ADCConfig(**dict(table.adc)) if table.adc else None
     return model.IPHTTPSServerConfig(**dict(table) | {"adc": adc})
+
+
+def _users(table: UsersTable) -> model.UsersConfig:
+    certificates = table.certificates
+    told = model.UserCertificatesConfig(**dict(certificates)) if certificates else None
+    return model.UsersConfig(**(dict(table) | {"certificates": told}))
 
 
 def _publish(table: PublishTable) -> model.PublishConfig:

@@ -57,6 +57,14 @@ class Carrier(StrEnum):
     USER = "user"
 
 
+class CardRemoval(StrEnum):
+    """What follows when a user's smart card is pulled."""
+
+    LOG_OFF = "log-off"
+    NOTHING = "nothing"
+    """The tunnel stays until it must be made anew."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ADCConfig:
     """An application delivery controller before the gateway: nginx, HAProxy, a load balancer."""
@@ -144,14 +152,36 @@ class Computer:
     Kerberos or RADIUS."""
 
 
+class UserProof(StrEnum):
+    """By what users must prove themselves for the intranet tunnel."""
+
+    ANY = "any"
+    """A Kerberos ticket, or whatever else is configured."""
+    SMART_CARD = "smart-card"
+    CODE = "code"
+    """A certificate of a few hours, given for a one-time code."""
+    STRONG = "strong"
+    """A smart card or a code."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserCertificatesConfig:
+    """Certificates of users, on smart cards above all."""
+
+    ca: Path
+    """Roots (PEM) of users' certificates."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsersConfig:
-    """How users are authorised: by Kerberos tickets for the gateway's service."""
+    """How users are authorised: by Kerberos tickets for the gateway's service, or more."""
 
     realm: str
     keytab: Path
     service: str
     """GSS host-based name, such as ``host@da.example.com``."""
+    require: UserProof = UserProof.ANY
+    certificates: UserCertificatesConfig | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -356,6 +386,15 @@ class ProxyConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SmartCardConfig:
+    """Where users' smart cards are; ``[smart_card]`` of ``client.toml``."""
+
+    module: Path
+    """The PKCS#11 module, such as ``/usr/lib/x86_64-linux-gnu/opensc-pkcs11.so``."""
+    on_removal: CardRemoval = CardRemoval.LOG_OFF
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClientConfig:
     """A whole client; what the deployment says is in its policy bundle, not here."""
 
@@ -385,6 +424,7 @@ class ClientConfig:
     """How hard the IP-HTTPS server is checked (:class:`Revocation`); "": as the policy says."""
     ipsec_revocation: str = ""
     """The same of the tunnels' certificate."""
+    smart_card: SmartCardConfig | None = None
     state_directory: Path = Path("/var/lib/throughway/client")
     runtime_directory: Path = Path("/run/throughway/client")
     control_socket: Path = Path("/run/throughway/client.sock")

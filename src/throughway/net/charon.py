@@ -7,6 +7,7 @@ daemons in other network namespaces have their own. charon dies with the thread 
 
 import asyncio
 import contextlib
+import os
 import re
 import signal
 import subprocess
@@ -32,7 +33,7 @@ PLUGINS = (
     *("kdf", "drbg", "vici", "kernel-netlink", "socket-default", "eap-identity"),
 )
 """What both ends need; each plugin costs memory, and start time."""
-CLIENT_PLUGINS = ("eap-mschapv2", "eap-gtc")
+CLIENT_PLUGINS = ("eap-mschapv2", "eap-gtc", "eap-tls")
 GATEWAY_PLUGINS = ("eap-mschapv2", "eap-radius")
 
 IKE_PROPOSALS = (
@@ -54,6 +55,9 @@ REVOCATION = {
 """What a connection demands of its peer, in charon's words."""
 
 TIMEOUT = "ipsec-negotiation-timeout"
+
+_FOR_MODULES = ("SOFTHSM2_CONF", "OPENSC_CONF", "TPM2_PKCS11_STORE", "TPM2_PKCS11_TCTI")
+"""What PKCS#11 modules read of the environment."""
 
 _READY_TIMEOUT = 10.0
 """Seconds until the vici socket must answer; half a second is usual."""
@@ -92,6 +96,8 @@ class CharonSettings:
     revocation: bool = True
     """Whether CRLs are looked at. charon has no fetcher, and so asks nobody: see ``crl_feed``."""
     radius: RADIUSServer | None = None
+    modules: tuple[Path, ...] = ()
+    """PKCS#11 modules with keys."""
 
     @property
     def socket(self) -> Path:
@@ -105,7 +111,13 @@ def settings_text(settings: CharonSettings) -> str:
     if settings.esp is ESPMode.LIBIPSEC:
         # It must be asked before kernel-netlink, which would take the policies without ESP.
         plugins.insert(plugins.index("kernel-netlink"), "kernel-libipsec")
-    radius = "" if settings.radius is None else _radius_text(settings.radius)
+    if settings.modules:
+        # Before openssl, whose engine for PKCS#11, where there is one, would use up tries of a PIN;
+        # pkcs1 makes the identifiers of RSA keys, without which no certificate finds its key.
+        place = plugins.index("openssl")
+        plugins[place:place] = ["pkcs1", "pkcs11"]
+    parts = _modules_text(settings.modules)
+    parts += "" if settings.radius is None else _radius_text(settings.radius)
     return f"""charon-systemd {{
   load = {" ".join(plugins)}
   multiple_authentication = yes
@@ -136,8 +148,28 @@ def settings_text(settings: CharonSettings) -> str:
       enable_crl = {"yes" if settings.revocation else "no"}
       enable_ocsp = no
     }}
-{radius}  }}
+{parts}  }}
 }}
+"""
+
+
+def _modules_text(modules: Sequence[Path]) -> str:
+    if not modules:
+        return ""
+    # Certificates on a card are not to be believed for being there.
+    told = (
+        f"""        module{number} {{
+          path = {module}
+          os_locking = yes
+          load_certs = no
+        }}
+"""
+        for number, module in enumerate(dict.fromkeys(modules))
+    )
+    return f"""    pkcs11 {{
+      modules {{
+{"".join(told)}      }}
+    }}
 """
 
 
@@ -233,9 +265,33 @@ class Charon:
         """Load a revocation list, PEM or DER."""
         await self.request("load-cert", {"type": "X509_CRL", "data": crl})
 
-    async def load_key(self, key: bytes) -> None:
-        """Load a private key, PEM or DER, not encrypted."""
-        await self.request("load-key", {"type": "any", "data": key})
+    async def load_key(self, key: bytes) -> str:
+        """Load a private key, PEM or DER, not encrypted; return its name."""
+        answer = await self.request("load-key", {"type": "any", "data": key})
+        return str(answer.get("id", b"").decode())
+
+    async def load_token(self, handle: str, pin: str) -> str:
+        """Load a private key that stays on a PKCS#11 token, presenting the PIN once.
+
+        ``handle`` is the key's identifier, hexadecimal. Without a slot charon looks for the
+        token that shows the key before it presents a PIN to anyone.
+        """
+        message = {"handle": handle} | ({"pin": pin} if pin else {})
+        answer = await self.request("load-token", message)
+        return str(answer.get("id", b"").decode())
+
+    async def unload_key(self, name: str) -> None:
+        """Forget a private key, and the PIN for it."""
+        try:
+            await self.request("unload-key", {"id": name})
+        except IPsecError as error:
+            if "not found" not in str(error):
+                raise
+
+    def renew(self) -> None:
+        """End the process, to have another one started at once."""
+        if self._process is not None:
+            self._process.terminate()
 
     async def load_secret(
         self, identifier: str, kind: str, secret: bytes, owners: Sequence[str]
@@ -418,6 +474,7 @@ def _explained(error: IPsecError, lines: list[str]) -> IPsecError:
 
 def _spawn(configuration: Path, errors: Path) -> "subprocess.Popen[bytes]":
     environment = {"STRONGSWAN_CONF": str(configuration), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    environment |= {key: os.environ[key] for key in _FOR_MODULES if key in os.environ}
     write_private(errors, "")
     with errors.open("ab") as stream:
         try:

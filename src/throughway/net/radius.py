@@ -22,10 +22,14 @@ from pyrad.packet import PacketError as MalformedPacket
 
 from throughway.model.errors import ThroughwayError, TrustError, WireError
 from throughway.net.radius_relay import MISMATCH, Relay, RelayedConversation, Step
+from throughway.net.user_tls import Chain, UserTLS
 from throughway.proto.authoriser import (
     CONVERSATION_TIMEOUT,
+    END_STATES,
     USER_REFUSED,
     Authoriser,
+    FlightReceived,
+    Method,
     State,
     TokenReceived,
     UserAccepted,
@@ -34,7 +38,7 @@ from throughway.proto.authoriser import (
 )
 from throughway.wire import mschapv2
 from throughway.wire.eap import EAPCode, EAPPacket, EAPType, build_eap, parse_eap
-from throughway.wire.mppe import VENDOR, build_mppe_key
+from throughway.wire.mppe import RECV_KEY, SEND_KEY, VENDOR, build_mppe_key
 
 # Attribute numbers; names would need a dictionary, which pyrad is happy to do without.
 NAS_PORT, STATE, CALLING_STATION_ID, EAP_MESSAGE, MESSAGE_AUTHENTICATOR = 5, 24, 31, 79, 80
@@ -44,6 +48,8 @@ MAX_CONVERSATIONS = 256
 """Under way at once; more cannot be while charon has fewer threads than that."""
 MAX_ANSWERS = 1024
 """Kept for retransmitted requests (RFC 5080 section 2.2.2)."""
+_CODES = {State.ACCEPTED: AccessAccept, State.REFUSED: AccessReject}
+"""By the end of a conversation; until then each packet is a challenge."""
 _CHUNK = 253
 """Bytes of one attribute's value (RFC 2865 section 5)."""
 _MESSAGE_AUTHENTICATOR_LENGTH = 16
@@ -84,6 +90,20 @@ class Refusal:
     """charon's number of the IKE_SA; 0 when it did not say."""
     peer: str
     """Address (and port) of the client."""
+    alerted: bool = False
+    """Whether the client was told by an alert of TLS, and may have gone without another word."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserCertificates:
+    """How users are accepted by certificates.
+
+    ``begin`` makes the handshake with a client; ``judge`` says whose a chain is that OpenSSL has
+    found good, or raises TrustError.
+    """
+
+    begin: Callable[[], UserTLS]
+    judge: Callable[[Chain], Awaitable[str]]
 
 
 @dataclass(slots=True)
@@ -94,15 +114,17 @@ class _Conversation:
     peer: str
     connection: str = ""
     relayed: RelayedConversation | None = None
+    tls: UserTLS | None = None
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
 
 class UserAuthoriser(asyncio.DatagramProtocol):
-    """Accepts users, and computers, by their tickets.
+    """Accepts users, and computers, by their tickets; users by their certificates, too.
 
     ``accept`` takes a token and returns the principal that it proves, or raises TrustError; it
     may block, being called in a thread. ``account_of`` returns the only account that may prove
-    itself on a connection, "" where any user may. ``admit`` is awaited last.
+    itself on a connection, "" where any user may. ``admit`` is awaited last. ``methods`` are
+    open to users, the first is what they are asked for.
     """
 
     def __init__(
@@ -113,6 +135,8 @@ class UserAuthoriser(asyncio.DatagramProtocol):
         admit: Admit = admit_anybody,
         account_of: Callable[[str], str] = lambda connection: "",
         relay: Relay | None = None,
+        certificates: UserCertificates | None = None,
+        methods: tuple[Method, ...] = (Method.TICKET,),
         on_accepted: Callable[[str], None] = lambda principal: None,
         on_refused: Callable[[Refusal], None] = lambda refusal: None,
     ) -> None:
@@ -122,6 +146,8 @@ class UserAuthoriser(asyncio.DatagramProtocol):
         self._admit = admit
         self._account_of = account_of
         self._relay = relay
+        self._certificates = certificates
+        self._methods = methods
         self._on_accepted = on_accepted
         self._on_refused = on_refused
         self._transport: asyncio.DatagramTransport | None = None
@@ -193,35 +219,37 @@ class UserAuthoriser(asyncio.DatagramProtocol):
             return self._conversations.get(bytes(request[STATE][0]))
         if len(self._conversations) >= MAX_CONVERSATIONS:
             return None
-        machine = Authoriser(realm=self._realm, now=asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        connection = _value(request, NAS_PORT_ID).decode(errors="replace")
+        methods = (Method.TICKET,) if self._account_of(connection) else self._methods
         conversation = _Conversation(
-            machine,
+            Authoriser(realm=self._realm, now=now, methods=methods),
             secrets.token_bytes(16),
             int.from_bytes(_value(request, NAS_PORT), "big"),
             _value(request, CALLING_STATION_ID).decode(errors="replace"),
-            _value(request, NAS_PORT_ID).decode(errors="replace"),
+            connection,
         )
         self._conversations[conversation.state] = conversation
         return conversation
 
     def _pump(self, conversation: _Conversation, request: AuthPacket, address: Address) -> None:
         """Bring the outside in step with the machine; run after every input."""
-        ended: bool | None = None
         while event := conversation.machine.next_event():
             match event:
                 case TokenReceived(_, token):
                     judge = self._judge(conversation, token, request, address)
                     self._spawn(conversation, judge)
+                case FlightReceived(_, flight):
+                    self._spawn(conversation, self._shake(conversation, flight, request, address))
                 case UserAccepted(identity):
-                    ended = True
                     self._on_accepted(identity)
                 case UserRefused():
-                    ended = False
                     self._on_refused(_refusal(event, conversation))
         if packet := conversation.machine.data_to_send():
-            code = {None: AccessChallenge, True: AccessAccept, False: AccessReject}[ended]
-            self._answer(conversation, request, address, code, packet)
-        if ended is not None:
+            code = _CODES.get(conversation.machine.state, AccessChallenge)
+            keys = _session_keys(conversation.tls) if code == AccessAccept else {}
+            self._answer(conversation, request, address, code, packet, keys)
+        if conversation.machine.state in END_STATES:
             self._conversations.pop(conversation.state, None)
 
     async def _judge(
@@ -244,6 +272,33 @@ class UserAuthoriser(asyncio.DatagramProtocol):
             machine.refuse(str(error), getattr(error, "problem", "") or USER_REFUSED)
         else:
             machine.accept(initiator)
+        self._pump(conversation, request, address)
+
+    async def _shake(
+        self, conversation: _Conversation, flight: bytes, request: AuthPacket, address: Address
+    ) -> None:
+        """Go on with the TLS handshake; once it is over, find out whose the certificate is."""
+        machine, certificates = conversation.machine, self._certificates
+        assert certificates is not None
+        tls = conversation.tls
+        try:
+            if tls is None:
+                conversation.tls = tls = certificates.begin()
+            if answer := await asyncio.to_thread(tls.receive, flight):
+                machine.send_tls(answer)
+            elif tls.finished:
+                initiator = await certificates.judge(tls.chain())
+                if same_principal(machine.identity, initiator):
+                    await self._admit(_login(initiator, conversation))
+                machine.accept(initiator)
+            else:
+                machine.refuse("a TLS handshake that does not go on", USER_REFUSED)
+        except ThroughwayError as error:
+            problem = getattr(error, "problem", "") or USER_REFUSED
+            if tls is not None and not tls.finished and (alert := tls.pending()):
+                machine.condemn(alert, str(error), problem)
+            else:
+                machine.refuse(str(error), problem)
         self._pump(conversation, request, address)
 
     def _wants_relay(self, conversation: _Conversation, packet: bytes) -> bool:
@@ -336,8 +391,9 @@ class UserAuthoriser(asyncio.DatagramProtocol):
             conversation.machine.data_to_send()  # nobody waits for it any more
             while event := conversation.machine.next_event():
                 if isinstance(event, UserRefused):
-                    self._conversations.pop(conversation.state)
                     self._on_refused(_refusal(event, conversation))
+            if conversation.machine.state in END_STATES:
+                self._conversations.pop(conversation.state)
         self._arm()
 
 
@@ -351,6 +407,14 @@ def _login(principal: str, conversation: _Conversation) -> Login:
     )
 
 
+def _session_keys(tls: UserTLS | None) -> Mapping[int, bytes]:
+    """Return the halves of the master session key of EAP-TLS, as RADIUS carries them."""
+    if tls is None:
+        return {}
+    key = tls.session_key()
+    return {RECV_KEY: key[:32], SEND_KEY: key[32:]}
+
+
 def _refusal(event: UserRefused, conversation: _Conversation) -> Refusal:
     return Refusal(
         principal=event.identity,
@@ -358,6 +422,7 @@ def _refusal(event: UserRefused, conversation: _Conversation) -> Refusal:
         problem=event.problem,
         unique_id=conversation.unique_id,
         peer=conversation.peer,
+        alerted=conversation.machine.state is State.CONDEMNED,
     )
 
 

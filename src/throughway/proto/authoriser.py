@@ -1,9 +1,10 @@
-"""The authoriser's half of one EAP conversation: identity, token card, verdict.
+"""The authoriser's half of one EAP conversation: identity, proof, verdict.
 
-The "token card" of EAP-GTC (RFC 3748 sections 5.1 and 5.6) is a GSS-API token, a Kerberos
-AP-REQ (RFC 4121 section 4.1): the user proves himself by a ticket. Driven by
+Two kinds of proof are taken. The "token card" of EAP-GTC (RFC 3748 sections 5.1 and 5.6) is a
+GSS-API token, a Kerberos AP-REQ (RFC 4121 section 4.1): a ticket. EAP-TLS (RFC 5216) proves a
+user's certificate: a smart card's, or one that a one-time code was given for. Driven by
 ``net/radius``: EAP packets of the peer come by :meth:`Authoriser.receive_data`, the verdict
-on the token by :meth:`Authoriser.accept` or :meth:`Authoriser.refuse`.
+by :meth:`Authoriser.accept` or :meth:`Authoriser.refuse`.
 """
 
 from collections import deque
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from throughway.model.errors import LocalProtocolError, WireError
+from throughway.proto.eap_tls import Fragments
 from throughway.wire.eap import EAPCode, EAPPacket, EAPType, build_eap, parse_eap
 
 MAX_IDENTITY = 256
@@ -18,9 +20,17 @@ MAX_IDENTITY = 256
 MAX_TOKEN = 3584
 """Bytes; what fits into one RADIUS packet (RFC 2865 section 3) beside the other attributes."""
 CONVERSATION_TIMEOUT = 30.0
-"""Seconds from first to last packet; both answers come from the client's charon at once."""
+"""Seconds from first to last packet; a slow smart card signs in two."""
 PROMPT = b"GSS-API token"
 USER_REFUSED = "ipsec-user-refused"
+SMART_CARD_REQUIRED = "ipsec-smart-card-required"
+
+
+class Method(Enum):
+    """How a user proves himself; the values are types of EAP."""
+
+    TICKET = EAPType.GTC
+    CERTIFICATE = EAPType.TLS
 
 
 class State(Enum):
@@ -28,7 +38,11 @@ class State(Enum):
 
     AWAITING_IDENTITY = auto()
     AWAITING_TOKEN = auto()
+    AWAITING_TLS = auto()
     JUDGING = auto()
+    """What the peer sent is being looked at outside: a token, or a flight of TLS."""
+    CONDEMNED = auto()
+    """Refused already; the peer is being told why, by an alert of TLS."""
     ACCEPTED = auto()
     REFUSED = auto()
 
@@ -40,33 +54,48 @@ class Input(Enum):
     """What can happen to the conversation."""
 
     RECEIVE_IDENTITY = auto()
+    """From a peer who is to begin with a ticket."""
+    RECEIVE_IDENTITY_FOR_TLS = auto()
     RECEIVE_TOKEN = auto()
+    RECEIVE_TLS = auto()
+    RECEIVE_FRAGMENT = auto()
+    """Of a flight of TLS, of which there is more to come, or to be sent."""
+    RECEIVE_WISH_FOR_TOKEN = auto()
+    RECEIVE_WISH_FOR_TLS = auto()
+    """A Nak which names another method that is open to the peer."""
     RECEIVE_GARBAGE = auto()
     TIMEOUT = auto()
+    SEND_TLS = auto()
+    CONDEMN = auto()
     ACCEPT = auto()
     REFUSE = auto()
 
 
-PEER_INPUTS = (Input.RECEIVE_IDENTITY, Input.RECEIVE_TOKEN, Input.RECEIVE_GARBAGE, Input.TIMEOUT)
+PEER_INPUTS = tuple(i for i in Input if i is Input.TIMEOUT or i.name.startswith("RECEIVE"))
 
-# Every transition there is. What comes too late changes nothing; an answer to another question
-# than the one that was asked refuses; only a verdict nobody waits for is our own error.
-TRANSITIONS: dict[tuple[State, Input], State] = {
+# What is not named here refuses while the peer is waited for, and changes nothing once a verdict
+# is being found or was given; only a verdict nobody waits for is our own error.
+_EXPECTED: dict[tuple[State, Input], State] = {
     (State.AWAITING_IDENTITY, Input.RECEIVE_IDENTITY): State.AWAITING_TOKEN,
-    (State.AWAITING_IDENTITY, Input.RECEIVE_TOKEN): State.REFUSED,
-    (State.AWAITING_IDENTITY, Input.RECEIVE_GARBAGE): State.REFUSED,
-    (State.AWAITING_IDENTITY, Input.TIMEOUT): State.REFUSED,
-    (State.AWAITING_TOKEN, Input.RECEIVE_IDENTITY): State.REFUSED,
+    (State.AWAITING_IDENTITY, Input.RECEIVE_IDENTITY_FOR_TLS): State.AWAITING_TLS,
     (State.AWAITING_TOKEN, Input.RECEIVE_TOKEN): State.JUDGING,
-    (State.AWAITING_TOKEN, Input.RECEIVE_GARBAGE): State.REFUSED,
-    (State.AWAITING_TOKEN, Input.TIMEOUT): State.REFUSED,
-    (State.JUDGING, Input.RECEIVE_IDENTITY): State.JUDGING,
-    (State.JUDGING, Input.RECEIVE_TOKEN): State.JUDGING,
-    (State.JUDGING, Input.RECEIVE_GARBAGE): State.JUDGING,
+    (State.AWAITING_TOKEN, Input.RECEIVE_WISH_FOR_TLS): State.AWAITING_TLS,
+    (State.AWAITING_TLS, Input.RECEIVE_TLS): State.JUDGING,
+    (State.AWAITING_TLS, Input.RECEIVE_FRAGMENT): State.AWAITING_TLS,
+    (State.AWAITING_TLS, Input.RECEIVE_WISH_FOR_TOKEN): State.AWAITING_TOKEN,
     (State.JUDGING, Input.TIMEOUT): State.REFUSED,
+    (State.JUDGING, Input.SEND_TLS): State.AWAITING_TLS,
+    (State.JUDGING, Input.CONDEMN): State.CONDEMNED,
     (State.JUDGING, Input.ACCEPT): State.ACCEPTED,
     (State.JUDGING, Input.REFUSE): State.REFUSED,
-} | {(end, what): end for end in END_STATES for what in Input}
+}
+_AWAITING = (State.AWAITING_IDENTITY, State.AWAITING_TOKEN, State.AWAITING_TLS, State.CONDEMNED)
+TRANSITIONS: dict[tuple[State, Input], State] = (
+    {(state, what): State.REFUSED for state in _AWAITING for what in PEER_INPUTS}
+    | {(State.JUDGING, what): State.JUDGING for what in PEER_INPUTS}
+    | {(end, what): end for end in END_STATES for what in Input}
+    | _EXPECTED
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +104,14 @@ class TokenReceived:
 
     identity: str
     token: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FlightReceived:
+    """The peer claims ``identity`` and sent this of TLS; an answer or a verdict is awaited."""
+
+    identity: str
+    flight: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +130,27 @@ class UserRefused:
     problem: str
 
 
-Event = TokenReceived | UserAccepted | UserRefused
+Event = TokenReceived | FlightReceived | UserAccepted | UserRefused
 
 
 class Authoriser:
     """One conversation."""
 
-    def __init__(self, *, realm: str, now: float) -> None:
-        """``realm`` is what an identity without one is taken to belong to."""
+    def __init__(
+        self, *, realm: str, now: float, methods: tuple[Method, ...] = (Method.TICKET,)
+    ) -> None:
+        """``realm`` is what an identity without one is taken to belong to.
+
+        ``methods`` are open to the peer; the first is offered, another must be asked for.
+        """
         self.state = State.AWAITING_IDENTITY
         self.identity = ""
         self._realm = realm
+        self._methods = methods
+        self._offered = methods[0]
         self._identifier = 0
         self._deadline = now + CONVERSATION_TIMEOUT
+        self._fragments = Fragments()
         self._outgoing = b""
         self._events: deque[Event] = deque()
 
@@ -116,21 +161,42 @@ class Authoriser:
         except WireError as error:
             self._receive_garbage(str(error))
             return
-        if packet.code is not EAPCode.RESPONSE:
+        if self.state is State.CONDEMNED:
+            self._receive_garbage("")
+        elif packet.code is not EAPCode.RESPONSE:
             self._receive_garbage(f"an EAP {packet.code.name} where a response belongs")
         elif packet.type == EAPType.IDENTITY:
             self._receive_identity(packet)
-        elif packet.type == EAPType.GTC and packet.identifier == self._identifier:
+        elif packet.identifier != self._identifier:
+            self._receive_garbage(f"an unexpected EAP response of type {packet.type}")
+        elif packet.type == EAPType.GTC:
             self._receive_token(packet)
+        elif packet.type == EAPType.TLS:
+            self._receive_tls(packet)
         elif packet.type == EAPType.NAK:
-            self._receive_garbage("the client has no ticket to offer, or refuses EAP-GTC")
+            self._receive_wish(packet.data)
         else:
             self._receive_garbage(f"an unexpected EAP response of type {packet.type}")
 
+    def send_tls(self, flight: bytes) -> None:
+        """Answer a flight that came by an event."""
+        self._advance(Input.SEND_TLS)
+        if self.state is State.AWAITING_TLS:
+            self._request(EAPType.TLS, self._fragments.send(flight))
+
+    def condemn(self, alert: bytes, reason: str, problem: str) -> None:
+        """Refuse, but let the peer have an alert of TLS before."""
+        ended = self.state in END_STATES
+        self._advance(Input.CONDEMN)
+        if not ended:
+            self._request(EAPType.TLS, self._fragments.send(alert))
+            self._events.append(UserRefused(self.identity, reason, problem))
+
     def accept(self, initiator: str) -> None:
-        """The token is sound and proves ``initiator``, which must be the identity claimed."""
+        """The proof is sound and is ``initiator``'s, who must be whom the peer claimed to be."""
         if self.state is State.JUDGING and not same_principal(self.identity, initiator):
-            self.refuse(f"the ticket is {initiator}'s", USER_REFUSED)
+            what = "ticket" if self._offered is Method.TICKET else "certificate"
+            self.refuse(f"the {what} is {initiator}'s", USER_REFUSED)
             return
         ended = self.state in END_STATES
         self._advance(Input.ACCEPT)
@@ -139,7 +205,7 @@ class Authoriser:
             self._events.append(UserAccepted(self.identity))
 
     def refuse(self, reason: str, problem: str) -> None:
-        """The token proves nothing, or the user may not come in."""
+        """The proof is none, or the user may not come in."""
         self._end(Input.REFUSE, reason, problem)
 
     def data_to_send(self) -> bytes:
@@ -169,11 +235,22 @@ class Authoriser:
         if not first:
             self._end(Input.RECEIVE_IDENTITY, "a second identity", USER_REFUSED)
             return
-        self._advance(Input.RECEIVE_IDENTITY)
+        for_tls = self._offered is Method.CERTIFICATE
+        self._advance(Input.RECEIVE_IDENTITY_FOR_TLS if for_tls else Input.RECEIVE_IDENTITY)
         self.identity = identity
-        self._identifier = (packet.identifier + 1) % 256
-        request = EAPPacket(EAPCode.REQUEST, self._identifier, EAPType.GTC, PROMPT)
-        self._outgoing = build_eap(request)
+        self._identifier = packet.identifier
+        self._offer()
+
+    def _offer(self) -> None:
+        """Ask for a proof."""
+        if self._offered is Method.TICKET:
+            self._request(EAPType.GTC, PROMPT)
+        else:
+            self._request(EAPType.TLS, self._fragments.start())
+
+    def _request(self, kind: EAPType, data: bytes) -> None:
+        self._identifier = (self._identifier + 1) % 256
+        self._outgoing = build_eap(EAPPacket(EAPCode.REQUEST, self._identifier, kind, data))
 
     def _receive_token(self, packet: EAPPacket) -> None:
         if not 0 < len(packet.data) <= MAX_TOKEN:
@@ -181,18 +258,57 @@ class Authoriser:
             return
         if self.state is State.AWAITING_TOKEN:
             self._events.append(TokenReceived(self.identity, packet.data))
-        self._end(Input.RECEIVE_TOKEN, "a token before an identity", USER_REFUSED)
+        self._end(Input.RECEIVE_TOKEN, "a token that nobody asked for", USER_REFUSED)
+
+    def _receive_tls(self, packet: EAPPacket) -> None:
+        if self.state is not State.AWAITING_TLS:
+            self._end(Input.RECEIVE_TLS, "TLS that nobody asked for", USER_REFUSED)
+            return
+        try:
+            data, whole = self._fragments.receive(packet.data)
+        except WireError as error:
+            self._receive_garbage(str(error))
+            return
+        self._advance(Input.RECEIVE_TLS if whole else Input.RECEIVE_FRAGMENT)
+        if whole:
+            self._events.append(FlightReceived(self.identity, data))
+        else:
+            self._request(EAPType.TLS, data)
+
+    def _receive_wish(self, types: bytes) -> None:
+        """Take a Nak: the peer wants to prove itself otherwise (RFC 3748 section 5.3.1)."""
+        wished = [m for m in self._methods if m.value in types and m is not self._offered]
+        if not wished:
+            self._receive_nothing(types)
+            return
+        for_tls = wished[0] is Method.CERTIFICATE
+        waited = self.state in (State.AWAITING_TOKEN, State.AWAITING_TLS)
+        what = Input.RECEIVE_WISH_FOR_TLS if for_tls else Input.RECEIVE_WISH_FOR_TOKEN
+        self._end(what, "an answer to no question", USER_REFUSED)
+        if waited and self.state is not State.REFUSED:
+            self._offered = wished[0]
+            self._offer()
+
+    def _receive_nothing(self, types: bytes) -> None:
+        """The peer has no proof of the kinds that are open to it."""
+        if Method.TICKET in self._methods:
+            self._receive_garbage("the client has no ticket to offer, or refuses EAP-GTC")
+            return
+        came = "came with a ticket" if EAPType.GTC in types else "brought no certificate"
+        reason = f"{self.identity} {came}; a smart card or a one-time code is required"
+        self._end(Input.RECEIVE_GARBAGE, reason, SMART_CARD_REQUIRED)
 
     def _receive_garbage(self, reason: str) -> None:
         self._end(Input.RECEIVE_GARBAGE, reason, USER_REFUSED)
 
     def _end(self, what: Input, reason: str, problem: str) -> None:
         """Advance; should that end the conversation, say so to both sides."""
-        ended = self.state in END_STATES
+        ended, condemned = self.state in END_STATES, self.state is State.CONDEMNED
         self._advance(what)
         if not ended and self.state is State.REFUSED:
             self._outgoing = self._verdict(EAPCode.FAILURE)
-            self._events.append(UserRefused(self.identity, reason, problem))
+            if not condemned:
+                self._events.append(UserRefused(self.identity, reason, problem))
 
     def _verdict(self, code: EAPCode) -> bytes:
         return build_eap(EAPPacket(code, self._identifier))

@@ -26,6 +26,7 @@ class EAPType(IntEnum):
     NOTIFICATION = 2
     NAK = 3
     GTC = 6
+    TLS = 13
 
 
 @dataclass(frozen=True, slots=True)

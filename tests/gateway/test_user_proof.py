@@ -1,0 +1,180 @@
+"""Users who prove themselves by certificates: real charons, SoftHSM's cards, and every fault."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.ipsec_world import APPLICATION, CLIENT, REALM, SERVICE, Site, shared_world, until
+from tests.smart_cards import ALICE, BOB, FAULTS, MODULE, PIN, CardBox, Fault, Person, users_root
+from throughway.client.proof import Proof, UserKey
+from throughway.gateway.user_proof import methods_of
+from throughway.model.config import UserCertificatesConfig, UserProof, UsersConfig
+from throughway.model.errors import IPsecError, ThroughwayError, TrustError
+from throughway.model.status import TunnelState
+from throughway.net import smartcard
+from throughway.net.radius import Login
+from throughway.pki.authority import Credential
+from throughway.pki.pem import build_certificate_pem, build_key_pem
+from throughway.proto.authoriser import Method
+
+USERS_ROOT = users_root()
+
+
+def users_of(directory: Path, require: UserProof = UserProof.SMART_CARD) -> UsersConfig:
+    ca, keytab = directory / "users.pem", directory / "none.keytab"
+    ca.write_bytes(build_certificate_pem(USERS_ROOT.certificate))
+    certificates = UserCertificatesConfig(ca=ca)
+    return UsersConfig(
+        realm=REALM, keytab=keytab, service=SERVICE, require=require, certificates=certificates
+    )
+
+
+def test_what_a_gateway_asks_users_for(tmp_path: Path) -> None:
+    users = users_of(tmp_path, UserProof.ANY)
+    assert methods_of(replace(users, certificates=None)) == (Method.TICKET,)
+    assert methods_of(users) == (Method.TICKET, Method.CERTIFICATE)
+    for require in (UserProof.SMART_CARD, UserProof.CODE, UserProof.STRONG):
+        assert methods_of(replace(users, require=require)) == (Method.CERTIFICATE,)
+
+
+class CardSite(Site):
+    """With cards in the readers, and a client whose infrastructure tunnel is up."""
+
+    def __init__(self, directory: Path, require: UserProof) -> None:
+        self.box = CardBox(directory / "cards")
+        super().__init__(directory, users_of(directory, require))
+
+    def let_in(self, allowed: bool) -> None:
+        """Let users who have proven themselves in, or not."""
+
+        async def admit(login: Login) -> None:
+            if not allowed:
+                raise TrustError(f"{login.principal} may not come in", problem="ipsec-user-refused")
+
+        assert self.gateway._authoriser is not None
+        self.gateway._authoriser._admit = admit
+
+    def begin(self) -> None:
+        self.start_client(replace(self.deployment.client(), smart_card=self.box.config))
+        self.up()
+
+    def user_up(self, proof: Proof, principal: str = ALICE) -> None:
+        assert self.client is not None
+        self.world.client.run(self.client.up_intranet(principal, proof))
+
+    def card_key(self, pin: str = PIN) -> UserKey:
+        [card] = self.world.client.run(smartcard.look(MODULE)).cards
+        [certificate] = card.certificates
+        return UserKey(certificate=certificate.pem.encode(), handle=certificate.key, pin=pin)
+
+    def refused(self, proof: Proof, principal: str = ALICE) -> tuple[str, str, str]:
+        """Try once what must be refused; return problem and reason of the gateway's, and
+        the client's problem."""
+        assert self.client is not None
+        self.failures.clear()
+        with pytest.raises(ThroughwayError) as caught:
+            self.user_up(proof, principal)
+        self.world.client.run(self.client.down("intranet"))
+        self.world.gateway.run(until(lambda: bool(self.failures)))
+        assert self.at_gateway("intranet") == []
+        reason, problem, _ = self.failures[0]
+        return problem, reason, getattr(caught.value, "problem", "")
+
+
+def soft(credential: Credential) -> UserKey:
+    """Return a key as of a card which let itself be copied: what is judged is the same."""
+    return UserKey(
+        certificate=build_certificate_pem(credential.certificate),
+        key=build_key_pem(credential.key),
+    )
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CardSite]:
+    site = CardSite(tmp_path, UserProof.SMART_CARD)
+    monkeypatch.setenv("SOFTHSM2_CONF", str(site.box.file))
+    yield site
+    site.close()
+
+
+@pytest.mark.lab
+def test_a_user_with_a_smart_card_has_the_intranet(site: CardSite) -> None:
+    site.box.insert("alice", Person(rsa=True).issue(USERS_ROOT))
+    site.begin()
+    site.user_up(site.card_key())
+    assert site.world.reach(APPLICATION) == CLIENT
+    [tunnel] = site.at_gateway("intranet")
+    assert (tunnel.remote_identity, tunnel.account) == ("client1.corp.example.com", ALICE)
+    assert site.failures == []
+    # Whoever has none does not get in with a ticket, and both ends know why.
+    assert site.client is not None
+    site.world.client.run(site.client.down("intranet"))
+
+    async def token() -> bytes:
+        return b"a ticket of Kerberos"
+
+    problem, reason, at_client = site.refused(token)
+    assert problem == at_client == "ipsec-smart-card-required"
+    assert f"{ALICE} came with a ticket" in reason
+
+
+@pytest.mark.lab
+def test_a_card_that_comes_later_is_seen(site: CardSite) -> None:
+    """SoftHSM shows charon only what was there before it: charon is started anew for it, once."""
+    site.begin()
+    site.box.insert("alice", Person().issue(USERS_ROOT))
+    key = site.card_key()
+    assert site.client is not None
+    with pytest.raises(IPsecError, match="smart card"):
+        site.user_up(key)
+    site.wait_client("intranet", TunnelState.UP)
+    assert site.world.reach(APPLICATION) == CLIENT
+    assert [bool(reason) for reason in site.daemon] == [False, True, False]
+
+
+@pytest.mark.lab
+def test_a_wrong_pin_is_presented_once(site: CardSite) -> None:
+    site.box.insert("alice", Person().issue(USERS_ROOT))
+    site.begin()
+    key = site.card_key(pin="0000")
+    with pytest.raises(IPsecError) as caught:
+        site.user_up(key)
+    assert caught.value.problem == "smart-card-failed"
+    client = site.client
+    assert client is not None
+    # It goes on trying, but not with the card.
+    site.world.client.run(until(lambda: len(site.client_failures) > 2))
+    assert "must be logged on with again" in site.client_failures[-1][1]
+    assert client._charon is not None
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_what_is_wrong_with_a_card(fault: Fault, shared: CardSite) -> None:
+    credential = fault.person.issue(users_root("Others Root") if fault.other_root else USERS_ROOT)
+    shared.let_in(fault.allowed)
+    problem, reason, at_client = shared.refused(soft(credential), fault.claims)
+    assert (problem, fault.words in reason) == (fault.at_gateway, True), reason
+    assert at_client == fault.at_client
+
+
+@pytest.mark.lab
+def test_the_card_of_one_user_is_no_proof_of_another(shared: CardSite) -> None:
+    shared.let_in(True)
+    alice = Person(mail="bob@corp.example.com").issue(USERS_ROOT)
+    problem, reason, _ = shared.refused(soft(alice), BOB)
+    assert problem == "ipsec-user-refused"
+    assert f"the certificate is {ALICE}'s" in reason
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CardSite]:
+    """One gateway and client for all faults."""
+    directory = tmp_path_factory.mktemp("cards")
+    assert shared_world()
+    site = CardSite(directory, UserProof.SMART_CARD)
+    site.begin()
+    yield site
+    site.close()

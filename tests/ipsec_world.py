@@ -15,7 +15,7 @@ import os
 import subprocess
 import tempfile
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -267,9 +267,12 @@ class Deployment:
         root: Credential | None = None,
         age_days: int = 0,
         days: int = 30,
+        crl_url: str = "",
     ) -> Credential:
         now = datetime.now(UTC) - timedelta(days=age_days)
-        credential = issue(root or self.root, profile, [identity], now=now, days=days)
+        credential = issue(
+            root or self.root, profile, [identity], now=now, days=days, crl_url=crl_url
+        )
         self.write(f"{name}.crt", build_certificate_pem(credential.certificate))
         self.write(f"{name}.key", build_key_pem(credential.key))
         return credential
@@ -492,10 +495,17 @@ class Site:
         directory: Path,
         users: UsersConfig | None = None,
         revocation: Revocation = Revocation.WEAK,
+        roots: Iterable[Credential] = (),
         **options: Any,  # noqa: ANN401 - of GatewayIPsec
     ) -> None:
         self.world = shared_world()
         self.deployment = Deployment.create(directory)
+        trusted = (self.deployment.root, *roots)
+        self.deployment.write(
+            "ca.pem", b"".join(build_certificate_pem(root.certificate) for root in trusted)
+        )
+        self.client_options: dict[str, Any] = {}
+        self.policy = self.deployment.policy()
         self.failures: list[tuple[str, str, str]] = []
         self.client_failures: list[tuple[str, str, str]] = []
         self.daemon: list[str] = []
@@ -528,7 +538,8 @@ class Site:
         self.stop_client()
         self.client = ClientIPsec(
             config or self.deployment.client(),
-            self.deployment.policy(),
+            self.policy,
+            **self.client_options,
             on_failure=lambda *failure: self.client_failures.append(failure),
             on_daemon=self.daemon.append,
         )

@@ -1,18 +1,43 @@
 """Where a gateway's lists fail, it says so, as hard as it checks."""
 
 import asyncio
+import contextlib
+import os
+import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from tests.revocation_world import CRL, ISSUING, OTHER, Web
+from tests.ipsec_faults import (
+    FAULTS,
+    STRONG,
+    UNSPECIFIED,
+    Fault,
+    Modify,
+    place,
+    publish,
+    root_of,
+)
+from tests.ipsec_world import GATEWAY_IDENTITY, Site, shared_world, until
+from tests.revocation_world import CRL, ISSUING, OTHER, Web, ask
+from throughway.client import ipsec as client_ipsec
+from throughway.client.ipsec import INFRASTRUCTURE
+from throughway.gateway import ipsec as gateway_ipsec
 from throughway.gateway.revocation import DIRECTORY, make_lists
 from throughway.health.tracker import Tracker
+from throughway.model.config import ClientConfig
+from throughway.model.errors import IPsecError
 from throughway.model.findings import Component, Severity
-from throughway.model.revocation import Revocation
-from throughway.net.revocation_lists import Want
+from throughway.model.revocation import Revocation, RevocationPolicy
+from throughway.model.status import TunnelState
+from throughway.net.revocation_cache import RevocationCache
+from throughway.net.revocation_lists import RevocationLists, Want
+from throughway.net.vici import Section
+from throughway.pki.authority import Profile
 
 
 @pytest.fixture
@@ -49,3 +74,184 @@ def test_a_point_that_fails_is_named(
     asyncio.run(scenario())
     assert tracker.current() == ()
     assert len(list((tmp_path / DIRECTORY).iterdir())) == 1
+
+
+class Charons:
+    """Gateways that check none, weakly or strongly, with lists from a web server of theirs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.roots = {name: root_of(name) for name in FAULTS}
+        self.web: Web = shared_world().gateway.call(Web)
+        self.sites: dict[Revocation, Site] = {}
+
+    def site(self, policy: Revocation) -> Site:
+        """Return the gateway of a policy; there is room for one at a time."""
+        if policy not in self.sites:
+            self.close_sites()
+            directory = self.folder / policy
+            directory.mkdir()
+            tracker = Tracker(time.time)
+            trusted = [root for name, root in self.roots.items() if FAULTS[name].trusted]
+            lists = make_lists(directory / "state", tracker, lambda: policy)
+            self.sites[policy] = Site(directory, revocation=policy, roots=trusted, lists=lists)
+        return self.sites[policy]
+
+    def close_sites(self) -> None:
+        for site in self.sites.values():
+            site.close()
+        self.sites.clear()
+
+    def close(self) -> None:
+        self.close_sites()
+        shared_world().gateway.call(self.web.close)
+
+
+@pytest.fixture(scope="module")
+def charons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Charons]:
+    charons = Charons(tmp_path_factory.mktemp("charons"))
+    yield charons
+    charons.close()
+
+
+ROWS = [
+    (policy, name)
+    for policy in Revocation
+    for name, fault in FAULTS.items()
+    if policy in (*fault.policies, *fault.admitted)
+]
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize(("policy", "name"), ROWS, ids=[f"{p}-{n}" for p, n in ROWS])
+def test_what_charon_says_when(
+    charons: Charons, policy: Revocation, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault, site = FAULTS[name], charons.site(policy)
+    config = place(site.deployment, name, charons.roots[name], charons.web)
+    # Or it would take the one of an earlier row, which has the same name, for a try.
+    site.world.gateway.run(site.gateway.forget_shown())
+    modify(monkeypatch, client_ipsec, fault.at_client)
+    if fault.at_gateway is not None:
+        modify(monkeypatch, gateway_ipsec, fault.at_gateway)
+        site.world.gateway.run(site.gateway.reload(site.deployment.computers(1, 2)))
+    if policy in fault.admitted:
+        site.start_client(config)
+        begin = time.monotonic()
+        site.up()
+        assert time.monotonic() - begin < 2.5  # nobody waits for a distribution point
+        site.stop_client()
+        return
+    gateway, client = eventually(site, config, fault)
+    assert (gateway, client) == (fault.gateway, fault.client)
+    if fault.at_gateway is not None:
+        monkeypatch.undo()
+        site.world.gateway.run(site.gateway.reload(site.deployment.computers(1, 2)))
+
+
+def eventually(site: Site, config: ClientConfig, fault: Fault) -> tuple[str, str]:
+    """Try until the gateway has looked for the list, which it hears of at the first attempt."""
+    if fault.gateway == "ipsec-cert-revoked" and site.gateway._config.revocation is not STRONG:
+        let_in_and_cut(site, config)
+    for _ in range(4):
+        gateway, client = site.refusal(config)
+        reason = site.failures[0][0]
+        if fault.words in reason and gateway == fault.gateway:
+            return gateway, client
+        site.world.gateway.run(settled(site))
+    raise AssertionError(f"{gateway}: {reason}")
+
+
+def let_in_and_cut(site: Site, config: ClientConfig) -> None:
+    """Come in before the list is known, and be cut when it is."""
+    site.start_client(config)
+    site.up()
+    site.wait_client(INFRASTRUCTURE, TunnelState.DOWN)
+    site.stop_client()
+
+
+async def settled(site: Site) -> None:
+    """Wait until the lists that charon has asked for are given to it, or cannot be had."""
+    feed, lists = site.gateway._feed, site.gateway._lists
+    assert feed is not None
+    assert lists is not None
+    await until(lambda: all(lists.cache.get(u) or lists.trouble(u) for u in feed.urls))
+    await until(lambda: not site.gateway._tasks)
+
+
+def modify(monkeypatch: pytest.MonkeyPatch, module: ModuleType, by: Modify | None) -> None:
+    if by is None:
+        return
+    honest = module.connection_of
+
+    def modified(*arguments: object, **keywords: object) -> Section:
+        connection: Section = honest(*arguments, **keywords)
+        by(connection)
+        return connection
+
+    monkeypatch.setattr(module, "connection_of", modified)
+
+
+@pytest.mark.lab
+def test_no_distribution_point_stalls_a_logon(charons: Charons) -> None:
+    """The list is there in time for the second attempt, and from then on without its place."""
+    site = charons.site(STRONG)
+    config = place(site.deployment, "good", charons.roots["good"], charons.web)
+    begin = time.monotonic()
+    site.start_client(config)
+    with contextlib.suppress(IPsecError):
+        site.up()
+    site.wait_client(INFRASTRUCTURE, TunnelState.UP)
+    first = time.monotonic() - begin
+    charons.web.pages |= dict.fromkeys(charons.web.pages, Web.SILENT)
+    charon = site.gateway._charon
+    assert charon is not None
+    assert charon.pid is not None
+    os.kill(charon.pid, signal.SIGKILL)
+    site.world.gateway.run(until(lambda: not site.gateway.running))
+    site.world.gateway.run(until(lambda: site.gateway.running))
+    begin = time.monotonic()
+    site.start_client(config)
+    with contextlib.suppress(IPsecError):
+        site.up()
+    site.wait_client(INFRASTRUCTURE, TunnelState.UP)
+    assert max(first, time.monotonic() - begin) < 2.5
+    site.stop_client()
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize(
+    ("published", "policy", "problem"),
+    [
+        ("listed", Revocation.WEAK, "ipsec-cert-revoked"),
+        ("nothing", Revocation.STRONG, "ipsec-crl-unreachable"),
+        ("stale", Revocation.STRONG, "ipsec-crl-expired"),
+    ],
+)
+def test_the_gateway_is_judged_by_the_client(
+    charons: Charons, tmp_path: Path, published: str, policy: Revocation, problem: str
+) -> None:
+    charons.close_sites()
+    web: Web = shared_world().client.call(Web)
+    site = Site(tmp_path)
+    try:
+        url = web.url("/gateway.crl")
+        made = site.deployment.credential("gateway", Profile.GATEWAY, GATEWAY_IDENTITY, crl_url=url)
+        web.pages["/gateway.crl"] = publish(published, site.deployment.root, made)
+        site.world.gateway.run(site.gateway.reload(site.deployment.computers(1, 2)))
+        lists = RevocationLists(RevocationCache(tmp_path / "kept"), ask)
+        site.client_options = {"lists": lists}
+        site.policy = replace(site.policy, revocation=RevocationPolicy(ipsec=policy, lists=(url,)))
+        site.world.client.run(fetched(lists, site, url))
+        gateway, client = site.refusal()
+        assert (gateway, client) == (UNSPECIFIED, problem)
+        assert "the client refused the gateway" in site.failures[0][0]
+        site.world.client.run(lists.stop())
+    finally:
+        site.close()
+        shared_world().client.call(web.close)
+
+
+async def fetched(lists: RevocationLists, site: Site, url: str) -> None:
+    """Have the list before the first attempt, as a client that has run before."""
+    await lists.get(Want(url, issuers=(site.deployment.root.certificate,)))

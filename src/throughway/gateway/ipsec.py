@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from throughway.gateway.refusals import Refusals, Refused
+from throughway.gateway.revoked import ShownCertificates
 from throughway.gateway.user_proof import certificates_of, methods_of
 from throughway.model.config import Computer, ESPMode, IPsecServerConfig, RADIUSConfig, UsersConfig
 from throughway.model.errors import ConfigError, IPsecError, TrustError
@@ -121,7 +122,10 @@ class GatewayIPsec:
         self._crls: tuple[bytes, ...] = ()
         self._tasks: set[asyncio.Task[None]] = set()
         self._lists = lists
-        self._feed = CRLFeed(lists, self._give_crl, self._spawn) if lists is not None else None
+        self._shown = ShownCertificates()
+        self._feed = None
+        if lists is not None:
+            self._feed = CRLFeed(lists, self._give_crl, self._spawn, on_given=self._cut_revoked)
         self._stale = False
         """Whether something has happened since charon was asked for its tunnels."""
         self._refresher: asyncio.Task[None] | None = None
@@ -378,7 +382,19 @@ class GatewayIPsec:
         """Return the certificates (DER) that peers have shown, as far as charon remembers them."""
         if self._charon is None or not self._charon.running:
             return ()
-        return await self._charon.list_certificates()
+        found = await self._charon.list_certificates()
+        self._shown.note(found)
+        return found
+
+    async def _cut_revoked(self, crl: bytes) -> None:
+        """End the tunnels of computers that came in before this list was known."""
+        with contextlib.suppress(IPsecError):
+            await self.shown_certificates()
+            for identity in self._shown.listed(crl):
+                for name, computer in self._connections.items():
+                    if computer.identity.lower() == identity and self._charon is not None:
+                        for tunnel in (INFRASTRUCTURE, INTRANET):
+                            await self._charon.terminate(ike=f"{tunnel}-{name}", wait=False)
 
     async def forget_shown(self) -> None:
         """Let charon forget them, so that it is sure again which one comes next."""

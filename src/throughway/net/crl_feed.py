@@ -25,7 +25,10 @@ Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
 
 class CRLFeed:
-    """Keeps one charon supplied; ``spawn`` starts what ``push`` needs to be awaited for."""
+    """Keeps one charon supplied; ``spawn`` starts what must be awaited for.
+
+    ``on_given`` is awaited with every list that charon has taken.
+    """
 
     def __init__(
         self,
@@ -33,9 +36,11 @@ class CRLFeed:
         push: Push,
         spawn: Spawn,
         *,
+        on_given: Callable[[bytes], Awaitable[None]] | None = None,
         on_trouble: Callable[[str, str], None] = lambda url, why: None,
     ) -> None:
         self._lists, self._push, self._spawn = lists, push, spawn
+        self._on_given = on_given
         self._on_trouble = on_trouble
         self._issuers: tuple[x509.Certificate, ...] = ()
         self._urls: dict[str, None] = {}
@@ -100,3 +105,6 @@ class CRLFeed:
             await self._push(data)
         except IPsecError as error:
             self._on_trouble(url, f"charon does not take it: {error}")
+            return
+        if self._on_given is not None:
+            await self._on_given(data)

@@ -167,6 +167,17 @@ def describe(data: bytes) -> ListFact:
         return ListFact()
 
 
+def listed(data: bytes) -> tuple[bytes, frozenset[int]]:
+    """Return the issuer (DER) of a list, and the serial numbers that it revokes."""
+    try:
+        crl = parse_crl(data)
+        issuer = crl.issuer.public_bytes()
+        back = x509.ReasonFlags.remove_from_crl
+        return issuer, frozenset(e.serial_number for e in crl if _reason(e) is not back)
+    except UNREADABLE:
+        return b"", frozenset()
+
+
 def distrust(data: bytes, issuers: Sequence[x509.Certificate]) -> str:
     """Say why a list, base or delta, is of none of these issuers; "" when it is of one."""
     try:

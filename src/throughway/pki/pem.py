@@ -28,6 +28,11 @@ def build_certificate_pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
+def build_certificate_der(certificate: x509.Certificate) -> bytes:
+    """Return the certificate as DER."""
+    return certificate.public_bytes(serialization.Encoding.DER)
+
+
 def build_crl_pem(crl: x509.CertificateRevocationList) -> bytes:
     """Return the CRL as PEM."""
     return crl.public_bytes(serialization.Encoding.PEM)
@@ -65,6 +70,11 @@ def parse_certificates(data: bytes, what: str = "certificate") -> tuple[x509.Cer
 def parse_certificate(data: bytes, what: str = "certificate") -> x509.Certificate:
     """Return the first certificate in the PEM: in a chain file, the subject's own."""
     return parse_certificates(data, what)[0]
+
+
+def load_certificate(data: bytes) -> x509.Certificate:
+    """Return a certificate, given as DER; raises one of :data:`UNREADABLE`."""
+    return x509.load_der_x509_certificate(data)
 
 
 def parse_crl(data: bytes, what: str = "CRL") -> x509.CertificateRevocationList:

@@ -1,0 +1,46 @@
+"""Who came in before it was known that the certificate is revoked.
+
+Under the weak policy a computer comes in whose list could not be had, or was an older one. When
+the list comes, its tunnels are ended: it comes again, and then charon has the list.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from throughway.pki.crl import listed
+from throughway.pki.judgement import names
+from throughway.pki.pem import UNREADABLE, load_certificate
+
+MAXIMUM_NOTED = 20_000
+"""Certificates; the ones that were shown longest ago are forgotten first."""
+
+
+class ShownCertificates:
+    """Remembers which certificates were shown, and finds those that a list has."""
+
+    def __init__(self) -> None:
+        self._names: OrderedDict[tuple[bytes, int], tuple[str, ...]] = OrderedDict()
+        """By issuer and serial number."""
+
+    def note(self, certificates: Iterable[bytes]) -> None:
+        """Take certificates (DER) that peers have shown."""
+        for data in certificates:
+            try:
+                certificate = load_certificate(data)
+                key = (certificate.issuer.public_bytes(), certificate.serial_number)
+                self._names[key] = tuple(name.lower() for name in names(certificate))
+            except UNREADABLE:
+                continue
+            self._names.move_to_end(key)
+        while len(self._names) > MAXIMUM_NOTED:
+            self._names.popitem(last=False)
+
+    def listed(self, crl: bytes) -> frozenset[str]:
+        """Return the identities whose certificates a list has."""
+        issuer, serials = listed(crl)
+        return frozenset(
+            name
+            for (by, serial), found in self._names.items()
+            if by == issuer and serial in serials
+            for name in found
+        )

@@ -1,0 +1,168 @@
+"""What can be wrong with who comes to a tunnel, as data: what is served, asked and said.
+
+Each row has an authority of its own, so that no list of one row tells of another. The words are
+those that charon's log has; the problems are what gateway and client make of it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from tests.ipsec_world import Deployment
+from tests.revocation_world import Web
+from throughway.model.config import ClientConfig
+from throughway.model.revocation import Revocation
+from throughway.net.vici import Section
+from throughway.pki.authority import Credential, Profile, Revoked, build_crl, create_root
+from throughway.pki.pem import build_crl_der
+
+UNSPECIFIED = "ipsec-auth-failure-unspecified"
+NAME = "client1.corp.example.com"
+Modify = Callable[[Section], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One row."""
+
+    gateway: str
+    """The problem that the gateway names."""
+    words: str
+    """What its reason has."""
+    client: str = UNSPECIFIED
+    policies: tuple[Revocation, ...] = ()
+    """Under which it is refused."""
+    admitted: tuple[Revocation, ...] = ()
+    """Under which it comes in all the same."""
+    published: str | None = None
+    """What the distribution point serves: good, listed, stale, foreign, nothing, silent."""
+    age_days: int = 0
+    trusted: bool = True
+    """Whether the gateway has the authority."""
+    password: str = "client1"
+    at_client: Modify | None = None
+    """What a modified client does otherwise."""
+    at_gateway: Modify | None = None
+
+
+def _without_second(connection: Section) -> None:
+    del connection["local-2"]
+
+
+def _demands_health(connection: Section) -> None:
+    connection["remote-1"]["cert_policy"] = ["1.3.6.1.4.1.311.47.1.1"]
+
+
+NONE, WEAK, STRONG = Revocation.NONE, Revocation.WEAK, Revocation.STRONG
+FAULTS = {
+    "expired": Fault(
+        gateway="ipsec-cert-expired",
+        words="subject certificate invalid",
+        policies=(WEAK,),
+        age_days=60,
+    ),
+    "untrusted root": Fault(
+        gateway="ipsec-cert-wrong-chain",
+        words="no issuer certificate found",
+        policies=(WEAK,),
+        trusted=False,
+    ),
+    "no distribution point": Fault(
+        gateway="ipsec-crl-unreachable",
+        words="RULE_CRL_VALIDATION is SKIPPED",
+        policies=(STRONG,),
+        admitted=(WEAK,),
+    ),
+    "list unreachable": Fault(
+        gateway="ipsec-crl-unreachable",
+        words="the server answers 404",
+        policies=(STRONG,),
+        admitted=(WEAK,),
+        published="nothing",
+    ),
+    "distribution point silent": Fault(
+        gateway="ipsec-crl-unreachable",
+        words="RULE_CRL_VALIDATION is FAILED",
+        policies=(STRONG,),
+        admitted=(WEAK,),
+        published="silent",
+    ),
+    "list of another authority": Fault(
+        gateway="ipsec-crl-unreachable",
+        words="not signed with the key of",
+        policies=(STRONG,),
+        admitted=(WEAK,),
+        published="foreign",
+    ),
+    "list stale": Fault(
+        gateway="ipsec-crl-expired",
+        words="RULE_CRL_VALIDATION is STALE",
+        policies=(STRONG,),
+        admitted=(WEAK,),
+        published="stale",
+    ),
+    "good": Fault(gateway="", words="", admitted=(NONE,), published="good"),
+    "revoked": Fault(
+        gateway="ipsec-cert-revoked",
+        words="certificate was revoked on",
+        policies=(WEAK, STRONG),
+        admitted=(NONE,),
+        published="listed",
+    ),
+    "wrong computer account": Fault(
+        gateway="ipsec-computer-account-refused",
+        words="EAP-MS-CHAPv2 verification failed",
+        client="ipsec-computer-account-refused",
+        policies=(WEAK,),
+        password="client2",
+    ),
+    "no second round": Fault(
+        gateway="ipsec-policy-mismatch",
+        words="insufficient authentication rounds",
+        policies=(WEAK,),
+        at_client=_without_second,
+    ),
+    "no health certificate": Fault(
+        gateway="ipsec-health-certificate-missing",
+        words="constraint requires cert policy",
+        policies=(WEAK,),
+        at_gateway=_demands_health,
+    ),
+}
+"""The table "What charon says when"; tickets and smart cards of users are not here."""
+
+
+def root_of(name: str) -> Credential:
+    """Make the authority of a row."""
+    return create_root(f"Root of {name}", datetime.now(UTC) - timedelta(days=365))
+
+
+def place(
+    deployment: Deployment, name: str, root: Credential, web: Web, number: int = 1
+) -> ClientConfig:
+    """Issue the certificate of a row, and publish its list; return the client."""
+    fault, path = FAULTS[name], f"/{name.replace(' ', '-')}-{number}.crl"
+    stem = f"{name.replace(' ', '-')}1"
+    made = deployment.credential(
+        stem,
+        Profile.COMPUTER,
+        NAME,
+        root=root,
+        age_days=fault.age_days,
+        crl_url=web.url(path) if fault.published else "",
+    )
+    web.pages[path] = publish(fault.published or "nothing", root, made)
+    return deployment.client(certificate=stem, password=fault.password)
+
+
+def publish(what: str, root: Credential, of: Credential, number: int = 1) -> bytes | int | str:
+    """Return what a distribution point serves."""
+    now = datetime.now(UTC)
+    if what in ("nothing", "silent"):
+        return Web.SILENT if what == "silent" else 404
+    made, ends = now, now + timedelta(days=1)
+    if what == "stale":
+        made, ends = now - timedelta(days=2), now - timedelta(days=1)
+    entries = [Revoked(of.certificate.serial_number, now)] if what == "listed" else []
+    by = Credential(root_of("x").key, root.certificate) if what == "foreign" else root
+    return build_crl_der(build_crl(by, entries, number=number, now=made, next_update=ends))

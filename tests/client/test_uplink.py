@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,28 @@ def test_a_deleted_device_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(TUN, "gone", property(lambda _tun: True))
     assert link.broken
     link._tun.close()
+
+
+def test_without_a_usable_certificate_there_is_no_link(tmp_path: Path) -> None:
+    policy = replace(POLICY, trust_anchors=())
+    link = Uplink(config(tmp_path), policy, nowhere, lambda _state, _error: None)
+    with pytest.raises(TransportError, match=r"computer\.crt cannot be read") as caught:
+        link.start()
+    assert (caught.value.problem, caught.value.windows_code) == ("iphttps-no-usable-cert", 0x103)
+
+
+def test_the_certificate_that_was_refused_is_named(tmp_path: Path) -> None:
+    link = uplink(tmp_path)
+    refused = TransportError(
+        Stage.TLS,
+        "TLS failed: alert",
+        windows_code=0x80090327,
+        problem="iphttps-client-cert-rejected",
+    )
+    told = link._named(refused)
+    assert str(told) == (
+        f"TLS failed: alert; shown was {tmp_path}/computer.crt of client1.corp.example.com"
+    )
+    assert (told.windows_code, told.problem) == (refused.windows_code, refused.problem)
+    other = TransportError(Stage.TLS, "other", problem="iphttps-wrong-server")
+    assert link._named(other) is other

@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -22,9 +23,11 @@ from throughway.gateway.channel import (
     Ask,
     Change,
     Channel,
+    Closed,
     DropAll,
     Failed,
     Message,
+    Opened,
     Ready,
     Refused,
     Report,
@@ -34,11 +37,13 @@ from throughway.gateway.channel import (
     pair,
 )
 from throughway.gateway.worker import REFUSAL_BURST
-from throughway.model.config import AuthenticationMode
+from throughway.model.config import ADCConfig, AuthenticationMode
 from throughway.net.iphttps_client import IPHTTPSClient
 from throughway.net.listeners import listen
 from throughway.net.tls import Credentials, client_context
 from throughway.proto.iphttps.client import State
+from throughway.proto.iphttps.http import build_request, parse_url
+from throughway.wire.proxy_protocol import build_v1
 
 SOON = 15.0
 OWN = "2001:db8:da:1000::a"
@@ -291,6 +296,11 @@ def test_packets_cross_without_encryption(tmp_path: Path) -> None:
         assert isinstance(told, Sessions)
         assert report.suites == (("TLSv1.2 NULL-SHA256", 1),)
         assert [session.suite for session in told.sessions] == ["TLSv1.2 NULL-SHA256"]
+        credentials = one.order.credentials
+        one.channel.send(Change(config=one.order.config, credentials=credentials))
+        closed = await one.hear(Closed)
+        assert isinstance(closed, Closed)
+        assert closed.reason == "NULL suites are not allowed any more"
         await client.close()
         tun.close()
 
@@ -319,5 +329,35 @@ def test_a_flood_of_refused_clients_is_told_in_part(tmp_path: Path) -> None:
         assert dict(report.totals.refusals)["certificate"] == REFUSAL_BURST + 10
         assert REFUSAL_BURST <= len(told) < REFUSAL_BURST + 10
         assert {refused.problem for refused in told} == {"iphttps-client-cert-none"}
+
+    play(tmp_path, scenario)
+
+
+def test_an_adc_is_believed_as_far_as_its_certificates_are_good(tmp_path: Path) -> None:
+    async def scenario(one: Process) -> None:
+        """Plain HTTP with a PROXY header before it, from the only address that may."""
+        good, bad = one.authority.client(), one.authority.client("untrusted")
+        adc = ADCConfig(listen=(("127.0.0.1", one.port),), addresses=("127.0.0.1/32",))
+        asked = AuthenticationMode.CERTIFICATES
+        config = replace(one.order.config, listen=(), adc=adc, authentication=asked)
+        lists = one.authority.list_revoked().read_text()
+        credentials = Credentials(client_ca=one.authority.root.pem, client_crls=lists)
+        one.channel.send(replace(one.order, config=config, credentials=credentials))
+        await one.hear(Ready)
+        for shown, status in ((good, b"200 OK"), (bad, b"403 Forbidden")):
+            claim = b64encode(ssl.PEM_cert_to_DER_cert(shown.pem)).decode()
+            words = f"X-SSL-Client-Cert: {claim}\r\nX-SSL-Client-Verify: 0\r\n\r\n"
+            request = build_request(parse_url(config.url)).removesuffix(b"\r\n")
+            reader, writer = await asyncio.open_connection("127.0.0.1", one.port)
+            writer.write(build_v1("192.0.2.7", 4711, "192.0.2.1", 443) + request + words.encode())
+            assert (await reader.readline()).split(maxsplit=1)[1].strip() == status
+            writer.transport.abort()
+        opened, refused = await one.hear(Opened), await one.hear(Refused)
+        assert isinstance(opened, Opened)
+        assert isinstance(refused, Refused)
+        assert opened.session.certificate == "CN=client1.corp.example.com"
+        assert opened.session.peer == refused.peer == "192.0.2.7:4711"
+        assert refused.problem == "iphttps-client-cert-untrusted"
+        assert refused.reason.startswith("CN=client1.corp.example.com: it does not lead to")
 
     play(tmp_path, scenario)

@@ -19,7 +19,7 @@ from tests.ports import free_port
 from throughway.gateway import workers as module
 from throughway.gateway.worker import PAGE
 from throughway.gateway.workers import State, Workers, count_of, interfaces
-from throughway.model.config import AuthenticationMode, IPHTTPSServerConfig
+from throughway.model.config import ADCConfig, AuthenticationMode, IPHTTPSServerConfig
 from throughway.model.errors import ConfigError, TransportError
 from throughway.model.status import SessionStatus, WorkerStatus
 
@@ -379,6 +379,25 @@ def test_a_new_certificate_is_shown_without_a_restart(
             with pytest.raises(ConfigError, match="absent"):
                 workers.reload(replace(config, certificate=Path("/absent.crt")))
             await stays.close()
+
+    play(scenario)
+
+
+def test_the_addresses_of_an_adc_need_a_restart(config: IPHTTPSServerConfig) -> None:
+    async def scenario() -> None:
+        adc = ADCConfig(listen=(("127.0.0.1", 8080),), addresses=("127.0.0.1",))
+        workers = Workers(replace(config, adc=adc), Owner(), routes=())
+        moved = replace(adc, listen=(("127.0.0.1", 1),), proxy_protocol=False)
+        assert workers.reload(replace(config, adc=moved)) == ("adc.listen",)
+        assert workers.config.adc == replace(adc, proxy_protocol=False)
+        assert workers.reload(config) == ("adc.listen",)
+        assert workers.config.adc == replace(adc, proxy_protocol=False)
+        assert workers.reload(replace(config, adc=replace(adc, tls=True))) == ()
+        await workers.close()
+        workers = Workers(config, Owner(), routes=())
+        assert workers.reload(replace(config, adc=adc)) == ("adc.listen",)
+        assert workers.config.adc is None
+        await workers.close()
 
     play(scenario)
 

@@ -18,6 +18,7 @@ from tests.ports import free_port
 from throughway.model.config import AuthenticationMode, IPHTTPSServerConfig
 from throughway.model.probing import ProbeSeen
 from throughway.net.iphttps_server import IPHTTPSServer, tls_context
+from throughway.net.tls import null_context
 from throughway.pki.pem import build_certificate_pem, build_key_pem
 from throughway.probe.analysis.verdict import judge
 from throughway.probe.course import Course, Options
@@ -138,7 +139,11 @@ def write(folder: Path, leaf: Made, *chain: Made) -> tuple[Path, Path]:
 
 @contextlib.asynccontextmanager
 async def gateway(
-    files: tuple[Path, Path], *, client_ca: Path | None = None, routes: Sequence[str] = ()
+    files: tuple[Path, Path],
+    *,
+    client_ca: Path | None = None,
+    routes: Sequence[str] = (),
+    null: tuple[Path, Path] | None = None,
 ) -> AsyncIterator[int]:
     """Run the product's own server; give its port."""
     mode = AuthenticationMode.CERTIFICATES if client_ca else AuthenticationMode.NONE
@@ -153,7 +158,9 @@ async def gateway(
         client_ca=client_ca,
     )
     tun = FakeTUN()
-    server = IPHTTPSServer(config, tun, tls=tls_context(config), routes=routes)
+    null_tls = null_context(*null) if null is not None else None
+    tls = tls_context(config)
+    server = IPHTTPSServer(config, tun, tls=tls, null_tls=null_tls, routes=routes)
     server.start()
     try:
         yield port

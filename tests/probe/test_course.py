@@ -376,3 +376,22 @@ def test_an_address_in_the_place_of_a_name(tmp_path: Path) -> None:
     seen = asyncio.run(scenario())
     assert "iphttps-url-is-ip-address" in codes(seen)
     assert "iphttps-cert-name-mismatch" not in codes(seen)
+
+
+def test_a_gateway_of_ours_with_null_suites(tmp_path: Path) -> None:
+    """To who offers nothing else; whoever offers more hears nothing of them."""
+    (tmp_path / "rsa").mkdir()
+    null = write(tmp_path / "rsa", make(NAME, ROOT, names=[NAME], key=RSA_KEY))
+
+    async def scenario() -> ProbeSeen:
+        files = write(tmp_path, make(NAME, ROOT, names=[NAME]))
+        async with gateway(files, null=null) as port:
+            return await look(port, ROOT)
+
+    seen = asyncio.run(scenario())
+    taken = {suite.name for version in seen.null_suites for suite in version.suites}
+    assert taken == {"TLS_RSA_WITH_NULL_SHA256", "TLS_RSA_WITH_NULL_SHA"}
+    others = {suite.name for version in seen.versions for suite in version.suites}
+    assert others
+    assert not [name for name in others if "NULL" in name]
+    assert any("It takes NULL suites" in remark for remark in remarks(seen))

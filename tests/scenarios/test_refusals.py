@@ -31,6 +31,7 @@ from throughway.lab.deployment import CONFIGURATION, GATEWAY_CONFIG
 from throughway.lab.lab import Lab
 from throughway.lab.observe import PAGE_BY_ADDRESS, Observer, problems, tunnel
 from throughway.lab.topology import GATEWAY_NAME
+from throughway.pki import pem
 
 CLIENT_CONFIG = f"{CONFIGURATION}/client.toml"
 COMPUTER = (f"{CONFIGURATION}/computer.crt", f"{CONFIGURATION}/computer.key")
@@ -216,6 +217,33 @@ def test_a_computer_that_is_not_listed(fresh: Lab) -> None:
         assert told["reason"] == "no matching peer config found"
     # The list has it again: the next attempt succeeds, and nobody has to be told.
     assert_well_again(client)
+
+
+def test_a_computer_whose_certificate_iphttps_does_not_take(connected: Observer) -> None:
+    """In mode Certificates, by authorities that are not its own; then by its own."""
+    lab = connected.lab
+    asked = 'authentication = "certificates"\nclient_ca = "{}"\nprefix'
+
+    def asking(authority: str) -> str:
+        return edited(lab, ("prefix", asked.format(authority)), table="iphttps", count=1)
+
+    code = "iphttps-client-cert-rejected"
+    with kept(lab, "edge1", f"{OTHER}.crt"):
+        foreign = pem.build_certificate_pem(foreign_root().certificate)
+        lab.write("edge1", f"{OTHER}.crt", foreign)
+        with reconfigured(lab, asking(f"{OTHER}.crt")):
+            connected.wait(code, lambda s: problems(s) == {code})
+            answer = shown(lab, "client1")
+            assert "As Windows says it    0x80090327 " in answer.text
+            assert f"shown was {COMPUTER[0]} of client1.corp.example.com" in answer.text
+            told = refusal(lab, "iphttps-client-cert-untrusted")
+            assert "does not lead to an authority of client_ca" in told["reason"]
+    with reconfigured(lab, asking("root.crt")):
+        assert_well_again(connected)
+        (session,) = gateway_status(lab)["sessions"]
+        assert session["certificate"] == "commonName=client1.corp.example.com"
+        assert session["suite"].startswith("TLSv1.3 ")
+    assert_well_again(connected)
 
 
 @pytest.fixture

@@ -46,6 +46,7 @@ from throughway.model.status import (
 )
 from throughway.net import firewall, privileges
 from throughway.net.esp import describe_esp, local_addresses
+from throughway.net.listeners import endpoints_of
 from throughway.net.process import write_private
 from throughway.net.tun import add_address, disable_forwarding, forwards
 from throughway.proto.iphttps.http import parse_url
@@ -348,7 +349,7 @@ class GatewayDaemon:
     async def _start_workers(self) -> None:
         assert self._workers is not None
         await self._workers.start()
-        listen = self._config.iphttps.listen
+        listen = endpoints_of(self._config.iphttps)
         listening = ", ".join(f"{address} port {port}" for address, port in listen)
         count = len(self._workers.interfaces)
         self._tracker.ok(

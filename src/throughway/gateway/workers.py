@@ -40,7 +40,7 @@ from throughway.gateway.channel import (
 )
 from throughway.gateway.credentials import read_credentials, revoked_serials
 from throughway.gateway.occupancy import Occupancy
-from throughway.model.config import MAX_WORKERS, IPHTTPSServerConfig, Spread
+from throughway.model.config import MAX_WORKERS, ADCConfig, IPHTTPSServerConfig, Spread
 from throughway.model.errors import Stage, TransportError
 from throughway.model.status import SessionStatus, WorkerStatus
 from throughway.net.listeners import endpoints_of, listen
@@ -164,7 +164,10 @@ class Workers:
         fixed = ("url", "listen", "prefix", "interface", "workers", "spread")
         changed = tuple(key for key in fixed if getattr(config, key) != getattr(self.config, key))
         kept = {key: getattr(self.config, key) for key in fixed}
-        self.config, self._credentials = replace(config, **kept), credentials
+        adc = _adc_after(self.config.adc, config.adc)
+        if adc != config.adc:
+            changed += ("adc.listen",)
+        self.config, self._credentials = replace(config, adc=adc, **kept), credentials
         for worker in self._workers:
             worker.change(Change(config=self._config_of(worker), credentials=credentials))
         self._occupancy.revoke(revoked_serials(credentials))
@@ -519,6 +522,11 @@ class _Worker:
             restarts=self._restarts,
             last_end=self.last_end,
         )
+
+
+def _adc_after(old: ADCConfig | None, new: ADCConfig | None) -> ADCConfig | None:
+    """Return what can be had of another configuration; its sockets are those of the start."""
+    return old if old is None or new is None else replace(new, listen=old.listen)
 
 
 def count_of(config: IPHTTPSServerConfig) -> int:

@@ -216,6 +216,8 @@ class IPHTTPSServer:
         self.machine.configure(_limits(config, tls))
         self.machine.adc = _adc(config, judge)
         self.machine.set_authentication(config.authentication)
+        if null_tls is None:
+            self.machine.drop_suites("NULL-", "NULL suites are not allowed any more")
         self.pump()
         return changed
 

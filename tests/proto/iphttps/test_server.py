@@ -754,3 +754,9 @@ def test_suites_are_counted() -> None:
     assert table.server.suites == {"TLSv1.3 A": 2, "TLSv1.2 B": 1}
     table.server.connection_lost(sessions[-1], "gone")
     assert table.server.suites == {"TLSv1.3 A": 2}
+    table.events()
+    table.server.drop_suites("1.2", "not any more")
+    assert table.events() == []
+    table.server.drop_suites("1.3", "not any more")
+    closed = [event.session for event in table.events() if isinstance(event, SessionClosed)]
+    assert closed == sessions[:2]

@@ -310,6 +310,13 @@ class Server:
         if number in self.sessions:
             self._close(self.sessions[number], reason)
 
+    def drop_suites(self, part: str, reason: str) -> None:
+        """Drop the clients whose cipher suite has this in its name."""
+        if any(part in suite for suite in self.suites):
+            for session in tuple(self.sessions.values()):
+                if part in session.suite:
+                    self._close(session, reason)
+
     def receive_data(self, session: Session, data: bytes, now: float) -> None:
         """Take bytes of a request; the stream behind it comes with :class:`SessionOpened`.
 

@@ -13,6 +13,7 @@ from tests.client.test_uplink import config
 from tests.pki.test_bundle import POLICY
 from throughway.client.access import LOOK_INTERVAL, Access
 from throughway.client.audit import ClientAudit
+from throughway.client.certificates import CertificateKeeper
 from throughway.client.plan import Observed, Wanted, wanted
 from throughway.client.transports import Transports
 from throughway.health.tracker import Tracker
@@ -37,6 +38,13 @@ def silent() -> ClientAudit:
     return ClientAudit(config(Path("/nowhere")), AuditLog(None, None, side="client"))
 
 
+def keeper(folder: Path) -> CertificateKeeper:
+    async def nothing() -> None:
+        pass
+
+    return CertificateKeeper(config(folder), Tracker(time.time), nothing)
+
+
 def after(folder: Path, happened: Callable[[Access], None]) -> ClientSnapshot:
     """Return the snapshot of an access that was not started, after something happened."""
 
@@ -49,6 +57,7 @@ def after(folder: Path, happened: Callable[[Access], None]) -> ClientSnapshot:
             Tracker(itertools.count(1_800_000_000.0, 60.0).__next__),
             ccache=folder / "user.ccache",
             audit=silent(),
+            certificates=keeper(folder),
             on_bug=lambda what, error: bugs.append(f"{what}: {error!r}"),
         )
         happened(access)
@@ -119,6 +128,7 @@ def test_a_certificate_that_is_none_is_no_bug(
             tracker,
             ccache=tmp_path / "user.ccache",
             audit=silent(),
+            certificates=keeper(tmp_path),
             on_bug=lambda what, error: None,
         )
         reconciling = asyncio.ensure_future(access._reconcile_forever())
@@ -170,6 +180,7 @@ def test_names_are_held_while_the_way_is_coming(tmp_path: Path) -> None:
             Tracker(time.time),
             ccache=tmp_path / "user.ccache",
             audit=silent(),
+            certificates=keeper(tmp_path),
             on_bug=lambda what, error: None,
         )
         return access._way_to_names()
@@ -237,6 +248,7 @@ def live(
             Tracker(time.time),
             ccache=folder / "user.ccache",
             audit=silent(),
+            certificates=keeper(folder),
             on_bug=lambda what, error: (bugs if bugs is not None else []).append(what),
         )
         await scenario(access)

@@ -31,6 +31,7 @@ HEADINGS = {
     "sixtofour": "### [sixtofour]",
     "teredo": "### [teredo]",
     "nat64": "### [nat64]",
+    "enrolment": "### [enrolment]",
     "audit": "### [audit]",
 }
 

@@ -1,29 +1,24 @@
 """The dates of certificates, at the edges."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
-from throughway.gateway.watch import WARNING_TIME, expiry_problem, read_certificate
-from throughway.model.errors import ConfigError, ThroughwayError
-from throughway.pki.authority import create_root
+from tests.ipsec_world import Deployment
+from throughway.gateway import watch
+from throughway.gateway.watch import CertificateWatch, read_certificate
+from throughway.health.tracker import Tracker
+from throughway.model.config import EnrolmentConfig, GatewayConfig, IPHTTPSServerConfig
+from throughway.model.errors import ConfigError, ThroughwayError, TrustError
+from throughway.net.renewal import Pair
+from throughway.pki.authority import Profile, create_root
 from throughway.pki.pem import build_certificate_pem
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS = 365
-
-
-@pytest.mark.parametrize("use", ["iphttps", "ipsec"])
-def test_dates(use: str) -> None:
-    certificate = create_root("Example Root", NOW, DAYS).certificate
-    ends = certificate.not_valid_after_utc
-    assert expiry_problem(certificate, use, NOW + timedelta(days=1)) == ""
-    assert expiry_problem(certificate, use, ends - WARNING_TIME) == ""
-    late = ends - WARNING_TIME + timedelta(seconds=1)
-    assert expiry_problem(certificate, use, late) == f"{use}-cert-expiring"
-    over = ends + timedelta(seconds=1)
-    assert expiry_problem(certificate, use, over) == f"{use}-cert-expired"
 
 
 def test_a_file_is_read(tmp_path: Path) -> None:
@@ -43,3 +38,120 @@ def test_garbage_is_refused(tmp_path: Path) -> None:
     file.write_bytes(b"\x00garbage")
     with pytest.raises(ThroughwayError):
         read_certificate(file)
+
+
+class World:
+    """A gateway's files, an authority that answers or not, and what was told."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, age_days: int) -> None:
+        self.folder = folder
+        self.deployment = Deployment.create(folder)
+        self.deployment.credential("gateway", Profile.GATEWAY, "da.example.com", age_days=age_days)
+        (folder / "gateway.key").chmod(0o600)
+        self.tracker = Tracker(lambda: 0.0)
+        self.asked: list[str] = []
+        self.renewed = asyncio.Event()
+        self.failure: TrustError | None = None
+        monkeypatch.setattr(watch, "renew", self.renew)
+
+    def config(self, *, url: str = "https://x:8443") -> GatewayConfig:
+        ipsec = self.deployment.server()
+        return GatewayConfig(
+            file=self.folder / "gateway.toml",
+            iphttps=IPHTTPSServerConfig(
+                url="https://da.example.com:443/IPHTTPS",
+                listen=(("127.0.0.1", 443),),
+                certificate=ipsec.certificate,
+                key=ipsec.key,
+                prefix="2001:db8:da:1000::/64",
+            ),
+            ipsec=ipsec,
+            enrolment=EnrolmentConfig(url=url) if url else None,
+        )
+
+    async def renew(self, pair: Pair, url: str, *_: object, by_proof: bool) -> x509.Certificate:
+        assert by_proof
+        self.asked.append(f"{pair.certificate.name} {url}")
+        if self.failure is not None:
+            raise self.failure
+        made = self.deployment.credential("gateway", Profile.GATEWAY, "da.example.com")
+        return made.certificate
+
+    async def on_renewed(self) -> None:
+        self.renewed.set()
+
+    def codes(self) -> set[str]:
+        return {condition.code for condition in self.tracker.current()}
+
+    def look(self, config: GatewayConfig) -> float:
+        keeper = CertificateWatch(self.tracker, self.on_renewed)
+        return asyncio.run(keeper._look(config))
+
+
+def test_its_own_certificate_is_renewed_once_for_both_uses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, monkeypatch, age_days=25)
+    pause = world.look(world.config())
+    assert world.asked == ["gateway.crt https://x:8443"]
+    assert world.renewed.is_set()
+    assert pause <= watch.LOOK_INTERVAL
+    world.look(world.config())
+    assert len(world.asked) == 1
+    assert world.codes() == set()
+
+
+@pytest.mark.parametrize(("age_days", "url"), [(0, "https://x:8443"), (25, "")])
+def test_young_ones_and_those_of_no_authority_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age_days: int, url: str
+) -> None:
+    world = World(tmp_path, monkeypatch, age_days)
+    world.look(world.config(url=url))
+    assert world.asked == []
+
+
+def test_a_certificate_of_somebody_else_is_only_watched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, monkeypatch, age_days=25)
+    world.deployment.credential(
+        "gateway",
+        Profile.GATEWAY,
+        "da.example.com",
+        root=create_root("Public", datetime.now(UTC) - timedelta(days=300)),
+        age_days=29,
+    )
+    world.look(world.config())
+    assert world.asked == []
+    assert world.codes() == {"iphttps-cert-ends-this-week", "ipsec-cert-ends-this-week"}
+
+
+def test_a_renewal_that_fails_is_told_and_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, monkeypatch, age_days=25)
+    world.failure = TrustError("no")
+    assert world.look(world.config()) == watch.RETRY_INTERVAL
+    assert "certificate-not-renewed" in world.codes()
+    world.failure = None
+    world.look(world.config())
+    assert "certificate-not-renewed" not in world.codes()
+    assert world.renewed.is_set()
+
+
+def test_a_change_of_configuration_is_looked_at_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, monkeypatch, age_days=25)
+
+    async def scenario() -> None:
+        keeper = CertificateWatch(world.tracker, world.on_renewed)
+        task = asyncio.create_task(keeper.run())
+        await asyncio.sleep(0)
+        keeper.configure(world.config())
+        async with asyncio.timeout(10):
+            await world.renewed.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(scenario())

@@ -135,7 +135,7 @@ def test_a_gateway_whose_certificate_expires_while_it_runs(client: Observer) -> 
     text = edited(lab, *BY_ITSELF, table="iphttps")
     ends = datetime.now(UTC) + timedelta(seconds=5)
     with other_certificate(lab, lambda: put_certificate(lab, OTHER, root_of(lab), ends=ends), text):
-        wait_gateway(lab, "soon", lambda s: problems(s) == {"iphttps-cert-expiring"})
+        wait_gateway(lab, "soon", lambda s: problems(s) == {"iphttps-cert-ends-this-week"})
         status = wait_gateway(lab, "expired", lambda s: problems(s) == {"iphttps-cert-expired"})
         assert status["state"] == "error"
         lab.stop_client("client1")

@@ -206,6 +206,33 @@ EXPIRING = Problem(
     depends_on=(EXPIRED,),
 )
 
+RENEWAL_DUE = Problem(
+    code="iphttps-cert-renewal-due",
+    title="The gateway's IP-HTTPS certificate is to be renewed",
+    severity=Severity.INFO,
+    component=Component.CERTIFICATES,
+    cause="Less than 60 days of its validity are left, a third of its life where that is short.",
+    resolution=(
+        "Where the gateway has an [enrolment] and its authority issued the certificate, it is "
+        "renewed by itself; else issue a new one for the same name in time."
+    ),
+    fix=(ISSUE, "throughway gateway reload"),
+    verify=("openssl x509 -in CERTIFICATE -noout -enddate", "throughway gateway status"),
+    depends_on=(EXPIRED,),
+)
+
+ENDS_THIS_WEEK = Problem(
+    code="iphttps-cert-ends-this-week",
+    title="The gateway's IP-HTTPS certificate ends within a week",
+    severity=Severity.CRITICAL,
+    component=Component.CERTIFICATES,
+    cause="Less than 7 days of its validity are left. At its end every client is cut off.",
+    resolution="Issue a new certificate for the same name now, put it in place and reload.",
+    fix=(ISSUE, "throughway gateway reload"),
+    verify=("openssl x509 -in CERTIFICATE -noout -enddate", "throughway gateway status"),
+    depends_on=(EXPIRED,),
+)
+
 NO_TRUST = (
     EXPIRED,
     NOT_YET_VALID,
@@ -236,4 +263,4 @@ REFUSED = (
 )
 """Why one side breaks the handshake off because of the other's certificate."""
 
-PROBLEMS = (*NO_TRUST, NO_CRL_DISTRIBUTION_POINT, EXPIRING)
+PROBLEMS = (*NO_TRUST, NO_CRL_DISTRIBUTION_POINT, EXPIRING, RENEWAL_DUE, ENDS_THIS_WEEK)

@@ -136,6 +136,33 @@ CERT_EXPIRING = Problem(
     depends_on=(CERT_EXPIRED,),
 )
 
+CERT_RENEWAL_DUE = Problem(
+    code="ipsec-cert-renewal-due",
+    title="A tunnel certificate is to be renewed",
+    severity=Severity.INFO,
+    component=Component.CERTIFICATES,
+    cause="Less than 60 days of its validity are left, a third of its life where that is short.",
+    resolution=(
+        "Where the deployment has an enrolment service it is renewed by itself; else issue a new "
+        "one for the same name in time."
+    ),
+    fix=(ISSUE, INSTALL, RESTART),
+    verify=("openssl x509 -in CERTIFICATE -noout -enddate",),
+    depends_on=(CERT_EXPIRED,),
+)
+
+CERT_ENDS_THIS_WEEK = Problem(
+    code="ipsec-cert-ends-this-week",
+    title="A tunnel certificate ends within a week",
+    severity=Severity.CRITICAL,
+    component=Component.CERTIFICATES,
+    cause="Less than 7 days of its validity are left. From its end on the tunnels stay down.",
+    resolution="Issue a new certificate for the same name now, and find out why none was renewed.",
+    fix=(ISSUE, INSTALL, RESTART),
+    verify=("openssl x509 -in CERTIFICATE -noout -enddate",),
+    depends_on=(CERT_EXPIRED,),
+)
+
 NO_TRUST = (
     NO_MACHINE_CERT,
     CERT_NO_PRIVATE_KEY,
@@ -148,4 +175,7 @@ NO_TRUST = (
 )
 """Why the first round of authentication fails."""
 
-PROBLEMS = (*NO_TRUST, CERT_EXPIRING, CRL_NOT_RENEWED)
+PROBLEMS = (
+    *NO_TRUST,
+    *(CERT_EXPIRING, CERT_RENEWAL_DUE, CERT_ENDS_THIS_WEEK, CRL_NOT_RENEWED),
+)

@@ -15,6 +15,7 @@ from typing import Any
 from throughway import __version__
 from throughway.catalogue import find
 from throughway.client.audit import ClientAudit
+from throughway.client.certificates import CertificateKeeper
 from throughway.client.forced import Forced
 from throughway.client.ipsec import INFRASTRUCTURE, INTRANET, ClientIPsec
 from throughway.client.names import Names
@@ -69,6 +70,7 @@ class Access:
         *,
         ccache: Path,
         audit: ClientAudit,
+        certificates: CertificateKeeper,
         on_infrastructure: Callable[[], None] = lambda: None,
         on_bug: Callable[[str, BaseException], None],
     ) -> None:
@@ -78,6 +80,7 @@ class Access:
         self._policy = policy
         self._ccache = ccache
         self._audit = audit
+        self._certificates = certificates
         self._on_infrastructure = on_infrastructure
         self._on_bug = on_bug
         self._user: User | None = None
@@ -173,6 +176,11 @@ class Access:
         self._reasons.update_policy(policy)
         self._registrar.update_policy(policy)
         self._wake()
+
+    async def renew_certificate(self) -> None:
+        """Take the certificate that is in place now; what is up stays up."""
+        self._transports.renew_certificate()
+        await self._ipsec.renew_credentials()
 
     async def set_user(self, user: User | None) -> None:
         """Take another user, or the same one with a new ticket, or nobody."""
@@ -493,6 +501,8 @@ class Access:
 
     def _tunnel_failed(self, name: str, reason: str, problem: str) -> None:
         self._log.warning("tunnel failed", tunnel=name, reason=reason, problem=problem or None)
+        if problem.startswith("ipsec-cert-"):
+            self._keep(self._certificates.refused())
         error = IPsecError(reason, problem=problem or f"ipsec-{name}-tunnel-down")
         self._report_tunnel(name, self._reasons.failed(name, error))
 
@@ -528,15 +538,18 @@ class Access:
                 account = tunnel.account or None
                 self._log.info("tunnel", tunnel=name, state=str(tunnel.state), account=account)
                 if tunnel.state is TunnelState.UP:
+                    self._certificates.connected()
                     self._audit.tunnel_up(tunnel, str(self._transports.chosen or ""))
                 elif told is TunnelState.UP:
                     self._audit.tunnel_down(tunnel)
             if tunnel.state is TunnelState.UP:
                 self._tracker.succeeded(f"tunnel-{name}")
                 self._reasons.forget(name)
-        if self._tunnel(INFRASTRUCTURE).state is TunnelState.UP:
+        if up := self._tunnel(INFRASTRUCTURE).state is TunnelState.UP:
             self._tracker.ok(Component.IPSEC, esp.describe_esp(self._ipsec.esp))
             self._on_infrastructure()
+        if up or self._where.location is Location.INSIDE:
+            self._certificates.authority_reachable()
 
     async def snapshot(self) -> ClientSnapshot:
         """Return the whole client."""

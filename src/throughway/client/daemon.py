@@ -13,6 +13,7 @@ from throughway.client import settings
 from throughway.client.access import Access
 from throughway.client.audit import client_audit
 from throughway.client.cards import REMOVED, SmartCards
+from throughway.client.certificates import CertificateKeeper
 from throughway.client.policy import PolicyKeeper
 from throughway.client.user import User, UserStore
 from throughway.control import lifecycle
@@ -42,6 +43,7 @@ COMPONENTS = (
     Component.INTERNET,
     Component.IPHTTPS,
     Component.IPSEC,
+    Component.CERTIFICATES,
     Component.FIREWALL,
     Component.NAMES,
     Component.DOMAIN,
@@ -73,6 +75,7 @@ class ClientDaemon:
         self._keeper = PolicyKeeper(config, self._new_policy, self._policy_trouble)
         self._access: Access | None = None
         self._audit = client_audit(config, self._tracker)
+        self._certificates = CertificateKeeper(config, self._tracker, self._certificate_renewed)
 
     # The daemon's life
 
@@ -86,6 +89,7 @@ class ClientDaemon:
         self._audit.start()
         self._user = self._users.load()
         self._audit.set_user(self._user.principal if self._user is not None else "")
+        self._certificates.start()
         await self._keeper.start()
         self._log.info("client runs", policy=self._keeper.version or None)
 
@@ -109,6 +113,7 @@ class ClientDaemon:
                 stack.push_async_callback(access.stop)
             stack.push_async_callback(self._keeper.close)
             stack.push_async_callback(self._cards.close)
+            stack.push_async_callback(self._certificates.close)
         self._log.info("client has ended")
 
     def failed(self, what: str, error: BaseException | None) -> None:
@@ -124,6 +129,7 @@ class ClientDaemon:
 
     async def _new_policy(self, policy: Policy) -> None:
         """The first policy starts everything, a newer one changes it."""
+        self._certificates.set_policy(policy)
         self._log.info("policy", deployment=policy.deployment, version=policy.version)
         self._realm = policy.kerberos_realm
         if self._access is not None:
@@ -135,6 +141,7 @@ class ClientDaemon:
             self._tracker,
             ccache=self._users.ccache,
             audit=self._audit,
+            certificates=self._certificates,
             on_infrastructure=self._keeper.fetch_if_due,
             on_bug=self.failed,
         )
@@ -144,6 +151,10 @@ class ClientDaemon:
             self._access = None
             await access.stop()
             raise
+
+    async def _certificate_renewed(self) -> None:
+        if self._access is not None:
+            await self._access.renew_certificate()
 
     def _policy_trouble(self, error: ThroughwayError | None) -> None:
         if error is None:

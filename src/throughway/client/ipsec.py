@@ -265,6 +265,11 @@ class ClientIPsec:
             if tunnel.wanted and not (same_peer and getattr(old, name) == getattr(policy, name)):
                 tunnel.retry()
 
+    async def renew_credentials(self) -> None:
+        """Read certificate and key anew; tunnels stay, the next one is opened with them."""
+        if self._charon is not None and self._charon.running:
+            await self._load(self._charon)
+
     async def up_infrastructure(self, local_address: str, *, renew: bool = False) -> None:
         """Bring the infrastructure tunnel up from ``local_address``, and keep it up.
 

@@ -185,6 +185,10 @@ class Transports:
         self._lead()
         self._pump()
 
+    def renew_certificate(self) -> None:
+        """Show another certificate with the next connection."""
+        self._uplink.renew_certificate()
+
     def network_changed(self) -> None:
         """Tell every transport, and find out which network this is."""
         self._selection.network_doubted()

@@ -22,7 +22,7 @@ from throughway.model.status import LinkStatus, TransportKind, TransportStatus
 from throughway.net.dial import Resolve
 from throughway.net.iphttps_client import IPHTTPSClient
 from throughway.net.process import write_private
-from throughway.net.tls import client_context
+from throughway.net.tls import client_context, load_pair
 from throughway.net.tun import TUN, configure_client, global_addresses, open_tun
 from throughway.proto.iphttps.client import State
 
@@ -62,6 +62,7 @@ class Uplink:
         self._waiting: asyncio.Task[None] | None = None
         self._tun: TUN | None = None
         self._link: IPHTTPSClient | None = None
+        self._certificate_changed: Callable[[], None] = lambda: None
 
     @property
     def started(self) -> bool:
@@ -104,6 +105,10 @@ class Uplink:
                 Stage.TLS, str(error), windows_code=0x103, problem=unusable
             ) from error
 
+    def renew_certificate(self) -> None:
+        """Show the certificate that is in place now with the next connection."""
+        self._certificate_changed()
+
     def _start(self) -> None:
         anchors = self._policy.trust_anchors
         if self._config.iphttps_ca is not None:
@@ -125,6 +130,9 @@ class Uplink:
             tun.close()  # or its name would be taken at the next attempt
             raise
         self._tun = tun
+        self._certificate_changed = lambda: load_pair(
+            tls, self._config.certificate, self._config.key
+        )
         self._link = IPHTTPSClient(
             self._policy.iphttps_url,
             self._tun,

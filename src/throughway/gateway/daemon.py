@@ -31,7 +31,7 @@ from throughway.gateway.revocation import make_lists
 from throughway.gateway.sixtofour import SixToFourServer
 from throughway.gateway.teredo import TeredoGateway
 from throughway.gateway.transition import Transition
-from throughway.gateway.watch import watch_dates
+from throughway.gateway.watch import CertificateWatch
 from throughway.gateway.workers import State, Workers, interfaces
 from throughway.health import log
 from throughway.health.tracker import Change, Tracker
@@ -115,7 +115,7 @@ class GatewayDaemon:
             config.nat64, config.runtime_directory, self._tracker, self._encrypts_in_kernel
         )
         self._tasks: set[asyncio.Task[None]] = set()
-        self._dates_changed = asyncio.Event()
+        self._certificates = CertificateWatch(self._tracker, self.reload)
         self._one_reload = asyncio.Lock()
         """A signal and commands may come at once, and two would be in each other's way."""
         self._limit_timer: asyncio.TimerHandle | None = None
@@ -147,7 +147,8 @@ class GatewayDaemon:
         self._reasons = start_reasons(self._config, self._audit, self._tracker)
         self._tracker.ok(Component.GATEWAY, f"version {__version__}")
         self._define()
-        self._keep(watch_dates(lambda: self._config, self._tracker, self._dates_changed))
+        self._certificates.configure(config)
+        self._keep(self._certificates.run())
         self._keep(self._watch_firewall())
         if self._workers is not None:
             reload = self._workers.reload
@@ -173,7 +174,7 @@ class GatewayDaemon:
             await self._reasons.stop()
         self._reasons = start_reasons(config, self._audit, self._tracker)
         self._raise_firewall()
-        self._dates_changed.set()
+        self._certificates.configure(config)
         self._define()
         self._tracker.clear(find("configuration-refused"))
         # A person has been here; if it goes on, it is told again with the next attempt.

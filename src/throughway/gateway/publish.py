@@ -77,6 +77,7 @@ def build_policy(config: GatewayConfig, publish: PublishConfig, version: int, no
         ),
         revocation=replace(publish.revocation, lists=_list_urls(ipsec.certificate)),
         policy_url=policy_url(*publish.serve) if publish.serve else "",
+        enrolment_url=config.enrolment.url if config.enrolment else "",
         kerberos_realm=users.realm if users else "",
         kerberos_service=users.service if users else "",
         register_names=publish.register_names,

@@ -352,6 +352,12 @@ class NAT64Table(Table):
     queries_per_client: Annotated[int, Field(ge=1, le=100_000)] = NAT64["queries_per_client"]
 
 
+class EnrolmentTable(Table):
+    """``[enrolment]``."""
+
+    url: Annotated[str, _checked(fields.check_enrolment_url)]
+
+
 class AuditTable(Table):
     """``[audit]``."""
 
@@ -375,6 +381,7 @@ class GatewayFile(Table):
     sixtofour: SixToFourTable | None = None
     teredo: TeredoTable | None = None
     nat64: NAT64Table | None = None
+    enrolment: EnrolmentTable | None = None
     audit: AuditTable = AuditTable()
     state_directory: File = GATEWAY["state_directory"]
     runtime_directory: File = GATEWAY["runtime_directory"]
@@ -399,6 +406,7 @@ TABLES: dict[str, type[Table]] = {
     "sixtofour": SixToFourTable,
     "teredo": TeredoTable,
     "nat64": NAT64Table,
+    "enrolment": EnrolmentTable,
     "audit": AuditTable,
 }
 """Every table by its name in the file."""
@@ -436,6 +444,7 @@ def _config(file: GatewayFile, path: Path) -> GatewayConfig:
         teredo=model.TeredoServerConfig(**dict(file.teredo)) if file.teredo else None,
         sixtofour=model.SixToFourServerConfig(**dict(file.sixtofour)) if file.sixtofour else None,
         nat64=model.NAT64Config(**dict(file.nat64)) if file.nat64 else None,
+        enrolment=model.EnrolmentConfig(**dict(file.enrolment)) if file.enrolment else None,
         audit=model.AuditConfig(**dict(file.audit)),
         state_directory=file.state_directory,
         runtime_directory=file.runtime_directory,

@@ -1,83 +1,133 @@
-"""What the gateway looks at from time to time: the dates of its certificates."""
+"""The gateway's own certificates: their dates are watched, and they are renewed in time."""
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
 
 from throughway.catalogue import find
+from throughway.health import log
+from throughway.health.expiry import forget_expiry, next_step, tell_expiry
 from throughway.health.tracker import Tracker
 from throughway.model.config import GatewayConfig
-from throughway.model.errors import ConfigError
+from throughway.model.errors import ConfigError, ThroughwayError
 from throughway.model.findings import Component
-from throughway.pki.pem import parse_certificate
+from throughway.net.renewal import Pair, renew
+from throughway.pki import judgement
+from throughway.pki.pem import build_certificate_pem, parse_certificate, parse_certificates
 
-WARNING_TIME = timedelta(days=30)
-"""How long before its end a certificate is warned about."""
-INTERVAL = 3600.0
-"""Seconds between two looks."""
+LOOK_INTERVAL = 3600.0
+"""Seconds between two looks at the certificates."""
+RETRY_INTERVAL = 600.0
+"""Seconds after which a renewal that failed is tried again; weeks are left then."""
 
 
 def read_certificate(file: Path) -> x509.Certificate:
     """Return the certificate in a PEM file; ConfigError when there is none."""
-    try:
-        return parse_certificate(file.read_bytes(), str(file))
-    except OSError as error:
-        raise ConfigError(str(file), "", f"cannot be read: {error.strerror}") from error
-
-
-def expiry_problem(certificate: x509.Certificate, use: str, now: datetime) -> str:
-    """Return the catalogue's code for what the dates say of ``use`` (iphttps, ipsec), or ""."""
-    if now > certificate.not_valid_after_utc:
-        return f"{use}-cert-expired"
-    if now > certificate.not_valid_after_utc - WARNING_TIME:
-        return f"{use}-cert-expiring"
-    return ""
-
-
-async def watch_dates(
-    config: Callable[[], GatewayConfig], tracker: Tracker, changed: asyncio.Event
-) -> None:
-    """Look at the dates every hour, when one comes, and when ``changed`` is set."""
-    while True:
-        pause = INTERVAL
-        changed.clear()
-        try:
-            left = look_at_dates(config(), tracker).total_seconds()
-        except ConfigError as error:
-            tracker.set(find("iphttps-no-usable-cert"), str(error))
-        else:
-            pause = min(pause, left + 1) if left > 0 else pause
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(pause):
-                await changed.wait()
+    return parse_certificate(_read(file), str(file))
 
 
 def look_at_dates(config: GatewayConfig, tracker: Tracker) -> timedelta:
-    """Warn of certificates that expire soon, or have; return the time until the next does."""
+    """Warn of certificates that expire soon, or have; return the time until more is to be said."""
     now = datetime.now(UTC)
-    nearest = now + timedelta(days=36500)
-    tracker.forget(Component.CERTIFICATES)
+    nearest, pause = now + timedelta(days=36500), timedelta(0)
     tracker.clear(find("iphttps-no-usable-cert"))
     for use, file in (
         ("iphttps", config.iphttps.certificate),
         ("ipsec", config.ipsec.certificate),
     ):
         if file is None:
+            forget_expiry(tracker, use)
             continue
         certificate = read_certificate(file)
-        code = expiry_problem(certificate, use, now)
-        ends = certificate.not_valid_after_utc
-        nearest = min(nearest, ends)
-        for word in ("expired", "expiring"):
-            problem = find(f"{use}-cert-{word}")
-            if problem.code == code:
-                tracker.set(problem, f"{file}: valid until {ends:%Y-%m-%d %H:%M} UTC")
-            else:
-                tracker.clear(problem)
+        tell_expiry(tracker, certificate, use, file, now)
+        nearest = min(nearest, certificate.not_valid_after_utc)
+        if step := next_step(certificate, now):
+            pause = min(pause, step) if pause else step
     word = "valid until" if nearest > now else "not all in force: one ended on"
     tracker.ok(Component.CERTIFICATES, f"{word} {nearest:%Y-%m-%d}")
-    return nearest - now
+    return pause
+
+
+class CertificateWatch:
+    """Looks at the certificates from time to time; ``on_renewed`` puts new ones in force."""
+
+    def __init__(self, tracker: Tracker, on_renewed: Callable[[], Awaitable[None]]) -> None:
+        self._tracker = tracker
+        self._on_renewed = on_renewed
+        self._log = log.logger("certificates")
+        self._changed = asyncio.Event()
+        self._config: GatewayConfig | None = None
+
+    def configure(self, config: GatewayConfig) -> None:
+        """Take a configuration, and look at once."""
+        self._config = config
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Watch for ever."""
+        while True:
+            self._changed.clear()
+            pause = LOOK_INTERVAL
+            if self._config is not None:
+                pause = await self._look(self._config)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._changed.wait()
+
+    async def _look(self, config: GatewayConfig) -> float:
+        """Look, renew what is due; return for how long there is nothing to do."""
+        try:
+            left = look_at_dates(config, self._tracker).total_seconds()
+        except ThroughwayError as error:
+            self._tracker.set(find("iphttps-no-usable-cert"), str(error))
+            return LOOK_INTERVAL
+        pause = min(LOOK_INTERVAL, left + 1) if left > 0 else LOOK_INTERVAL
+        if config.enrolment is None:
+            return pause
+        try:
+            renewed = await self._renew(config, config.enrolment.url)
+        except (ThroughwayError, OSError) as error:
+            self._log.warning("certificate not renewed", reason=str(error))
+            self._tracker.set(find("certificate-not-renewed"), str(error))
+            return min(pause, RETRY_INTERVAL)
+        self._tracker.clear(find("certificate-not-renewed"))
+        if renewed:
+            await self._on_renewed()
+        return pause
+
+    async def _renew(self, config: GatewayConfig, url: str) -> bool:
+        """Renew what is due and of our own authority; say whether anything was."""
+        anchors = parse_certificates(_read(config.ipsec.ca), str(config.ipsec.ca))
+        texts = [build_certificate_pem(anchor).decode() for anchor in anchors]
+        now, renewed = datetime.now(UTC), False
+        for pair in pairs(config):
+            own, *between = parse_certificates(_read(pair.certificate), str(pair.certificate))
+            ours = judgement.chain(own, anchors, now, between).trusted
+            if ours and now >= judgement.renewal_time(own):
+                made = await renew(pair, url, texts, now, by_proof=True)
+                ends = made.not_valid_after_utc
+                self._log.info("certificate renewed", file=str(pair.certificate), until=str(ends))
+                renewed = True
+        return renewed
+
+
+def pairs(config: GatewayConfig) -> tuple[Pair, ...]:
+    """Return the gateway's certificates with their keys, each once."""
+    iphttps, ipsec = config.iphttps, config.ipsec
+    found = (
+        (iphttps.certificate, iphttps.key),
+        (iphttps.rsa_certificate, iphttps.rsa_key),
+        (ipsec.certificate, ipsec.key),
+    )
+    return tuple(dict.fromkeys(Pair(c, k) for c, k in found if c is not None and k is not None))
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigError(str(file), "", f"cannot be read: {error.strerror}") from error

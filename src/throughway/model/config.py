@@ -329,6 +329,14 @@ class AuditConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolmentConfig:
+    """Where gateway and clients renew certificates of ``ipsec.ca``."""
+
+    url: str
+    """Of the EST service, which clients reach through the infrastructure tunnel."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayConfig:
     """A whole gateway."""
 
@@ -345,6 +353,7 @@ class GatewayConfig:
     sixtofour: SixToFourServerConfig | None = None
     teredo: TeredoServerConfig | None = None
     nat64: NAT64Config | None = None
+    enrolment: EnrolmentConfig | None = None
     audit: AuditConfig = AuditConfig()
     state_directory: Path = Path("/var/lib/throughway/gateway")
     runtime_directory: Path = Path("/run/throughway/gateway")

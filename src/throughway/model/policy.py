@@ -109,6 +109,8 @@ class Policy:
     revocation: RevocationPolicy = CHECKED_WEAKLY
     policy_url: str = ""
     """Where newer bundles are fetched, through the infrastructure tunnel."""
+    enrolment_url: str = ""
+    """Where computers renew their certificates (EST), through the infrastructure tunnel."""
     kerberos_realm: str = ""
     kerberos_service: str = ""
     """GSS host-based name of the gateway's authoriser, such as ``host@da.example.com``."""

@@ -162,6 +162,11 @@ def client_context(
     return context
 
 
+def load_pair(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    """Let new connections show what is in these files now."""
+    _load_pair(context, certificate, key, "")
+
+
 def unverified_context() -> ssl.SSLContext:
     """Make the context of a client that trusts whoever answers: for what proves itself."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

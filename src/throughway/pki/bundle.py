@@ -188,6 +188,7 @@ def _read_policy(top: Fields) -> Policy:
         transports=_read_transports(transports),
         revocation=_read_revocation(revocation),
         policy_url=top.optional_text("policy_url", fields.check_web_url),
+        enrolment_url=top.optional_text("enrolment_url", fields.check_enrolment_url),
         kerberos_realm=top.optional_text("kerberos_realm", fields.check_realm),
         kerberos_service=top.optional_text("kerberos_service", fields.check_service),
         register_names=top.flag("register_names", True),

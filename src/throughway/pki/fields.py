@@ -156,6 +156,14 @@ def check_https_url(value: str) -> str:
     return value
 
 
+def check_enrolment_url(value: str) -> str:
+    """The https URL of an enrolment service: a name or an address, and nothing behind it."""
+    _check_url(value, ("https",))
+    if urlsplit(value).path or urlsplit(value).query:
+        raise ValueError(f"{value!r} must have no path, as https://da.example.com:8443")
+    return value
+
+
 def check_web_url(value: str) -> str:
     """An http or https URL."""
     _check_url(value, ("http", "https"))

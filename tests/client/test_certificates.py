@@ -1,0 +1,216 @@
+"""The computer certificate: watched, renewed in time, the former kept until the new one works."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.ipsec_world import Deployment
+from throughway.client import certificates as module
+from throughway.client.certificates import CertificateKeeper
+from throughway.health.tracker import Tracker
+from throughway.model.errors import Stage, TransportError
+from throughway.model.findings import Component
+from throughway.net.renewal import Pair
+from throughway.pki import judgement
+from throughway.pki.authority import Profile
+
+NAME = "client1.corp.example.com"
+
+
+class World:
+    """A keeper, what it asked for, and what it told."""
+
+    def __init__(self, folder: Path, age_days: int, days: int = 30, url: str = "https://x") -> None:
+        self.deployment = Deployment.create(folder)
+        self.issue(age_days, days)
+        self.tracker = Tracker(time.time)
+        self.asked: list[str] = []
+        self.renewed = 0
+        self.failure: TransportError | None = None
+        config = self.deployment.client()
+        self.pair = Pair(config.certificate, config.key)
+        self.keeper = CertificateKeeper(config, self.tracker, self.on_renewed)
+        self.keeper.set_policy(replace(self.deployment.policy(), enrolment_url=url))
+
+    def issue(self, age_days: int, days: int) -> None:
+        self.deployment.credential("client1", Profile.COMPUTER, NAME, age_days=age_days, days=days)
+        (self.deployment.directory / "client1.key").chmod(0o600)
+
+    async def on_renewed(self) -> None:
+        self.renewed += 1
+
+    async def renew(self, pair: Pair, url: str, anchors: object, now: datetime) -> object:
+        assert now.tzinfo is UTC
+        self.asked.append(url)
+        if self.failure is not None:
+            raise self.failure
+        self.issue(0, 30)
+        return pair.read()[0][0]
+
+    def codes(self) -> set[str]:
+        return {condition.code for condition in self.tracker.current()}
+
+    def run(self, monkeypatch: pytest.MonkeyPatch, scenario: Callable[[], Awaitable[None]]) -> None:
+        monkeypatch.setattr(module, "renew", self.renew)
+
+        async def whole() -> None:
+            self.keeper.start()
+            await asyncio.sleep(0)
+            try:
+                await scenario()
+            finally:
+                await self.keeper.close()
+
+        asyncio.run(whole())
+
+    async def finished(self) -> None:
+        assert self.keeper._renewing is not None
+        await asyncio.wait({self.keeper._renewing})
+
+
+@pytest.mark.parametrize(
+    ("age_days", "days", "code"),
+    [
+        (0, 30, None),
+        (21, 30, "ipsec-cert-renewal-due"),
+        (29, 30, "ipsec-cert-ends-this-week"),
+        (31, 30, "ipsec-cert-expired"),
+        (340, 365, "ipsec-cert-expiring"),
+    ],
+)
+def test_its_dates_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age_days: int, days: int, code: str | None
+) -> None:
+    world = World(tmp_path, age_days, days)
+
+    async def scenario() -> None:
+        assert world.codes() == ({code} if code else set())
+        (row,) = (c for c in world.tracker.components() if c.component is Component.CERTIFICATES)
+        assert row.state != "unknown"
+
+    world.run(monkeypatch, scenario)
+
+
+def test_it_is_renewed_once_two_thirds_are_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, age_days=25)
+
+    async def scenario() -> None:
+        assert world.asked == [], "nobody can be reached yet"
+        world.keeper.authority_reachable()
+        world.keeper.authority_reachable()
+        await world.finished()
+        assert world.asked == ["https://x"]
+        assert world.renewed == 1
+        assert world.codes() == set()
+        world.keeper.authority_reachable()
+        assert world.asked == ["https://x"], "the new one is young"
+
+    world.run(monkeypatch, scenario)
+
+
+@pytest.mark.parametrize(("age_days", "url"), [(19, "https://x"), (25, "")])
+def test_not_before_and_not_without_an_authority(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age_days: int, url: str
+) -> None:
+    world = World(tmp_path, age_days, url=url)
+
+    async def scenario() -> None:
+        world.keeper.authority_reachable()
+        assert world.keeper._renewing is None
+
+    world.run(monkeypatch, scenario)
+
+
+def test_failures_are_told_and_tried_again_later_and_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, age_days=25)
+    world.failure = TransportError(Stage.CONNECT, "nobody there")
+    pauses = []
+
+    async def scenario() -> None:
+        for _ in range(3):
+            world.keeper.authority_reachable()
+            await world.finished()
+            world.keeper.authority_reachable()  # too early: nothing happens
+            loop = asyncio.get_running_loop()
+            pauses.append(world.keeper._not_before - loop.time())
+            world.keeper._not_before = 0.0
+        assert len(world.asked) == 3
+        assert 25 < pauses[0] <= 60 < pauses[2] <= 240
+        assert "certificate-not-renewed" in world.codes()
+        assert world.renewed == 0
+        world.failure = None
+        world.keeper.authority_reachable()
+        await world.finished()
+        assert world.codes() == set()
+
+    world.run(monkeypatch, scenario)
+
+
+def test_one_that_is_refused_gives_way_to_the_former(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, age_days=25)
+    old = world.pair.read()[0][0]
+    other = world.deployment.credential("other", Profile.COMPUTER, NAME)
+    world.pair.stage((other.certificate,), other.key)
+    world.pair.commit()
+
+    async def scenario() -> None:
+        await world.keeper.refused()
+        assert world.pair.read()[0][0] == old
+        assert world.renewed == 1
+        await world.keeper.refused()
+        assert world.renewed == 1, "there is no other"
+        world.keeper.authority_reachable()
+        assert world.asked == [], "not at once again"
+
+    world.run(monkeypatch, scenario)
+
+
+def test_one_that_works_makes_the_former_superfluous(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, age_days=0)
+    other = world.deployment.credential("other", Profile.COMPUTER, NAME)
+    world.pair.stage((other.certificate,), other.key)
+    world.pair.commit()
+
+    async def scenario() -> None:
+        world.keeper.connected()
+        await world.keeper.refused()
+        assert world.pair.read()[0][0] == other.certificate
+
+    world.run(monkeypatch, scenario)
+    assert not list(tmp_path.glob("client1.*.old"))
+
+
+def test_without_a_certificate_there_is_nothing_to_renew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, age_days=25)
+    world.pair.certificate.unlink()
+
+    async def scenario() -> None:
+        world.keeper.authority_reachable()
+        assert world.keeper._renewing is None
+
+    world.run(monkeypatch, scenario)
+
+
+def test_renewal_times_are_spread_and_each_certificate_keeps_its_own(tmp_path: Path) -> None:
+    deployment = Deployment.create(tmp_path)
+    made = [deployment.credential("x", Profile.COMPUTER, NAME).certificate for _ in range(20)]
+    times = [judgement.renewal_time(certificate) for certificate in made]
+    assert times == [judgement.renewal_time(certificate) for certificate in made]
+    assert len(set(times)) > 10
+    first = made[0].not_valid_before_utc
+    assert all(timedelta(days=20) < when - first < timedelta(days=21.7) for when in times)

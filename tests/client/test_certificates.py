@@ -16,7 +16,7 @@ from throughway.health.tracker import Tracker
 from throughway.model.errors import Stage, TransportError
 from throughway.model.findings import Component
 from throughway.net.renewal import Pair
-from throughway.pki import judgement
+from throughway.pki import judgement, pem
 from throughway.pki.authority import Profile
 
 NAME = "client1.corp.example.com"
@@ -214,3 +214,23 @@ def test_renewal_times_are_spread_and_each_certificate_keeps_its_own(tmp_path: P
     assert len(set(times)) > 10
     first = made[0].not_valid_before_utc
     assert all(timedelta(days=20) < when - first < timedelta(days=21.7) for when in times)
+
+
+def test_what_somebody_else_has_put_in_place_is_taken_when_it_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, age_days=0)
+    other = world.deployment.credential("other", Profile.COMPUTER, NAME)
+
+    async def scenario() -> None:
+        await world.keeper.look()
+        assert world.renewed == 0, "nothing is new"
+        world.deployment.write("client1.crt", pem.build_certificate_pem(other.certificate))
+        await world.keeper.look()
+        assert world.renewed == 0, "the key has not come yet"
+        world.deployment.write("client1.key", pem.build_key_pem(other.key))
+        await world.keeper.look()
+        await world.keeper.look()
+        assert world.renewed == 1
+
+    world.run(monkeypatch, scenario)

@@ -1,4 +1,5 @@
-"""docs/operate/first-client.md, executed as it stands there, on machines that know nothing yet.
+"""docs/operate/first-client.md, executed as it stands there, on machines that know nothing yet,
+and docs/operate/enrolment.md after it.
 
 The page's own words say what happens where: "On **edge1**:" before a block runs it there, "the
 file **PATH**" writes it, "Carry from **a** to **b**: `x` as `y`" copies, "until it says `…`"
@@ -6,6 +7,7 @@ repeats. Blocks run on a terminal: what asks, asks.
 """
 
 import fcntl
+import json
 import os
 import re
 import select
@@ -16,20 +18,26 @@ import termios
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
+from throughway.authority import directory as directories
 from throughway.lab.domain import ADMINISTRATOR_PASSWORD, USERS
 from throughway.lab.lab import Lab
 from throughway.lab.observe import Observer, tunnel
+from throughway.pki import judgement, pem
+from throughway.pki.authority import KeyType, Profile
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "operate" / "first-client.md"
+ENROLMENT = PAGE.with_name("enrolment.md")
 REPOSITORY = "/root/throughway-repository"
 """Stands for "the directory of this repository" on each machine."""
 TOOLS = "/root/tools"
-MACHINES = ("edge1", "client1", "dc1", "nls", "inet1")
+MACHINES = ("edge1", "client1", "client2", "dc1", "nls", "inet1")
 PATIENCE = 60.0
 """Seconds for a block; the slowest of them creates accounts in the domain."""
 
@@ -51,7 +59,11 @@ esac
 MARK = re.compile(r"^On \*\*(\w+)\*\*([^\n]*?):\n\n```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CARRY = re.compile(r"^Carry from \*\*(\w+)\*\* to \*\*(\w+)\*\*([^.]*?:)(.*?)\.$", re.M | re.S)
 COPY = re.compile(r"`(/[^`]+)`\s+as\s+`(/[^`]+)`")
+LAPTOP = "laptop7.corp.example.com"
+RENEWED = {"client2": "/etc/throughway/computer.crt", "edge1": "/etc/throughway/gateway.crt"}
+
 FENCE = re.compile(r"^```(\w+)$", re.MULTILINE)
+TOKEN = re.compile(r"^Token: +(\S+)", re.MULTILINE)
 FINGERPRINT = re.compile(r"(?:[0-9a-f]{4} ){7,}[0-9a-f]{4}")
 
 
@@ -106,7 +118,7 @@ class Reader:
         elif step.until:
             self._look(step)
         else:
-            code, said = self._type(step.machine, step.command)
+            code, said = self._type(step.machine, self._with_token(step.command))
             self.said[step.line] = said
             assert code == 0, f"{PAGE.name} line {step.line}, on {step.machine}:\n{said}"
 
@@ -118,6 +130,11 @@ class Reader:
     def _bytes(self, host: str, path: str) -> bytes:
         root = Path(f"/proc/{self.lab.namespaces(host).pid}/root")
         return (root / path.lstrip("/")).read_bytes()
+
+    def _with_token(self, command: str) -> str:
+        """Put the token that was shown last in the place of TOKEN."""
+        shown = [found[1] for text in self.said.values() for found in TOKEN.finditer(text)]
+        return command.replace("TOKEN", shown[-1]) if shown else command
 
     def _look(self, step: Step) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -184,7 +201,7 @@ def fresh_world() -> Iterator[Lab]:
         lab.up(gateway=False, join=False)
         for account in ("EDGE1", "CLIENT1", "CLIENT2"):
             lab.run("dc1", ["samba-tool", "computer", "delete", account], check=True)
-        for machine in ("edge1", "client1"):
+        for machine in ("edge1", "client1", "client2"):
             clear = "find /etc/throughway /var/lib/throughway -mindepth 1 -delete"
             lab.run(machine, ["sh", "-c", f"{clear}; rm /etc/krb5.conf"], check=True)
         for command in (
@@ -216,6 +233,83 @@ def test_the_page_leads_to_a_connected_client(fresh_world: Lab) -> None:
     assert inside["problems"] == []
     lab.move("client1", "home")
     Observer(lab, "client1").wait_page()
+
+
+def test_the_next_one_joins_by_token_and_its_certificate_renews_itself(fresh_world: Lab) -> None:
+    lab, reader = fresh_world, Reader(fresh_world)
+    steps = parse_steps(ENROLMENT.read_text())
+    assert {step.machine for step in steps} == {"edge1", "client2"}
+    for step in steps:
+        reader.follow(step)
+    client = Observer(lab, "client2")
+    seen = client.wait_tunnel("infrastructure")
+    assert (seen["local_identity"], seen["account"]) == ("laptop7.corp.example.com", "LAPTOP7$")
+    assert codes(client) <= {"client-name-not-registered"}
+
+    # Two thirds of the certificates' lives are over, of the client's and of the gateway's.
+    grow_old(lab, "client2", "/etc/throughway/computer", Profile.COMPUTER, LAPTOP)
+    grow_old(lab, "edge1", "/etc/throughway/gateway", Profile.GATEWAY, "da.example.com")
+    before = {host: certificate_of(lab, host) for host in RENEWED}
+    lab.run("edge1", ["throughway", "gateway", "reload"], check=True)
+    lab.run("client2", ["throughway", "client", "refresh"], check=True)
+    for host, old in before.items():
+        new = wait_renewed(lab, host, old)
+        assert judgement.names(new) == judgement.names(old)
+        assert new.public_key() != old.public_key()
+    again = client.wait_tunnel("infrastructure")
+    assert abs(again["since"] - seen["since"]) < 1, "the tunnel has stayed up"
+    assert codes(client) <= {"client-name-not-registered"}
+    # The next tunnel is opened with the new certificates of both ends.
+    renew_tunnel(lab, client, seen["since"])
+    listed = json.loads(lab.run("edge1", ["throughway", "pki", "list", "--json"]).stdout)
+    serials = {entry["serial"] for entry in listed["entries"]}
+    assert {judgement.serial_of(certificate_of(lab, host)) for host in RENEWED} <= serials
+
+
+def codes(client: Observer) -> set[str]:
+    return {problem["code"] for problem in client.status()["problems"]}
+
+
+def certificate_of(lab: Lab, host: str) -> x509.Certificate:
+    return pem.parse_certificate(lab.read(host, RENEWED[host]).encode())
+
+
+def grow_old(lab: Lab, host: str, stem: str, profile: Profile, name: str) -> None:
+    """Put a certificate in place that the authority has issued 70 of its 90 days ago."""
+    namespaces = lab.namespaces("edge1")
+    folder = Path(f"/proc/{namespaces.pid}/root/etc/throughway/pki")
+    made = directories.issue(
+        folder,
+        profile,
+        [name],
+        datetime.now(UTC) - timedelta(days=70),
+        days=90,
+        key_type=KeyType.P256,
+        crl_url=None,
+        output=None,
+        force=True,
+    )
+    lab.write(host, f"{stem}.key", made.key.read_bytes(), 0o600)
+    lab.write(host, f"{stem}.crt", made.certificate.read_bytes())
+
+
+def wait_renewed(lab: Lab, host: str, old: x509.Certificate) -> x509.Certificate:
+    deadline = time.monotonic() + PATIENCE
+    while (new := certificate_of(lab, host)) == old:
+        if time.monotonic() > deadline:
+            log = lab.run(host, ["sh", "-c", "tail -n 30 /var/log/throughway/*"]).stdout
+            pytest.fail(f"{host} has not renewed its certificate:\n{log}")
+        time.sleep(0.1)
+    return new
+
+
+def renew_tunnel(lab: Lab, client: Observer, since: float) -> None:
+    """Carry the client somewhere else and back: its tunnels are opened anew."""
+    lab.move("client2", "corp")
+    client.wait("inside", lambda s: s["connection"] == "connected-locally")
+    lab.move("client2", "home")
+    client.wait("a tunnel", lambda s: any(t["since"] > since + 1 for t in s["tunnels"]))
+    client.wait_tunnel("infrastructure")
 
 
 def test_only_what_changes_this_machine_is_left_out() -> None:

@@ -5,7 +5,9 @@ import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
 
 from throughway.catalogue import find
 from throughway.health import log
@@ -16,7 +18,7 @@ from throughway.model.errors import ThroughwayError
 from throughway.model.findings import Component
 from throughway.model.policy import Policy
 from throughway.net.renewal import Pair, renew
-from throughway.pki import judgement
+from throughway.pki import judgement, pem
 
 LOOK_INTERVAL = 3600.0
 """Seconds between two looks at the dates."""
@@ -47,6 +49,7 @@ class CertificateKeeper:
         self._not_before = 0.0
         """When it may be tried again, on the loop's clock."""
         self._backoff = FIRST_BACKOFF
+        self._used: x509.Certificate | None = None
 
     def start(self) -> None:
         """Begin to watch; what a power cut has left half done is finished."""
@@ -90,29 +93,50 @@ class CertificateKeeper:
         if back:
             self._log.warning("the new certificate is refused: the former one is back in place")
             self._put_off()
-            await self._on_renewed()
+            await self.look()
 
-    async def _watch(self) -> None:
-        while True:
-            pause = self._look()
-            await asyncio.sleep(pause)
-
-    def _look(self) -> float:
-        """Look at the dates; return for how long there is nothing to say."""
+    async def look(self) -> None:
+        """Look at the files: the dates, and whether there is another certificate to be used."""
         try:
-            certificate = self._pair.read()[0][0]
+            (certificate, *_), key = self._pair.read()
         except ThroughwayError as error:
             # Who uses it says so; until then there is nothing to renew.
             self._log.warning("no certificate to watch", reason=str(error))
             self._wanted_at = 0.0
-            return LOOK_INTERVAL
-        now = datetime.now(UTC)
+            return
+        self._tell(certificate)
+        whole = pem.same_key(certificate, key)  # else somebody is putting two files in place
+        if whole and certificate != self._used:
+            former, self._used = self._used, certificate
+            if former is not None:
+                await self._take(certificate)
+
+    async def _take(self, certificate: x509.Certificate) -> None:
+        serial = judgement.serial_of(certificate)
+        self._log.info("another certificate is used from now on", serial=serial)
+        try:
+            await self._on_renewed()
+        except ThroughwayError as error:
+            self._log.warning("the certificate cannot be used", reason=str(error))
+
+    async def _watch(self) -> None:
+        while True:
+            await self.look()
+            await asyncio.sleep(self._pause())
+
+    def _pause(self) -> float:
+        """Return for how long there is nothing to say."""
+        step = timedelta(0)
+        if self._used is not None:
+            step = next_step(self._used, datetime.now(UTC))
+        return min(LOOK_INTERVAL, step.total_seconds() + 1) if step else LOOK_INTERVAL
+
+    def _tell(self, certificate: x509.Certificate) -> None:
         self._wanted_at = judgement.renewal_time(certificate).timestamp()
-        tell_expiry(self._tracker, certificate, "ipsec", self._pair.certificate, now)
+        file = self._pair.certificate
+        tell_expiry(self._tracker, certificate, "ipsec", file, datetime.now(UTC))
         ends = certificate.not_valid_after_utc
         self._tracker.ok(Component.CERTIFICATES, f"valid until {ends:%Y-%m-%d}")
-        left = next_step(certificate, now).total_seconds()
-        return min(LOOK_INTERVAL, left + 1) if left > 0 else LOOK_INTERVAL
 
     async def _renew(self, policy: Policy) -> None:
         try:
@@ -127,8 +151,7 @@ class CertificateKeeper:
         self._backoff = FIRST_BACKOFF
         self._tracker.clear(find("certificate-not-renewed"))
         self._log.info("certificate renewed", until=f"{made.not_valid_after_utc:%Y-%m-%d %H:%M}")
-        self._look()
-        await self._on_renewed()
+        await self.look()
 
     def _put_off(self) -> None:
         pause = self._backoff * random.uniform(0.5, 1.0)

@@ -96,6 +96,7 @@ class ClientDaemon:
     async def reload(self) -> None:
         """Take a newer bundle from the disk, look at everything again, and try at once."""
         await self._keeper.look()
+        await self._certificates.look()
         if self._access is not None:
             self._access.refresh()
         self._keeper.fetch_now()

@@ -18,18 +18,19 @@ import termios
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
 from throughway.authority import directory as directories
+from throughway.authority.files import locked
 from throughway.lab.domain import ADMINISTRATOR_PASSWORD, USERS
 from throughway.lab.lab import Lab
 from throughway.lab.observe import Observer, tunnel
 from throughway.pki import judgement, pem
-from throughway.pki.authority import KeyType, Profile
+from throughway.pki.authority import BACKDATE, KeyType, Profile, certify, generate_key
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "operate" / "first-client.md"
@@ -275,22 +276,20 @@ def certificate_of(lab: Lab, host: str) -> x509.Certificate:
 
 
 def grow_old(lab: Lab, host: str, stem: str, profile: Profile, name: str) -> None:
-    """Put a certificate in place that the authority has issued 70 of its 90 days ago."""
-    namespaces = lab.namespaces("edge1")
-    folder = Path(f"/proc/{namespaces.pid}/root/etc/throughway/pki")
-    made = directories.issue(
-        folder,
-        profile,
-        [name],
-        datetime.now(UTC) - timedelta(days=70),
-        days=90,
-        key_type=KeyType.P256,
-        crl_url=None,
-        output=None,
-        force=True,
-    )
-    lab.write(host, f"{stem}.key", made.key.read_bytes(), 0o600)
-    lab.write(host, f"{stem}.crt", made.certificate.read_bytes())
+    """Put a certificate in place of whose life of some minutes two thirds are over."""
+    folder = Path(f"/proc/{lab.namespaces('edge1').pid}/root/etc/throughway/pki")
+    key = generate_key(KeyType.P256)
+    with locked(folder):
+        root, index = directories.open_authority(folder), directories.read_index(folder)
+        made = certify(
+            *(root, profile, [name], key.public_key()),
+            now=datetime.now(UTC),
+            life=BACKDATE / 3,
+            crl_url=index.crl_url,
+        )
+        directories.save_index(folder, index.added(made, profile, f"{stem}.crt"))
+    lab.write(host, f"{stem}.key", pem.build_key_pem(key), 0o600)
+    lab.write(host, f"{stem}.crt", pem.build_certificate_pem(made))
 
 
 def wait_renewed(lab: Lab, host: str, old: x509.Certificate) -> x509.Certificate:
@@ -324,6 +323,13 @@ def test_only_what_changes_this_machine_is_left_out() -> None:
     assert len(left_out) == 1
     assert shlex.split(left_out[0])[:2] == ["make", "install"]
     assert set(FENCE.findall(page)) == {"sh", "toml", "powershell"}
+
+
+def test_every_block_of_joining_by_token_is_a_step() -> None:
+    page = ENROLMENT.read_text()
+    steps = parse_steps(page)
+    blocks = re.findall(r"^```\w+\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert [step.command or step.content for step in steps] == blocks
 
 
 def test_every_carriage_is_a_step() -> None:

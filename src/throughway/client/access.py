@@ -79,8 +79,7 @@ class Access:
         self._tracker = tracker
         self._policy = policy
         self._ccache = ccache
-        self._audit = audit
-        self._certificates = certificates
+        self._audit, self._certificates = audit, certificates
         self._on_infrastructure = on_infrastructure
         self._on_bug = on_bug
         self._user: User | None = None

@@ -113,8 +113,7 @@ class Access:
         self._tasks: set[asyncio.Task[None]] = set()
         self._kernel_esp = False
         self._closed: firewall.ClientFirewall | None = None
-        self._drawn_at = 0.0
-        """When it was last seen to that the lines stand."""
+        self._drawn_at = 0.0  # when it was last seen to that the lines stand
         self._located = False
         self._carrier: TransportKind | None = None
         """The transport that the log has."""

@@ -2,11 +2,13 @@
 
 import asyncio
 import base64
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.client.test_uplink import config
+from tests.smart_cards import PIN, REALM, CardBox, Person, users_root
 from throughway.client.daemon import ClientDaemon, run
 from throughway.client.user import User
 from throughway.control.codec import Command, CommandRefused, from_json
@@ -154,3 +156,55 @@ def test_run_without_a_configuration_says_so(
     printed = capsys.readouterr().err
     assert "absent.toml" in printed
     assert "Traceback" not in printed
+
+
+@pytest.mark.lab
+def test_a_user_logs_on_with_a_smart_card_until_it_is_pulled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    box = CardBox(tmp_path / "cards")
+    monkeypatch.setenv("SOFTHSM2_CONF", str(box.file))
+    box.insert("alice", Person().issue(users_root()))
+    settings = replace(config(tmp_path), smart_card=box.config)
+    settings.runtime_directory.mkdir()
+
+    async def scenario() -> None:
+        daemon = ClientDaemon(settings)
+        daemon._realm = REALM
+        offered = await daemon._command(request("smart-card", 1000))
+        assert isinstance(offered, dict)
+        assert (offered["principal"], offered["card"]) == (ALICE, "alice")
+        for pin, principal, code in (
+            ("0000", ALICE, "smart-card-pin-wrong"),
+            (PIN, BOB, "smart-card-of-another-user"),
+        ):
+            with pytest.raises(CommandRefused) as caught:
+                await daemon._command(
+                    request("login-smart-card", 1000, pin=pin, principal=principal)
+                )
+            assert caught.value.code == code
+        logon = request("login-smart-card", 1000, pin=PIN, principal=ALICE)
+        await daemon._command(logon)
+        assert daemon._user is not None
+        assert daemon._user.principal == ALICE
+        assert PIN not in repr(daemon._user)
+        # Nothing of it outlives the daemon, and nobody else may take the place.
+        assert daemon._users.load() is None
+        with pytest.raises(CommandRefused):
+            await daemon._command(request("login-smart-card", 1001, pin=PIN, principal=ALICE))
+        box.pull()
+        async with asyncio.timeout(10):
+            while daemon._user is not None:  # noqa: ASYNC110 - of another process
+                await asyncio.sleep(0.02)
+            assert daemon._leaving is not None
+            await daemon._leaving
+        assert [problem.code for problem in daemon._tracker.current()] == ["smart-card-removed"]
+        box.put_back()
+        await daemon._command(logon)
+        assert daemon._tracker.current() == ()
+        await daemon._cards.close()
+
+    asyncio.run(scenario())
+    kept = [path for path in tmp_path.rglob("*") if path.is_file() and "cards" not in path.parts]
+    assert not [path for path in kept if PIN.encode() in path.read_bytes()]
+    assert PIN not in caplog.text

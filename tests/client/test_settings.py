@@ -93,7 +93,7 @@ def test_every_key_can_be_set(client: Path) -> None:
     assert config.iphttps_ca == client.parent / "ca.crt"
     assert config.control_socket == Path("/c")
     set_here = {line.partition(" ")[0] for line in (TOML + lines).splitlines()}
-    tables = {"file", "proxy", "audit", "smart_card"}
+    tables = {"file", "proxy", "audit", "smart_card", "token_key"}
     assert set_here == {field.name for field in fields(ClientConfig)} - tables
     set_here = {line.partition(" ")[0] for line in PROXY.splitlines()[1:]}
     assert set_here == {field.name for field in fields(ProxyConfig)}

@@ -73,7 +73,7 @@ def test_keys_and_defaults_of_the_client() -> None:
     expected = {
         field.name: "required" if field.default is MISSING else written(field.default)
         for field in fields(ClientConfig)
-        if field.name not in ("file", "proxy", "audit", "smart_card")
+        if field.name not in ("file", "proxy", "audit", "smart_card", "token_key")
     }
     assert rows("## client.toml") == expected
 

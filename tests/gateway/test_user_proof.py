@@ -1,7 +1,9 @@
 """Users who prove themselves by certificates: real charons, SoftHSM's cards, and every fault."""
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,14 +11,23 @@ import pytest
 from tests.ipsec_world import APPLICATION, CLIENT, REALM, SERVICE, Site, shared_world, until
 from tests.smart_cards import ALICE, BOB, FAULTS, MODULE, PIN, CardBox, Fault, Person, users_root
 from throughway.client.proof import Proof, UserKey
-from throughway.gateway.user_proof import methods_of
+from throughway.gateway.user_proof import check_revocation, methods_of
 from throughway.model.config import UserCertificatesConfig, UserProof, UsersConfig
-from throughway.model.errors import IPsecError, ThroughwayError, TrustError
+from throughway.model.errors import (
+    IPsecError,
+    Stage,
+    ThroughwayError,
+    TransportError,
+    TrustError,
+)
+from throughway.model.revocation import Revocation
 from throughway.model.status import TunnelState
 from throughway.net import smartcard
 from throughway.net.radius import Login
-from throughway.pki.authority import Credential
-from throughway.pki.pem import build_certificate_pem, build_key_pem
+from throughway.net.revocation_cache import RevocationCache
+from throughway.net.revocation_lists import RevocationLists
+from throughway.pki.authority import Credential, Revoked, build_crl
+from throughway.pki.pem import build_certificate_pem, build_crl_der, build_key_pem
 from throughway.proto.authoriser import Method
 
 USERS_ROOT = users_root()
@@ -178,3 +189,41 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CardSite]:
     site.begin()
     yield site
     site.close()
+
+
+@pytest.mark.parametrize(
+    ("policy", "listed", "reachable", "problem"),
+    [
+        (Revocation.WEAK, False, True, ""),
+        (Revocation.WEAK, True, True, "user-certificate-revoked"),
+        (Revocation.WEAK, True, False, ""),
+        (Revocation.STRONG, False, True, ""),
+        (Revocation.STRONG, True, True, "user-certificate-revoked"),
+        (Revocation.STRONG, False, False, "user-certificate-revocation-unknown"),
+        (Revocation.NONE, True, True, ""),
+    ],
+)
+def test_a_lost_card(
+    tmp_path: Path, policy: Revocation, listed: bool, reachable: bool, problem: str
+) -> None:
+    alice = Person(crl_url="http://crl.example.com/users.crl").issue(USERS_ROOT).certificate
+    now = datetime.now(UTC)
+    revoked = [Revoked(alice.serial_number, now - timedelta(hours=1))] if listed else []
+    crl = build_crl(USERS_ROOT, revoked, number=1, now=now, next_update=now + timedelta(days=1))
+
+    async def ask(url: str, post: bytes) -> bytes:
+        if not reachable:
+            raise TransportError(Stage.CONNECT, "no way")
+        return build_crl_der(crl)
+
+    async def judged() -> str:
+        lists = RevocationLists(RevocationCache(tmp_path / "revocation"), ask)
+        try:
+            await check_revocation((alice, USERS_ROOT.certificate), lists, policy)
+        except TrustError as error:
+            return error.problem
+        finally:
+            await lists.stop()
+        return ""
+
+    assert asyncio.run(judged()) == problem

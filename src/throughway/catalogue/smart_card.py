@@ -121,6 +121,23 @@ REMOVED = _at_client(
     "Insert the card and log on again.",
 )
 
+COMPUTER_TOKEN = Problem(
+    code="computer-key-token-unusable",
+    title="The token with the computer's key cannot be used",
+    severity=Severity.CRITICAL,
+    component=Component.IPSEC,
+    cause=(
+        "The key of the computer certificate is on a PKCS#11 token, as client.toml says, and the "
+        "module, the token or the key is not there, or the PIN is wrong."
+    ),
+    resolution=(
+        "Look what the module shows, and compare it with key in client.toml. A wrong PIN is "
+        "presented once; correct the file and restart the client."
+    ),
+    fix=(*LOOK, "systemctl restart throughway-client"),
+    verify=("throughway client status",),
+)
+
 CERTIFICATE_OUTDATED = _certificate(
     "user-certificate-expired",
     "A user's certificate is not in its time",
@@ -138,6 +155,14 @@ CERTIFICATE_REVOKED = _certificate(
     "A user's certificate was revoked",
     "The authority's revocation list has the certificate: the card was lost, or the user left.",
     "The tunnel was refused. Issue a new card if the user is to come in again.",
+)
+CERTIFICATE_UNCHECKABLE = _certificate(
+    "user-certificate-revocation-unknown",
+    "It is not known whether a user's certificate was revoked",
+    'With [users.certificates] revocation = "strong" a certificate comes in only with a current '
+    "revocation list or answer, and none could be had.",
+    "Let the gateway reach the distribution points that the certificate names; or take the weak "
+    "policy.",
 )
 CERTIFICATE_WRONG_USAGE = _certificate(
     "user-certificate-wrong-usage",
@@ -170,9 +195,10 @@ REFUSED = (
     CERTIFICATE_OUTDATED,
     CERTIFICATE_UNTRUSTED,
     CERTIFICATE_REVOKED,
+    CERTIFICATE_UNCHECKABLE,
     CERTIFICATE_WRONG_USAGE,
     CERTIFICATE_NO_PRINCIPAL,
 )
 """Why a gateway refuses a user's certificate."""
 
-PROBLEMS = (NOT_CONFIGURED, MODULE_MISSING, NO_CERTIFICATE, *FOR_THE_USER, *REFUSED)
+PROBLEMS = (COMPUTER_TOKEN, NOT_CONFIGURED, MODULE_MISSING, NO_CERTIFICATE, *FOR_THE_USER, *REFUSED)

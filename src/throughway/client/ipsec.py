@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from throughway.client.computer_key import ComputerKey, modules_of
 from throughway.client.proof import NO_SUCH_KEY, Proof, UserKey
 from throughway.model.config import ClientConfig
 from throughway.model.errors import ConfigError, IPsecError, ThroughwayError
@@ -193,6 +194,8 @@ class ClientIPsec:
         self._principal = ""
         self._proof: Proof | None = None
         self._card_unseen = asyncio.Event()
+        token = config.token_key
+        self._computer_key = ComputerKey(token) if token is not None else None
         self._sas: tuple[IKESA, ...] = ()
         self._charon: Charon | None = None
         self._lists = lists
@@ -227,7 +230,7 @@ class ClientIPsec:
             directory=self._config.runtime_directory / "ipsec",
             esp=self.esp.mode,
             plugins=PLUGINS + CLIENT_PLUGINS,
-            modules=(self._config.smart_card.module,) if self._config.smart_card else (),
+            modules=modules_of(self._config),
         )
         if self._lists is not None:
             self._lists.start()
@@ -346,7 +349,7 @@ class ClientIPsec:
             await charon.load_certificate(anchor.encode(), authority=True)
         for certificate in certificates[1:]:
             await charon.load_certificate(certificate)
-        await charon.load_key(_content(self._config.key, "key"))
+        await self._load_computer_key(charon)
         password = _content(self._config.password_file, "password_file").strip(b"\r\n")
         await charon.load_secret(INFRASTRUCTURE, "eap", password, [self._config.account])
         if self._feed is not None:
@@ -358,6 +361,12 @@ class ClientIPsec:
             await self._feed.supply()
         self._ready.set()
         self._on_daemon("")
+
+    async def _load_computer_key(self, charon: Charon) -> None:
+        if self._computer_key is None:
+            await charon.load_key(_content(self._config.key, "key"))
+        else:
+            await self._computer_key.load(charon)
 
     async def _bring_up(self, name: str) -> None:
         """Make one attempt at a tunnel."""

@@ -14,6 +14,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from throughway.catalogue import PROBLEMS
+from throughway.client.computer_key import shown_by_tls
 from throughway.control.codec import decode_line, from_json
 from throughway.model.audit import Reason
 from throughway.model.config import ClientConfig
@@ -130,8 +131,7 @@ class Reasons:
         return client_context(
             anchors=self._policy.trust_anchors if own is None else (own.read_text(),),
             system=own is None,
-            certificate=self._config.certificate,
-            key=self._config.key,
+            **shown_by_tls(self._config),
         )
 
 

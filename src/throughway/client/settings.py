@@ -16,14 +16,18 @@ from throughway.model.config import (
     ESPMode,
     ProxyConfig,
     SmartCardConfig,
+    TokenKey,
 )
 from throughway.model.errors import ConfigError
 from throughway.net.files import read_file, read_secret, read_toml
 from throughway.pki import fields
 from throughway.pki.fields import Fields
+from throughway.pki.key_uri import SCHEME, parse_key_uri
 
 DEFAULT_FILE = Path("/etc/throughway/client.toml")
 DEFAULT_AUDIT = "/var/log/throughway/client-events.jsonl"
+NO_FILE = Path("/nonexistent")
+"""What ``key`` is while the key is on a token."""
 DEFAULTS = {field.name: field.default for field in ClientConfig.__dataclass_fields__.values()}
 
 
@@ -33,9 +37,10 @@ def load(path: Path = DEFAULT_FILE) -> ClientConfig:
         raise ConfigError(str(path), "", "does not exist; `throughway client join` writes it")
     table = Fields(read_toml(path), str(path))
     config = _read(table, path)
+    token = config.token_key
     for key, file, read in (
         ("certificate", config.certificate, read_file),
-        ("key", config.key, read_secret),
+        ("key", config.key if token is None else token.pin_file, read_secret),
         ("password_file", config.password_file, read_secret),
         ("policy_key", config.policy_key, read_file),
         ("iphttps_ca", config.iphttps_ca, read_file),
@@ -53,10 +58,12 @@ def load(path: Path = DEFAULT_FILE) -> ClientConfig:
 def _read(table: Fields, path: Path) -> ClientConfig:
     proxy, audit = table.optional_table("proxy"), table.optional_table("audit")
     smart_card = table.optional_table("smart_card")
+    key = table.text("key")
     config = ClientConfig(
         file=path,
         certificate=_path(table, path, "certificate"),
-        key=_path(table, path, "key"),
+        key=path.parent / key if not key.startswith(SCHEME) else NO_FILE,
+        token_key=_token_key(table, key),
         account=table.text("account", fields.check_account),
         identity=table.text("identity", fields.check_dns_name),
         password_file=_path(table, path, "password_file"),
@@ -139,6 +146,16 @@ def _check_loopback(value: str) -> str:
     if not ipaddress.ip_address(address).is_loopback:
         raise ValueError(f"{value!r} is not a loopback address, such as {_default('stub_address')}")
     return address
+
+
+def _token_key(table: Fields, key: str) -> TokenKey | None:
+    if not key.startswith(SCHEME):
+        return None
+    try:
+        return parse_key_uri(key)
+    except ValueError as error:
+        table.refuse("key", str(error))
+        return None
 
 
 def _check_removal(value: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from throughway.client.computer_key import shown_by_tls
 from throughway.client.portal import PROBLEM as CAPTIVE
 from throughway.client.portal import Portal
 from throughway.client.proxy import ProxySource
@@ -116,8 +117,7 @@ class Uplink:
         tls = client_context(
             anchors=anchors,
             system=self._config.iphttps_ca is None,
-            certificate=self._config.certificate,
-            key=self._config.key,
+            **shown_by_tls(self._config),
         )
         # The address is the same after every restart, and the session key lets the gateway
         # end at once what is left of the session before.

@@ -140,7 +140,7 @@ class GatewayIPsec:
                 admit=admit,
                 account_of=self._account_of,
                 relay=Relay(radius) if radius is not None else None,
-                certificates=certificates_of(config, users) if users is not None else None,
+                certificates=certificates_of(config, users, lists) if users is not None else None,
                 methods=methods_of(users) if users is not None else (Method.TICKET,),
                 on_refused=self._user_refused,
             )

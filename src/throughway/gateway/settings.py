@@ -59,6 +59,7 @@ IPSEC = _defaults(model.IPsecServerConfig)
 DIRECTORY = _defaults(model.DirectoryConfig)
 RADIUS = _defaults(model.RADIUSConfig)
 USERS = _defaults(model.UsersConfig)
+CERTIFICATES = _defaults(model.UserCertificatesConfig)
 PUBLISH = _defaults(model.PublishConfig)
 METRICS = _defaults(model.MetricsConfig)
 SIXTOFOUR = _defaults(model.SixToFourServerConfig)
@@ -232,6 +233,7 @@ class UserCertificatesTable(Table):
     """``[users.certificates]``."""
 
     ca: File
+    revocation: Revocation = CERTIFICATES["revocation"]
 
 
 class UsersTable(Table):

@@ -1,9 +1,7 @@
 """How a gateway lets users prove themselves: tickets, smart cards, certificates for codes."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 
 from throughway.model.config import (
@@ -12,9 +10,12 @@ from throughway.model.config import (
     UserProof,
     UsersConfig,
 )
-from throughway.model.errors import TrustError
+from throughway.model.errors import TransportError, TrustError
+from throughway.model.revocation import Fault, Revocation
 from throughway.net.files import read_file
 from throughway.net.radius import UserCertificates
+from throughway.net.revocation import PROBLEMS, Checker
+from throughway.net.revocation_lists import RevocationLists
 from throughway.net.user_tls import Chain, UserTLS, UserTLSSettings, make_context
 from throughway.pki.pem import parse_certificates
 from throughway.pki.user_certificate import Proof, check_usage, principal_of
@@ -27,12 +28,7 @@ _PROOFS: dict[UserProof, tuple[Proof, ...]] = {
     UserProof.CODE: (Proof.CODE,),
 }
 
-Revoked = Callable[[Chain], Awaitable[None]]
-"""Raises TrustError for a chain with a certificate that was revoked."""
-
-
-async def _nothing_revoked(_chain: Chain) -> None:
-    await asyncio.sleep(0)
+REVOKED, UNKNOWN = "user-certificate-revoked", "user-certificate-revocation-unknown"
 
 
 def methods_of(users: UsersConfig) -> tuple[Method, ...]:
@@ -45,7 +41,7 @@ def methods_of(users: UsersConfig) -> tuple[Method, ...]:
 
 
 def certificates_of(
-    ipsec: IPsecServerConfig, users: UsersConfig, revoked: Revoked = _nothing_revoked
+    ipsec: IPsecServerConfig, users: UsersConfig, lists: RevocationLists | None = None
 ) -> UserCertificates | None:
     """Return what accepts users by certificates, None where none are configured.
 
@@ -61,10 +57,23 @@ def certificates_of(
         principal_of(certificate, users.realm)
 
     async def judge(chain: Chain) -> str:
-        await revoked(chain)
+        if lists is not None:
+            await check_revocation(chain, lists, wanted.revocation)
         return principal_of(chain[0], users.realm)
 
     return UserCertificates(begin=lambda: UserTLS(_context(ipsec, wanted), check), judge=judge)
+
+
+async def check_revocation(chain: Chain, lists: RevocationLists, policy: Revocation) -> None:
+    """Raise TrustError for a chain that was revoked or, under the strong policy, may have been."""
+    try:
+        await Checker(lists, policy=policy).check_chain(
+            [c.public_bytes(Encoding.DER) for c in chain]
+        )
+    except TransportError as error:
+        problem = REVOKED if error.problem == PROBLEMS[Fault.REVOKED][0] else UNKNOWN
+        words = str(error).partition("the server is refused: ")[2] or str(error)
+        raise TrustError(words, problem=problem) from error
 
 
 def _context(ipsec: IPsecServerConfig, wanted: UserCertificatesConfig) -> SSL.Context:

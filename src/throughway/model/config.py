@@ -170,6 +170,7 @@ class UserCertificatesConfig:
 
     ca: Path
     """Roots (PEM) of users' certificates."""
+    revocation: Revocation = Revocation.WEAK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -395,6 +396,18 @@ class ProxyConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenKey:
+    """A private key that stays on a PKCS#11 token, or in a TPM behind such a module."""
+
+    module: Path
+    token: str
+    """The token's label."""
+    id: str
+    """CKA_ID, hexadecimal."""
+    pin_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SmartCardConfig:
     """Where users' smart cards are; ``[smart_card]`` of ``client.toml``."""
 
@@ -434,6 +447,8 @@ class ClientConfig:
     ipsec_revocation: str = ""
     """The same of the tunnels' certificate."""
     smart_card: SmartCardConfig | None = None
+    token_key: TokenKey | None = None
+    """Where ``key`` is a URI (RFC 7512): the computer certificate's key, which no file has."""
     state_directory: Path = Path("/var/lib/throughway/client")
     runtime_directory: Path = Path("/run/throughway/client")
     control_socket: Path = Path("/run/throughway/client.sock")

@@ -270,13 +270,18 @@ class Charon:
         answer = await self.request("load-key", {"type": "any", "data": key})
         return str(answer.get("id", b"").decode())
 
-    async def load_token(self, handle: str, pin: str) -> str:
+    async def load_token(
+        self, handle: str, pin: str, *, slot: int | None = None, module: Path | None = None
+    ) -> str:
         """Load a private key that stays on a PKCS#11 token, presenting the PIN once.
 
         ``handle`` is the key's identifier, hexadecimal. Without a slot charon looks for the
         token that shows the key before it presents a PIN to anyone.
         """
         message = {"handle": handle} | ({"pin": pin} if pin else {})
+        if slot is not None and module is not None:
+            number = list(dict.fromkeys(self._settings.modules)).index(module)
+            message |= {"slot": str(slot), "module": f"module{number}"}
         answer = await self.request("load-token", message)
         return str(answer.get("id", b"").decode())
 

@@ -9,6 +9,7 @@ import re
 import socket
 import ssl
 import subprocess
+import time
 import tomllib
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.net.iphttps_world import NAME, PREFIX, Authority, FakeTUN, Pair, wait_for
+from tests.net.iphttps_world import CORP, NAME, PREFIX, Authority, FakeTUN, Pair, packet, wait_for
 from tests.ports import free_port
 from throughway.gateway.credentials import read_credentials
 from throughway.model.config import ADCConfig, Assertion, AuthenticationMode, IPHTTPSServerConfig
@@ -32,6 +33,9 @@ from throughway.proto.iphttps.http import SIGNED_LENGTH, build_request, parse_ur
 from throughway.proto.iphttps.server import ClientRefused
 
 pytestmark = pytest.mark.lab
+OWN = "2001:db8:da:1000::a"
+ROUNDS, LONGEST = 30, 0.03
+"""Packets each way, and seconds for two of them: who waits for more to send waits 40 ms."""
 PAGE = (Path(__file__).parents[2] / "docs" / "operate" / "adc.md").read_text()
 URL = f"https://{NAME}/IPHTTPS"
 CLIENT_TLS = re.compile(r" ca-file .*$|^ *http-request .*$|^ *ssl_(client_c|verify).*$", re.M)
@@ -96,6 +100,7 @@ class World:
     behind: int = field(default_factory=lambda: free_port("127.0.0.1", "127.0.0.2"))
     refused: list[ClientRefused] = field(default_factory=list)
     server: IPHTTPSServer = field(init=False)
+    tun: FakeTUN = field(init=False)
     shown: Pair = field(init=False)
     clients: dict[str, Pair | None] = field(init=False)
 
@@ -187,7 +192,9 @@ class World:
             await wait_for(lambda: client.state is State.LINK_UP or len(errors) >= enough, 10)
             if client.state is not State.LINK_UP:
                 return errors[-1]
-            assert await tun.received()  # the Router Advertisement: packets come through
+            for _ in range(2):
+                await tun.received()  # Router Advertisements
+            await self.exchange(tun)
             if self.name in NAMES_CERTIFICATES and self.certificates:
                 (session,) = self.server.sessions()
                 assert "client1.corp.example.com" in session.certificate
@@ -197,6 +204,18 @@ class World:
             await client.close()
             tun.close()
             await wait_for(lambda: not self.server.sessions(), 10)
+
+    async def exchange(self, tun: FakeTUN) -> None:
+        """Each packet comes through at once, by itself: nothing on the way waits for more."""
+        begin = time.monotonic()
+        for number in range(ROUNDS):
+            up = packet(OWN, CORP, bytes((number,)) * (number * 40))
+            tun.kernel.send(up)
+            assert await self.tun.received() == up
+            down = packet(CORP, OWN, bytes((number,)) * (number * 40))
+            self.tun.kernel.send(down)
+            assert await tun.received() == down
+        assert time.monotonic() - begin < ROUNDS * LONGEST
 
 
 @contextlib.contextmanager
@@ -239,7 +258,7 @@ def listens(port: int) -> bool:
 async def serving(world: World) -> AsyncIterator[IPHTTPSServer]:
     config = world.config
     credentials = read_credentials(config, "gateway.toml")
-    tun = FakeTUN("gateway")
+    world.tun = tun = FakeTUN("gateway")
     world.server = IPHTTPSServer(
         config,
         tun,

@@ -4,8 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from throughway.gateway.refusals import MAX_SUSPECTS, MISMATCH, Refusals, Refused
+from throughway.gateway.refusals import (
+    MAX_SUSPECTS,
+    MISMATCH,
+    STRANGERS_SHOWN,
+    Lately,
+    Refusals,
+    Refused,
+)
 from throughway.model.config import Computer
+from throughway.model.status import RefusedClient
 from throughway.net.radius import Refusal
 from throughway.net.sas import LineLogged
 
@@ -107,3 +115,23 @@ def test_a_flood_is_forgotten_from_its_begin(refusals: Refusals) -> None:
     assert refusals.ended(2) is not None
     refusals.clear()
     assert refusals.ended(3) is None
+
+
+def client(number: int, problem: str) -> RefusedClient:
+    return RefusedClient(at=float(number), peer=f"peer{number}", reason="", problem=problem)
+
+
+def test_scanners_push_nobody_out() -> None:
+    lately = Lately(20)
+    lately.append(client(0, "ipsec-computer-account-refused"))
+    for number in range(1, 100):
+        lately.append(client(number, "iphttps-client-cert-none"))
+    lately.append(client(100, "iphttps-client-cert-expired"))
+    assert [one.at for one in lately] == [0, *range(100 - STRANGERS_SHOWN, 101)]
+
+
+def test_the_latest_are_remembered() -> None:
+    lately = Lately(3)
+    for number in range(9):
+        lately.append(client(number, "ipsec-computer-account-refused"))
+    assert [one.at for one in lately] == [6, 7, 8]

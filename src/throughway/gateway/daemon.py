@@ -7,7 +7,6 @@ replaced whole at the next start (nftables), so a kill -9 leaves nothing behind 
 import asyncio
 import contextlib
 import time
-from collections import deque
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from throughway.gateway.metrics import MetricsServer
 from throughway.gateway.nat64 import Translation
 from throughway.gateway.publish import PolicyServer
 from throughway.gateway.reasons import ReasonsServer, reasons_address, start_reasons
-from throughway.gateway.refusals import MISMATCH
+from throughway.gateway.refusals import MISMATCH, Lately
 from throughway.gateway.revocation import make_lists
 from throughway.gateway.sixtofour import SixToFourServer
 from throughway.gateway.teredo import TeredoGateway
@@ -119,7 +118,7 @@ class GatewayDaemon:
         self._one_reload = asyncio.Lock()
         """A signal and commands may come at once, and two would be in each other's way."""
         self._limit_timer: asyncio.TimerHandle | None = None
-        self._refusals: deque[RefusedClient] = deque(maxlen=REFUSALS_SHOWN)
+        self._refusals = Lately(REFUSALS_SHOWN)
 
     # The daemon's life
 

@@ -7,11 +7,12 @@ followed from the first (``is initiating``) to the last.
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from throughway.model.config import Computer
+from throughway.model.status import RefusedClient
 from throughway.net.causes import UNSPECIFIED, explain, meaning
 from throughway.net.radius import Refusal
 from throughway.net.sas import LineLogged
@@ -24,6 +25,8 @@ MISMATCH = "ipsec-account-certificate-mismatch"
 MAX_SUSPECTS = 1000
 """IKE_SAs under way whose lines are remembered; a flood pushes the oldest out."""
 MAX_LINES = 20
+STRANGERS, STRANGERS_SHOWN = "iphttps-", 5
+"""Problems of those who have proven nothing yet, and how many of one are remembered."""
 
 _INITIATING = re.compile(r"^(\S+) is initiating an IKE_SA$")
 _LOOKING = re.compile(r"^looking for peer configs matching .*\.\.\..*\[(.*)\]$")
@@ -66,6 +69,30 @@ class Refused:
     peer: str
     """Whom its certificate names, as far as it was seen, and its address."""
     seen: Seen = field(default=Seen(unique_id=0), compare=False)
+
+
+class Lately:
+    """The latest refused clients, oldest first.
+
+    Anybody on the Internet can be refused by IP-HTTPS, and scanners are all day: of one problem of
+    it only some are kept, so that they push nobody out whom a person would look for.
+    """
+
+    def __init__(self, shown: int) -> None:
+        self._shown = shown
+        self._clients: list[RefusedClient] = []
+
+    def __iter__(self) -> Iterator[RefusedClient]:
+        return iter(self._clients)
+
+    def append(self, client: RefusedClient) -> None:
+        """Take one; another one goes when there are too many."""
+        self._clients.append(client)
+        if client.problem.startswith(STRANGERS):
+            same = [one for one in self._clients if one.problem == client.problem]
+            if len(same) > STRANGERS_SHOWN:
+                self._clients.remove(same[0])
+        del self._clients[: -self._shown]
 
 
 @dataclass(slots=True)

@@ -255,6 +255,7 @@ class Deployment:
 
     def write(self, name: str, content: bytes) -> Path:
         path = self.directory / name
+        path.touch(0o600)
         path.write_bytes(content)
         return path
 

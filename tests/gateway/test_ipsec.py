@@ -54,6 +54,7 @@ ALICE = f"alice@{REALM}"
 @pytest.mark.parametrize("text", ["", "0123", "x" * 32, "0" * 33, "0" * 64])
 def test_what_is_no_nt_hash_is_a_configuration_error(tmp_path: Path, text: str) -> None:
     file = tmp_path / "hash"
+    file.touch(0o600)
     file.write_text(text)
     with pytest.raises(ConfigError, match="32 hexadecimal"):
         read_nt_hash(file)
@@ -99,10 +100,14 @@ def test_a_thousand_events_are_one_question(
 
 def test_an_nt_hash(tmp_path: Path) -> None:
     file = tmp_path / "hash"
+    file.touch(0o600)
     file.write_text("00112233445566778899AABBCCDDEEFF\n")
     assert read_nt_hash(file).hex() == "00112233445566778899aabbccddeeff"
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="does not exist"):
         read_nt_hash(tmp_path / "none")
+    file.chmod(0o640)
+    with pytest.raises(ConfigError, match="chmod 0600"):
+        read_nt_hash(file)
 
 
 def test_user_space_esp_needs_an_address_in_every_prefix(tmp_path: Path) -> None:

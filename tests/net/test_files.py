@@ -29,7 +29,7 @@ def test_reading_says_what_is_in_the_way(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "good"), [(0o600, True), (0o400, True), (0o640, True), (0o644, False), (0o660, False)]
+    ("mode", "good"), [(0o600, True), (0o400, True), (0o640, False), (0o604, False), (0o660, False)]
 )
 def test_a_secret_is_for_its_owner(tmp_path: Path, mode: int, good: bool) -> None:
     path = tmp_path / "key"
@@ -40,6 +40,16 @@ def test_a_secret_is_for_its_owner(tmp_path: Path, mode: int, good: bool) -> Non
     else:
         with pytest.raises(ValueError, match="chmod 0600"):
             files.read_secret(path)
+
+
+def test_a_secret_of_somebody_else_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_bytes(b"secret")
+    path.chmod(0o600)
+    whole = path.stat()
+    assert files.exposure(whole) == ""
+    theirs = os.stat_result((*whole[:4], 12345, *whole[5:]))
+    assert files.exposure(theirs) == "it belongs to uid 12345: chown root:"
 
 
 def test_writing_replaces_whole_and_leaves_nothing_else(tmp_path: Path) -> None:

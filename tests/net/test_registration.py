@@ -61,6 +61,7 @@ def test_a_server_without_the_zone() -> None:
 def test_a_zone_whose_server_makes_no_security_context(tmp_path: Path) -> None:
     """Without a ticket nothing is sent; the account's domain cannot be asked here."""
     password = tmp_path / "password"
+    password.touch(0o600)
     password.write_text("secret\n")
     zone = "--auth-zone=corp.example.com", f"--auth-server=dc1.corp.example.com,{STUB}"
     with dnsmasq(*zone, "--auth-soa=1") as port:

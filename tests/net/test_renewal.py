@@ -30,7 +30,7 @@ def installed(folder: Path, credential: Credential) -> Pair:
     pair = Pair(folder / "computer.crt", folder / "computer.key")
     pair.certificate.write_bytes(pem.build_certificate_pem(credential.certificate))
     pair.key.write_bytes(pem.build_key_pem(credential.key))
-    pair.key.chmod(0o640)
+    pair.key.chmod(0o400)
     return pair
 
 
@@ -78,7 +78,7 @@ def test_another_certificate_with_another_key_takes_the_place(
 ) -> None:
     profile, name = (Profile.GATEWAY, NAME) if by_proof else (Profile.COMPUTER, CLIENT)
     pair = issued(authority, tmp_path, name, profile, key_type)
-    pair.key.chmod(0o640)
+    pair.key.chmod(0o400)
     (old, *_), old_key = pair.read()
     made = renewed(authority, pair, by_proof=by_proof)
     (new, *_), new_key = pair.read()
@@ -87,7 +87,7 @@ def test_another_certificate_with_another_key_takes_the_place(
     assert new.public_key() != old.public_key()
     assert type(new_key) is type(old_key)
     assert judgement.names(new) == (name,)
-    assert pair.key.stat().st_mode & 0o777 == 0o640
+    assert pair.key.stat().st_mode & 0o777 == 0o400
     assert {path.name for path in tmp_path.iterdir()} == {
         *("computer.crt", "computer.key", "computer.crt.old", "computer.key.old")
     }

@@ -12,7 +12,7 @@ from cryptography import x509
 
 from throughway.authority.files import exists, give_to_owner, locked, write_new
 from throughway.model.errors import ConfigError, TrustError
-from throughway.net.files import PRIVATE, read_file, read_secret
+from throughway.net.files import PRIVATE, read_file, read_secret_of_another
 from throughway.pki import authority, fields, pem
 from throughway.pki.authority import Credential, KeyType, Profile
 from throughway.pki.index import Entry, Index, build_index, parse_index
@@ -118,7 +118,7 @@ def renew_crl(directory: Path, now: datetime, days: int) -> Path:
 def open_authority(directory: Path) -> Credential:
     """Return the authority with its key."""
     return authority.open_authority(
-        pem.parse_key(read(directory / KEY, read_secret), str(directory / KEY)),
+        pem.parse_key(read(directory / KEY, read_secret_of_another), str(directory / KEY)),
         read_certificate(directory / CERTIFICATE),
     )
 

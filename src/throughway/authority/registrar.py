@@ -16,7 +16,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from throughway.authority import directory as directories
 from throughway.authority.files import give_to_owner, locked, write_new
 from throughway.model.errors import ConfigError, TrustError
-from throughway.net.files import PRIVATE, read_secret
+from throughway.net.files import PRIVATE, read_secret_of_another
 from throughway.pki import judgement, pem, tokens
 from throughway.pki.authority import (
     Credential,
@@ -216,7 +216,7 @@ def read_book(directory: Path) -> TokenBook:
     path = directory / TOKENS
     if not path.exists():
         return TokenBook()
-    return tokens.parse_book(directories.read(path, read_secret), str(path))
+    return tokens.parse_book(directories.read(path, read_secret_of_another), str(path))
 
 
 def write_book(directory: Path, book: TokenBook) -> None:

@@ -32,6 +32,7 @@ from throughway.net.charon import (
     split_pem,
 )
 from throughway.net.crl_feed import CRLFeed
+from throughway.net.files import read_file, read_secret
 from throughway.net.revocation_lists import RevocationLists
 from throughway.net.sas import IKESA, Event, LineLogged
 from throughway.net.vici import Section
@@ -350,7 +351,8 @@ class ClientIPsec:
         for certificate in certificates[1:]:
             await charon.load_certificate(certificate)
         await self._load_computer_key(charon)
-        password = _content(self._config.password_file, "password_file").strip(b"\r\n")
+        password = _content(self._config.password_file, "password_file", read_secret)
+        password = password.strip(b"\r\n")
         await charon.load_secret(INFRASTRUCTURE, "eap", password, [self._config.account])
         if self._feed is not None:
             self._feed.enabled = self._revocation is not Revocation.NONE
@@ -364,7 +366,7 @@ class ClientIPsec:
 
     async def _load_computer_key(self, charon: Charon) -> None:
         if self._computer_key is None:
-            await charon.load_key(_content(self._config.key, "key"))
+            await charon.load_key(_content(self._config.key, "key", read_secret))
         else:
             await self._computer_key.load(charon)
 
@@ -545,8 +547,8 @@ def connection_of(
     }
 
 
-def _content(file: Path, key: str) -> bytes:
+def _content(file: Path, key: str, read: Callable[[Path], bytes] = read_file) -> bytes:
     try:
-        return file.read_bytes()
-    except OSError as error:
-        raise ConfigError(str(file), key, f"cannot be read: {error.strerror}") from error
+        return read(file)
+    except ValueError as error:
+        raise ConfigError(str(file), key, str(error).removeprefix(f"{file} ")) from error

@@ -6,6 +6,7 @@ from pathlib import Path
 from throughway.model.config import AuthenticationMode, IPHTTPSServerConfig
 from throughway.model.errors import ConfigError, TrustError
 from throughway.net import descriptors
+from throughway.net.files import read_file, read_secret
 from throughway.net.iphttps_server import tls_context
 from throughway.net.tls import Credentials, context_of, null_context_of
 from throughway.pki import pem
@@ -44,10 +45,11 @@ def revoked_serials(credentials: Credentials) -> frozenset[str]:
 
 
 def _text(file: str, key: str, path: Path | None) -> str:
+    read = read_secret if key.endswith("key") else read_file
     try:
-        return path.read_text() if path is not None else ""
-    except (OSError, ValueError) as error:
-        raise ConfigError(file, f"iphttps.{key}", f"{path}: {error}") from error
+        return read(path).decode() if path is not None else ""
+    except ValueError as error:
+        raise ConfigError(file, f"iphttps.{key}", str(error)) from error
 
 
 def _crl(file: str, path: Path) -> str:

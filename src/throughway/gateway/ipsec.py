@@ -37,6 +37,7 @@ from throughway.net.charon import (
     split_pem,
 )
 from throughway.net.crl_feed import CRLFeed
+from throughway.net.files import read_file, read_secret
 from throughway.net.kerberos import token_acceptor
 from throughway.net.radius import Admit, Refusal, UserAuthoriser, admit_anybody
 from throughway.net.radius_relay import COMPUTER_REFUSED as REFUSED
@@ -558,7 +559,7 @@ def _read(config: IPsecServerConfig, computers: Iterable[Computer]) -> _Material
     return _Material(
         certificates[0],
         certificates[1:],
-        _content(config.key, "ipsec.key"),
+        _content(config.key, "ipsec.key", read_secret),
         authorities,
         {c.account: read_nt_hash(c.nt_hash) for c in computers if c.nt_hash is not None},
     )
@@ -566,14 +567,14 @@ def _read(config: IPsecServerConfig, computers: Iterable[Computer]) -> _Material
 
 def read_nt_hash(file: Path) -> bytes:
     """Return an NT hash: the file holds its 32 hexadecimal digits."""
-    text = _content(file, "computers.nt_hash").strip()
+    text = _content(file, "computers.nt_hash", read_secret).strip()
     if not re.fullmatch(rb"[0-9a-fA-F]{32}", text):
         raise ConfigError(str(file), "computers.nt_hash", "must hold 32 hexadecimal digits")
     return bytes.fromhex(text.decode())
 
 
-def _content(file: Path, key: str) -> bytes:
+def _content(file: Path, key: str, read: Callable[[Path], bytes] = read_file) -> bytes:
     try:
-        return file.read_bytes()
-    except OSError as error:
-        raise ConfigError(str(file), key, f"cannot be read: {error.strerror}") from error
+        return read(file)
+    except ValueError as error:
+        raise ConfigError(str(file), key, str(error).removeprefix(f"{file} ")) from error

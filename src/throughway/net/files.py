@@ -14,17 +14,39 @@ MAX_FILE = 1024 * 1024
 
 PRIVATE = 0o600
 PUBLIC = 0o644
-TOO_OPEN = 0o027
-"""Mode bits that a secret must not have: others at all, the group's writing. A group may
-read: Debian keeps TLS keys readable for the group ssl-cert."""
+TOO_OPEN = 0o077
+"""Mode bits that a secret must not have: it is its owner's alone."""
 
 
 def read_file(path: Path, limit: int = MAX_FILE) -> bytes:
     """Return the content; ValueError with a reason for people when that cannot be."""
+    return _read(path, limit, secret=False)
+
+
+def read_secret(path: Path) -> bytes:
+    """Return the content of a file that only its owner can read, who is root or ourselves.
+
+    ValueError says what is wrong, and the command that mends it.
+    """
+    return _read(path, MAX_FILE, secret=True)
+
+
+def read_secret_of_another(path: Path) -> bytes:
+    """Return the content of a secret that belongs to another account, and is meant to.
+
+    Root looks after files of daemons that are not root's.
+    """
+    return _read(path, MAX_FILE, secret=True, owned=False)
+
+
+def _read(path: Path, limit: int, *, secret: bool, owned: bool = True) -> bytes:
     try:
         with open(path, "rb", opener=_open_at_once) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
                 raise ValueError(f"{path} is not a file")
+            if secret and (fault := exposure(status, owned=owned)):
+                raise ValueError(f"{path} is a secret, but {fault} {path}")
             data = file.read(limit + 1)
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist") from None
@@ -35,21 +57,19 @@ def read_file(path: Path, limit: int = MAX_FILE) -> bytes:
     return data
 
 
+def exposure(status: os.stat_result, *, owned: bool = True) -> str:
+    """Say who else can read a secret, and end with the command that mends it; "": nobody."""
+    if owned and status.st_uid not in (0, os.geteuid()):
+        # Whoever owns it can put another one in its place, whatever its mode.
+        return f"it belongs to uid {status.st_uid}: chown root:"
+    if status.st_mode & TOO_OPEN:
+        return f"its mode {stat.S_IMODE(status.st_mode):04o} lets others in: chmod 0600"
+    return ""
+
+
 def _open_at_once(path: str, flags: int) -> int:
     """Open without waiting: a FIFO would wait for somebody who writes."""
     return os.open(path, flags | os.O_NONBLOCK)
-
-
-def read_secret(path: Path) -> bytes:
-    """Return the content of a file that only its owner, and perhaps a group, can read."""
-    data = read_file(path)
-    mode = path.stat().st_mode
-    if mode & TOO_OPEN:
-        raise ValueError(
-            f"{path} is a secret, but its mode {stat.S_IMODE(mode):04o} lets others in: "
-            f"chmod 0600 {path}"
-        )
-    return data
 
 
 def read_toml(path: Path) -> dict[str, object]:

@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import os
 import pwd
+import resource
 import signal
 import struct
 from collections.abc import Iterator
@@ -67,6 +68,16 @@ def drop(keep: frozenset[str]) -> None:
         if not mask >> number & 1 and _prctl(_CAPBSET_READ, number):
             _prctl(_CAPBSET_DROP, number)
     _capset(mask)
+    keep_to_itself()
+
+
+def keep_to_itself() -> None:
+    """Let no image of this process get to a disk, nor to a debugger without root's powers.
+
+    What it starts has no image either, but can be debugged by its own account.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _prctl(_SET_DUMPABLE, 0)
 
 
 def renounce() -> None:
@@ -101,7 +112,7 @@ def _become(uid: int, gid: int, who: str) -> None:
         except OSError as error:
             raise ThroughwayError(f"cannot become {who}: {error.strerror}") from error
     _capset(0)
-    _prctl(_SET_DUMPABLE, 0)
+    keep_to_itself()
 
 
 @contextlib.contextmanager

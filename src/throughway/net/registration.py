@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from throughway.model.errors import Stage, ThroughwayError, TransportError, TrustError
+from throughway.net.files import read_secret
 
 PROBLEM = "client-name-not-registered"
 TTL = 60
@@ -246,7 +247,7 @@ def _context(registration: Registration, target: str) -> Any:  # noqa: ANN401
 
     krb5 = gssapi.MechType.kerberos
     principal = gssapi.NameType.kerberos_principal
-    password = Path(registration.password_file).read_text().strip()
+    password = read_secret(Path(registration.password_file)).decode().strip()
     try:
         acquired = gssapi.raw.acquire_cred_with_password(
             gssapi.Name(registration.principal, principal),

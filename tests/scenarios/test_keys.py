@@ -1,0 +1,153 @@
+"""Keys and powers of the daemons as they run: who is who, and that nothing secret leaks."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.scenarios.actions import log_of, login, shown
+from throughway.lab.deployment import CONFIGURATION, POLICY_KEY
+from throughway.lab.domain import USERS, computer_password
+from throughway.lab.lab import Lab
+from throughway.lab.observe import Observer
+from throughway.net import privileges
+
+PAGE = Path(__file__).parents[2] / "docs" / "operate" / "keys.md"
+ROW = re.compile(r"^\| (gateway|client) \| `([^`]+)` \| (\w+) \| ([^|]*) \|", re.MULTILINE)
+HOSTS = {"gateway": "edge1", "client": "client1"}
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process of a host, as /proc shows it."""
+
+    folder: Path
+
+    @property
+    def command(self) -> str:
+        return (self.folder / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+
+    @property
+    def environ(self) -> str:
+        return (self.folder / "environ").read_bytes().decode(errors="replace")
+
+    @property
+    def status(self) -> dict[str, str]:
+        lines = (self.folder / "status").read_text().splitlines()
+        return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+    @property
+    def account(self) -> str:
+        (uid,) = set(self.status["Uid"].split())
+        return {"0": "root", "65534": "nobody"}.get(uid, uid)
+
+    @property
+    def powers(self) -> frozenset[str]:
+        mask = int(self.status["CapPrm"], 16)
+        known = {number: name for name, number in privileges.CAPABILITIES.items()}
+        return frozenset(known.get(n, f"CAP_{n}") for n in range(64) if mask >> n & 1)
+
+    @property
+    def children(self) -> Iterator["Process"]:
+        for task in (self.folder / "task").iterdir():
+            for pid in (task / "children").read_text().split():
+                yield Process(self.folder.parent / pid)
+
+
+def processes(lab: Lab, side: str) -> Iterator[Process]:
+    """Yield a daemon and all that it has started."""
+    running = lab.service(HOSTS[side], side)
+    assert running is not None
+    ahead = [Process(Path(f"/proc/{running.namespaces.pid}/root/proc/{running.pid}"))]
+    while ahead:
+        process = ahead.pop()
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            ahead += process.children
+            if process.command:
+                yield process
+
+
+def documented(side: str) -> dict[str, tuple[str, frozenset[str]]]:
+    """Return what the page says: by a word of the command line, the account and its powers."""
+    rows = [m.groups() for m in ROW.finditer(PAGE.read_text()) if m[1] == side]
+    assert rows
+    return {
+        word: (account, frozenset(re.findall(r"CAP_\w+", powers)))
+        for _, word, account, powers in rows
+    }
+
+
+@pytest.mark.parametrize("side", ["gateway", "client"])
+def test_every_process_is_who_the_documentation_says(connected: Observer, side: str) -> None:
+    table = documented(side)
+    seen: set[str] = set()
+    for process in processes(connected.lab, side):
+        command = process.command
+        words = [word for word in table if word in command]
+        assert len(words) == 1, f"{command} is not in docs/operate/keys.md"
+        seen.add(words[0])
+        assert (process.account, process.powers) == table[words[0]], command
+        assert process.status["NoNewPrivs"] == "1", command
+        limits = (process.folder / "limits").read_text()
+        assert re.search(r"Max core file size +0 +0 ", limits), command
+    assert seen == set(table), "a process of the documentation does not run"
+
+
+def secrets(lab: Lab) -> dict[str, str]:
+    """Return what must never be seen, by what it is."""
+    found = {f"password of {user}": password for user, password in USERS.items()}
+    found["password typed"] = "guessed by nobody"
+    found["computer account"] = computer_password("client1")
+    for host, name in (("edge1", "gateway.key"), ("client1", "computer.key")):
+        body = lab.read(host, f"{CONFIGURATION}/{name}").splitlines()
+        found[name] = max(body, key=len)
+    found["policy key"] = max(lab.read("edge1", POLICY_KEY).splitlines(), key=len)
+    found["NT hash"] = lab.read("edge1", f"{CONFIGURATION}/accounts/client1.nthash").strip()
+    conf = lab.read("edge1", "/run/throughway/gateway/ipsec/strongswan.conf")
+    shared = re.search(r"secret = (\w+)", conf)
+    assert shared is not None
+    found["RADIUS secret"] = shared[1]
+    return found
+
+
+def test_no_secret_is_in_a_process_list_a_log_a_status_or_an_event(connected: Observer) -> None:
+    lab = connected.lab
+    assert login(connected, "bob", "guessed by nobody").returncode == 1
+    places: dict[str, str] = {}
+    for side, host in HOSTS.items():
+        for process in processes(lab, side):
+            places[f"{host}: {process.command}"] = process.command + process.environ
+        places[f"{host}: log"] = log_of(lab, host, side)
+        places[f"{host}: status"] = shown(lab, host, side).text
+        status = lab.run(host, ["throughway", side, "status", "--json"])
+        assert json.loads(status.stdout)
+        places[f"{host}: snapshot"] = status.stdout
+        events = lab.run(host, ["throughway", "events", "--json", "--last", "1000"])
+        assert events.stdout
+        places[f"{host}: events"] = events.stdout
+        # What people put into a bundle of evidence, as it comes out of the redaction.
+        lab.run(host, ["sh", "-c", BUNDLE.format(side=side)], check=True)
+        places[f"{host}: bundle"] = lab.run(host, ["sh", "-c", UNPACKED], check=True).stdout
+    known = secrets(lab)
+    assert len(known) >= 7
+    leaks = [
+        f"{what} in {place}"
+        for place, text in places.items()
+        for what, secret in known.items()
+        if secret in text
+    ]
+    assert leaks == []
+
+
+BUNDLE = """
+rm -rf /tmp/evidence /tmp/shared.zip /tmp/out; mkdir -p /tmp/evidence
+throughway {side} status > /tmp/evidence/status.txt
+throughway {side} status --json > /tmp/evidence/status.json
+throughway events --json --last 1000 > /tmp/evidence/events.jsonl
+throughway redact /tmp/evidence --output /tmp/shared.zip || [ $? -le 1 ]
+"""
+UNPACKED = "python3 -m zipfile -e /tmp/shared.zip /tmp/out && find /tmp/out -type f -exec cat {} +"

@@ -14,6 +14,7 @@ import pytest
 from tests.ipsec_world import Host, until
 from throughway.model.config import ESPMode
 from throughway.model.errors import IPsecError
+from throughway.net import charon
 from throughway.net.charon import (
     CLIENT_PLUGINS,
     GATEWAY_PLUGINS,
@@ -246,3 +247,26 @@ def test_a_charon_that_a_killed_daemon_left_is_ended(
         assert gone
     finally:
         host.close()
+
+
+def test_an_account_can_read_its_configuration_and_make_its_socket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owners: dict[str, tuple[int, int]] = {}
+    monkeypatch.setattr(os, "chown", lambda path, uid, gid: owners.update({path.name: (uid, gid)}))
+    directory = tmp_path / "run" / "ipsec"
+    directory.mkdir(parents=True)
+    directory.parent.chmod(0o700)
+    configuration = directory / "strongswan.conf"
+    configuration.touch(0o600)
+    charon._let_in(4711, directory, configuration)
+    assert owners == {"ipsec": (-1, 4711), "strongswan.conf": (-1, 4711)}
+    modes = [p.stat().st_mode & 0o777 for p in (directory.parent, directory, configuration)]
+    assert modes == [0o711, 0o770, 0o640]
+
+
+def test_charon_is_root_or_an_account_with_three_capabilities() -> None:
+    assert charon._as_account(None) == ()
+    words = " ".join(charon._as_account((4710, 4711)))
+    assert "--reuid 4710 --regid 4711 --clear-groups" in words
+    assert words.count("-all,+net_admin,+net_raw,+net_bind_service") == 2

@@ -284,6 +284,15 @@ def _gateway() -> None:
 
 
 @pytest.mark.lab
+def test_who_asks_for_reasons_comes_in_at_that_port_alone() -> None:
+    plain = render_gateway(GatewayFirewall())
+    asked = render_gateway(GatewayFirewall(reasons=("2001:db8:e::1", 4433)))
+    added = [line.strip() for line in asked.splitlines() if line not in plain.splitlines()]
+    limit, accept = added
+    assert accept == "ip6 daddr 2001:db8:e::1 tcp dport 4433 accept"
+    assert "limit rate over 50/second counter drop" in limit
+
+
 def test_the_gateway_lets_only_ipsec_in_and_clamps_segments() -> None:
     in_namespace(_gateway)
 

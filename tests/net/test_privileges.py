@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -152,3 +154,41 @@ os.write(1, b"it goes on")
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(parent.pid, signal.SIGKILL)
+
+
+def test_an_account_is_used_only_where_it_is_and_can_be_reached(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert privileges.usable_account("throughway-nobody-has-this") is None
+    assert privileges.usable_account("root") is None
+    account = pwd.getpwnam("nobody")
+    groups: list[int] = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "getgroups", lambda: groups)
+    monkeypatch.setattr(os, "setgroups", groups.extend)
+    monkeypatch.setattr(privileges, "permitted", lambda: privileges.GATEWAY)
+    assert privileges.usable_account("nobody") is None, "its files could not be reached"
+    privileges.join_group_of("throughway-nobody-has-this")
+    assert groups == []
+    privileges.join_group_of("nobody")
+    assert privileges.usable_account("nobody") == (account.pw_uid, account.pw_gid)
+    monkeypatch.setattr(privileges, "permitted", lambda: privileges.CLIENT)
+    assert privileges.usable_account("nobody") is None, "it could not be ended"
+
+
+def _silent() -> None:
+    privileges.drop(privileges.CLIENT)
+    limits = run("cat", "/proc/self/limits")
+    assert re.search(r"Max core file size +0 +0 ", limits), "children have no core files either"
+    child = os.fork()
+    if child == 0:
+        os.kill(os.getpid(), signal.SIGQUIT)
+        os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status)
+    assert not os.WCOREDUMP(status)
+
+
+@pytest.mark.lab
+def test_no_image_of_a_daemon_gets_to_a_disk() -> None:
+    in_namespace(_silent)

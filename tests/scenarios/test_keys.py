@@ -17,7 +17,7 @@ from throughway.lab.observe import Observer
 from throughway.net import privileges
 
 PAGE = Path(__file__).parents[2] / "docs" / "operate" / "keys.md"
-ROW = re.compile(r"^\| (gateway|client) \| `([^`]+)` \| (\w+) \| ([^|]*) \|", re.MULTILINE)
+ROW = re.compile(r"^\| (gateway|client) \| `([^`]+)` \| ([\w-]+) \| ([^|]*) \|", re.MULTILINE)
 HOSTS = {"gateway": "edge1", "client": "client1"}
 
 
@@ -26,6 +26,7 @@ class Process:
     """A process of a host, as /proc shows it."""
 
     folder: Path
+    accounts: dict[str, str]
 
     @property
     def command(self) -> str:
@@ -43,7 +44,7 @@ class Process:
     @property
     def account(self) -> str:
         (uid,) = set(self.status["Uid"].split())
-        return {"0": "root", "65534": "nobody"}.get(uid, uid)
+        return self.accounts.get(uid, uid)
 
     @property
     def powers(self) -> frozenset[str]:
@@ -55,14 +56,17 @@ class Process:
     def children(self) -> Iterator["Process"]:
         for task in (self.folder / "task").iterdir():
             for pid in (task / "children").read_text().split():
-                yield Process(self.folder.parent / pid)
+                yield Process(self.folder.parent / pid, self.accounts)
 
 
 def processes(lab: Lab, side: str) -> Iterator[Process]:
     """Yield a daemon and all that it has started."""
     running = lab.service(HOSTS[side], side)
     assert running is not None
-    ahead = [Process(Path(f"/proc/{running.namespaces.pid}/root/proc/{running.pid}"))]
+    passwd = (line.split(":") for line in lab.read(HOSTS[side], "/etc/passwd").splitlines())
+    accounts = {uid: name for name, _, uid, *_ in passwd}
+    folder = Path(f"/proc/{running.namespaces.pid}/root/proc/{running.pid}")
+    ahead = [Process(folder, accounts)]
     while ahead:
         process = ahead.pop()
         with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile

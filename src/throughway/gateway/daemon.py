@@ -127,6 +127,7 @@ class GatewayDaemon:
         config = self._config
         await self._control.start()
         self._alone = True
+        privileges.join_group_of(privileges.IKE_ACCOUNT)
         privileges.drop(privileges.GATEWAY)
         for directory in (config.state_directory, config.runtime_directory):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ from throughway.model.config import Computer, ESPMode, IPsecServerConfig, RADIUS
 from throughway.model.errors import ConfigError, IPsecError, TrustError
 from throughway.model.revocation import Revocation
 from throughway.model.status import TunnelState, TunnelStatus
-from throughway.net import esp
+from throughway.net import esp, privileges
 from throughway.net.charon import (
     ESP_PROPOSALS,
     GATEWAY_PLUGINS,
@@ -175,6 +175,7 @@ class GatewayIPsec:
             esp=self.esp.mode,
             plugins=PLUGINS + GATEWAY_PLUGINS,
             threads=_THREADS,
+            account=privileges.IKE_ACCOUNT,
             revocation=self._config.revocation is not Revocation.NONE,
             radius=radius,
         )

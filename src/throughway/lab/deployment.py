@@ -30,6 +30,7 @@ from throughway.lab.topology import (
 )
 from throughway.lab.translation import DNS64_ADDRESS, NAT64_TOML
 from throughway.lab.trust import Issued, LabAuthority
+from throughway.net.privileges import IKE_ACCOUNT
 from throughway.pki import bundle
 from throughway.pki.authority import Profile
 
@@ -55,6 +56,9 @@ cat {ROOT_FILE} >> {SYSTEM_ROOTS}/ca-certificates.crt
 ln -sf {ROOT_FILE} {SYSTEM_ROOTS}/$(openssl x509 -in {ROOT_FILE} -noout -hash).0
 """
 """What update-ca-certificates would do in ten times as long."""
+
+ADD_ACCOUNT = f"useradd --system --no-create-home --shell /usr/sbin/nologin {IKE_ACCOUNT}"
+"""What systemd-sysusers does with packaging/systemd/throughway.sysusers."""
 
 GATEWAY_TOML = f"""\
 # The gateway of the lab; every key is explained in docs/operate/configuration.md.
@@ -166,6 +170,8 @@ def equip(namespaces: Namespaces, host: Host, authority: LabAuthority) -> None:
         files[CRL_FILE] = authority.build_crl()
     processes.write_files(namespaces, files)
     processes.run(namespaces, ["sh", "-c", TRUST], check=True)
+    if host.role is Role.GATEWAY:
+        processes.run(namespaces, ADD_ACCOUNT.split(), check=True)
 
 
 def receive_accounts(namespaces: Namespaces, accounts: Accounts, clients: tuple[str, ...]) -> None:

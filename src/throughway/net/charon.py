@@ -19,6 +19,7 @@ from pathlib import Path
 from throughway.model.config import ESPMode
 from throughway.model.errors import IPsecError
 from throughway.model.revocation import Revocation
+from throughway.net import privileges
 from throughway.net.causes import explain
 from throughway.net.process import death_of, end, end_recorded, record, write_private
 from throughway.net.sas import IKESA, Event, parse_event, parse_sa
@@ -98,6 +99,8 @@ class CharonSettings:
     radius: RADIUSServer | None = None
     modules: tuple[Path, ...] = ()
     """PKCS#11 modules with keys."""
+    account: str = ""
+    """Who charon is, where there is such an account; else it is who we are."""
 
     @property
     def socket(self) -> Path:
@@ -373,7 +376,10 @@ class Charon:
         configuration = directory / "strongswan.conf"
         write_private(configuration, settings_text(self._settings))
         self._settings.socket.unlink(missing_ok=True)
-        self._process = _spawn(configuration, directory / "charon.err")
+        account = privileges.usable_account(self._settings.account)
+        if account is not None:
+            _let_in(account[1], directory, configuration)
+        self._process = _spawn(configuration, directory / "charon.err", account)
         record(self._pid_file, self._process)
         self._died = death_of(self._process)
         session = await self._wait_ready()
@@ -477,14 +483,37 @@ def _explained(error: IPsecError, lines: list[str]) -> IPsecError:
     return IPsecError(f"the tunnel did not come up: {cause.reason}", problem=cause.problem)
 
 
-def _spawn(configuration: Path, errors: Path) -> "subprocess.Popen[bytes]":
+def _let_in(gid: int, directory: Path, configuration: Path) -> None:
+    """Let an account's group make its socket beside its configuration; it can read nothing else."""
+    for path, mode in ((directory, 0o770), (configuration, 0o640)):
+        os.chown(path, -1, gid)
+        path.chmod(mode)
+    above = directory.parent
+    above.chmod(above.stat().st_mode | 0o011)  # to go through, not to look
+
+
+def _as_account(account: tuple[int, int] | None) -> tuple[str, ...]:
+    """Return how setpriv becomes an account that keeps what charon needs of root's powers."""
+    if account is None:
+        return ()
+    uid, gid = account
+    needed = "-all,+net_admin,+net_raw,+net_bind_service"
+    return (
+        *("--reuid", str(uid), "--regid", str(gid), "--clear-groups"),
+        *(f"--inh-caps={needed}", f"--ambient-caps={needed}"),
+    )
+
+
+def _spawn(
+    configuration: Path, errors: Path, account: tuple[int, int] | None
+) -> "subprocess.Popen[bytes]":
     environment = {"STRONGSWAN_CONF": str(configuration), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
     environment |= {key: os.environ[key] for key in _FOR_MODULES if key in os.environ}
     write_private(errors, "")
     with errors.open("ab") as stream:
         try:
             return subprocess.Popen(
-                ("setpriv", "--pdeathsig", "TERM", PROGRAM),
+                ("setpriv", *_as_account(account), "--pdeathsig", "TERM", PROGRAM),
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -45,6 +45,9 @@ GATEWAY = CLIENT | {"CAP_SETUID", "CAP_SETGID", "CAP_KILL"}
 NOBODY = "nobody"
 """Who a process is that needs nothing of the machine but what it was given."""
 
+IKE_ACCOUNT = "throughway-ike"
+"""Who charon is on a gateway, where there is such an account: it parses what strangers send."""
+
 _VERSION_3 = 0x20080522
 _CAPBSET_READ, _CAPBSET_DROP, _SET_NO_NEW_PRIVS, _CAP_AMBIENT = 23, 24, 38, 47
 _SET_PDEATHSIG, _SET_DUMPABLE = 1, 4
@@ -69,6 +72,27 @@ def drop(keep: frozenset[str]) -> None:
             _prctl(_CAPBSET_DROP, number)
     _capset(mask)
     keep_to_itself()
+
+
+def join_group_of(account: str) -> None:
+    """Become a member of an account's group, so that what it makes for us can be reached.
+
+    Does nothing where there is no such account. Call it before :func:`drop`.
+    """
+    with contextlib.suppress(KeyError, OSError):
+        os.setgroups(sorted({*os.getgroups(), pwd.getpwnam(account).pw_gid}))
+
+
+def usable_account(name: str) -> tuple[int, int] | None:
+    """Return uid and gid of an account that we can start processes as, and reach."""
+    try:
+        account = pwd.getpwnam(name)
+    except KeyError:
+        return None
+    able = os.geteuid() == 0 and permitted() >= {"CAP_SETUID", "CAP_SETGID", "CAP_KILL"}
+    if not able or account.pw_uid == 0 or account.pw_gid not in os.getgroups():
+        return None
+    return account.pw_uid, account.pw_gid
 
 
 def keep_to_itself() -> None:

@@ -116,7 +116,8 @@ def test_the_certificate_that_was_refused_is_named(tmp_path: Path) -> None:
     )
     told = link._named(refused)
     assert str(told) == (
-        f"TLS failed: alert; shown was {tmp_path}/computer.crt of client1.corp.example.com"
+        f"TLS failed: alert; this computer's certificate is {tmp_path}/computer.crt "
+        "of client1.corp.example.com"
     )
     assert (told.windows_code, told.problem) == (refused.windows_code, refused.problem)
     other = TransportError(Stage.TLS, "other", problem="iphttps-wrong-server")

@@ -21,6 +21,7 @@ import pytest
 from tests.net.iphttps_world import CORP, NAME, PREFIX, Authority, FakeTUN, Pair, packet, wait_for
 from tests.ports import free_port
 from throughway.gateway.credentials import read_credentials
+from throughway.gateway.settings import ADCTable, IPHTTPSTable
 from throughway.model.config import ADCConfig, Assertion, AuthenticationMode, IPHTTPSServerConfig
 from throughway.model.errors import TransportError
 from throughway.net.certificate_judge import CertificateJudge
@@ -67,6 +68,8 @@ JUDGED = {
     "wrong usage": (REJECTED, "iphttps-client-cert-usage"),
     "revoked": (REJECTED, "iphttps-client-cert-revoked"),
 }
+WINDOWS = dict.fromkeys(JUDGED, 0x80090327) | {"none": 0x90320, "expired": 0x80090328}
+"""The number that Windows shows for the same."""
 ADMITTED = ("admitted", "")
 CUT_OFF = ("iphttps-connection-reset", "")
 """By the device, without a word; the gateway never sees it."""
@@ -274,6 +277,14 @@ async def serving(world: World) -> AsyncIterator[IPHTTPSServer]:
         tun.close()
 
 
+@pytest.mark.parametrize("block", re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL))
+def test_every_key_on_the_page_is_one(block: str) -> None:
+    table = tomllib.loads(block)["iphttps"]
+    adc = table.pop("adc", {})
+    assert table.keys() <= IPHTTPSTable.model_fields.keys()
+    assert adc.keys() <= ADCTable.model_fields.keys()
+
+
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_clients_come_through(name: str, tmp_path: Path) -> None:
     world = World(name, Authority(tmp_path), certificates=False)
@@ -306,6 +317,8 @@ def test_only_clients_with_a_good_certificate_come_through(name: str, tmp_path: 
                     codes = {refused.problem for refused in world.refused}
                     said = "admitted" if error is None else error.problem
                     outcomes[fault] = said, "".join(codes)
+                    if error is not None and error.problem in (REQUIRED, REJECTED):
+                        assert error.windows_code == WINDOWS[fault]
 
     asyncio.run(scenario())
     assert outcomes.pop("") == ADMITTED

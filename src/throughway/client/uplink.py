@@ -223,10 +223,10 @@ class Uplink:
         """Say which certificate it was that the gateway did not take."""
         if not error.problem.startswith("iphttps-client-cert"):
             return error
-        shown = f"{self._config.certificate} of {self._config.identity}"
+        own = f"{self._config.certificate} of {self._config.identity}"
         return TransportError(
             error.stage,
-            f"{error}; shown was {shown}",
+            f"{error}; this computer's certificate is {own}",
             windows_code=error.windows_code,
             problem=error.problem,
         )

@@ -26,7 +26,7 @@ from throughway.model.status import SessionStatus
 from throughway.net import iphttps_client as module
 from throughway.net import iphttps_server as server_module
 from throughway.net.dial import Dialer
-from throughway.net.iphttps_client import IPHTTPSClient
+from throughway.net.iphttps_client import IPHTTPSClient, Judge
 from throughway.net.iphttps_server import IPHTTPSServer, tls_context
 from throughway.net.tls import client_context
 from throughway.proto.iphttps.client import State
@@ -76,6 +76,7 @@ class Hall:
         dial: Callable[[str, int], Awaitable[socket.socket]] | None = None,
         tls: ssl.SSLContext | None = None,
         path: str = "IPHTTPS",
+        judge: Judge | None = None,
     ) -> AsyncIterator[tuple[IPHTTPSClient, FakeTUN]]:
         tun = FakeTUN()
         scheme = "https" if self.secure else "http"
@@ -85,6 +86,7 @@ class Hall:
             dial=dial or self.dial,
             tls=tls or self.tls(),
             session=key,
+            judge=judge,
             on_state=self.note,
         )
         client.start()
@@ -531,5 +533,59 @@ def test_the_kernel_s_solicitations_are_carried(hall: Hall) -> None:
             tun.kernel.send(captured)
             message = parse_icmpv6(parse_packet(await tun.received()))
             assert isinstance(message, RouterAdvertisement)
+
+    asyncio.run(scenario())
+
+
+REVOKED = TransportError(
+    Stage.TLS, "revoked", windows_code=0x80092010, problem="iphttps-cert-revoked"
+)
+
+
+def test_a_server_is_judged_before_anything_is_said_to_it(hall: Hall) -> None:
+    judged: list[str] = []
+
+    async def scenario() -> None:
+        let_go = asyncio.Event()
+
+        async def judge(connection: ssl.SSLObject) -> None:
+            judged.append(str(connection.version()))
+            await let_go.wait()
+            if len(judged) == 1:
+                raise REVOKED
+
+        async with serving(hall), hall.client(judge=judge) as (client, _):
+            await wait_for(lambda: judged)
+            assert (client.state, hall.opened) == (State.LINK_DOWN, [])
+            let_go.set()
+            assert await hall.error() is REVOKED
+            assert hall.opened == []
+            # The next attempt finds a server that is well.
+            await wait_for(lambda: client.state is State.LINK_UP)
+            client.refuse(REVOKED)
+            assert client.state is State.LINK_DOWN
+            assert client.status().windows_code == 0x80092010
+
+    asyncio.run(scenario())
+    assert len(judged) == 2
+
+
+def test_a_judgement_goes_with_its_connection(hall: Hall) -> None:
+    """Closing, or another network, ends it; and one that fails by a bug does not hang."""
+    judging: list[asyncio.Task[object] | None] = []
+
+    async def scenario() -> None:
+        async def judge(_: ssl.SSLObject) -> None:
+            judging.append(asyncio.current_task())
+            await asyncio.Event().wait()
+
+        async with serving(hall), hall.client(judge=judge) as (client, _):
+            await wait_for(lambda: judging)
+            client.network_changed()
+            await wait_for(lambda: len(judging) == 2)
+            assert judging[0] is not None
+            assert judging[0].cancelled()
+        assert judging[1] is not None
+        assert judging[1].done()
 
     asyncio.run(scenario())

@@ -104,8 +104,9 @@ def make_crl(
     *,
     ends: timedelta = timedelta(days=5),
     delta: Sequence[str] = (),
+    base: int | None = None,
 ) -> bytes:
-    """Return a CRL, DER."""
+    """Return a CRL, DER; with ``base`` a delta CRL."""
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(issuer.certificate.subject)
@@ -113,6 +114,8 @@ def make_crl(
         .next_update(NOW + ends)
         .add_extension(x509.CRLNumber(7), critical=False)
     )
+    if base is not None:
+        builder = builder.add_extension(x509.DeltaCRLIndicator(base), critical=True)
     if delta:
         builder = builder.add_extension(x509.FreshestCRL(_points(delta)), critical=False)
     for each in revoked:

@@ -188,7 +188,7 @@ def test_revocation_that_fails_in_every_way(tmp_path: Path) -> None:
         pages = {
             "/old.crl": make_crl(ROOT, ends=timedelta(days=-1)),
             "/page.crl": b"<html>",
-            "/delta.crl": make_crl(ROOT, ends=timedelta(hours=-1)),
+            "/delta.crl": make_crl(ROOT, ends=timedelta(hours=-1), base=7),
             "/base.crl": make_crl(ROOT),
         }
         async with web(pages) as base:
@@ -224,7 +224,7 @@ def test_a_revoked_certificate_and_a_delta_list_that_the_base_names(tmp_path: Pa
         async with web(pages) as base:
             leaf = make(NAME, ROOT, names=[NAME], crl=[f"{base}/base.crl"])
             pages["/base.crl"] = make_crl(ROOT, delta=[f"{base}/delta.crl"])
-            pages["/delta.crl"] = make_crl(ROOT, [leaf])
+            pages["/delta.crl"] = make_crl(ROOT, [leaf], base=7)
             async with gateway(write(tmp_path, leaf), routes=["::/0"]) as port:
                 return await look(port, ROOT)
 

@@ -68,6 +68,7 @@ _TLS = {
     0x800B0109: ("CERT_E_UNTRUSTEDROOT", "the certificate's root is not trusted"),
     0x800B010A: ("CERT_E_CHAINING", "the certificate's chain has a gap"),
     0x800B010C: ("CERT_E_REVOKED", "the certificate was revoked"),
+    0x800B0110: ("CERT_E_WRONG_USAGE", "the certificate is not for servers"),
     0x800B010F: ("CERT_E_CN_NO_MATCH", "the certificate is for another name"),
 }
 # The domain

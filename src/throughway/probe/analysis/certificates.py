@@ -9,9 +9,10 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.utils import CryptographyDeprecationWarning
-from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID
+from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from throughway.model.probing import CertificateSeen, ChainSeen
+from throughway.pki.crl import delta_urls
 from throughway.pki.judgement import Usage, allows, chain, covers, crl_urls, name_of, names
 from throughway.pki.pem import certificate_fingerprint
 from throughway.wire.tls_handshake import MAXIMUM_CERTIFICATES, CertificateRequest
@@ -124,21 +125,6 @@ def see_certificate(certificate: x509.Certificate, now: datetime) -> Certificate
         delta_urls=_urls(delta_urls(certificate)),
         ocsp_urls=_urls(access_urls(certificate, AuthorityInformationAccessOID.OCSP)),
         issuer_urls=_urls(access_urls(certificate, AuthorityInformationAccessOID.CA_ISSUERS)),
-    )
-
-
-def delta_urls(certificate: x509.Certificate | x509.CertificateRevocationList) -> tuple[str, ...]:
-    """Return where it says that the delta CRL is (RFC 5280, 4.2.1.15 and 5.2.6)."""
-    try:
-        points = certificate.extensions.get_extension_for_oid(ExtensionOID.FRESHEST_CRL).value
-    except (x509.ExtensionNotFound, ValueError):
-        return ()
-    assert isinstance(points, x509.FreshestCRL)
-    return tuple(
-        name.value
-        for point in points
-        for name in point.full_name or ()
-        if isinstance(name, x509.UniformResourceIdentifier)
     )
 
 

@@ -1,31 +1,28 @@
 """What lists and responders say of a certificate, and whether they are fresh."""
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import ocsp
 
 from throughway.model.errors import TrustError
 from throughway.model.probing import PointSeen, PointState
-from throughway.pki.judgement import RevocationState, name_of, revocation
+from throughway.model.revocation import Fault
+from throughway.pki.crl import delta_urls, describe, distrust, judge_crl, listed
+from throughway.pki.judgement import name_of
+from throughway.pki.ocsp import build_request, get_url, judge_ocsp
+from throughway.pki.ocsp import life_of as ocsp_life
 from throughway.pki.pem import parse_crl
-from throughway.probe.analysis.certificates import delta_urls, see_certificate
+from throughway.probe.analysis.certificates import see_certificate
 
 MAXIMUM_POINTS = 16
 """Places that are asked of one chain."""
 _STATES = {
-    RevocationState.GOOD: PointState.GOOD,
-    RevocationState.REVOKED: PointState.REVOKED,
-    RevocationState.STALE: PointState.STALE,
-    RevocationState.UNKNOWN: PointState.USELESS,
+    None: PointState.GOOD,
+    Fault.REVOKED: PointState.REVOKED,
+    Fault.EXPIRED: PointState.STALE,
 }
 
 
@@ -133,11 +130,30 @@ def _judge_crl(question: Question, seen: PointSeen, body: bytes, now: datetime) 
             return replace(seen, state=PointState.USELESS, words=words)
         words = "its signature cannot be checked: the issuer's certificate is not known"
         return replace(seen, state=PointState.STALE if late else PointState.GOOD, words=words)
-    try:
-        fact = revocation(question.certificate, question.issuer, crl, now)
-    except ValueError as error:
-        return replace(seen, state=PointState.USELESS, words=f"the CRL is broken: {error}")
-    return replace(seen, state=_STATES[fact.state], words=fact.why)
+    if question.seen.kind == "delta":
+        return _judge_delta(question, question.issuer, seen, body, now)
+    verdict = judge_crl(question.certificate, question.issuer, body, now)
+    if verdict.fault is Fault.DELTA_MISSING:
+        # The delta list is a place of its own here.
+        return replace(seen, state=PointState.GOOD)
+    state = _STATES.get(verdict.fault, PointState.USELESS)
+    return replace(seen, state=state, words="" if verdict.fault is None else verdict.why)
+
+
+def _judge_delta(
+    question: Question, issuer: x509.Certificate, seen: PointSeen, body: bytes, now: datetime
+) -> PointSeen:
+    if why := distrust(body, (issuer,)):
+        return replace(seen, state=PointState.USELESS, words=why)
+    if describe(body).base_number is None:
+        words = "what it serves in place of the delta CRL is none"
+        return replace(seen, state=PointState.USELESS, words=words)
+    if question.certificate.serial_number in listed(body)[1]:
+        return replace(seen, state=PointState.REVOKED, words="the delta CRL has it")
+    if seen.next_update is not None and now >= seen.next_update:
+        words = f"the delta CRL was due to be replaced on {seen.next_update:%Y-%m-%d %H:%M} UTC"
+        return replace(seen, state=PointState.STALE, words=words)
+    return replace(seen, state=PointState.GOOD)
 
 
 def _number(crl: x509.CertificateRevocationList) -> int | None:
@@ -151,70 +167,17 @@ def _ocsp_address(url: str, question: Question) -> str:
     """Return the address of the question by GET (RFC 6960, appendix A.1)."""
     if question.issuer is None:
         return ""
-    request = (
-        ocsp.OCSPRequestBuilder()
-        # SHA-1 is what every responder knows; it names, and proves nothing.
-        .add_certificate(question.certificate, question.issuer, hashes.SHA1())
-        .build()
-    )
-    der = request.public_bytes(Encoding.DER)
-    return f"{url.rstrip('/')}/{quote(base64.b64encode(der), safe='')}"
+    return get_url(url, build_request(question.certificate, question.issuer))
 
 
 def _judge_ocsp(question: Question, seen: PointSeen, body: bytes, now: datetime) -> PointSeen:
-    useless = replace(seen, state=PointState.USELESS)
-    try:
-        answer = ocsp.load_der_ocsp_response(body)
-        if answer.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
-            words = f"the responder says {answer.response_status.name.lower().replace('_', ' ')}"
-            return replace(useless, words=words)
-        seen = replace(seen, this_update=answer.this_update_utc, next_update=answer.next_update_utc)
-        if answer.serial_number != question.certificate.serial_number:
-            return replace(useless, words="the answer is about another certificate")
-        if not _signed(answer, question.issuer):
-            return replace(useless, words="the answer is not signed by the issuer or its responder")
-        return _ocsp_state(answer, seen, now)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        return replace(useless, words="what it answers is no OCSP response")
-
-
-def _ocsp_state(answer: ocsp.OCSPResponse, seen: PointSeen, now: datetime) -> PointSeen:
-    if answer.certificate_status is ocsp.OCSPCertStatus.REVOKED:
-        at = answer.revocation_time_utc
-        words = f"revoked on {at:%Y-%m-%d}" if at else "revoked"
-        return replace(seen, state=PointState.REVOKED, words=words)
-    if answer.certificate_status is ocsp.OCSPCertStatus.UNKNOWN:
-        words = "the responder does not know the certificate"
-        return replace(seen, state=PointState.USELESS, words=words)
-    if answer.next_update_utc is not None and now >= answer.next_update_utc:
-        words = f"the answer was good until {answer.next_update_utc:%Y-%m-%d %H:%M} UTC"
-        return replace(seen, state=PointState.STALE, words=words)
-    return replace(seen, state=PointState.GOOD)
-
-
-def _signed(answer: ocsp.OCSPResponse, issuer: x509.Certificate | None) -> bool:
-    """Whether the issuer signed, or a responder to which it gave a certificate (RFC 6960, 2.6)."""
-    signers = [issuer] if issuer is not None else []
-    for each in answer.certificates:
-        try:
-            if issuer is not None:
-                each.verify_directly_issued_by(issuer)
-                signers.append(each)
-        except (InvalidSignature, ValueError, TypeError):
-            continue
-    return any(_verifies(answer, signer) for signer in signers)
-
-
-def _verifies(answer: ocsp.OCSPResponse, signer: x509.Certificate) -> bool:
-    key, algorithm = signer.public_key(), answer.signature_hash_algorithm
-    try:
-        if isinstance(key, rsa.RSAPublicKey) and algorithm is not None:
-            tbs = answer.tbs_response_bytes
-            key.verify(answer.signature, tbs, padding.PKCS1v15(), algorithm)
-        elif isinstance(key, ec.EllipticCurvePublicKey) and algorithm is not None:
-            key.verify(answer.signature, answer.tbs_response_bytes, ec.ECDSA(algorithm))
-        else:
-            return False
-    except InvalidSignature:
-        return False
-    return True
+    assert question.issuer is not None
+    verdict = judge_ocsp(question.certificate, question.issuer, body, now)
+    seen = replace(seen, this_update=verdict.this_update, next_update=verdict.next_update)
+    life = ocsp_life(body)
+    if verdict.fault is Fault.OCSP_UNUSABLE and life is not None:
+        seen = replace(seen, this_update=life[0], next_update=life[1])
+        if now >= life[1]:
+            return replace(seen, state=PointState.STALE, words=verdict.why)
+    state = _STATES.get(verdict.fault, PointState.USELESS)
+    return replace(seen, state=state, words="" if verdict.fault is None else verdict.why)

@@ -100,6 +100,17 @@ def test_lists_of_strangers_are_not_given_on(world: World) -> None:
     assert world.feed.words() == f"{url}: the CRL is not signed with the key of Corp Issuing"
 
 
+def test_what_was_flushed_is_noticed(world: World) -> None:
+    world.web.pages["/ca.crl"] = CRL().build(ISSUING)
+    assert not world.feed.emptied
+    world.run(lambda: world.pushed, world.web.url("/ca.crl"))
+    assert not world.feed.emptied
+    world.lists.cache.flush()
+    assert world.feed.emptied
+    asyncio.run(world.feed.supply())
+    assert not world.feed.emptied
+
+
 def test_a_renewed_list_follows(world: World) -> None:
     world.web.pages["/ca.crl"] = CRL().build(ISSUING)
     url = world.web.url("/ca.crl")

@@ -32,6 +32,8 @@ from throughway.lab.lab import Lab
 from throughway.lab.observe import PAGE_BY_ADDRESS, Observer, problems, tunnel
 from throughway.lab.topology import GATEWAY_NAME
 from throughway.pki import pem
+from throughway.lab.trust import CRL_URL
+from throughway.pki.pem import parse_certificate
 
 CLIENT_CONFIG = f"{CONFIGURATION}/client.toml"
 COMPUTER = (f"{CONFIGURATION}/computer.crt", f"{CONFIGURATION}/computer.key")
@@ -103,6 +105,26 @@ def test_a_gateway_with_a_certificate_of_another_root(fresh: Lab) -> None:
         assert_not_trusted(client, "iphttps-cert-untrusted-root", "0x800B0109")
         assert links_up(fresh) == before
     hang_up(fresh)
+    assert_well_again(client)
+
+
+def test_a_gateway_whose_certificate_was_revoked(fresh: Lab) -> None:
+    """It is so by default, without a word of configuration."""
+    text = edited(fresh, *BY_ITSELF, table="iphttps")
+    flush = ["throughway", "pki", "cache", "flush"]
+    with other_certificate(fresh, lambda: put_certificate(fresh, OTHER, root_of(fresh)), text):
+        shown_now = parse_certificate(read(fresh, "edge1", f"{OTHER}.crt"))
+        fresh.publish_crl(shown_now.serial_number)
+        fresh.run("client1", flush, check=True)
+        before = links_up(fresh)
+        fresh.start_client("client1")
+        client = Observer(fresh, "client1")
+        assert_not_trusted(client, "iphttps-cert-revoked", "0x80092010")
+        assert CRL_URL in fresh.run("client1", ["throughway", "pki", "cache", "list"]).stdout
+        assert links_up(fresh) == before
+        fresh.publish_crl()
+    hang_up(fresh)
+    fresh.run("client1", flush, check=True)
     assert_well_again(client)
 
 

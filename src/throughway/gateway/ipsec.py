@@ -229,6 +229,8 @@ class GatewayIPsec:
         self._crls = self._crls if crls is None else tuple(crls)
         if self._charon is None:
             return changed
+        if self._lists is not None:
+            self._lists.network_changed()  # a place may have been mended
         await self._charon.clear_credentials()
         await self._load_material(self._charon, material)
         for name in gone:

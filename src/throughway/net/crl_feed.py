@@ -44,6 +44,7 @@ class CRLFeed:
         self._on_trouble = on_trouble
         self._issuers: tuple[x509.Certificate, ...] = ()
         self._urls: dict[str, None] = {}
+        self._given: set[str] = set()
         self.enabled = True
         lists.subscribe(self._came)
 
@@ -66,6 +67,11 @@ class CRLFeed:
             for url in (*urls, *kept, *self._urls):
                 self._learn(url)
 
+    @property
+    def emptied(self) -> bool:
+        """Whether somebody has flushed what charon was given: it must forget that, too."""
+        return any(self._lists.cache.find(url) is None for url in self._given)
+
     def words(self) -> str:
         """Say what is wrong with the places of the lists, "" when nothing is."""
         told = ((url, self._lists.trouble(url)) for url in self._urls)
@@ -78,6 +84,7 @@ class CRLFeed:
 
     async def supply(self) -> None:
         """Give charon everything that is kept: it has just come up, or was emptied."""
+        self._given.clear()
         for url in self.urls if self.enabled else ():
             if (data := self._lists.cache.get(url)) is not None:
                 await self._give(url, data)
@@ -106,5 +113,6 @@ class CRLFeed:
         except IPsecError as error:
             self._on_trouble(url, f"charon does not take it: {error}")
             return
+        self._given.add(url)
         if self._on_given is not None:
             await self._on_given(data)

@@ -3,11 +3,15 @@
 import errno
 import socket
 import ssl
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from tests.net.iphttps_world import NAME, Authority, Pair
+from tests.revocation_world import HOUR, NOW, ROOT, certify
 from throughway.model.errors import ConfigError, Stage, TransportError
 from throughway.net import tls
 from throughway.net.tls import (
@@ -18,6 +22,10 @@ from throughway.net.tls import (
     subject_of,
     transport_error,
 )
+from throughway.pki.authority import Credential
+from throughway.pki.pem import build_certificate_pem, build_key_pem
+
+CLIENT_AUTH = ExtendedKeyUsageOID.CLIENT_AUTH
 
 
 @pytest.fixture
@@ -198,3 +206,58 @@ def test_a_key_that_others_can_read(authority: Authority) -> None:
     assert not key_is_exposed(key)
     key.chmod(0o640)
     assert key_is_exposed(key)
+
+
+@pytest.mark.parametrize(
+    ("subject", "names", "options", "problem"),
+    [
+        ("da.example.com", ("da.example.com",), {}, ""),
+        ("other", ("*.example.com",), {}, ""),
+        # As Windows does: the common name counts where there is no alternative name, only there.
+        ("da.example.com", (), {}, ""),
+        ("da.example.com", ("other.example.com",), {}, "iphttps-cert-name-mismatch"),
+        ("da.example.com", None, {"usages": [CLIENT_AUTH]}, "iphttps-cert-wrong-usage"),
+        ("da.example.com", None, {"end": NOW - HOUR}, "iphttps-cert-expired"),
+        ("da.example.com", None, {"begin": NOW + HOUR}, "iphttps-cert-not-yet-valid"),
+    ],
+)
+def test_what_a_server_s_certificate_must_be(
+    subject: str, names: tuple[str, ...] | None, options: dict[str, Any], problem: str
+) -> None:
+    leaf = certify(subject, ROOT, names=names, **options)
+    assert shaken_hands(leaf, [], ROOT) == problem
+
+
+def test_what_signs_must_be_an_authority() -> None:
+    bare = certify("No Authority", ROOT)
+    leaf = certify("da.example.com", bare)
+    assert shaken_hands(leaf, [bare], ROOT) == "iphttps-cert-chain-invalid"
+    between = certify("Between", ROOT, ca=True)
+    leaf = certify("da.example.com", between)
+    assert shaken_hands(leaf, [between], ROOT) == ""
+    assert shaken_hands(leaf, [], ROOT) == "iphttps-cert-untrusted-root"
+
+
+def shaken_hands(leaf: Credential, chain: list[Credential], root: Credential) -> str:
+    """Return the problem of a client with a server in memory, "" when there is none."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder) / "c.pem", Path(folder) / "k.pem"
+        certificates = [each.certificate for each in (leaf, *chain)]
+        files[0].write_bytes(b"".join(map(build_certificate_pem, certificates)))
+        files[1].write_bytes(build_key_pem(leaf.key))
+        of_server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        of_server.load_cert_chain(*files)
+    anchor = build_certificate_pem(root.certificate).decode()
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = of_server.wrap_bio(up, down, server_side=True)
+    client = client_context(anchors=[anchor], system=False).wrap_bio(
+        down, up, server_hostname="da.example.com"
+    )
+    for side in (client, server, client):
+        try:
+            side.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+        except ssl.SSLError as error:
+            return transport_error(error, Stage.TLS).problem
+    return ""

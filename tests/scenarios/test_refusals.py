@@ -31,8 +31,8 @@ from throughway.lab.deployment import CONFIGURATION, GATEWAY_CONFIG
 from throughway.lab.lab import Lab
 from throughway.lab.observe import PAGE_BY_ADDRESS, Observer, problems, tunnel
 from throughway.lab.topology import GATEWAY_NAME
-from throughway.pki import pem
 from throughway.lab.trust import CRL_URL
+from throughway.pki import pem
 from throughway.pki.pem import parse_certificate
 
 CLIENT_CONFIG = f"{CONFIGURATION}/client.toml"

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from throughway.client.computer_key import shown_by_tls
+from throughway.client.inspection import Inspection
 from throughway.client.portal import PROBLEM as CAPTIVE
 from throughway.client.portal import Portal
 from throughway.client.proxy import ProxySource
@@ -53,6 +54,7 @@ class Uplink:
         self._policy = policy
         self._proxies = ProxySource(config, policy, resolve)
         self._dial = self._proxies.dialer()
+        self._inspection = Inspection(self._dial, self._inspected)
         self.revocation = ClientRevocation(config, policy, self._proxies, self._refused)
         self._portal = Portal(
             policy, resolve, on_found=self._portal_found, on_opened=self._portal_opened
@@ -153,6 +155,7 @@ class Uplink:
             waiting.cancel()
             await asyncio.wait((waiting,))
         await self._portal.stop()
+        await self._inspection.stop()
         if link is not None:
             await link.close()
         self.failure = None
@@ -204,7 +207,7 @@ class Uplink:
             if error.stage in (Stage.TLS, Stage.HTTP):
                 self._dial.failed()
             self._portal.way_failed()
-            error = self._named(error)
+            error = self._inspection.named(self._named(error), self._policy.iphttps_url)
             error = self.failure = self._captive(error) if self._portal.captive else error
         if state is State.LINK_UP:
             self._dial.succeeded()
@@ -213,6 +216,13 @@ class Uplink:
             self._waiting = asyncio.get_running_loop().create_task(self._wait_address())
         self._on_state(state, error)
         self._on_change()
+
+    def _inspected(self, error: TransportError) -> None:
+        """Tell the same again, with whose certificate it is."""
+        told = self.failure.problem if self.failure is not None else ""
+        if self._link is not None and told == error.problem:
+            self.failure = error
+            self._on_state(self._link.state, error)
 
     def _refused(self, error: TransportError) -> None:
         """End the link to a server that has turned out to be revoked."""

@@ -28,6 +28,9 @@ RENEW_AFTER = 2 / 3
 RENEWAL_SPREAD = 0.05
 """Of its life: computers that joined together do not come together."""
 
+SHOWN_NAMES = 5
+"""Names of a certificate that are told to people."""
+
 MAX_CHAIN = 8
 """Certificates: longer chains are attacks or accidents."""
 
@@ -119,6 +122,30 @@ def describe(certificate: x509.Certificate, now: datetime) -> CertificateFact:
         crl_urls=crl_urls(certificate),
         fingerprint=certificate_fingerprint(certificate),
     )
+
+
+def words_of(chain: Sequence[bytes], now: datetime) -> str:
+    """Describe a chain (DER) that a server has shown, to people: whose, for what, by whom."""
+    try:
+        certificates = [x509.load_der_x509_certificate(each) for each in chain]
+    except UNREADABLE as error:
+        return f"it shows what is no certificate: {error}"
+    if not certificates:
+        return ""
+    leaf = describe(certificates[0], now)
+    last = describe(certificates[-1], now)
+    names_of = ", ".join(leaf.names[:SHOWN_NAMES]) or "no names"
+    words = f"it shows the certificate of {leaf.subject}, serial {leaf.serial}, for {names_of}"
+    usages = ", ".join(leaf.usages) or "neither servers nor clients"
+    words += f" (usage: {usages}), issued by {leaf.issuer}"
+    for each in (describe(certificate, now) for certificate in certificates):
+        if each.validity in {Validity.EXPIRED, Validity.NOT_YET_VALID}:
+            begin, end = each.not_before, each.not_after
+            words += f"; that of {each.subject} is valid from {begin:%Y-%m-%d %H:%M} to "
+            words += f"{end:%Y-%m-%d %H:%M} UTC"
+    if len(certificates) > 1:
+        words += f"; the chain ends with {last.subject}, issued by {last.issuer}"
+    return words
 
 
 def validity(certificate: x509.Certificate, now: datetime) -> Validity:

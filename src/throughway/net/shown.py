@@ -1,0 +1,52 @@
+"""Look at the certificates of a server that was not accepted, so that they can be named.
+
+OpenSSL keeps nothing of a chain that it refuses; so it is asked for once more, and nothing is
+said to the server after that.
+"""
+
+import asyncio
+import contextlib
+import ssl
+from typing import Any
+
+from throughway.model.errors import ThroughwayError
+from throughway.net.dial import Dial
+
+LOOK_TIME = 5.0
+"""Seconds for connection and handshake."""
+MAXIMUM_CHAIN = 8
+"""Certificates."""
+
+
+async def shown_chain(dial: Dial, host: str, port: int) -> tuple[bytes, ...]:
+    """Return the chain (DER) that a server shows, its own first; () when it cannot be had."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        async with asyncio.timeout(LOOK_TIME):
+            sock = await dial(host, port)
+            try:
+                _, writer = await asyncio.open_connection(
+                    sock=sock, ssl=context, server_hostname=host
+                )
+            except BaseException:
+                sock.close()
+                raise
+    except (OSError, ThroughwayError):
+        return ()
+    try:
+        return _chain(writer.get_extra_info("ssl_object"))
+    finally:
+        writer.transport.abort()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+def _chain(connection: Any) -> tuple[bytes, ...]:  # noqa: ANN401 - private before Python 3.13
+    if hasattr(connection, "get_unverified_chain"):
+        return tuple(connection.get_unverified_chain())[:MAXIMUM_CHAIN]
+    import _ssl
+
+    found = connection._sslobj.get_unverified_chain() or ()
+    return tuple(each.public_bytes(_ssl.ENCODING_DER) for each in found)[:MAXIMUM_CHAIN]

@@ -76,7 +76,7 @@ class Gate:
 
     async def ask(self, data: bytes, *, whence: str = "127.0.0.1", tls: bool = False) -> bytes:
         """Connect, say something, and return the first words of the answer."""
-        address = self.server.addresses[0 if tls else 1]
+        address = self.server.addresses[0 if tls else -1]
         return await asyncio.to_thread(self._ask, address, data, whence, tls=tls)
 
     def _ask(self, address: tuple[str, int], data: bytes, whence: str, *, tls: bool) -> bytes:
@@ -96,7 +96,9 @@ class Gate:
 
 
 @contextlib.asynccontextmanager
-async def gate(folder: Path, *, proxy: bool = True, asked: bool = False) -> AsyncIterator[Gate]:
+async def gate(
+    folder: Path, *, proxy: bool = True, asked: bool = False, alone: bool = False
+) -> AsyncIterator[Gate]:
     authority = Authority(folder)
     pair = authority.issue(NAME)
     mode = AuthenticationMode.CERTIFICATES if asked else AuthenticationMode.NONE
@@ -112,11 +114,17 @@ async def gate(folder: Path, *, proxy: bool = True, asked: bool = False) -> Asyn
         max_sessions_per_source=2,
         adc=adc,
     )
+    if alone:
+        config = replace(config, listen=(), certificate=None, key=None)
     tun = FakeTUN()
     refused: list[ClientRefused] = []
     judge = CertificateJudge(Credentials(client_ca=authority.root.pem))
     server = IPHTTPSServer(
-        config, tun, tls=tls_context(config), judge=judge, on_refused=refused.append
+        config,
+        tun,
+        tls=None if alone else tls_context(config),
+        judge=judge,
+        on_refused=refused.append,
     )
     server.start()
     made = Gate(server, authority, refused)
@@ -142,7 +150,8 @@ def from_client(address: str, data: bytes = REQUEST) -> bytes:
     return build_v1(address, 4711, gateway, 443) + data
 
 
-def test_limits_see_the_client_s_own_address(tmp_path: Path) -> None:
+@pytest.mark.parametrize("alone", [False, True])
+def test_limits_see_the_client_s_own_address(alone: bool, tmp_path: Path) -> None:
     async def scenario(made: Gate) -> None:
         for address in ("192.0.2.7", "192.0.2.7", "192.0.2.8", "2001:db8:1:2::3"):
             assert (await made.ask(from_client(address))).startswith(b"HTTP/1.1 200 ")
@@ -151,7 +160,7 @@ def test_limits_see_the_client_s_own_address(tmp_path: Path) -> None:
         assert peers == ["192.0.2.7:4711"] * 2 + ["192.0.2.8:4711", "[2001:db8:1:2::3]:4711"]
         assert made.server.refusals[Refusal.SOURCE_LIMIT] == 1
 
-    play(tmp_path, scenario)
+    play(tmp_path, scenario, alone=alone)
 
 
 def test_half_open_connections_of_one_client_push_out_their_own(tmp_path: Path) -> None:

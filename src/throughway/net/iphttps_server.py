@@ -74,10 +74,11 @@ def tls_context(config: IPHTTPSServerConfig, file: str = "") -> ssl.SSLContext:
 
 
 def _limits(config: IPHTTPSServerConfig, tls: ssl.SSLContext | None) -> Limits:
+    plain = tls is None and config.adc is None
     return Limits(
         max_sessions=config.max_sessions,
-        # Behind a device that ends TLS all clients come from that device.
-        max_sessions_per_source=0 if tls is None else config.max_sessions_per_source,
+        # Behind a device that ends TLS all clients come from that device, unless it says whence.
+        max_sessions_per_source=0 if plain else config.max_sessions_per_source,
         max_half_open=min(MAX_HALF_OPEN, free_beside(config.max_sessions)),
         max_addresses_per_session=config.max_addresses_per_session,
         head_timeout=config.head_timeout,

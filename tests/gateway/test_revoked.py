@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.revocation_world import CRL, ISSUING, OTHER, ROOT, certify
+from tests.revocation_world import CRL, CRL_URL, ISSUING, OTHER, ROOT, Places, certify
 from throughway.gateway import revoked as module
-from throughway.gateway.revoked import ShownCertificates
-from throughway.pki.pem import build_certificate_der
+from throughway.gateway.revoked import ShownCertificates, list_urls
+from throughway.pki.pem import build_certificate_der, build_certificate_pem
 
 
 def test_who_is_on_a_list() -> None:
@@ -20,6 +20,12 @@ def test_who_is_on_a_list() -> None:
     assert shown.listed(CRL().build(ISSUING)) == frozenset()
     assert shown.listed(b"no list") == frozenset()
     assert OTHER.certificate.issuer == ISSUING.certificate.subject
+
+
+def test_where_lists_are() -> None:
+    both = certify("x", ISSUING, Places((CRL_URL, "ldap:///x")))
+    pems = [build_certificate_pem(each.certificate) for each in (both, ROOT, both)]
+    assert list_urls([*pems, b"no certificate"]) == (CRL_URL,)
 
 
 def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,8 @@
 """Lists that are fetched, kept and renewed; from a real web server."""
 
 import asyncio
+import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +29,7 @@ from throughway.net.revocation_cache import OCSP as KIND
 from throughway.net.revocation_cache import RevocationCache
 from throughway.net.revocation_lists import Answer, RevocationLists, Want
 from throughway.pki.ocsp import build_request, get_url
+from throughway.pki.pem import build_certificate_pem, build_key_pem
 
 
 @pytest.fixture
@@ -208,3 +211,40 @@ def test_strangers_make_no_fetching_machine_of_us(
     for number in range(5):
         world.lists.want(Want(f"http://x/{number}"))
     assert len(world.lists.wanted) == 3
+
+
+def test_a_responder_of_openssl(world: World, tmp_path: Path) -> None:
+    """Another program than ours, asked by GET over a real connection."""
+    of = chain(Places((), (), ("http://x/",)))
+    leaf = of.leaf.certificate
+    for name, each in (("ca", ISSUING), ("leaf", of.leaf)):
+        (tmp_path / f"{name}.crt").write_bytes(build_certificate_pem(each.certificate))
+        (tmp_path / f"{name}.key").write_bytes(build_key_pem(each.key))
+    ends = f"{NOW + DAY:%y%m%d%H%M%SZ}"
+    entry = f"V\t{ends}\t\t{leaf.serial_number:040X}\tunknown\t/CN=da.example.com\n"
+    (tmp_path / "index.txt").write_text(entry)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = ["openssl", "ocsp", "-port", str(port), "-index", "index.txt", "-CA", "ca.crt"]
+    command += ["-rsigner", "ca.crt", "-rkey", "ca.key", "-nmin", "5"]
+    responder = f"http://127.0.0.1:{port}"
+    url = get_url(responder, build_request(leaf, ISSUING.certificate))
+    want = Want(url, KIND, (ISSUING.certificate,), leaf, responder)
+
+    async def scenario() -> None:
+        deadline = time.monotonic() + 10
+        while isinstance(await world.lists.get(want), str) and time.monotonic() < deadline:
+            world.lists.network_changed()
+            await asyncio.sleep(0.02)
+        await world.lists.stop()
+
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, cwd=tmp_path, stdout=quiet, stderr=quiet) as process:
+        try:
+            asyncio.run(scenario())
+        finally:
+            process.kill()
+    assert world.lists.trouble(url) == ""
+    kept = world.lists.cache.find(url)
+    assert kept is not None
+    assert kept.ends_at - kept.begins_at == 300

@@ -12,13 +12,13 @@ import contextlib
 import ipaddress
 import re
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from throughway.gateway.refusals import Refusals, Refused
-from throughway.gateway.revoked import ShownCertificates
+from throughway.gateway.revoked import ShownCertificates, list_urls
 from throughway.gateway.user_proof import certificates_of, methods_of
 from throughway.model.config import Computer, ESPMode, IPsecServerConfig, RADIUSConfig, UsersConfig
 from throughway.model.errors import ConfigError, IPsecError, TrustError
@@ -45,8 +45,6 @@ from throughway.net.radius_relay import Relay
 from throughway.net.revocation_lists import RevocationLists
 from throughway.net.sas import IKESA, ChildChanged, Event, IKEChanged, LineLogged
 from throughway.net.vici import Section
-from throughway.pki.judgement import crl_urls
-from throughway.pki.pem import UNREADABLE, parse_certificate
 from throughway.proto.access import Withheld
 from throughway.proto.authoriser import Method
 
@@ -274,8 +272,9 @@ class GatewayIPsec:
             await charon.load_crl(crl)
         if self._feed is not None:
             self._feed.enabled = self._config.revocation is not Revocation.NONE
-            own = (*_list_urls(material), *self._config.crl_urls)
-            self._feed.configure((*material.authorities, *material.chain), own)
+            own = list_urls((material.certificate, *material.chain))
+            urls = (*own, *self._config.crl_urls)
+            self._feed.configure((*material.authorities, *material.chain), urls)
             await self._feed.supply()
         await charon.load_key(material.key)
         for name, computer in self._connections.items():
@@ -493,13 +492,6 @@ def _fixed(before: IPsecServerConfig, after: IPsecServerConfig) -> tuple[str, ..
     """Return the settings that cannot be changed now: charon learns only at its start of NONE."""
     none = [each.revocation is Revocation.NONE for each in (before, after)]
     return _FIXED if none[0] == none[1] else (*_FIXED, "revocation")
-
-
-def _list_urls(material: _Material) -> Iterator[str]:
-    """Yield where the gateway's own certificate has its lists: computers' are mostly there too."""
-    for pem in (material.certificate, *material.chain):
-        with contextlib.suppress(*UNREADABLE):
-            yield from (u for u in crl_urls(parse_certificate(pem)) if u.startswith("http://"))
 
 
 def check_selectors(config: IPsecServerConfig, addresses: Iterable[ipaddress.IPv6Address]) -> None:

@@ -6,13 +6,23 @@ the list comes, its tunnels are ended: it comes again, and then charon has the l
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from contextlib import suppress
 
 from throughway.pki.crl import listed
-from throughway.pki.judgement import names
-from throughway.pki.pem import UNREADABLE, load_certificate
+from throughway.pki.judgement import crl_urls, names
+from throughway.pki.pem import UNREADABLE, load_certificate, parse_certificate
 
 MAXIMUM_NOTED = 20_000
 """Certificates; the ones that were shown longest ago are forgotten first."""
+
+
+def list_urls(certificates: Iterable[bytes]) -> tuple[str, ...]:
+    """Return where certificates (PEM) have their lists, as far as that is asked by http."""
+    urls: dict[str, None] = {}
+    for pem in certificates:
+        with suppress(*UNREADABLE):
+            urls |= dict.fromkeys(crl_urls(parse_certificate(pem)))
+    return tuple(url for url in urls if url.startswith("http://"))
 
 
 class ShownCertificates:

@@ -165,7 +165,7 @@ class RevocationLists:
             data = await self._asked(want)
         except TransportError as error:
             return self._fail(want, str(error), str(error))
-        why, life = _judged(want, data)
+        why, life = await asyncio.to_thread(_judged, want, data)
         before = self.cache.find(want.url)
         if life is None or why:
             return self._fail(want, why, data)

@@ -27,7 +27,16 @@ from tests.revocation_world import (
     scope,
 )
 from throughway.model.revocation import Fault, Standing, Verdict
-from throughway.pki.crl import delta_urls_of, judge_crl, life_of
+from throughway.pki.crl import (
+    delta_urls_of,
+    describe,
+    distrust,
+    judge_crl,
+    life_of,
+    listed,
+    revocation,
+)
+from throughway.pki.judgement import RevocationState
 from throughway.pki.pem import build_certificate_pem, build_key_pem
 
 CHAIN = chain()
@@ -255,3 +264,40 @@ def test_openssl_reads_our_delta_lists_as_we_do(tmp_path: Path) -> None:
         ours = judge_crl(leaf.certificate, ISSUER, base, NOW, deltas=[delta])
         assert ours.standing is wanted
         assert (answer.returncode == 0) is (wanted is Standing.GOOD), answer.stderr
+
+
+def test_a_list_that_somebody_has_given_is_judged_without_deltas() -> None:
+    rows: tuple[tuple[bytes | None, RevocationState], ...] = (
+        (CRL(revoked=[MINE]).build(ISSUING), RevocationState.REVOKED),
+        (CRL(revoked=[MINE], end=NOW - HOUR / 2).build(ISSUING), RevocationState.REVOKED),
+        (CRL(deltas=[DELTA_URL]).build(ISSUING), RevocationState.GOOD),
+        (CRL(end=NOW - HOUR / 2).build(ISSUING), RevocationState.STALE),
+        (None, RevocationState.UNKNOWN),
+        (CRL().build(OTHER), RevocationState.UNKNOWN),
+        (CRL().build(ROOT), RevocationState.UNKNOWN),
+    )
+    for data, expected in rows:
+        crl = x509.load_der_x509_crl(data) if data is not None else None
+        fact = revocation(LEAF, ISSUER, crl, NOW)
+        assert fact.state is expected
+        assert bool(fact.why) is (expected is not RevocationState.GOOD)
+
+
+def test_what_a_list_says_of_itself() -> None:
+    fact = describe(replace(DELTA, revoked=[HELD]).build(ISSUING))
+    assert (fact.issuer, fact.number, fact.base_number) == ("Corp Issuing", 12, 10)
+    assert [(e.serial, e.reason) for e in fact.revoked] == [
+        (f"{CHAIN.serial:040X}", "certificateHold")
+    ]
+    assert describe(BASE.build(ISSUING)).delta_urls == (DELTA_URL,)
+    assert describe(b"no list").issuer == "(no CRL)"
+    assert listed(CRL(revoked=[UNHELD, (7, None)]).build(ISSUING))[1] == {7}
+    assert listed(b"no list") == (b"", frozenset())
+
+
+def test_whose_list_it_is() -> None:
+    known = [ROOT.certificate, ISSUER]
+    assert distrust(CRL().build(ISSUING), known) == ""
+    assert "not signed with the key of Corp Issuing" in distrust(CRL().build(OTHER), known)
+    assert "the CRL of Some Other Authority" in distrust(CRL().build(STRANGER), known)
+    assert "no usable CRL" in distrust(b"x", known)

@@ -11,12 +11,10 @@ from throughway.pki import judgement
 from throughway.pki.authority import (
     Credential,
     Profile,
-    Revoked,
-    build_crl,
     create_root,
     issue,
 )
-from throughway.pki.judgement import RevocationState, Usage, Validity
+from throughway.pki.judgement import Usage, Validity
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 ROOT = create_root("Corp Root", NOW)
@@ -170,25 +168,3 @@ def test_an_expired_link_breaks_the_chain() -> None:
     top = issue(old_root, Profile.SERVER, ["a.example"], now=NOW, days=500).certificate
     fact = judgement.chain(top, [old_root.certificate], NOW + timedelta(days=11))
     assert not fact.trusted
-
-
-def test_revocation() -> None:
-    revoked = [Revoked(COMPUTER.serial_number, NOW)]
-    due = NOW + timedelta(days=7)
-    crl = build_crl(ROOT, revoked, number=1, now=NOW, next_update=due)
-    foreign = build_crl(OTHER_ROOT, revoked, number=1, now=NOW, next_update=due)
-    namesake = create_root("Corp Root", NOW)
-    forged = build_crl(namesake, [], number=2, now=NOW, next_update=due)
-
-    def state(
-        certificate: x509.Certificate, crl: x509.CertificateRevocationList | None, now: datetime
-    ) -> RevocationState:
-        return judgement.revocation(certificate, ROOT.certificate, crl, now).state
-
-    assert state(COMPUTER, crl, NOW) is RevocationState.REVOKED
-    assert state(COMPUTER, crl, due) is RevocationState.REVOKED
-    assert state(GATEWAY, crl, NOW) is RevocationState.GOOD
-    assert state(GATEWAY, crl, due) is RevocationState.STALE
-    assert state(GATEWAY, None, NOW) is RevocationState.UNKNOWN
-    assert state(COMPUTER, foreign, NOW) is RevocationState.UNKNOWN
-    assert state(COMPUTER, forged, NOW) is RevocationState.UNKNOWN

@@ -20,6 +20,7 @@ from throughway.pki.authority import (
     KeyType,
     Profile,
 )
+from throughway.pki.crl import revocation
 from throughway.pki.index import Entry, Reason
 from throughway.pki.judgement import CertificateFact, RevocationFact, RevocationState, Validity
 
@@ -187,12 +188,12 @@ def show(
     """Show a certificate. Exit 1 when it is revoked, has expired or does so within 60 days."""
     path = _find(directory, certificate)
     fact = judgement.describe(directories.read_certificate(path), _now())
-    revocation = _revocation(directory, path)
+    found = _revocation(directory, path)
     if as_json:
-        print_json({"file": path, "certificate": fact, "revocation": revocation})
+        print_json({"file": path, "certificate": fact, "revocation": found})
     else:
-        _show(path, fact, revocation)
-    well = fact.validity is Validity.VALID and revocation.state is not RevocationState.REVOKED
+        _show(path, fact, found)
+    well = fact.validity is Validity.VALID and found.state is not RevocationState.REVOKED
     raise typer.Exit(0 if well else FINDINGS)
 
 
@@ -246,7 +247,7 @@ def _revocation(directory: Path, path: Path) -> RevocationFact:
         crl = directories.read_crl(directory)
     except ConfigError as error:
         return RevocationFact(state=RevocationState.UNKNOWN, why=error.why)
-    return judgement.revocation(directories.read_certificate(path), root, crl, _now())
+    return revocation(directories.read_certificate(path), root, crl, _now())
 
 
 def _state(entry: Entry) -> str:

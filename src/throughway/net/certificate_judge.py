@@ -11,6 +11,7 @@ from cryptography import x509
 
 from throughway.net.tls import Credentials
 from throughway.pki import judgement, pem
+from throughway.pki.crl import revocation
 from throughway.pki.judgement import RevocationState, Usage
 from throughway.proto.iphttps.adc import (
     EXPIRED,
@@ -63,7 +64,7 @@ class CertificateJudge:
 
     def _revocation(self, certificate: x509.Certificate, now: datetime) -> tuple[str, str]:
         issuer = next(a for a in self._anchors if a.subject == certificate.issuer)
-        fact = judgement.revocation(certificate, issuer, self._crls.get(certificate.issuer), now)
+        fact = revocation(certificate, issuer, self._crls.get(certificate.issuer), now)
         if fact.state is RevocationState.REVOKED:
             return REVOKED, fact.why
         return ("", "") if fact.state is RevocationState.GOOD else (UNJUDGED, fact.why)

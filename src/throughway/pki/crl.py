@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.x509.oid import CRLEntryExtensionOID, ExtensionOID
 
 from throughway.model.revocation import Fault, Standing, Verdict
-from throughway.pki.judgement import hex_of, name_of, serial_of
+from throughway.pki.judgement import RevocationFact, RevocationState, hex_of, name_of, serial_of
 from throughway.pki.pem import UNREADABLE, parse_crl
 
 SKEW = timedelta(minutes=5)
@@ -39,6 +39,12 @@ KNOWN_OF_ENTRIES = frozenset(
 )
 _CRITICAL = b"\x01\x01\xff"
 """The BOOLEAN that makes an extension critical, in DER."""
+
+_STATES = {
+    None: RevocationState.GOOD,
+    Fault.REVOKED: RevocationState.REVOKED,
+    Fault.EXPIRED: RevocationState.STALE,
+}
 
 Extension = TypeVar("Extension", bound=x509.ExtensionType)
 
@@ -70,12 +76,15 @@ class _List:
 def judge_crl(
     certificate: x509.Certificate,
     issuer: x509.Certificate,
-    base: bytes,
+    base: bytes | x509.CertificateRevocationList,
     now: datetime,
     *,
-    deltas: Sequence[bytes] = (),
+    deltas: Sequence[bytes] | None = (),
 ) -> Verdict:
-    """Return what a base list, with the delta lists that could be had, says of a certificate."""
+    """Return what a base list, with the delta lists that could be had, says of a certificate.
+
+    None for ``deltas``: they are not asked for, even where the list says that there are some.
+    """
     try:
         verdict = _judge(certificate, issuer, base, now, deltas)
     except _Refused as refused:
@@ -83,6 +92,20 @@ def judge_crl(
     except UNREADABLE as error:
         verdict = unknown(Fault.UNUSABLE, f"what is served is no usable CRL: {error}")
     return about(verdict, certificate)
+
+
+def revocation(
+    certificate: x509.Certificate,
+    issuer: x509.Certificate,
+    crl: x509.CertificateRevocationList | None,
+    now: datetime,
+) -> RevocationFact:
+    """Judge by one list that an administrator has given, without delta lists."""
+    if crl is None:
+        return RevocationFact(state=RevocationState.UNKNOWN, why="there is no CRL")
+    verdict = judge_crl(certificate, issuer, crl, now, deltas=None)
+    state = _STATES.get(verdict.fault, RevocationState.UNKNOWN)
+    return RevocationFact(state=state, why="" if verdict.fault is None else verdict.why)
 
 
 def unknown(fault: Fault, why: str, url: str = "") -> Verdict:
@@ -210,15 +233,15 @@ def life_of(data: bytes) -> tuple[datetime, datetime] | None:
 def _judge(
     certificate: x509.Certificate,
     issuer: x509.Certificate,
-    data: bytes,
+    data: bytes | x509.CertificateRevocationList,
     now: datetime,
-    deltas: Sequence[bytes],
+    deltas: Sequence[bytes] | None,
 ) -> Verdict:
     base = _read(certificate, issuer, data)
     if base.base_number is not None:
         raise _Refused(Fault.UNUSABLE, "what is served in place of the CRL is a delta CRL")
     entry = _entry(base.crl, certificate)
-    fitting, trouble = _fitting(certificate, issuer, base, deltas)
+    fitting, trouble = _fitting(certificate, issuer, base, deltas or ())
     for delta in fitting:
         if base.number is not None and (delta.number or 0) < base.number:
             continue  # the base has been issued since, and says all that it did
@@ -230,7 +253,8 @@ def _judge(
     _check_time(base, now, "the CRL")
     for delta in fitting:
         _check_time(delta, now, "the delta CRL")
-    if not fitting and (delta_urls(certificate) or delta_urls(base.crl)):
+    wanted = deltas is not None and (delta_urls(certificate) or delta_urls(base.crl))
+    if wanted and not fitting:
         raise trouble or _Refused(Fault.DELTA_MISSING, "its delta CRL could not be had")
     if base.partial:
         raise _Refused(Fault.UNUSABLE, base.partial)
@@ -242,9 +266,13 @@ def _judge(
     )
 
 
-def _read(certificate: x509.Certificate, issuer: x509.Certificate, data: bytes) -> _List:
+def _read(
+    certificate: x509.Certificate,
+    issuer: x509.Certificate,
+    data: bytes | x509.CertificateRevocationList,
+) -> _List:
     """Return a list that may be believed about this certificate."""
-    crl = parse_crl(data)
+    crl = parse_crl(data) if isinstance(data, bytes) else data
     if crl.issuer != certificate.issuer:
         raise _Refused(Fault.WRONG_SIGNER, f"what is served is the CRL of {name_of(crl.issuer)}")
     _check_signature(crl, issuer)

@@ -243,29 +243,6 @@ def chain(
     return _broken(path, f"the chain is longer than {MAX_CHAIN} certificates")
 
 
-def revocation(
-    certificate: x509.Certificate,
-    issuer: x509.Certificate,
-    crl: x509.CertificateRevocationList | None,
-    now: datetime,
-) -> RevocationFact:
-    """Judge by a CRL; one that is stale still counts when it lists the certificate."""
-    if crl is None:
-        return RevocationFact(state=RevocationState.UNKNOWN, why="there is no CRL")
-    if crl.issuer != certificate.issuer or not _signed_by(crl, issuer):
-        why = "the CRL is not the issuer's"
-        return RevocationFact(state=RevocationState.UNKNOWN, why=why)
-    entry = crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
-    if entry is not None:
-        why = f"revoked on {entry.revocation_date_utc:%Y-%m-%d}"
-        return RevocationFact(state=RevocationState.REVOKED, why=why)
-    next_update = crl.next_update_utc
-    if next_update is not None and now >= next_update:
-        why = f"the CRL was due to be replaced on {next_update:%Y-%m-%d %H:%M} UTC"
-        return RevocationFact(state=RevocationState.STALE, why=why)
-    return RevocationFact(state=RevocationState.GOOD)
-
-
 def may_issue(certificate: x509.Certificate, below: int = 0) -> bool:
     """Whether it is an authority's, which may have so many authorities below it."""
     constraints = _extension(certificate, x509.BasicConstraints)
@@ -312,13 +289,6 @@ def _issuer(
                 continue
             return candidate
     return None
-
-
-def _signed_by(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
-    try:
-        return crl.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
-    except (UnsupportedAlgorithm, ValueError, TypeError):
-        return False
 
 
 def _name_matches(pattern: str, host: str) -> bool:

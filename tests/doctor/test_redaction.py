@@ -233,3 +233,19 @@ def test_no_text_takes_long(piece: str) -> None:
     started = time.process_time()
     redactor_for([text], [], b"k").text(text)
     assert time.process_time() - started < 3
+
+
+@pytest.mark.parametrize(
+    ("line", "left"),
+    [
+        ("password = Passw0rd.2", "password = (removed)"),
+        ('"token": "EST-abcdef", "x": 1', '"token": (removed), "x": 1'),
+        ("nt_hash=8846f7eaee8fb117ad06bdd830b7586c", "nt_hash=(removed)"),
+        ("Proxy-Authorization: Basic YWxpY2U6UGFzc3c=", "Proxy-Authorization: Basic (removed)"),
+        ('password_file = "/etc/x"', None),
+        ("Password required            Yes", None),
+    ],
+)
+def test_a_secret_in_a_text_is_removed(line: str, left: str | None) -> None:
+    redactor = redactor_for([line], (), b"key")
+    assert redactor.text(f"before\n{line}\nbehind") == f"before\n{left or line}\nbehind"

@@ -196,6 +196,22 @@ def test_a_new_key_is_no_end() -> None:
     assert [r.windows for r in records] == [4651, 4655]
 
 
+def test_the_end_of_a_tunnel_that_was_cut_says_why() -> None:
+    reason, problem = "the intranet tunnel was ended: alice is disabled", "ipsec-user-refused"
+    records = Scene(CERTIFICATE).play(
+        lambda audit: audit.ipsec_event(IKEChanged(True, sa(3))),
+        lambda audit: audit.ipsec_event(IKEChanged(True, sa(5, "intranet", "alice@R"))),
+        lambda audit: audit.cut(reason, problem, "alice@R (2001:db8:da::5)"),
+        lambda audit: audit.ipsec_event(IKEChanged(False, sa(5, "intranet"))),
+        lambda audit: audit.ipsec_event(IKEChanged(False, sa(3))),
+    )
+    assert [(r.windows, r.problem, r.reason) for r in records[3:]] == [
+        (4655, problem, reason),
+        (4634, problem, reason),
+        (4655, "", ""),
+    ]
+
+
 def test_a_dead_charon_ends_every_tunnel() -> None:
     records = Scene(CERTIFICATE).play(
         lambda audit: audit.ipsec_event(IKEChanged(True, sa(3))),

@@ -165,6 +165,15 @@ class GatewayAudit:
                 if _QUICK_MODE.search(text) and number not in self._childless:
                     self._failed_child(number, text)
 
+    def cut(self, reason: str, problem: str, peer: str) -> None:
+        """Take why tunnels of ``name (address)`` are about to be ended; their end will say it."""
+        address = peer.rpartition("(")[2].rstrip(")")
+        for number, tunnel in self._up.items():
+            record = tunnel.record
+            if record.inner_address == address and reason.startswith(f"the {record.tunnel} "):
+                record = replace(record, reason=reason, problem=problem)
+                self._up[number] = replace(tunnel, record=record)
+
     def charon_ended(self, reason: str) -> None:
         """charon died, and every tunnel with it; its numbers begin anew."""
         for number in tuple(self._up):
@@ -254,7 +263,7 @@ class GatewayAudit:
         tunnel = self._up.pop(number, None)
         if tunnel is None:
             return
-        record = replace(tunnel.record, reason=reason)
+        record = replace(tunnel.record, reason=reason or tunnel.record.reason)
         self._draft(_Draft(_as(record, AuditEvent.MAIN_MODE_ENDED), tunnel.particulars))
         if record.user:
             self._draft(_Draft(_as(record, AuditEvent.USER_LOGOFF), tunnel.particulars))

@@ -104,7 +104,7 @@ class GatewayDaemon:
         self._transition = Transition(self._tracker)
         self._publisher: PolicyServer | None = None
         self._metrics: MetricsServer | None = None
-        self._access = AccessControl(config, self._tracker, self._refused)
+        self._access = AccessControl(config, self._tracker, self._cut)
         self._reasons: ReasonsServer | None = None
         self._audit = audit_of(
             config, self._tracker, ipsec=lambda: self._ipsec, sessions=self._sessions
@@ -482,6 +482,11 @@ class GatewayDaemon:
             # Once for each computer, from however many addresses it comes.
             computer = peer.partition(" (")[0]
             self._tracker.set(find(problem), f"{peer}: {reason}", key=computer)
+
+    def _cut(self, reason: str, problem: str, peer: str) -> None:
+        """The directory has taken back what a tunnel stands on."""
+        self._refused(reason, problem, peer)
+        self._audit.cut(reason, problem, peer)
 
     def _charon_changed(self, reason: str) -> None:
         down = find("ipsec-daemon-down")

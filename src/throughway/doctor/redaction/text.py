@@ -32,6 +32,15 @@ _PATTERN = re.compile(
     r"|(?P<account>(?<![\w\\-])[A-Z0-9][A-Z0-9-]{1,14}\$(?!\w))",
     re.IGNORECASE,
 )
+_SECRET = re.compile(
+    r"(?P<before>(?<![\w-])(?:password|passwd|passphrase|passcode|secret|token|nt_hash|pin)"
+    r"[\"']?[ \t]*[=:][ \t]*"
+    r"|\b(?:Proxy-)?Authorization:[ \t]*\w+[ \t]+)"
+    r"(?P<quote>[\"']?)(?P<secret>[^\s\"',;]+)(?P=quote)",
+    re.IGNORECASE,
+)
+"""What should not be in a bundle at all."""
+REMOVED = "(removed)"
 _RUN = re.compile(r"[^\W\d_]+|\d{3,}")
 _LABELLED = re.compile(r"[^\W_][\w-]*")
 _SHORTEST_NAME = 4
@@ -93,6 +102,7 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return the text with everything replaced; its lines stay lines."""
+        text = _SECRET.sub(lambda match: f"{match['before']}{REMOVED}", text)
         pieces: list[str] = []
         at = 0
         for match in _ACCOUNT.finditer(text) if self._domains else ():

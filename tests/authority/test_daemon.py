@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -127,6 +128,20 @@ def test_the_crl_is_where_it_is_served(authority: Authority) -> None:
     assert (authority.directory / "published.crl").read_bytes() == (
         authority.directory / "ca.crl"
     ).read_bytes()
+
+
+def test_a_new_configuration_and_a_new_certificate_while_it_runs(authority: Authority) -> None:
+    config = authority.folder / "authority.toml"
+    before = len(directories.read_index(authority.directory).entries)
+    config.write_text(f"{config.read_text()}days = 3\n")
+    authority.process.send_signal(signal.SIGHUP)
+    log = authority.folder / "log"
+    deadline = time.monotonic() + 10
+    while "configuration reloaded" not in log.read_text():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.02)
+    assert len(directories.read_index(authority.directory).entries) == before + 1
+    authority.curl(f"{EST}/cacerts")
 
 
 def test_without_its_front_there_is_no_service() -> None:

@@ -11,6 +11,7 @@ from throughway.cli import join as module
 from throughway.cli.main import main
 from throughway.client import settings
 from throughway.pki import bundle
+from throughway.pki.tokens import Token, build_token
 
 FINGERPRINT = bundle.fingerprint(SIGNING_KEY.public_key())
 
@@ -131,6 +132,41 @@ def test_garbage_is_no_bundle(client: Client, capsys: pytest.CaptureFixture[str]
     write(client.folder / "policy.bundle", "garbage")
     assert client.join(*client.credentials) == 1
     assert f"{client.folder / 'policy.bundle'}: not a policy bundle" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("url", "token", "code", "words"),
+    [
+        ("https://da.example.com", "", 2, "`throughway pki token` makes one"),
+        ("https://da.example.com", "AAAA", 1, "copy it whole"),
+        ("https://da.example.com/x", "GOOD", 2, "must be without a path"),
+        ("policy.bundle", "GOOD", 2, "needs the gateway's URL"),
+        ("https://localhost.invalid", "GOOD", 1, "is not running or cannot be reached"),
+    ],
+)
+def test_joining_by_token_says_what_is_wrong(
+    client: Client,
+    capsys: pytest.CaptureFixture[str],
+    url: str,
+    token: str,
+    code: int,
+    words: str,
+) -> None:
+    good = build_token(Token(bytes(16), bytes(32), "client1.corp.example.com"))
+    option = ("--token", good if token == "GOOD" else token) if token else ()
+    assert client.run("join", url, *option) == code
+    shown = capsys.readouterr().err
+    assert words in shown
+    assert good not in shown
+    assert not (client.etc / "client.toml").exists()
+
+
+def test_a_token_from_standard_input(
+    client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("AAAA\n"))
+    assert client.run("join", "https://da.example.com", "--token", "-") == 1
+    assert "Resolution:" in capsys.readouterr().err
 
 
 def test_json_for_programs(client: Client, capsys: pytest.CaptureFixture[str]) -> None:

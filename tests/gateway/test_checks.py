@@ -78,6 +78,16 @@ def errors_of(path: Path) -> dict[str, str]:
             "teredo.address",
             "is not an IPv4 address",
         ),
+        (
+            [("[ipsec]", '[enrolment]\nurl = "https://[2001:db8:c0:2::1]:8443"\n[ipsec]')],
+            "enrolment.url",
+            "among ipsec.infrastructure_prefixes",
+        ),
+        (
+            [("[ipsec]", '[enrolment]\nurl = "https://da.example.com/est"\n[ipsec]')],
+            "enrolment.url",
+            "must have no path",
+        ),
         ([("https://da.", "https://db.")], "iphttps.certificate", "not for db.example.com"),
         (
             [('identity = "da.', 'identity = "db.')],

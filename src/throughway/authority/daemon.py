@@ -119,7 +119,9 @@ class AuthorityDaemon:
                 reply["result"] = pack(await asyncio.to_thread(self._answer, what, message))
         except TrustError as error:
             reply |= {"error": str(error), "problem": error.problem}
-            self._log.warning("refused", what=what, peer=source, reason=str(error))
+            self._log.warning(
+                "refused", what=what, peer=source, reason=str(error), problem=error.problem
+            )
         except (ThroughwayError, OSError) as error:
             reply |= {"error": "the authority cannot answer now", "problem": ""}
             self._log.error("cannot answer", what=what, peer=source, reason=str(error))

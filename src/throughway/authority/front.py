@@ -95,6 +95,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     descriptor, *listening = map(int, sys.argv[1:])
+    est.preload()  # nobody may not be able to read our programs
     privileges.renounce()
     privileges.end_with_parent()
     try:

@@ -138,6 +138,7 @@ def _show(policy: Policy, signer: str) -> None:
             ("Transports", " ".join(policy.transport_order)),
             ("Teredo server", policy.transports.teredo_server or "none"),
             ("Newer at", policy.policy_url or "nowhere"),
+            ("Renewal at", policy.enrolment_url or "nowhere: certificates are renewed by hand"),
             ("Users", f"{policy.kerberos_realm} {policy.kerberos_service}".strip() or "none"),
         ]
     )

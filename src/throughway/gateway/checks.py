@@ -29,6 +29,7 @@ from throughway.model.config import (
     Assertion,
     AuthenticationMode,
     Computer,
+    EnrolmentConfig,
     GatewayConfig,
     IPHTTPSServerConfig,
     IPsecServerConfig,
@@ -80,6 +81,8 @@ def check(config: GatewayConfig) -> Iterator[ConfigError]:
     parts.append(("", access_checks.check(config)))
     if config.publish is not None:
         parts.append(("publish.", _publish(config.publish, config)))
+    if config.enrolment is not None:
+        parts.append(("enrolment.", _enrolment(config.enrolment, config.ipsec)))
     if config.nat64 is not None:
         parts.append(("nat64.", _nat64(config.nat64, config.ipsec)))
     for prefix, wrong in parts:
@@ -263,6 +266,16 @@ def _user_certificates(users: UsersConfig) -> Wrong:
         yield from _anchors("certificates.ca", users.certificates.ca)
     elif users.require is not UserProof.ANY:
         yield "require", f'is "{users.require}", which needs [users.certificates]'
+
+
+def _enrolment(enrolment: EnrolmentConfig, ipsec: IPsecServerConfig) -> Wrong:
+    """A name is looked up by clients, inside; an address can be judged here."""
+    try:
+        address = IPv6Address(url_host(enrolment.url))
+    except ValueError:
+        return
+    if not _within(str(address), ipsec.infrastructure_prefixes):
+        yield "url", "must be among ipsec.infrastructure_prefixes: computers renew before any logon"
 
 
 def _publish(publish: PublishConfig, config: GatewayConfig) -> Wrong:

@@ -2,10 +2,11 @@
 
 import base64
 import binascii
+import importlib
 from collections.abc import Iterable
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from throughway.model.errors import WireError
 
@@ -37,13 +38,22 @@ CSR_ATTRIBUTES = bytes.fromhex(
 )
 
 
+def preload() -> None:
+    """Load now what is loaded only by those who need it."""
+    importlib.import_module("cryptography.hazmat.primitives.serialization.pkcs7")
+
+
 def build_certificates(certificates: Iterable[x509.Certificate]) -> bytes:
     """Return a certs-only message (RFC 5272, 4.1), base64."""
+    from cryptography.hazmat.primitives.serialization import pkcs7  # large; who waits has it not
+
     return encode(pkcs7.serialize_certificates(list(certificates), Encoding.DER))
 
 
 def parse_certificates(body: bytes) -> tuple[x509.Certificate, ...]:
     """Return the certificates of an answer, at least one."""
+    from cryptography.hazmat.primitives.serialization import pkcs7
+
     try:
         found = pkcs7.load_der_pkcs7_certificates(decode(body))
     except (ValueError, TypeError) as error:

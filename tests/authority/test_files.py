@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from throughway.authority.files import give_to_owner, locked, write_new
+from throughway.authority.files import Kept, give_to_owner, locked, write_new
 from throughway.model.errors import ConfigError
 
 
@@ -33,3 +33,23 @@ def test_the_lock_is_given_back(tmp_path: Path) -> None:
     for _ in range(2):
         with locked(tmp_path):
             pass
+
+
+def test_a_file_is_read_again_only_when_it_is_another_one(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    reads: list[str] = []
+
+    def read(path: Path) -> str:
+        reads.append(path.name)
+        return path.read_text() if path.exists() else "nothing"
+
+    kept = Kept(read)
+    assert [kept.get(file), kept.get(file)] == ["nothing", "nothing"]
+    for text in ("one", "two"):
+        write_new(file, text.encode(), force=True)
+        assert [kept.get(file), kept.get(file)] == [text, text]
+    assert len(reads) == 4
+    write_new(file, b"three", force=True)
+    kept.put(file, "three")
+    assert kept.get(file) == "three"
+    assert len(reads) == 4

@@ -105,3 +105,65 @@ def test_an_address_that_is_not_here_is_told_with_its_key() -> None:
         assert told.value.key == "x.listen"
 
     asyncio.run(run())
+
+
+def posted(limit: int, *parts: bytes) -> tuple[list[Heard], bytes]:
+    """Return what the server heard of a request that comes in parts, and its answer."""
+    heard: list[Heard] = []
+
+    async def note(request: Heard) -> Answer:
+        heard.append(request)
+        return Answer(HTTPStatus.OK)
+
+    async def run() -> bytes:
+        server = WebServer(("127.0.0.1", 0), note, key="x.listen", body_limit=limit)
+        await server.start()
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            for part in parts:
+                writer.write(part)
+                await asyncio.sleep(0.01)
+            return await read_all(reader, writer)
+        finally:
+            await server.close()
+
+    answer = asyncio.run(run())
+    return heard, answer
+
+
+POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
+
+
+def test_a_body_comes_whole_with_who_sent_it() -> None:
+    heard, answer = posted(100, POST + b"X-Y: z\r\nContent-Length: 4\r\n\r\nbo", b"dy")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"\r\ndate: " in answer
+    assert (heard[0].body, heard[0].source, heard[0].certificate) == (b"body", "127.0.0.1", b"")
+    assert (heard[0].header(b"x-y"), heard[0].header(b"x-z")) == ("z", "")
+
+
+def test_who_waits_for_a_word_before_the_body_gets_it() -> None:
+    expecting = POST + b"Expect: 100-continue\r\nContent-Length: 4\r\n\r\n"
+    heard, answer = posted(100, expecting, b"body")
+    assert answer.startswith(b"HTTP/1.1 100 ")
+    assert b"HTTP/1.1 200 " in answer
+    assert heard[0].body == b"body"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"Content-Length: 11\r\n\r\n01234567890",
+        b"Transfer-Encoding: chunked\r\n\r\nb\r\n01234567890",
+    ],
+)
+def test_a_body_that_is_too_long_is_refused(body: bytes) -> None:
+    heard, answer = posted(10, POST + body)
+    assert heard == []
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+def test_without_a_limit_a_body_is_not_read() -> None:
+    heard, answer = posted(0, POST + b"Content-Length: 4\r\n\r\nbody")
+    assert heard[0].body == b""
+    assert answer.startswith(b"HTTP/1.1 200 ")

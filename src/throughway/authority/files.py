@@ -3,11 +3,45 @@
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from throughway.model.errors import ConfigError
 from throughway.net.files import write_atomically
+
+T = TypeVar("T")
+
+
+class Kept(Generic[T]):
+    """The last content of a file that is read again and again, as long as it is the same file.
+
+    Every change makes another file, see :func:`write_new`; so whoever holds the lock and has
+    changed it may say what it holds now.
+    """
+
+    def __init__(self, read: Callable[[Path], T]) -> None:
+        self._read = read
+        self._known: tuple[Path, tuple[int, int, int], T] | None = None
+
+    def get(self, path: Path) -> T:
+        """Return what is in the file now."""
+        with contextlib.suppress(FileNotFoundError):
+            identity = _identity(path)
+            if self._known is not None and self._known[:2] == (path, identity):
+                return self._known[2]
+            self._known = (path, identity, self._read(path))
+            return self._known[2]
+        return self._read(path)
+
+    def put(self, path: Path, value: T) -> None:
+        """Remember what was just written."""
+        self._known = (path, _identity(path), value)
+
+
+def _identity(path: Path) -> tuple[int, int, int]:
+    status = path.stat()
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ and writes down everything that it issues before anybody can have it.
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from throughway.authority import directory as directories
-from throughway.authority.files import give_to_owner, locked, write_new
+from throughway.authority.files import Kept, give_to_owner, locked, write_new
 from throughway.model.errors import ConfigError, TrustError
 from throughway.net.files import PRIVATE, read_secret_of_another
 from throughway.pki import judgement, pem, tokens
@@ -48,6 +48,8 @@ class Registrar:
     directory: Path
     life: timedelta
     now: Callable[[], datetime]
+    _index: Kept[Index] = field(default_factory=lambda: Kept(_index_in))
+    _book: Kept[TokenBook] = field(default_factory=lambda: Kept(_book_in))
 
     def anchor(self) -> x509.Certificate:
         """Return the authority's certificate."""
@@ -56,7 +58,7 @@ class Registrar:
     def enrol(self, request: bytes, secret: bytes) -> x509.Certificate:
         """Return a first certificate for a token; the same key gets the same one again."""
         with self._opened() as (root, index):
-            now, book = self.now(), read_book(self.directory)
+            now, book = self.now(), self._read_book()
             token = book.find(secret, now)
             key = judge_request(request, token.names, token.profile)
             digest = tokens.key_digest(key)
@@ -64,7 +66,9 @@ class Registrar:
             if token.used_at:
                 return self._issued(index, token)
             made = self._certify(root, index, token.profile, token.names, key)
-            write_book(self.directory, book.used(token, now, digest, judgement.serial_of(made)))
+            book = book.used(token, now, digest, judgement.serial_of(made))
+            write_book(self.directory, book)
+            self._book.put(self.directory / TOKENS, book)
             return made
 
     def renew(
@@ -88,9 +92,9 @@ class Registrar:
     def admit(self, *, secret: bytes = b"", certificate: bytes = b"") -> str:
         """Return the name of who shows a token that counts, or a certificate of ours."""
         if secret:
-            return read_book(self.directory).find(secret, self.now()).names[0]
+            return self._read_book().find(secret, self.now()).names[0]
         old = _parse(certificate)
-        self._judge_old(old, self.anchor(), directories.read_index(self.directory))
+        self._judge_old(old, self.anchor(), self._read_index())
         return judgement.names(old)[0]
 
     def serve_as(self, names: Sequence[str]) -> Credential:
@@ -120,7 +124,13 @@ class Registrar:
     def _opened(self) -> Iterator[tuple[Credential, Index]]:
         directory = directories.present(self.directory)
         with locked(directory):
-            yield directories.open_authority(directory), directories.read_index(directory)
+            yield directories.open_authority(directory), self._read_index()
+
+    def _read_index(self) -> Index:
+        return self._index.get(self.directory / directories.INDEX)
+
+    def _read_book(self) -> TokenBook:
+        return self._book.get(self.directory / TOKENS)
 
     def _judge_old(self, old: x509.Certificate, root: x509.Certificate, index: Index) -> None:
         entries = [e for e in index.entries if e.serial == judgement.serial_of(old)]
@@ -166,7 +176,9 @@ class Registrar:
         folder = self.directory / directories.ISSUED
         file = folder / f"{judgement.serial_of(made)}.crt"
         # The index first: what is not in it could never be revoked.
-        directories.save_index(self.directory, index.added(made, profile, str(file)))
+        index = index.added(made, profile, str(file))
+        directories.save_index(self.directory, index)
+        self._index.put(self.directory / directories.INDEX, index)
         write_new(file, pem.build_certificate_pem(made), force=True)
         give_to_owner(self.directory, folder, file)
         return made
@@ -177,6 +189,14 @@ class Registrar:
         if not entries or entries[0].revoked:
             tokens.judge_use(token, "")
         return directories.read_certificate(Path(entries[0].file))
+
+
+def _index_in(path: Path) -> Index:
+    return directories.read_index(path.parent)
+
+
+def _book_in(path: Path) -> TokenBook:
+    return read_book(path.parent)
 
 
 def make_tokens(

@@ -4,10 +4,12 @@ Without it nothing could be revoked: a CRL lists serial numbers, and only the in
 """
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from dataclasses import fields as fields_of
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from cryptography import x509
 
@@ -116,7 +118,19 @@ def entry_of(certificate: x509.Certificate, profile: Profile, file: str) -> Entr
 
 def build_index(index: Index) -> bytes:
     """Return the file's content."""
-    return json.dumps({"format": FORMAT} | asdict(index), indent=1).encode() + b"\n"
+    head = {"format": FORMAT, "crl_url": index.crl_url, "crl_number": index.crl_number}
+    return build_lines(head, "entries", index.entries)
+
+
+def build_lines(head: Mapping[str, object], name: str, items: Sequence[Any]) -> bytes:
+    """Return a JSON object whose last value is a list of records, one in each line.
+
+    By hand, since json is ten times slower where it has to indent, and there may be thousands.
+    """
+    names = tuple(field.name for field in fields_of(items[0])) if items else ()
+    lines = ",\n".join(json.dumps({key: getattr(item, key) for key in names}) for item in items)
+    start = json.dumps(dict(head)).removesuffix("}")
+    return f'{start}, "{name}": [\n{lines}\n]}}\n'.encode()
 
 
 def parse_index(data: bytes, what: str) -> Index:

@@ -14,7 +14,7 @@ import binascii
 import hashlib
 import hmac
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cryptography import x509
@@ -24,6 +24,7 @@ from throughway.model.errors import ConfigError, TrustError
 from throughway.pki import fields
 from throughway.pki.authority import Profile, PublicKey
 from throughway.pki.fields import Fields
+from throughway.pki.index import build_lines
 
 VERSION = 1
 SECRET_LENGTH = 16
@@ -171,8 +172,7 @@ def account_password(token: Token) -> str:
 
 def build_book(book: TokenBook) -> bytes:
     """Return the file's content."""
-    tokens = [asdict(token) for token in book.tokens[-MAX_TOKENS:]]
-    return json.dumps({"format": FORMAT, "tokens": tokens}, indent=1).encode() + b"\n"
+    return build_lines({"format": FORMAT}, "tokens", book.tokens[-MAX_TOKENS:])
 
 
 def parse_book(data: bytes, what: str) -> TokenBook:

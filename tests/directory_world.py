@@ -8,6 +8,7 @@ import functools
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,8 +17,17 @@ from typing import Any
 
 import pytest
 
-from tests.ipsec_world import PASSWORDS, REALM, SERVER, DomainController, shared_domain
-from throughway.model.config import AccessRule, DirectoryConfig
+from tests.ipsec_world import (
+    PASSWORDS,
+    REALM,
+    SERVER,
+    DomainController,
+    shared_domain,
+    shared_world,
+    until,
+    until_true,
+)
+from throughway.model.config import AccessRule, DirectoryConfig, RADIUSConfig
 from throughway.net import directory
 
 RULES = (AccessRule(computers=("DA Computers",), users=("DA Users",)),)
@@ -182,3 +192,116 @@ def reachable_directory(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     script = f'mount --bind {hosts} /etc/hosts && exec "$@"'
     command = ("unshare", "--mount", "sh", "-c", script, "sh", sys.executable, "-P", "-m")
     monkeypatch.setattr(directory, "COMMAND", (*command, "throughway.net.directory_process"))
+
+
+RADIUS_SECRET = b"a secret of gateway and server"
+_FREERADIUS = """
+name = freeradius
+localstatedir = {folder}
+radacctdir = {folder}
+libdir = /usr/lib/freeradius
+logdir = {folder}
+run_dir = {folder}
+pidfile = {folder}/pid
+security {{
+  allow_vulnerable_openssl = yes
+}}
+thread pool {{
+  start_servers = 1
+  max_servers = 4
+  min_spare_servers = 1
+  max_spare_servers = 2
+}}
+client gateway {{
+  ipaddr = 2001:db8:c0:1::1
+  secret = "{secret}"
+  require_message_authenticator = yes
+}}
+modules {{
+  eap {{
+    default_eap_type = mschapv2
+    mschapv2 {{
+      send_error = yes
+    }}
+  }}
+  mschap {{
+    ntlm_auth = "/usr/bin/ntlm_auth --configfile={smb_conf} --request-nt-key --allow-mschapv2 \
+--domain=CORP --username=%{{mschap:User-Name}} \
+--challenge=%{{%{{mschap:Challenge}}:-00}} --nt-response=%{{%{{mschap:NT-Response}}:-00}}"
+  }}
+}}
+server default {{
+  listen {{
+    type = auth
+    ipv6addr = *
+    port = 1812
+  }}
+  authorize {{
+    eap
+  }}
+  authenticate {{
+    eap
+    Auth-Type MS-CHAP {{
+      mschap
+    }}
+  }}
+}}
+"""
+
+
+class FreeRADIUS:
+    """A real RADIUS server at the domain controller, which asks winbindd about passwords."""
+
+    def __init__(self, domain: DomainController, folder: Path) -> None:
+        host = shared_world().corp
+        folder.mkdir()
+        text = _FREERADIUS.format(
+            folder=folder,
+            secret=RADIUS_SECRET.decode(),
+            smb_conf=domain.directory / "etc" / "smb.conf",
+        )
+        (folder / "radiusd.conf").write_text(text)
+        Path("/run/samba/winbindd").mkdir(parents=True, exist_ok=True)
+        log = folder / "log"
+        # ntlm_auth knows one place only for winbindd's socket.
+        script = f'mount --bind {domain.directory}/winbindd /run/samba/winbindd && exec "$@"'
+        host.run(until_true(functools.partial(self._answers, domain)))
+        self._process = subprocess.Popen(
+            (
+                *("nsenter", f"--net={host.namespace}", "setpriv", "--pdeathsig", "KILL"),
+                *("unshare", "--mount", "sh", "-c", script, "sh"),
+                *("freeradius", "-f", "-l", str(log), "-d", str(folder)),
+            ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        host.run(until(lambda: log.exists() and "Ready to process" in log.read_text()))
+
+    async def _answers(self, domain: DomainController) -> bool:
+        """Say whether winbindd serves; it takes a second or two longer than the KDC."""
+        log = domain.directory / "log.wb-CORP"
+        pipe = domain.directory / "winbindd" / "pipe"
+        return pipe.exists() and log.exists()
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+@functools.cache
+def shared_radius() -> FreeRADIUS:
+    """Return the one RADIUS server of this test run."""
+    directory = tempfile.TemporaryDirectory(prefix="throughway-radius-")
+    server = FreeRADIUS(shared_domain(), Path(directory.name) / "radius")
+    atexit.register(directory.cleanup)
+    atexit.register(server.close)
+    return server
+
+
+def radius_config(folder: Path, secret: bytes = RADIUS_SECRET) -> RADIUSConfig:
+    """Return how the gateway of these tests asks the RADIUS server."""
+    file = folder / "radius.secret"
+    file.write_bytes(secret + b"\n")
+    file.chmod(0o600)
+    return RADIUSConfig(servers=((SERVER, 1812),), secret=file, timeout=1.0)

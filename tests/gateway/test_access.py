@@ -43,13 +43,13 @@ from throughway.model.config import (
     IPsecServerConfig,
     UsersConfig,
 )
-from throughway.model.errors import IPsecError, Stage, TransportError, TrustError
+from throughway.model.errors import IPsecError, Stage, ThroughwayError, TransportError, TrustError
 from throughway.model.findings import Component
 from throughway.model.status import TunnelState, TunnelStatus
 from throughway.net.esp import ESPSupport
 from throughway.net.kerberos import get_ticket, make_token_apart
 from throughway.net.radius import Login
-from throughway.proto.access import Account, Answer, Group
+from throughway.proto.access import Account, Answer, Group, Withheld
 
 CLIENT1 = Computer(account="CLIENT1$", identity="client1.corp.example.com", nt_hash=Path("x"))
 CORP = "2001:db8:c0:2::/64"
@@ -397,6 +397,14 @@ def test_a_group_that_is_not_there_is_a_problem(
     asyncio.run(scenario())
 
 
+def test_a_radius_server_that_is_away_is_a_problem_until_it_answers(gate: Gate) -> None:
+    error = TransportError(Stage.CONNECT, "no answer", problem="radius-server-unreachable")
+    gate.access.relayed(error)
+    assert gate.problems() == {"radius-server-unreachable"}
+    gate.access.relayed(None)
+    assert gate.problems() == set()
+
+
 def test_without_a_directory_who_is_configured_may_come(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -422,12 +430,7 @@ class DirectorySite(Site):
     def __init__(self, folder: Path, rules: tuple[AccessRule, ...]) -> None:
         self.access: AccessControl | None = None
         users = UsersConfig(realm=REALM, keytab=shared_domain().keytab, service=SERVICE)
-        super().__init__(
-            folder,
-            users,
-            admit=lambda login: self.control.admit(login),
-            withheld=lambda identity: self.control.withheld(identity),
-        )
+        super().__init__(folder, users, gate=self)
         self.tracker = Tracker(lambda: 0.0, (Component.AUTHORISER, Component.DOMAIN))
         config = replace(
             config_of(folder),
@@ -441,6 +444,15 @@ class DirectorySite(Site):
         )
         self.world.gateway.run(self.access.start(self.gateway))
         self.wait(lambda: len(self.gateway._connections) == 2)
+
+    async def admit(self, login: Login) -> None:
+        await self.control.admit(login)
+
+    def withheld(self, identity: str) -> Withheld | None:
+        return self.control.withheld(identity)
+
+    def relayed(self, error: ThroughwayError | None) -> None:
+        self.control.relayed(error)
 
     @property
     def control(self) -> AccessControl:

@@ -2,13 +2,16 @@
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pyrad.packet import AccessAccept, AccessChallenge, AccessReject, AuthPacket
 
+from tests.directory_world import FAULTS, RADIUS_SECRET, broken, radius_config, shared_radius
+from tests.ipsec_world import CLIENT, REALM, SERVER, Site
 from throughway.model.config import RADIUSConfig
 from throughway.model.errors import ConfigError, ThroughwayError, TransportError, WireError
 from throughway.net.radius_relay import (
@@ -187,8 +190,11 @@ def reject(request: AuthPacket) -> AuthPacket:
     ],
 )
 def test_a_refusal_says_why(tmp_path: Path, number: int, problem: str) -> None:
-    steps = (response(), response(opcode=mschapv2.FAILURE))
-    assert failed(tmp_path, Server(challenge, failure(number), reject), steps=steps) == problem
+    assert failed(tmp_path, Server(challenge, failure(number))) == problem
+
+
+def test_a_refusal_may_be_without_words(tmp_path: Path) -> None:
+    assert failed(tmp_path, Server(challenge, reject)) == "ipsec-computer-account-refused"
 
 
 def without_keys(request: AuthPacket) -> AuthPacket:
@@ -264,3 +270,74 @@ def test_two_in_one_vendor_attribute() -> None:
     data = VENDOR.to_bytes(4, "big") + b"\x10\x03a\x11\x02"
     assert vendor_attributes([data]) == [(VENDOR, 16, b"a"), (VENDOR, 17, b"")]
     assert VENDOR_SPECIFIC == 26
+
+
+# With charon on both ends, FreeRADIUS, winbind, and a real domain
+
+
+class RADIUSSite(Site):
+    """A gateway that knows no NT hash, for a client that knows its password."""
+
+    def __init__(self, folder: Path, secret: bytes = RADIUS_SECRET) -> None:
+        shared_radius()
+        radius = radius_config(folder, secret)
+        (folder / "site").mkdir()
+        super().__init__(folder / "site", radius=radius, realm=REALM)
+        for number in (1, 2):
+            password = f"Passw0rd.CLIENT{number}\n".encode()
+            self.deployment.write(f"client{number}.password", password)
+        known = self.deployment.computers(1, 2)
+        computers = tuple(replace(computer, nt_hash=None) for computer in known)
+        self.world.gateway.run(self.gateway.reload(computers))
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[RADIUSSite]:
+    site = RADIUSSite(tmp_path)
+    yield site
+    site.close()
+
+
+@pytest.mark.lab
+def test_a_computer_account_is_checked_in_the_domain(site: RADIUSSite) -> None:
+    site.start_client()
+    site.up()
+    assert site.world.reach(SERVER) == CLIENT
+    [tunnel] = site.at_gateway("infrastructure")
+    assert tunnel.account == "CLIENT1$"
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize(
+    ("client", "problem"),
+    [
+        ({"password": "client2"}, "ipsec-computer-account-refused"),
+        (
+            {"certificate": "client2", "account": "CLIENT1$", "password": "client1"},
+            "ipsec-account-certificate-mismatch",
+        ),
+    ],
+)
+def test_another_password_or_account_is_refused(
+    site: RADIUSSite, client: dict[str, str], problem: str
+) -> None:
+    at_gateway, _at_client = site.refusal(site.deployment.client(**client))
+    assert at_gateway == problem
+
+
+@pytest.mark.lab
+def test_a_server_with_another_secret_lets_nobody_in(tmp_path: Path) -> None:
+    site = RADIUSSite(tmp_path, b"not the secret of the server")
+    try:
+        at_gateway, _at_client = site.refusal()
+        # FreeRADIUS does not answer what is not signed with its secret.
+        assert at_gateway == "radius-server-unreachable"
+    finally:
+        site.close()
+
+
+@pytest.mark.lab
+def test_a_disabled_computer_account_is_refused(site: RADIUSSite) -> None:
+    with broken("CLIENT1$", FAULTS[0]):
+        at_gateway, _at_client = site.refusal()
+    assert at_gateway in ("access-account-disabled", "ipsec-computer-account-refused")

@@ -186,6 +186,13 @@ class AccessControl:
             self._granted_at[login.address] = self._clock()
             await self._grants.grant(login.address, self._prefixes(verdict))
 
+    def relayed(self, error: ThroughwayError | None) -> None:
+        """Tell whether the RADIUS servers can be asked."""
+        if error is None:
+            self._tracker.succeeded("radius")
+        else:
+            self._tracker.report(error, attempt="radius")
+
     def shown(self, tunnels: tuple[TunnelStatus, ...]) -> tuple[TunnelStatus, ...]:
         """Return tunnels with the prefixes that the wall leaves of them."""
         granted = self._grants.granted

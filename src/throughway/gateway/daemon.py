@@ -227,8 +227,7 @@ class GatewayDaemon:
             config.users,
             radius=config.radius,
             realm=config.directory.realm if config.directory is not None else "",
-            admit=self._access.admit,
-            withheld=self._access.withheld,
+            gate=self._access,
             directory=config.runtime_directory / "ipsec",
             lists=make_lists(
                 config.state_directory, self._tracker, lambda: self._config.ipsec.revocation

@@ -15,13 +15,13 @@ import time
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from throughway.gateway.refusals import Refusals, Refused
 from throughway.gateway.revoked import ShownCertificates, list_urls
 from throughway.gateway.user_proof import certificates_of, methods_of
 from throughway.model.config import Computer, ESPMode, IPsecServerConfig, RADIUSConfig, UsersConfig
-from throughway.model.errors import ConfigError, IPsecError, TrustError
+from throughway.model.errors import ConfigError, IPsecError, ThroughwayError, TrustError
 from throughway.model.revocation import Revocation
 from throughway.model.status import TunnelState, TunnelStatus
 from throughway.net import esp, privileges
@@ -39,7 +39,7 @@ from throughway.net.charon import (
 from throughway.net.crl_feed import CRLFeed
 from throughway.net.files import read_file, read_secret
 from throughway.net.kerberos import token_acceptor
-from throughway.net.radius import Admit, Refusal, UserAuthoriser, admit_anybody
+from throughway.net.radius import Login, Refusal, UserAuthoriser
 from throughway.net.radius_relay import COMPUTER_REFUSED as REFUSED
 from throughway.net.radius_relay import Relay
 from throughway.net.revocation_lists import RevocationLists
@@ -80,14 +80,39 @@ class _Material:
     nt_hashes: dict[str, bytes]
 
 
+class Gate(Protocol):
+    """Who may come in, of all that can prove themselves."""
+
+    async def admit(self, login: Login) -> None:
+        """Return, or raise TrustError with the reason, before charon learns of the proof."""
+
+    def withheld(self, identity: str) -> Withheld | None:
+        """Say why a computer has no connection here, by what its certificate proves."""
+
+    def relayed(self, error: ThroughwayError | None) -> None:
+        """Hear that no RADIUS server could be asked, or with None that one has answered."""
+
+
+class OpenGate:
+    """The gate of a gateway that asks nobody."""
+
+    async def admit(self, login: Login) -> None:
+        """Everybody."""
+
+    def withheld(self, identity: str) -> Withheld | None:
+        """From nobody."""
+
+    def relayed(self, error: ThroughwayError | None) -> None:
+        """No matter."""
+
+
 class GatewayIPsec:
     """charon and the authoriser of users, as one thing that is started, asked and stopped.
 
     ``on_failure(reason, problem, peer)`` tells of every client that was refused, for the audit;
     ``on_change()`` that :meth:`tunnels` has changed; ``on_daemon(reason)`` that charon died, and
     with "" that it is there again. ``on_event`` hears all that charon tells, ``on_refused`` more
-    about each refusal. ``admit`` is awaited about every account that has proven itself to the
-    authoriser; ``withheld`` says why a computer has no connection here, by its identity.
+    about each refusal. ``gate`` has the last word.
     """
 
     def __init__(
@@ -105,8 +130,7 @@ class GatewayIPsec:
         on_daemon: Callable[[str], None] = lambda reason: None,
         on_event: Callable[[Event], None] = lambda event: None,
         on_refused: Callable[[Refused], None] = lambda refused: None,
-        admit: Admit = admit_anybody,
-        withheld: Callable[[str], Withheld | None] = lambda identity: None,
+        gate: Gate | None = None,
     ) -> None:
         self._on_event = on_event
         self._on_refused = on_refused
@@ -116,7 +140,8 @@ class GatewayIPsec:
         self._on_change = on_change
         self._on_daemon = on_daemon
         self._connections = _named(computers)
-        self._refusals = Refusals(self.computer_of, withheld)
+        gate = gate or OpenGate()
+        self._refusals = Refusals(self.computer_of, gate.withheld)
         self._sas: tuple[IKESA, ...] = ()
         self._crls: tuple[bytes, ...] = ()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -136,7 +161,8 @@ class GatewayIPsec:
             self._authoriser = UserAuthoriser(
                 realm=users.realm if users is not None else realm,
                 accept=_acceptor(users, directory),
-                admit=admit,
+                admit=gate.admit,
+                on_relayed=gate.relayed,
                 account_of=self._account_of,
                 relay=Relay(radius) if radius is not None else None,
                 certificates=certificates_of(config, users, lists) if users is not None else None,

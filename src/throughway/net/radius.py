@@ -21,7 +21,14 @@ from pyrad.packet import AccessAccept, AccessChallenge, AccessReject, AccessRequ
 from pyrad.packet import PacketError as MalformedPacket
 
 from throughway.model.errors import ThroughwayError, TrustError, WireError
-from throughway.net.radius_relay import MISMATCH, Relay, RelayedConversation, Step
+from throughway.net.radius_relay import (
+    MISMATCH,
+    SECRET_WRONG,
+    UNREACHABLE,
+    Relay,
+    RelayedConversation,
+    Step,
+)
 from throughway.net.user_tls import Chain, UserTLS
 from throughway.proto.authoriser import (
     CONVERSATION_TIMEOUT,
@@ -124,7 +131,8 @@ class UserAuthoriser(asyncio.DatagramProtocol):
     ``accept`` takes a token and returns the principal that it proves, or raises TrustError; it
     may block, being called in a thread. ``account_of`` returns the only account that may prove
     itself on a connection, "" where any user may. ``admit`` is awaited last. ``methods`` are
-    open to users, the first is what they are asked for.
+    open to users, the first is what they are asked for. ``on_relayed`` hears whether the servers
+    of ``relay`` answer.
     """
 
     def __init__(
@@ -137,6 +145,7 @@ class UserAuthoriser(asyncio.DatagramProtocol):
         relay: Relay | None = None,
         certificates: UserCertificates | None = None,
         methods: tuple[Method, ...] = (Method.TICKET,),
+        on_relayed: Callable[[ThroughwayError | None], None] = lambda error: None,
         on_accepted: Callable[[str], None] = lambda principal: None,
         on_refused: Callable[[Refusal], None] = lambda refusal: None,
     ) -> None:
@@ -148,6 +157,7 @@ class UserAuthoriser(asyncio.DatagramProtocol):
         self._relay = relay
         self._certificates = certificates
         self._methods = methods
+        self._on_relayed = on_relayed
         self._on_accepted = on_accepted
         self._on_refused = on_refused
         self._transport: asyncio.DatagramTransport | None = None
@@ -326,6 +336,7 @@ class UserAuthoriser(asyncio.DatagramProtocol):
                 step = await conversation.relayed.begin(packet[1])
             else:
                 step = await conversation.relayed.step(packet)
+            self._on_relayed(None)
             if step.code == AccessAccept:
                 await self._admit(_login(f"{account}@{self._realm}", conversation))
         except ThroughwayError as error:
@@ -340,7 +351,10 @@ class UserAuthoriser(asyncio.DatagramProtocol):
     def _refuse_relayed(
         self, conversation: _Conversation, account: str, error: ThroughwayError
     ) -> None:
-        refused = UserRefused(account, str(error), getattr(error, "problem", "") or USER_REFUSED)
+        problem = getattr(error, "problem", "") or USER_REFUSED
+        if problem in (UNREACHABLE, SECRET_WRONG):
+            self._on_relayed(error)
+        refused = UserRefused(account, str(error), problem)
         self._on_refused(_refusal(refused, conversation))
 
     def _spawn(self, conversation: _Conversation, work: Coroutine[Any, Any, None]) -> None:

@@ -102,7 +102,9 @@ class RelayedConversation:
             self._note(step.eap)
         except WireError as error:
             raise TrustError(str(error), problem=COMPUTER_REFUSED) from None
-        if step.code == AccessReject:
+        # A Failure without a retry is the end. The client, once it has seen it, would say nothing
+        # more, and charon then knew of no refusal.
+        if step.code == AccessReject or self._failure:
             reason, problem = self._verdict()
             raise TrustError(reason, problem=problem)
         return step

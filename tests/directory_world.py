@@ -185,13 +185,17 @@ def directory_config(**changes: Any) -> DirectoryConfig:  # noqa: ANN401
 
 def reachable_directory(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Let the process that asks know the controller's name, which no DNS there does."""
-    domain = shared_domain()
-    monkeypatch.setenv("KRB5_CONFIG", str(domain.krb5_conf))
-    hosts = folder / "hosts"
-    hosts.write_text(f"127.0.0.1 localhost\n{SERVER} dc1.corp.example.com\n")
-    script = f'mount --bind {hosts} /etc/hosts && exec "$@"'
-    command = ("unshare", "--mount", "sh", "-c", script, "sh", sys.executable, "-P", "-m")
+    monkeypatch.setenv("KRB5_CONFIG", str(shared_domain().krb5_conf))
+    command = with_hosts(folder, SERVER, "dc1.corp.example.com")
     monkeypatch.setattr(directory, "COMMAND", (*command, "throughway.net.directory_process"))
+
+
+def with_hosts(folder: Path, address: str, name: str) -> tuple[str, ...]:
+    """Return what runs a module of ours where a name has an address."""
+    hosts = folder / "hosts"
+    hosts.write_text(f"127.0.0.1 localhost\n{address} {name}\n")
+    script = f'mount --bind {hosts} /etc/hosts && exec "$@"'
+    return ("unshare", "--mount", "sh", "-c", script, "sh", sys.executable, "-P", "-m")
 
 
 RADIUS_SECRET = b"a secret of gateway and server"

@@ -328,6 +328,8 @@ class Deployment:
             nrpt=(),
             nls_urls=(),
             trust_anchors=(anchor,),
+            kerberos_realm=REALM,
+            kerberos_service=SERVICE,
         )
 
 

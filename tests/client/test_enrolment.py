@@ -65,6 +65,7 @@ def test_the_daemon_can_load_what_joining_has_written(policy: Policy, place: Pla
     config = client_settings.load(place.config)
     assert config.identity == "client1.corp.example.com"
     assert config.account == "CLIENT1$"
+    assert config.password_file is not None
     assert config.password_file.read_text() == "secret\n"
     assert load_bundle(config, TIME) == policy
     modes = {path.name: mode for path, (_, mode, _) in snapshot(place).items()}

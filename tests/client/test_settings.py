@@ -80,6 +80,8 @@ def test_every_key_can_be_set(client: Path) -> None:
         "iphttps_ca": "ca.crt",
         "iphttps_revocation": "strong",
         "ipsec_revocation": "none",
+        "keytab": "account.password",
+        "kdc_proxy": "https://da.example.com:8443/KdcProxy",
         "state_directory": "/s",
         "runtime_directory": "/r",
         "control_socket": "/c",
@@ -187,3 +189,15 @@ def test_the_daemon_stays_lean() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert answer.stdout == "\n"
+
+
+def test_a_keytab_takes_the_place_of_the_password(client: Path) -> None:
+    text = "".join(line for line in TOML.splitlines(True) if "password_file" not in line)
+    more = 'keytab = "account.password"\n'
+    proxy = 'kdc_proxy = "https://da.example.com/KdcProxy"\n'
+    config = settings.load(write(client, text + more + proxy))
+    assert config.password_file is None
+    with pytest.raises(ConfigError, match="needs kdc_proxy"):
+        settings.load(write(client, text + more))
+    with pytest.raises(ConfigError, match="password_file"):
+        settings.load(write(client, text + proxy))

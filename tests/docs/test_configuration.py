@@ -24,6 +24,7 @@ HEADINGS = {
     "access": "### [[access]]",
     "radius": "### [radius]",
     "users.certificates": "### [users.certificates]",
+    "kdc_proxy": "### [kdc_proxy]",
     "publish": "### [publish]",
     "publish.nrpt": "### [[publish.nrpt]]",
     "publish.revocation": "### [publish.revocation]",

@@ -164,7 +164,22 @@ RADIUS_SECRET_WRONG = Problem(
     verify=_STATUS,
 )
 
+KDC_PROXY_DOWN = Problem(
+    code="kdc-proxy-down",
+    title="The KDC proxy does not run",
+    severity=Severity.CRITICAL,
+    component=Component.AUTHORISER,
+    cause=(
+        "Its process has ended or cannot listen on the address of [kdc_proxy]; computers that "
+        "prove themselves by a ticket cannot get one. It is started again by itself."
+    ),
+    resolution="Stop the program that holds the address, or give the proxy another one.",
+    fix=("ss -ltnp", "journalctl -u throughway-gateway"),
+    verify=_STATUS,
+)
+
 PROBLEMS = (
+    KDC_PROXY_DOWN,
     UNREACHABLE,
     STALE,
     CREDENTIALS_REFUSED,

@@ -31,6 +31,7 @@ from throughway.net.charon import (
     CharonSettings,
     split_pem,
 )
+from throughway.net.computer_token import ComputerTicket, make_computer_token
 from throughway.net.crl_feed import CRLFeed
 from throughway.net.files import read_file, read_secret
 from throughway.net.revocation_lists import RevocationLists
@@ -48,6 +49,9 @@ _DPD_DELAY = "3s"
 
 _CARD_SETTLE = 0.25
 """Seconds until charon's words about a card have come, which another thread of it sends."""
+
+NO_VERDICT = ("ipsec-negotiation-timeout", "ipsec-endpoint-unreachable")
+"""Failures that say nothing of the computer's ticket."""
 
 Failure = Callable[[str, str, str], None]
 
@@ -355,9 +359,10 @@ class ClientIPsec:
         for certificate in certificates[1:]:
             await charon.load_certificate(certificate)
         await self._load_computer_key(charon)
-        password = _content(self._config.password_file, "password_file", read_secret)
-        password = password.strip(b"\r\n")
-        await charon.load_secret(INFRASTRUCTURE, "eap", password, [self._config.account])
+        file = self._config.password_file
+        if not self._config.kdc_proxy and file is not None:
+            password = _content(file, "password_file", read_secret).strip(b"\r\n")
+            await charon.load_secret(INFRASTRUCTURE, "eap", password, [self._config.account])
         if self._feed is not None:
             self._feed.enabled = self._revocation is not Revocation.NONE
             self._feed.configure(
@@ -382,14 +387,22 @@ class ClientIPsec:
         if name == INTRANET:
             await self._tunnels[INFRASTRUCTURE].up.wait()
             await self._load_proof(charon)
+        ticket = computer_ticket(self._config, self._policy) if name == INFRASTRUCTURE else None
+        if ticket is not None:
+            token = await make_computer_token(ticket)
+            await charon.load_secret(INFRASTRUCTURE, "eap", token, [ticket.principal])
         await charon.terminate(ike=name, wait=False)
         await charon.load_connection(name, self._connection(name))
         try:
             await charon.initiate(name, ike=name, timeout_ms=INITIATE_TIMEOUT_MS)
+        except IPsecError as error:
+            if ticket is not None and error.problem not in NO_VERDICT:
+                ticket.forget()
+            raise
         finally:
-            if name == INTRANET and charon.running:
+            if (name == INTRANET or ticket is not None) and charon.running:
                 with contextlib.suppress(IPsecError):
-                    await charon.unload_secret(INTRANET)
+                    await charon.unload_secret(name)
         await self.refresh()
 
     async def _load_proof(self, charon: Charon) -> None:
@@ -508,6 +521,28 @@ def revocation_of(config: ClientConfig, policy: Policy) -> Revocation:
     return Revocation(own) if own else policy.revocation.ipsec
 
 
+def computer_ticket(config: ClientConfig, policy: Policy) -> ComputerTicket | None:
+    """Return what the computer proves itself with, None where it does by its password."""
+    if not config.kdc_proxy:
+        return None
+    if not policy.kerberos_realm:
+        why = "the deployment's policy names no Kerberos realm: its gateway has no [users]"
+        raise ConfigError(str(config.file), "kdc_proxy", why)
+    anchors = policy.trust_anchors
+    if config.iphttps_ca is not None:
+        anchors = (_content(config.iphttps_ca, "iphttps_ca").decode(errors="replace"),)
+    return ComputerTicket(
+        principal=f"{config.account}@{policy.kerberos_realm}",
+        service=policy.kerberos_service,
+        realm=policy.kerberos_realm,
+        kdc_proxy=config.kdc_proxy,
+        directory=str(config.runtime_directory),
+        anchors=anchors,
+        keytab=str(config.keytab or ""),
+        password_file=str(config.password_file or ""),
+    )
+
+
 def connection_of(
     config: ClientConfig,
     policy: Policy,
@@ -520,7 +555,9 @@ def connection_of(
     """Return charon's connection for one tunnel."""
     tunnel: TunnelPolicy = getattr(policy, name)
     method, identity = "eap-gtc", config.identity
-    if name == INFRASTRUCTURE:
+    if name == INFRASTRUCTURE and config.kdc_proxy:
+        identity, account = config.account, f"{config.account}@{policy.kerberos_realm}"
+    elif name == INFRASTRUCTURE:
         # charon names IDi as MSCHAPv2's user when it is not asked for an EAP identity.
         method, identity = "eap-mschapv2", account
     second: Section = {"auth": method, "id": identity, "eap_id": account}

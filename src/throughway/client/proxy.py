@@ -185,6 +185,8 @@ class ProxySource:
             who = self.credentials()
             accounts.append((who.user, who.password))
         try:
+            if self._config.password_file is None:
+                raise ValueError("the computer account has a keytab and no password")
             password = read_secret(self._config.password_file).decode().strip("\r\n")
         except ValueError as error:
             if not accounts:

@@ -78,7 +78,8 @@ class Registrar:
             addresses=addresses,
             servers=servers,
             principal=f"{self._config.account}@{realm}",
-            password_file=str(self._config.password_file),
+            password_file=str(self._config.password_file or ""),
+            keytab=str(self._config.keytab or ""),
         )
         if wanted != self._wanted:
             self._wanted = wanted

@@ -42,6 +42,7 @@ def load(path: Path = DEFAULT_FILE) -> ClientConfig:
         ("certificate", config.certificate, read_file),
         ("key", config.key if token is None else token.pin_file, read_secret),
         ("password_file", config.password_file, read_secret),
+        ("keytab", config.keytab, read_secret),
         ("policy_key", config.policy_key, read_file),
         ("iphttps_ca", config.iphttps_ca, read_file),
     ):
@@ -66,7 +67,11 @@ def _read(table: Fields, path: Path) -> ClientConfig:
         token_key=_token_key(table, key),
         account=table.text("account", fields.check_account),
         identity=table.text("identity", fields.check_dns_name),
-        password_file=_path(table, path, "password_file"),
+        password_file=_path(table, path, "password_file")
+        if table.has("password_file") or not table.has("keytab")
+        else None,
+        keytab=_path(table, path, "keytab") if table.has("keytab") else None,
+        kdc_proxy=table.optional_text("kdc_proxy", fields.check_https_url),
         bundle=_path(table, path, "bundle"),
         policy_key=_path(table, path, "policy_key"),
         interface=table.text("interface", fields.check_interface, _default("interface")),

@@ -124,6 +124,10 @@ class AccessControl:
             return self._config.computers
         return tuple(c for c in self._all_computers() if self._judge_computer(c.account) is None)
 
+    def by_ticket(self) -> tuple[str, ...]:
+        """Return the accounts that may get tickets through the KDC proxy."""
+        return tuple(c.account for c in self.computers if c.nt_hash is None)
+
     async def start(self, ipsec: Tunnels) -> None:
         """Raise the wall, ask for the first time, and go on asking."""
         self._ipsec = ipsec

@@ -28,6 +28,11 @@ def check(config: GatewayConfig) -> Wrong:
     yield from _computers(config)
     if config.radius is not None:
         yield from _radius(config)
+    if config.kdc_proxy is not None:
+        if config.directory is None or config.users is None:
+            yield "kdc_proxy", "needs [directory] and [users]: domain, and service of the tickets"
+        if config.kdc_proxy.listen in config.iphttps.listen:
+            yield "kdc_proxy.listen", "is IP-HTTPS' already; take another address or port"
 
 
 def keytab(key: str, config: GatewayConfig) -> Wrong:

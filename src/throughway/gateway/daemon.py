@@ -21,6 +21,7 @@ from throughway.gateway.access import AccessControl
 from throughway.gateway.audit import audit_of
 from throughway.gateway.client_lists import watch_lists
 from throughway.gateway.ipsec import GatewayIPsec
+from throughway.gateway.kdc import KDCProxyProcess
 from throughway.gateway.metrics import MetricsServer
 from throughway.gateway.nat64 import Translation
 from throughway.gateway.publish import PolicyServer
@@ -77,7 +78,7 @@ REFUSALS_SHOWN = 20
 """Refused clients that the status remembers."""
 
 FIXED = (
-    *("users", "directory", "radius", "sixtofour", "teredo", "nat64", "audit"),
+    *("users", "directory", "radius", "kdc_proxy", "sixtofour", "teredo", "nat64", "audit"),
     *("state_directory", "runtime_directory", "control_socket"),
 )
 """Tables and settings that are read only when the gateway starts, beside those of the parts."""
@@ -109,6 +110,7 @@ class GatewayDaemon:
         self._audit = audit_of(
             config, self._tracker, ipsec=lambda: self._ipsec, sessions=self._sessions
         )
+        self._kdc_proxy = KDCProxyProcess(config, self._tracker, self._access.by_ticket)
         self._ipsec = self._make_ipsec(config)
         self._translation = Translation(
             config.nat64, config.runtime_directory, self._tracker, self._encrypts_in_kernel
@@ -138,6 +140,7 @@ class GatewayDaemon:
         await self._start_ipsec()
         self._raise_firewall()  # now that it is known who does ESP
         await self._access.start(self._ipsec)
+        await self._kdc_proxy.start()
         await self._translation.start()
         await self._start_workers()
         self._start_sixtofour()
@@ -202,6 +205,7 @@ class GatewayDaemon:
                 stack.push_async_callback(self._teredo.stop)
             stack.push_async_callback(self._ipsec.stop)
             stack.push_async_callback(self._access.stop)
+            stack.push_async_callback(self._kdc_proxy.stop)
             stack.push_async_callback(self._translation.stop)
             stack.push_async_callback(self._stop_publisher)
             stack.push_async_callback(self._stop_metrics)

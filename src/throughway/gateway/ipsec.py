@@ -15,13 +15,14 @@ import time
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from throughway.gateway.gate import Gate, OpenGate
 from throughway.gateway.refusals import Refusals, Refused
 from throughway.gateway.revoked import ShownCertificates, list_urls
 from throughway.gateway.user_proof import certificates_of, methods_of
 from throughway.model.config import Computer, ESPMode, IPsecServerConfig, RADIUSConfig, UsersConfig
-from throughway.model.errors import ConfigError, IPsecError, ThroughwayError, TrustError
+from throughway.model.errors import ConfigError, IPsecError, TrustError
 from throughway.model.revocation import Revocation
 from throughway.model.status import TunnelState, TunnelStatus
 from throughway.net import esp, privileges
@@ -39,13 +40,12 @@ from throughway.net.charon import (
 from throughway.net.crl_feed import CRLFeed
 from throughway.net.files import read_file, read_secret
 from throughway.net.kerberos import token_acceptor
-from throughway.net.radius import Login, Refusal, UserAuthoriser
+from throughway.net.radius import Refusal, UserAuthoriser
 from throughway.net.radius_relay import COMPUTER_REFUSED as REFUSED
 from throughway.net.radius_relay import Relay
 from throughway.net.revocation_lists import RevocationLists
 from throughway.net.sas import IKESA, ChildChanged, Event, IKEChanged, LineLogged
 from throughway.net.vici import Section
-from throughway.proto.access import Withheld
 from throughway.proto.authoriser import Method
 
 INFRASTRUCTURE, INTRANET = "infrastructure", "intranet"
@@ -78,32 +78,6 @@ class _Material:
     key: bytes
     authorities: tuple[bytes, ...]
     nt_hashes: dict[str, bytes]
-
-
-class Gate(Protocol):
-    """Who may come in, of all that can prove themselves."""
-
-    async def admit(self, login: Login) -> None:
-        """Return, or raise TrustError with the reason, before charon learns of the proof."""
-
-    def withheld(self, identity: str) -> Withheld | None:
-        """Say why a computer has no connection here, by what its certificate proves."""
-
-    def relayed(self, error: ThroughwayError | None) -> None:
-        """Hear that no RADIUS server could be asked, or with None that one has answered."""
-
-
-class OpenGate:
-    """The gate of a gateway that asks nobody."""
-
-    async def admit(self, login: Login) -> None:
-        """Everybody."""
-
-    def withheld(self, identity: str) -> Withheld | None:
-        """From nobody."""
-
-    def relayed(self, error: ThroughwayError | None) -> None:
-        """No matter."""
 
 
 class GatewayIPsec:

@@ -275,6 +275,12 @@ class RADIUSTable(Table):
     timeout: Annotated[float, Field(ge=0.5, le=10)] = RADIUS["timeout"]
 
 
+class KDCProxyTable(Table):
+    """``[kdc_proxy]``."""
+
+    listen: SocketAddress
+
+
 class NRPTTable(Table):
     """``[[publish.nrpt]]``."""
 
@@ -378,6 +384,7 @@ class GatewayFile(Table):
     directory: DirectoryTable | None = None
     access: Annotated[tuple[AccessTable, ...], Field(max_length=fields.MAX_ITEMS)] = ()
     radius: RADIUSTable | None = None
+    kdc_proxy: KDCProxyTable | None = None
     publish: PublishTable | None = None
     metrics: MetricsTable | None = None
     sixtofour: SixToFourTable | None = None
@@ -401,6 +408,7 @@ TABLES: dict[str, type[Table]] = {
     "access": AccessTable,
     "radius": RADIUSTable,
     "users.certificates": UserCertificatesTable,
+    "kdc_proxy": KDCProxyTable,
     "publish": PublishTable,
     "publish.nrpt": NRPTTable,
     "publish.revocation": RevocationTable,
@@ -441,6 +449,7 @@ def _config(file: GatewayFile, path: Path) -> GatewayConfig:
         directory=model.DirectoryConfig(**dict(file.directory)) if file.directory else None,
         access=tuple(model.AccessRule(**dict(rule)) for rule in file.access),
         radius=model.RADIUSConfig(**dict(file.radius)) if file.radius else None,
+        kdc_proxy=model.KDCProxyConfig(**dict(file.kdc_proxy)) if file.kdc_proxy else None,
         publish=_publish(file.publish) if file.publish else None,
         metrics=model.MetricsConfig(**dict(file.metrics)) if file.metrics else None,
         teredo=model.TeredoServerConfig(**dict(file.teredo)) if file.teredo else None,

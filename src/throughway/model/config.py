@@ -234,6 +234,14 @@ class RADIUSConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KDCProxyConfig:
+    """Kerberos through HTTPS, for computers that are not inside yet ([MS-KKDCP])."""
+
+    listen: tuple[str, int]
+    """With the certificate of IP-HTTPS."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PublishConfig:
     """What the gateway tells its clients in the policy bundle."""
 
@@ -349,6 +357,7 @@ class GatewayConfig:
     directory: DirectoryConfig | None = None
     access: tuple[AccessRule, ...] = ()
     radius: RADIUSConfig | None = None
+    kdc_proxy: KDCProxyConfig | None = None
     publish: PublishConfig | None = None
     metrics: MetricsConfig | None = None
     sixtofour: SixToFourServerConfig | None = None
@@ -427,8 +436,12 @@ class ClientConfig:
     """The computer account, such as ``CLIENT1$``."""
     identity: str
     """The identity in the computer certificate, such as ``client1.corp.example.com``."""
-    password_file: Path
-    """The computer account's password, one line."""
+    password_file: Path | None
+    """The computer account's password, one line; None where there is a keytab."""
+    keytab: Path | None = None
+    """With the computer account's key."""
+    kdc_proxy: str = ""
+    """URL of the gateway's KDC proxy: the account is proven by Kerberos; "": by its password."""
     bundle: Path = Path("/var/lib/throughway/client/policy.bundle")
     policy_key: Path = Path("/etc/throughway/policy.pub")
     """The Ed25519 public key (PEM) that bundles must be signed with, pinned at ``join``."""

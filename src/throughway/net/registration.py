@@ -45,6 +45,8 @@ class Registration:
     principal: str
     """The computer account's, such as ``CLIENT1$@CORP.EXAMPLE.COM``."""
     password_file: str
+    keytab: str = ""
+    """In the place of the password."""
 
 
 def update(registration: Registration, *, port: int = 53) -> None:
@@ -247,17 +249,20 @@ def _context(registration: Registration, target: str) -> Any:  # noqa: ANN401
 
     krb5 = gssapi.MechType.kerberos
     principal = gssapi.NameType.kerberos_principal
-    password = read_secret(Path(registration.password_file)).decode().strip()
+    name = gssapi.Name(registration.principal, principal)
     try:
-        acquired = gssapi.raw.acquire_cred_with_password(
-            gssapi.Name(registration.principal, principal),
-            password.encode(),
-            usage="initiate",
-            mechs=[krb5],
-        )
+        if registration.keytab:
+            store = {"client_keytab": f"FILE:{registration.keytab}", "ccache": "MEMORY:"}
+            own = gssapi.Credentials(name=name, usage="initiate", store=store, mechs=[krb5])
+        else:
+            password = read_secret(Path(registration.password_file)).decode().strip()
+            acquired = gssapi.raw.acquire_cred_with_password(
+                *(name, password.encode()), usage="initiate", mechs=[krb5]
+            )
+            own = gssapi.Credentials(acquired.creds)
         return gssapi.SecurityContext(
             name=gssapi.Name(target, principal),
-            creds=gssapi.Credentials(acquired.creds),
+            creds=own,
             usage="initiate",
             mech=krb5,
         )

@@ -1,0 +1,202 @@
+"""The KDC proxy's process, and computers that come in by tickets got through it."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.directory_world import with_hosts
+from tests.gateway.test_access import config_of, tickets
+from tests.ipsec_world import (
+    CLIENT,
+    GATEWAY_IDENTITY,
+    REALM,
+    SERVER,
+    SERVICE,
+    Site,
+    shared_domain,
+    shared_world,
+    until,
+)
+from throughway.gateway.kdc import PROBLEM, KDCProxyProcess
+from throughway.health.tracker import Tracker
+from throughway.model.config import ClientConfig, KDCProxyConfig, UsersConfig
+from throughway.model.errors import IPsecError, ThroughwayError
+from throughway.model.findings import Component
+from throughway.net import computer_token
+from throughway.net.process import write_private
+
+OUTSIDE = "2001:db8:f1::1"
+"""The gateway's address that clients reach without a tunnel."""
+PORT = 8443
+URL = f"https://{GATEWAY_IDENTITY}:{PORT}/KdcProxy"
+
+
+class TicketSite(Site):
+    """A gateway that knows no account's secret, with a KDC proxy."""
+
+    def __init__(self, folder: Path) -> None:
+        users = UsersConfig(realm=REALM, keytab=shared_domain().keytab, service=SERVICE)
+        super().__init__(folder, users)
+        known = self.deployment.computers(1, 2)
+        computers = tuple(replace(computer, nt_hash=None) for computer in known)
+        self.world.gateway.run(self.gateway.reload(computers))
+        config = config_of(folder, servers=(SERVER,))
+        self.tracker = Tracker(lambda: 0.0, (Component.AUTHORISER,))
+        self.accounts = ["CLIENT1$", "CLIENT2$"]
+        self.proxy = KDCProxyProcess(
+            replace(
+                config,
+                users=users,
+                kdc_proxy=KDCProxyConfig(listen=(OUTSIDE, PORT)),
+                iphttps=replace(
+                    config.iphttps,
+                    certificate=folder / "gateway.crt",
+                    key=folder / "gateway.key",
+                ),
+            ),
+            self.tracker,
+            lambda: self.accounts,
+        )
+        self.world.gateway.run(self.proxy.start())
+
+    def by_ticket(self, **changes: object) -> ClientConfig:
+        """Return a client that has a keytab and no password."""
+        given = {"keytab": shared_domain().directory / "client1.keytab"} | changes
+        return replace(
+            self.deployment.client(),
+            password_file=None,
+            kdc_proxy=URL,
+            **given,  # type: ignore[arg-type]
+        )
+
+    def close(self) -> None:
+        self.stop_client()
+        self.world.gateway.run(self.proxy.stop())
+        super().close()
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TicketSite]:
+    command = with_hosts(tmp_path, OUTSIDE, GATEWAY_IDENTITY)
+    monkeypatch.setattr(computer_token, "COMMAND", (*command, "throughway.net.computer_token"))
+    (tmp_path / "site").mkdir()
+    # The controller's first answer takes a second and more, where all cores are busy.
+    monkeypatch.setenv("KRB5_CONFIG", str(shared_domain().krb5_conf))
+    tickets(tmp_path, "alice")
+    site = TicketSite(tmp_path / "site")
+    wait_listening(site)
+    yield site
+    site.close()
+
+
+def wait_listening(site: TicketSite) -> None:
+    def listening() -> bool:
+        return f":{PORT}" in site.world.gateway.command("ss", "-Hltn")
+
+    site.world.gateway.run(until(listening))
+
+
+def ccache(site: TicketSite) -> Path:
+    return site.deployment.client().runtime_directory / "computer.ccache"
+
+
+@pytest.mark.lab
+def test_a_computer_comes_in_by_its_keytab_alone(site: TicketSite) -> None:
+    site.start_client(site.by_ticket())
+    site.up()
+    assert site.world.reach(SERVER) == CLIENT
+    assert ccache(site).stat().st_mode & 0o777 == 0o600
+    # The ticket is kept: it comes again with nobody to ask.
+    site.world.gateway.run(site.proxy.stop())
+    site.up(renew=True)
+    assert site.world.reach(SERVER) == CLIENT
+
+
+@pytest.mark.lab
+def test_a_password_serves_as_well(site: TicketSite) -> None:
+    file = site.deployment.directory / "account.password"
+    write_private(file, "Passw0rd.CLIENT1\n")
+    site.start_client(replace(site.by_ticket(keytab=None), password_file=file))
+    site.up()
+    assert site.world.reach(SERVER) == CLIENT
+
+
+@pytest.mark.lab
+def test_the_ticket_of_another_computer_is_refused(site: TicketSite) -> None:
+    """It has stolen client1's certificate, and has an account of its own."""
+    stolen = site.by_ticket(account="CLIENT2$", keytab=shared_domain().directory / "client2.keytab")
+    at_gateway, _at_client = site.refusal(stolen)
+    assert at_gateway == "ipsec-account-certificate-mismatch"
+
+
+def without_the_account(site: TicketSite) -> ClientConfig:
+    site.accounts = ["CLIENT2$"]
+    site.world.gateway.run(site.proxy.stop())
+    site.world.gateway.run(site.proxy.start())
+    wait_listening(site)
+    return site.by_ticket()
+
+
+def with_another_password(site: TicketSite) -> ClientConfig:
+    file = site.deployment.directory / "wrong.password"
+    write_private(file, "wrong\n")
+    return replace(site.by_ticket(keytab=None), password_file=file)
+
+
+def with_an_untrusted_gateway(site: TicketSite) -> ClientConfig:
+    # Its own root and no other one counts for the proxy's certificate.
+    return replace(site.by_ticket(), iphttps_ca=Path("/dev/null"))
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (without_the_account, "kerberos-unreachable"),
+        (with_another_password, "kerberos-password-wrong"),
+        (with_an_untrusted_gateway, "kerberos-unreachable"),
+    ],
+)
+def test_what_keeps_a_computer_from_its_ticket(
+    site: TicketSite, make: Callable[[TicketSite], ClientConfig], problem: str
+) -> None:
+    site.start_client(make(site))
+    with pytest.raises(ThroughwayError) as caught:
+        site.up()
+    assert not isinstance(caught.value, IPsecError)
+    assert getattr(caught.value, "problem", "") == problem
+
+
+@pytest.mark.lab
+def test_the_process_is_nobody_and_comes_back(site: TicketSite) -> None:
+    def process() -> int:
+        found = site.world.gateway.command("ss", "-Hltnp", f"sport = :{PORT}")
+        return int(found.partition("pid=")[2].partition(",")[0] or 0)
+
+    def status(pid: int) -> str:
+        return Path(f"/proc/{pid}/status").read_text()
+
+    first = process()
+    site.world.gateway.run(until(lambda: "CapEff:\t0000000000000000" in status(first)))
+    uids = next(line for line in status(first).splitlines() if line.startswith("Uid:"))
+    assert "\t0" not in uids
+    os.kill(first, 9)
+    site.world.gateway.run(until(lambda: process() not in (0, first)))
+    site.world.gateway.run(until(lambda: not site.tracker.current()))
+
+
+@pytest.mark.lab
+def test_an_address_that_cannot_be_had_is_a_problem(tmp_path: Path) -> None:
+    config = replace(config_of(tmp_path), kdc_proxy=KDCProxyConfig(listen=("2001:db8:dead::1", 1)))
+    tracker = Tracker(lambda: 0.0, (Component.AUTHORISER,))
+    proxy = KDCProxyProcess(config, tracker, list)
+    gateway = shared_world().gateway
+    gateway.run(proxy.start())
+    gateway.run(until(lambda: bool(tracker.current())))
+    gateway.run(proxy.stop())
+    [condition] = tracker.current()
+    assert condition.code == PROBLEM
+    assert "cannot listen on 2001:db8:dead::1 port 1" in condition.detail

@@ -443,7 +443,7 @@ class DirectorySite(Site):
             config, self.tracker, lambda *failure: self.failures.append(failure)
         )
         self.world.gateway.run(self.access.start(self.gateway))
-        self.wait(lambda: len(self.gateway._connections) == 2)
+        self.wait(lambda: len(self.control._loaded) == 2)
 
     async def admit(self, login: Login) -> None:
         await self.control.admit(login)

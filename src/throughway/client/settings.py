@@ -89,6 +89,8 @@ def _read(table: Fields, path: Path) -> ClientConfig:
         control_socket=_path(table, path, "control_socket"),
     )
     table.errors += proxy.errors + audit.errors + smart_card.errors
+    if config.keytab is not None and not config.kdc_proxy:
+        table.refuse("keytab", "needs kdc_proxy: a keytab is of no use to MSCHAPv2")
     return config
 
 

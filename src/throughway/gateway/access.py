@@ -135,6 +135,7 @@ class AccessControl:
             self._tracker.disable(Component.DOMAIN, "no [directory] is configured")
             return
         self._loop = asyncio.create_task(self._watch(), name="access")
+        self._loop.add_done_callback(_tell_bug)
 
     async def stop(self) -> None:
         """Ask no more; the wall goes."""
@@ -155,8 +156,9 @@ class AccessControl:
         """Take other rules and computers; the directory itself stays until a restart."""
         async with self._one:
             self._config = replace(config, directory=self._config.directory)
-            self._loaded = self.computers
-            changed = await ipsec.reload(self._loaded, config=config.ipsec)
+            computers = self.computers
+            changed = await ipsec.reload(computers, config=config.ipsec)
+            self._loaded = computers
         if self._loop is not None:
             await self._look()
         return changed
@@ -212,7 +214,12 @@ class AccessControl:
     async def _watch(self) -> None:
         assert self._config.directory is not None
         while True:
-            await self._look()
+            try:
+                await self._look()
+            except ThroughwayError as error:  # of charon, while it is being started again
+                self._tracker.report(error, attempt="access")
+            else:
+                self._tracker.succeeded("access")
             await asyncio.sleep(self._config.directory.interval)
 
     async def _look(self) -> None:
@@ -363,8 +370,8 @@ class AccessControl:
                     why = self._judge_computer(computer.account)
                     if why is not None and tunnel.name == INFRASTRUCTURE:
                         self._tell_cut(why, computer.account, tunnel)
-            self._loaded = wanted
             await self._ipsec.reload(wanted)
+            self._loaded = wanted
 
     def _users(self) -> Iterable[tuple[TunnelStatus, Computer, str]]:
         """Yield the users' tunnels, each with its computer and the user's name."""
@@ -418,6 +425,13 @@ class AccessControl:
             self._tracker.set(problem, f"{why.reason}; {peer}", key=account)
             loop = asyncio.get_running_loop()
             loop.call_later(CUT_SHOWN, lambda: self._tracker.clear(problem, key=account))
+
+
+def _tell_bug(task: asyncio.Task[None]) -> None:
+    """Let an error that nobody expected be seen: nobody would be cut any more."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        context = {"message": "the look at the directory failed", "exception": error}
+        task.get_loop().call_exception_handler(context)
 
 
 def _good(account: str, identity: str) -> bool:

@@ -119,6 +119,7 @@ class KDCProxyProcess:
             "domain": config.directory.domain,
             "servers": list(config.directory.servers),
             "service": f"{kind}/{host}",
+            "accounts": sorted(self._accounts()),
         }
 
 

@@ -69,6 +69,7 @@ async def serve(descriptor: int) -> None:
     privileges.renounce()
     privileges.end_with_parent()
     proxy = KDCProxy(realm=settings["realm"], service=settings["service"], find=finder.find)
+    proxy.allow(settings["accounts"])
     server = WebServer(
         socket.socket(fileno=descriptor),
         proxy.respond,

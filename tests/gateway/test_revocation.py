@@ -246,6 +246,8 @@ def test_the_gateway_is_judged_by_the_client(
         gateway, client = site.refusal()
         assert (gateway, client) == (UNSPECIFIED, problem)
         assert "the client refused the gateway" in site.failures[0][0]
+        if published == "nothing":
+            assert f"{url}: the server answers 404" in site.client_failures[0][1]
         site.world.client.run(lists.stop())
     finally:
         site.close()

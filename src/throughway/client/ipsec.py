@@ -398,7 +398,7 @@ class ClientIPsec:
         except IPsecError as error:
             if ticket is not None and error.problem not in NO_VERDICT:
                 ticket.forget()
-            raise
+            raise (self._feed.explained(error) if self._feed else error) from error
         finally:
             if (name == INTRANET or ticket is not None) and charon.running:
                 with contextlib.suppress(IPsecError):

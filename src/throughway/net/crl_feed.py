@@ -77,6 +77,11 @@ class CRLFeed:
         told = ((url, self._lists.trouble(url)) for url in self._urls)
         return "; ".join(f"{url}: {why}" for url, why in told if why)
 
+    def explained(self, error: IPsecError) -> IPsecError:
+        """Return an error about a list with what is wrong with its place."""
+        words = self.words() if "-crl-" in error.problem else ""
+        return IPsecError(f"{error} ({words})", problem=error.problem) if words else error
+
     def heard(self, line: str) -> None:
         """Take a line of charon's log: it may say what is missing."""
         if self.enabled and (match := _WANTED.match(line)):

@@ -254,6 +254,32 @@ def test_the_gateway_is_judged_by_the_client(
         shared_world().client.call(web.close)
 
 
+@pytest.mark.lab
+def test_a_gateway_that_turns_out_to_be_revoked_is_left(charons: Charons, tmp_path: Path) -> None:
+    charons.close_sites()
+    web: Web = shared_world().client.call(Web)
+    site = Site(tmp_path)
+    try:
+        url = web.url("/gateway.crl")
+        made = site.deployment.credential("gateway", Profile.GATEWAY, GATEWAY_IDENTITY, crl_url=url)
+        site.world.gateway.run(site.gateway.reload(site.deployment.computers(1, 2)))
+        lists = RevocationLists(RevocationCache(tmp_path / "kept"), ask)
+        site.client_options = {"lists": lists}
+        site.start_client()
+        site.up()
+        web.pages["/gateway.crl"] = publish("listed", site.deployment.root, made)
+        lists.network_changed()
+        site.world.client.run(fetched(lists, site, url))
+        site.wait_client(INFRASTRUCTURE, TunnelState.DOWN)
+        site.world.client.run(until(lambda: bool(site.client_failures)))
+        assert site.client_failures[0][2] == "ipsec-cert-revoked"
+        site.stop_client()
+        site.world.client.run(lists.stop())
+    finally:
+        site.close()
+        shared_world().client.call(web.close)
+
+
 async def fetched(lists: RevocationLists, site: Site, url: str) -> None:
     """Have the list before the first attempt, as a client that has run before."""
     await lists.get(Want(url, issuers=(site.deployment.root.certificate,)))

@@ -37,6 +37,7 @@ from throughway.net.files import read_file, read_secret
 from throughway.net.revocation_lists import RevocationLists
 from throughway.net.sas import IKESA, Event, LineLogged
 from throughway.net.vici import Section
+from throughway.pki.shown import ShownCertificates
 
 INFRASTRUCTURE, INTRANET = "infrastructure", "intranet"
 
@@ -204,7 +205,9 @@ class ClientIPsec:
         self._sas: tuple[IKESA, ...] = ()
         self._charon: Charon | None = None
         self._lists = lists
-        self._feed = CRLFeed(lists, self._give_crl, self._spawn) if lists is not None else None
+        self._feed = None
+        if lists is not None:
+            self._feed = CRLFeed(lists, self._give_crl, self._spawn, on_given=self._judge_anew)
         self._ready = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self.esp: esp.ESPSupport | None = None
@@ -460,6 +463,17 @@ class ClientIPsec:
                 self._card_unseen.set()
             return
         self._spawn(self._refresh_and_tell())
+
+    async def _judge_anew(self, crl: bytes) -> None:
+        """Ask for the tunnels anew when a list has the gateway that they lead to."""
+        if not self.running or self._charon is None:
+            return
+        shown = ShownCertificates()
+        with contextlib.suppress(IPsecError):
+            shown.note(await self._charon.list_certificates())
+        if self._policy.gateway_identity.lower() in shown.listed(crl):
+            for tunnel in self._tunnels.values():
+                tunnel.retry()
 
     async def _give_crl(self, crl: bytes) -> None:
         if self.running and self._charon is not None:

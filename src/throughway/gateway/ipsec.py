@@ -19,7 +19,6 @@ from typing import Any
 
 from throughway.gateway.gate import Gate, OpenGate
 from throughway.gateway.refusals import Refusals, Refused
-from throughway.gateway.revoked import ShownCertificates, list_urls
 from throughway.gateway.user_proof import certificates_of, methods_of
 from throughway.model.config import Computer, ESPMode, IPsecServerConfig, RADIUSConfig, UsersConfig
 from throughway.model.errors import ConfigError, IPsecError, TrustError
@@ -46,6 +45,7 @@ from throughway.net.radius_relay import Relay
 from throughway.net.revocation_lists import RevocationLists
 from throughway.net.sas import IKESA, ChildChanged, Event, IKEChanged, LineLogged
 from throughway.net.vici import Section
+from throughway.pki.shown import ShownCertificates, list_urls
 from throughway.proto.authoriser import Method
 
 INFRASTRUCTURE, INTRANET = "infrastructure", "intranet"

@@ -3,9 +3,9 @@
 import pytest
 
 from tests.revocation_world import CRL, CRL_URL, ISSUING, OTHER, ROOT, Places, certify
-from throughway.gateway import revoked as module
-from throughway.gateway.revoked import ShownCertificates, list_urls
+from throughway.pki import shown as module
 from throughway.pki.pem import build_certificate_der, build_certificate_pem
+from throughway.pki.shown import ShownCertificates, list_urls
 
 
 def test_who_is_on_a_list() -> None:

@@ -1,7 +1,7 @@
-"""Who came in before it was known that the certificate is revoked.
+"""Whose certificate was accepted before it was known that it is revoked.
 
-Under the weak policy a computer comes in whose list could not be had, or was an older one. When
-the list comes, its tunnels are ended: it comes again, and then charon has the list.
+Under the weak policy a peer is accepted whose list could not be had, or was an older one. When
+the list comes, its tunnels are ended: they are asked for again, and then charon has the list.
 """
 
 from collections import OrderedDict

@@ -2,18 +2,19 @@
 
 charon is asked to initiate and never does so by itself: user-space ESP knows no acquire, and
 each attempt at the intranet tunnel needs a token that was not used before. So there is one
-place that decides, :meth:`_Tunnel._keep`, once for each of the tunnels.
+place that decides, :class:`throughway.client.tunnel.Tunnel`, once for each of the tunnels.
 """
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 from throughway.client.computer_key import ComputerKey, modules_of
 from throughway.client.proof import NO_SUCH_KEY, Proof, UserKey
+from throughway.client.tunnel import Failure, Tunnel
 from throughway.model.config import ClientConfig
 from throughway.model.errors import ConfigError, IPsecError, ThroughwayError
 from throughway.model.policy import Policy, TunnelPolicy
@@ -43,8 +44,6 @@ INFRASTRUCTURE, INTRANET = "infrastructure", "intranet"
 
 INITIATE_TIMEOUT_MS = 10_000
 """Longer than charon's retransmissions, so that its own words for the failure are heard."""
-FIRST_BACKOFF, LAST_BACKOFF = 0.25, 15.0
-"""Seconds between attempts; a new address or link begins anew."""
 _DPD_DELAY = "3s"
 """Silence after which the gateway is asked whether it lives; it is given up 6.6 s later."""
 
@@ -53,126 +52,6 @@ _CARD_SETTLE = 0.25
 
 NO_VERDICT = ("ipsec-negotiation-timeout", "ipsec-endpoint-unreachable")
 """Failures that say nothing of the computer's ticket."""
-
-Failure = Callable[[str, str, str], None]
-
-
-class _Tunnel:
-    """One tunnel that is wanted or not, and the task that sees to it."""
-
-    def __init__(
-        self,
-        name: str,
-        bring_up: Callable[[str], Awaitable[None]],
-        on_failure: Failure,
-        on_change: Callable[[], None],
-    ) -> None:
-        self.name = name
-        self.up = asyncio.Event()
-        self.last_error = ""
-        self.trying = False
-        self._bring_up = bring_up
-        self._on_failure = on_failure
-        self._on_change = on_change
-        self._lost = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._first: asyncio.Future[None] | None = None
-
-    @property
-    def wanted(self) -> bool:
-        """Whether the tunnel is to be up."""
-        return self._task is not None
-
-    async def bring_up(self) -> None:
-        """Want the tunnel, try at once, and return when it is up; retries go on if it fails."""
-        self._settle(IPsecError(f"another attempt at the {self.name} tunnel was asked for"))
-        self._first = first = asyncio.get_running_loop().create_future()
-        self._restart()
-        await asyncio.shield(first)
-
-    async def under_way(self) -> bool:
-        """Say whether it is up; if an attempt is being made, wait for its end."""
-        if self._first is not None and not self._first.done():
-            await asyncio.shield(self._first)
-        return self.up.is_set()
-
-    async def release(self) -> None:
-        """Want the tunnel no more."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait((task,))
-        self._settle(IPsecError(f"the {self.name} tunnel is not wanted any more"))
-        self.up.clear()
-        self.trying, self.last_error = False, ""
-
-    def retry(self) -> None:
-        """If it is wanted, begin anew at once: what it went over has changed."""
-        if self.wanted:
-            self._restart()
-
-    def hurry(self) -> None:
-        """If the next attempt is being waited for, make it now."""
-        if self.wanted and not self.trying and not self.up.is_set():
-            self._restart()
-
-    def lost(self) -> None:
-        """It is not up any more."""
-        self.up.clear()
-        self._lost.set()
-
-    def _restart(self) -> None:
-        self.up.clear()
-        before = self._task
-        if before is not None:
-            before.cancel()
-        self._task = asyncio.create_task(self._keep(before), name=f"{self.name} tunnel")
-        self._task.add_done_callback(self._ended)
-
-    async def _keep(self, before: asyncio.Task[None] | None) -> None:
-        if before is not None:
-            await asyncio.wait((before,))
-        backoff = FIRST_BACKOFF
-        while True:
-            self._lost.clear()
-            self.trying = True
-            self._on_change()
-            try:
-                await self._bring_up(self.name)
-            except ThroughwayError as error:
-                self._failed(_narrowed(self.name, error))
-                await asyncio.sleep(backoff)
-                backoff = min(LAST_BACKOFF, backoff * 2)
-                continue
-            backoff = FIRST_BACKOFF
-            self.trying, self.last_error = False, ""
-            self.up.set()
-            self._settle(None)
-            self._on_change()
-            await self._lost.wait()
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        """Let a bug be seen, by whoever waits and by the loop's handler."""
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._settle(error)
-            message = f"the keeper of the {self.name} tunnel failed"
-            task.get_loop().call_exception_handler({"message": message, "exception": error})
-
-    def _failed(self, error: ThroughwayError) -> None:
-        self.trying, self.last_error = False, str(error)
-        self._on_failure(self.name, str(error), getattr(error, "problem", ""))
-        self._settle(error)
-        self._on_change()
-
-    def _settle(self, error: BaseException | None) -> None:
-        first, self._first = self._first, None
-        if first is None or first.done():
-            return
-        if error is None:
-            first.set_result(None)
-        else:
-            first.set_exception(error)
-            first.exception()  # its asker may be gone already
 
 
 class ClientIPsec:
@@ -212,7 +91,7 @@ class ClientIPsec:
         self._tasks: set[asyncio.Task[None]] = set()
         self.esp: esp.ESPSupport | None = None
         self._tunnels = {
-            name: _Tunnel(name, self._bring_up, on_failure, on_change)
+            name: Tunnel(name, self._attempt, on_failure, on_change)
             for name in (INFRASTRUCTURE, INTRANET)
         }
 
@@ -381,6 +260,12 @@ class ClientIPsec:
             await charon.load_key(_content(self._config.key, "key", read_secret))
         else:
             await self._computer_key.load(charon)
+
+    async def _attempt(self, name: str) -> None:
+        try:
+            await self._bring_up(name)
+        except ThroughwayError as error:
+            raise _narrowed(name, error) from error
 
     async def _bring_up(self, name: str) -> None:
         """Make one attempt at a tunnel."""

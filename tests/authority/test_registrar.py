@@ -16,8 +16,9 @@ from throughway.authority.registrar import Registrar, read_book
 from throughway.model.errors import ConfigError, TrustError
 from throughway.pki import judgement, requests, tokens
 from throughway.pki.authority import Profile, create_root, issue
-from throughway.pki.requests import build_request, sign_proof
+from throughway.pki.requests import build_request, build_user_request, sign_proof
 from throughway.pki.tokens import parse_token
+from throughway.pki.user_certificate import Proof, check_usage, principal_of
 
 LIFE = timedelta(days=365)
 
@@ -217,3 +218,59 @@ def test_many_tokens_at_once(place: Place) -> None:
             now=datetime.now(UTC),
             life=LIFE,
         )
+
+
+def registrar_of(place: Place) -> x509.Certificate:
+    return place.registrar.enrol(place.request(NAME), place.secret(NAME, profile=Profile.REGISTRAR))
+
+
+ALICE = "alice@CORP.EXAMPLE.COM"
+
+
+def test_a_registrar_gets_users_certificates_for_hours(place: Place) -> None:
+    shown = der(registrar_of(place))
+    request = build_user_request(place.key)
+    made = place.registrar.certify_user(request, shown, ALICE, timedelta(hours=8))
+    assert principal_of(made, "CORP.EXAMPLE.COM") == ALICE
+    assert check_usage(made, [Proof.CODE]) is Proof.CODE
+    assert made.not_valid_after_utc == place.clock() + timedelta(hours=8)
+    # It is written down, so that it can be revoked, and never lasts more than a day.
+    [entry] = directories.read_index(place.directory).find(ALICE)
+    assert entry.profile == Profile.USER
+    long = place.registrar.certify_user(request, shown, ALICE, timedelta(days=365))
+    assert long.not_valid_after_utc == place.clock() + timedelta(hours=24)
+    # Nor is it renewed: it stands for a code.
+    for ask in (
+        lambda: place.registrar.renew(place.request(), der(made)),
+        lambda: place.registrar.admit(certificate=der(made)),
+        lambda: place.registrar.certify_user(request, der(made), ALICE, timedelta(hours=1)),
+    ):
+        with pytest.raises(TrustError, match="is not renewed"):
+            ask()
+
+
+def test_nobody_else_gets_users_certificates(place: Place) -> None:
+    request = build_user_request(place.key)
+    foreign = issue(create_root("Another", now()), Profile.REGISTRAR, [NAME], now=now())
+    for shown, words in (
+        (der(place.enrolled()), "is no registrar"),
+        (b"", "no certificate"),
+        (der(foreign.certificate), "not of this authority"),
+    ):
+        with pytest.raises(TrustError, match=words):
+            place.registrar.certify_user(request, shown, ALICE, timedelta(hours=1))
+
+
+@pytest.mark.parametrize("principal", ["", "alice", "@REALM", "alice@", "al\nice@REALM", "ålice@R"])
+def test_who_is_no_user(place: Place, principal: str) -> None:
+    shown = der(registrar_of(place))
+    with pytest.raises(TrustError, match="user@REALM"):
+        place.registrar.certify_user(
+            build_user_request(place.key), shown, principal, timedelta(hours=1)
+        )
+
+
+def test_a_request_for_a_user_says_no_name(place: Place) -> None:
+    shown = der(registrar_of(place))
+    with pytest.raises(TrustError, match="says no name"):
+        place.registrar.certify_user(place.request(), shown, ALICE, timedelta(hours=1))

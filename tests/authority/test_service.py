@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
 
@@ -35,6 +36,13 @@ class Local:
         self, request: bytes, certificate: bytes, proof: bytes | None, source: str
     ) -> bytes:
         return self.registrar.renew(request, certificate, proof).public_bytes(Encoding.DER)
+
+    async def certify_user(
+        self, request: bytes, certificate: bytes, principal: str, life: str, source: str
+    ) -> bytes:
+        seconds = timedelta(seconds=int(life))
+        made = self.registrar.certify_user(request, certificate, principal, seconds)
+        return made.public_bytes(Encoding.DER)
 
     async def admit(self, secret: bytes, certificate: bytes, source: str) -> None:
         self.registrar.admit(secret=secret, certificate=certificate)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.test_uplink import config
+from tests.ipsec_world import Deployment
 from tests.smart_cards import PIN, REALM, CardBox, Person, users_root
 from throughway.client.daemon import ClientDaemon, run
 from throughway.client.user import User
@@ -170,7 +171,8 @@ def test_a_user_logs_on_with_a_smart_card_until_it_is_pulled(
 
     async def scenario() -> None:
         daemon = ClientDaemon(settings)
-        daemon._realm = REALM
+        daemon._policy = Deployment.create(tmp_path).policy()
+        daemon._policy = replace(daemon._policy, kerberos_realm=REALM)
         offered = await daemon._command(request("smart-card", 1000))
         assert isinstance(offered, dict)
         assert (offered["principal"], offered["card"]) == (ALICE, "alice")

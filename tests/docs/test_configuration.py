@@ -25,6 +25,7 @@ HEADINGS = {
     "radius": "### [radius]",
     "users.certificates": "### [users.certificates]",
     "kdc_proxy": "### [kdc_proxy]",
+    "users.codes": "### [users.codes]",
     "publish": "### [publish]",
     "publish.nrpt": "### [[publish.nrpt]]",
     "publish.revocation": "### [publish.revocation]",

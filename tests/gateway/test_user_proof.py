@@ -11,6 +11,7 @@ import pytest
 from tests.ipsec_world import APPLICATION, CLIENT, REALM, SERVICE, Site, shared_world, until
 from tests.smart_cards import ALICE, BOB, FAULTS, MODULE, PIN, CardBox, Fault, Person, users_root
 from throughway.client.proof import Proof, UserKey
+from throughway.gateway import user_proof
 from throughway.gateway.user_proof import check_revocation, methods_of
 from throughway.model.config import UserCertificatesConfig, UserProof, UsersConfig
 from throughway.model.errors import (
@@ -159,6 +160,29 @@ def test_a_wrong_pin_is_presented_once(site: CardSite) -> None:
     site.world.client.run(until(lambda: len(site.client_failures) > 2))
     assert "must be logged on with again" in site.client_failures[-1][1]
     assert client._charon is not None
+
+
+@pytest.mark.lab
+def test_a_tunnel_ends_with_the_certificate_that_opened_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(user_proof, "seconds_left", lambda chain: 0.5)
+    site = CardSite(tmp_path, UserProof.SMART_CARD)
+    try:
+        site.begin()
+        site.user_up(soft(Person().issue(USERS_ROOT)))
+        assert site.at_gateway("intranet")
+        client = site.client
+        assert client is not None
+        monkeypatch.setattr(client, "_load_proof", client.down)  # no second attempt is of interest
+
+        def gone() -> bool:
+            return all(tunnel.name != "intranet" for tunnel in site.gateway.tunnels())
+
+        site.world.gateway.run(until(gone))
+        assert site.at_gateway("infrastructure")
+    finally:
+        site.close()
 
 
 @pytest.mark.lab

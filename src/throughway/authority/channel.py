@@ -75,6 +75,13 @@ class Asker:
         proofs = {} if proof is None else {"proof": proof}
         return await self._ask("renew", source, request=request, certificate=certificate, **proofs)
 
+    async def certify_user(
+        self, request: bytes, certificate: bytes, principal: str, life: str, source: str
+    ) -> bytes:
+        """Return a user's certificate, for a registration authority."""
+        asked = {"principal": principal.encode(), "life": life.encode()}
+        return await self._ask("user", source, request=request, certificate=certificate, **asked)
+
     async def admit(self, secret: bytes, certificate: bytes, source: str) -> None:
         """Say whether somebody may read the policy."""
         await self._ask("admit", source, secret=secret, certificate=certificate)

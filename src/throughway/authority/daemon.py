@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from throughway.authority import settings
@@ -136,6 +137,14 @@ class AuthorityDaemon:
                 proof = unpack(message, "proof") if "proof" in message else None
                 request, old = unpack(message, "request"), unpack(message, "certificate")
                 made = self._registrar.renew(request, old, proof)
+            case "user":
+                made = self._certify_user(message)
+                name = unpack(message, "principal").decode(errors="replace")
+                serial = judgement.serial_of(made)
+                self._log.info(
+                    "certificate issued", what=what, name=name, serial=serial, peer=source
+                )
+                return made.public_bytes(Encoding.DER)
             case "admit":
                 secret, shown = unpack(message, "secret"), unpack(message, "certificate")
                 name = self._registrar.admit(secret=secret, certificate=shown)
@@ -148,6 +157,12 @@ class AuthorityDaemon:
         serial, name = judgement.serial_of(made), judgement.names(made)[0]
         self._log.info("certificate issued", what=what, name=name, serial=serial, peer=source)
         return made.public_bytes(Encoding.DER)
+
+    def _certify_user(self, message: Mapping[str, JSON]) -> x509.Certificate:
+        life = timedelta(seconds=int(unpack(message, "life")[:9]))
+        principal = unpack(message, "principal").decode(errors="replace")
+        request, shown = unpack(message, "request"), unpack(message, "certificate")
+        return self._registrar.certify_user(request, shown, principal, life)
 
     def _read_policy(self) -> bytes:
         if not self._config.policy:

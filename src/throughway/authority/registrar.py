@@ -24,10 +24,11 @@ from throughway.pki.authority import (
     Profile,
     PublicKey,
     certify,
+    certify_user,
     generate_key,
 )
 from throughway.pki.index import Index
-from throughway.pki.requests import REFUSED, check_proof, judge_request
+from throughway.pki.requests import REFUSED, check_proof, judge_request, judge_user_request
 from throughway.pki.tokens import Issuable, Token, TokenBook
 
 TOKENS = "tokens.json"
@@ -35,6 +36,8 @@ TOKENS = "tokens.json"
 MAX_IN_FORCE = 12
 """Certificates of one name at a time: a computer that renews again and again has a mistake, and
 the index must not grow with it."""
+USER_LIFE = timedelta(hours=24)
+"""The longest that a user's certificate lives: it stands for a code that was right a moment ago."""
 KEPT_FOR = timedelta(days=90)
 """How long a token that has expired can still be told from one that never was."""
 SERVER_LIFE = timedelta(days=90)
@@ -89,6 +92,33 @@ class Registrar:
             key = judge_request(request, names, profile, exactly=True)
             return self._certify(root, index, profile, names, key)
 
+    def certify_user(
+        self, request: bytes, certificate: bytes, principal: str, life: timedelta
+    ) -> x509.Certificate:
+        """Return a user's certificate, for a registration authority of ours that vouches for it.
+
+        The caller has seen (TLS) that the asker has the key of ``certificate``.
+        """
+        with self._opened() as (root, index):
+            shown = _parse(certificate)
+            self._judge_old(shown, root.certificate, index)
+            entry = index.find(judgement.serial_of(shown))[0]
+            if entry.profile != Profile.REGISTRAR:
+                why = f"{entry.names[0]} may not ask for users' certificates: it is no registrar"
+                raise TrustError(why, problem=REFUSED)
+            key, now = judge_user_request(request), self.now()
+            self._judge_number(index, principal.lower(), now)
+            made = certify_user(
+                root,
+                _checked_principal(principal),
+                key,
+                now=now,
+                life=min(life, USER_LIFE),
+                crl_url=index.crl_url,
+            )
+            self._keep(index, made, Profile.USER)
+            return made
+
     def admit(self, *, secret: bytes = b"", certificate: bytes = b"") -> str:
         """Return the name of who shows a token that counts, or a certificate of ours."""
         if secret:
@@ -141,6 +171,8 @@ class Registrar:
         if not entries:
             raise TrustError("the certificate shown is not of this authority", problem=REFUSED)
         name = judgement.name_of(old.subject)
+        if entries[0].profile == Profile.USER:
+            raise TrustError("a user's certificate is not renewed; a code is", problem=REFUSED)
         if entries[0].revoked:
             when = entries[0].revoked_at[:10]
             raise TrustError(f"the certificate of {name} was revoked on {when}", problem=REFUSED)
@@ -162,17 +194,25 @@ class Registrar:
         limited: bool = True,
     ) -> x509.Certificate:
         now = self.now()
-        alive = [
-            entry
-            for entry in index.find(names[0])
-            if not entry.revoked and datetime.fromisoformat(entry.not_after) > now
-        ]
-        if limited and len(alive) >= MAX_IN_FORCE:
-            why = f"{names[0]} has {len(alive)} certificates in force; revoke what is not needed"
-            raise TrustError(why, problem=REFUSED)
+        if limited:
+            self._judge_number(index, names[0], now)
         made = certify(
             root, profile, names, key, now=now, life=life or self.life, crl_url=index.crl_url
         )
+        self._keep(index, made, profile)
+        return made
+
+    def _judge_number(self, index: Index, name: str, now: datetime) -> None:
+        alive = [
+            entry
+            for entry in index.find(name)
+            if not entry.revoked and datetime.fromisoformat(entry.not_after) > now
+        ]
+        if len(alive) >= MAX_IN_FORCE:
+            why = f"{name} has {len(alive)} certificates in force; revoke what is not needed"
+            raise TrustError(why, problem=REFUSED)
+
+    def _keep(self, index: Index, made: x509.Certificate, profile: Profile) -> None:
         folder = self.directory / directories.ISSUED
         file = folder / f"{judgement.serial_of(made)}.crt"
         # The index first: what is not in it could never be revoked.
@@ -181,7 +221,6 @@ class Registrar:
         self._index.put(self.directory / directories.INDEX, index)
         write_new(file, pem.build_certificate_pem(made), force=True)
         give_to_owner(self.directory, folder, file)
-        return made
 
     def _issued(self, index: Index, token: Issuable) -> x509.Certificate:
         """Return what was given for a token before: an answer was lost on its way."""
@@ -244,6 +283,13 @@ def write_book(directory: Path, book: TokenBook) -> None:
     path = directory / TOKENS
     write_new(path, tokens.build_book(book), PRIVATE, force=True)
     give_to_owner(directory, path)
+
+
+def _checked_principal(principal: str) -> str:
+    user, _, realm = principal.rpartition("@")
+    if not (user and realm and principal.isascii() and principal.isprintable()):
+        raise TrustError("the user must be given as user@REALM", problem=REFUSED)
+    return principal
 
 
 def _parse(certificate: bytes) -> x509.Certificate:

@@ -35,6 +35,11 @@ class Registry(Protocol):
     ) -> bytes:
         """Return the next certificate."""
 
+    async def certify_user(
+        self, request: bytes, certificate: bytes, principal: str, life: str, source: str
+    ) -> bytes:
+        """Return a user's certificate, for a registration authority."""
+
     async def admit(self, secret: bytes, certificate: bytes, source: str) -> None:
         """Say whether somebody may read the policy."""
 
@@ -111,6 +116,17 @@ class EnrolmentService:
         made = await self._registry.renew(_request(heard), certificate, proof, heard.source)
         return _issued(made)
 
+    async def _user(self, heard: Heard) -> Answer:
+        if not heard.certificate:
+            raise TrustError("show a registrar's certificate, by TLS", problem=REFUSED)
+        principal, life = heard.header(est.PRINCIPAL.encode()), heard.header(est.LIFE.encode())
+        if not (life.isascii() and life.isdigit() and int(life[:9]) > 0):
+            raise TrustError(f"{est.LIFE} must say seconds", problem=REFUSED)
+        made = await self._registry.certify_user(
+            _request(heard), heard.certificate, principal, life, heard.source
+        )
+        return _issued(made)
+
     async def _bundle(self, heard: Heard) -> Answer:
         secret = _secret(heard)
         if not secret and not heard.certificate:
@@ -126,6 +142,7 @@ class EnrolmentService:
         est.ENROL: ("POST", _enrol),
         est.RENEW: ("POST", _renew),
         est.POLICY: ("GET", _bundle),
+        est.USER: ("POST", _user),
     }
 
 

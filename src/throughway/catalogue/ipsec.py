@@ -183,12 +183,15 @@ HEALTH_CERTIFICATE_MISSING = Problem(
 
 SMART_CARD_REQUIRED = Problem(
     code="ipsec-smart-card-required",
-    title="The gateway wants a smart card",
+    title="The gateway wants a smart card or a one-time code",
     severity=Severity.CRITICAL,
     component=Component.IPSEC,
-    cause="The intranet tunnel is open only to users with a smart-card credential (13906).",
-    resolution="Insert the smart card and log on with it.",
-    fix=("throughway login --smart-card",),
+    cause=(
+        "The intranet tunnel is open only to users with a smart card, or a certificate given for "
+        "a one-time code (13906)."
+    ),
+    resolution="Log on with the smart card, or with a code, as the deployment has it.",
+    fix=("throughway login --smart-card", "throughway login USER --code"),
     verify=("throughway client status",),
 )
 

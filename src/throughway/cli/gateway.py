@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from throughway.cli import totp
 from throughway.cli.asking import (
     GATEWAY_SOCKET,
     AsJSON,
@@ -31,6 +32,8 @@ app = typer.Typer(
     add_completion=False,
     help="The gateway: run it, look at it, check its configuration.",
 )
+
+app.add_typer(totp.app, name="totp")
 
 Config = Annotated[Path, typer.Option("--config", "-c", help="The gateway's configuration (TOML).")]
 ComponentName = Annotated[str | None, typer.Argument(help="Only this row, such as ipsec.")]

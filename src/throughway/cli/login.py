@@ -19,7 +19,7 @@ from typing import Annotated
 
 import typer
 
-from throughway.cli import card_logon
+from throughway.cli import card_logon, code_logon
 from throughway.cli.asking import CLIENT_SOCKET, FAILED, ClientSocket, exit_codes, snapshot_of
 from throughway.cli.output import examples
 from throughway.cli.status import View, render_problems
@@ -71,6 +71,13 @@ PINDescriptor = Annotated[
     int | None,
     typer.Option("--pin-fd", help="Take the card's PIN from a line of this open descriptor."),
 ]
+Code = Annotated[
+    bool, typer.Option("--code", help="Log on with a one-time code beside the password.")
+]
+CodeDescriptor = Annotated[
+    int | None,
+    typer.Option("--code-fd", help="Take one-time codes from lines of this open descriptor."),
+]
 LastTry = Annotated[
     bool, typer.Option("--last-try", help="Use the card's last try: a wrong PIN locks the card.")
 ]
@@ -85,6 +92,7 @@ def register(app: typer.Typer) -> None:
             "throughway login alice@CORP.EXAMPLE.COM --password-file alice.password",
             "kinit alice; throughway login --existing",
             "throughway login --smart-card",
+            "throughway login alice --code",
         )
     )(login)
     app.command(epilog=examples("throughway logout"))(logout)
@@ -98,6 +106,8 @@ def login(
     smart_card: SmartCard = False,
     pin_fd: PINDescriptor = None,
     last_try: LastTry = False,
+    code: Code = False,
+    code_fd: CodeDescriptor = None,
     wait: Wait = DEFAULT_WAIT,
 ) -> None:
     """Log a user on for the intranet, and wait until the intranet tunnel is up."""
@@ -135,8 +145,11 @@ def login(
                 typer.echo("  ticket: the domain accepted the password")
             content = base64.b64encode(ccache.read_bytes()).decode()
         started = time.monotonic()
-        ask(socket, "login", principal=principal, ccache=content)
-        typer.echo("  ticket: handed to the client daemon")
+        if code or code_fd is not None:
+            code_logon.log_on(socket, principal, content, code_fd)
+        else:
+            ask(socket, "login", principal=principal, ccache=content)
+            typer.echo("  ticket: handed to the client daemon")
         _wait_intranet(socket, principal, before, max(deadline, started + wait / 2))
         typer.echo(f"  intranet tunnel: up after {time.monotonic() - started:.1f} s")
 

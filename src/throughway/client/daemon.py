@@ -14,6 +14,7 @@ from throughway.client.access import Access
 from throughway.client.audit import client_audit
 from throughway.client.cards import REMOVED, SmartCards
 from throughway.client.certificates import CertificateKeeper
+from throughway.client.codes import Challenge, exchange_code
 from throughway.client.policy import PolicyKeeper
 from throughway.client.user import User, UserStore
 from throughway.control import lifecycle
@@ -23,7 +24,7 @@ from throughway.health import log
 from throughway.health.tracker import Change, Tracker
 from throughway.model.audit import AuditEvent
 from throughway.model.config import ClientConfig
-from throughway.model.errors import ThroughwayError, TrustError
+from throughway.model.errors import ThroughwayError, TransportError, TrustError
 from throughway.model.findings import Component
 from throughway.model.policy import Policy
 from throughway.model.status import (
@@ -69,7 +70,7 @@ class ClientDaemon:
         self._one_at_a_time = asyncio.Lock()
         """Users come and go one after the other."""
         self._cards = SmartCards(config.smart_card, self._card_removed)
-        self._realm = ""
+        self._policy: Policy | None = None
         self._leaving: asyncio.Task[None] | None = None
         """Logs a user off whose card was pulled."""
         self._keeper = PolicyKeeper(config, self._new_policy, self._policy_trouble)
@@ -132,7 +133,7 @@ class ClientDaemon:
         """The first policy starts everything, a newer one changes it."""
         self._certificates.set_policy(policy)
         self._log.info("policy", deployment=policy.deployment, version=policy.version)
-        self._realm = policy.kerberos_realm
+        self._policy = policy
         if self._access is not None:
             await self._access.update_policy(policy)
             return
@@ -183,6 +184,8 @@ class ClientDaemon:
             case "login-smart-card":
                 await self._log_on_with_card(request)
                 return None
+            case "login-code":
+                return await self._log_on_with_code(request)
             case "logout":
                 require_owner(request, () if self._user is None else (self._user.uid,))
                 await self._log_off()
@@ -195,29 +198,25 @@ class ClientDaemon:
 
     async def _log_on(self, request: Request) -> None:
         principal = request.command.text("principal")
-        try:
-            ccache = base64.b64decode(request.command.text("ccache"), validate=True)
-        except binascii.Error:
-            raise CommandRefused("bad-request", "the credential cache is not base64") from None
+        ccache = _ccache_of(request)
         async with self._one_at_a_time:
             if self._user is not None:
                 # Nobody may take the place of another person behind their back, nor inherit it.
                 require_owner(request, (self._user.uid,))
             with self._users.offered(ccache) as offered:
-                holder = await asyncio.to_thread(kerberos.ticket_principal, offered)
-            if holder != principal:
-                why = f"the ticket is {holder}'s, not {principal}'s"
-                self._audit.user(AuditEvent.USER_LOGON_FAILED, principal, why)
-                raise TrustError(why)
+                await self._check_holder(offered, principal)
             user = User(principal=principal, uid=request.peer.uid)
             self._users.save(user, ccache)
             self._cards.rest()
             await self._set_user(user)
 
+    def _realm(self) -> str:
+        return self._policy.kerberos_realm if self._policy is not None else ""
+
     async def _offer_card(self, request: Request) -> JSON:
         """Tell which card a user would log on with; what it shows without a PIN is public."""
         try:
-            choice = await self._cards.choose(self._realm, request.command.text("principal", ""))
+            choice = await self._cards.choose(self._realm(), request.command.text("principal", ""))
         except TrustError as error:
             raise CommandRefused(error.problem, str(error)) from error
         card = choice.card
@@ -236,7 +235,7 @@ class ClientDaemon:
             if self._user is not None:
                 require_owner(request, (self._user.uid,))
             try:
-                choice = await self._cards.choose(self._realm, principal)
+                choice = await self._cards.choose(self._realm(), principal)
                 key = await self._cards.unlock(choice, pin)
             except TrustError as error:
                 self._audit.user(AuditEvent.USER_LOGON_FAILED, principal, str(error))
@@ -244,11 +243,44 @@ class ClientDaemon:
             self._users.forget()
             await self._set_user(User(principal=choice.principal, uid=request.peer.uid, key=key))
 
+    async def _log_on_with_code(self, request: Request) -> JSON:
+        """Exchange a code for a certificate; return what the gateway asks next, None at the end."""
+        principal, code = request.command.text("principal"), request.command.text("code")
+        policy = self._policy
+        if policy is None:
+            raise CommandRefused("failed", "there is no policy yet")
+        async with self._one_at_a_time:
+            if self._user is not None:
+                require_owner(request, (self._user.uid,))
+            with self._users.offered(_ccache_of(request)) as offered:
+                await self._check_holder(offered, principal)
+                try:
+                    state = request.command.text("state", "")
+                    got = await exchange_code(policy, offered, code, state)
+                except (TrustError, TransportError) as error:
+                    self._audit.user(AuditEvent.USER_LOGON_FAILED, principal, str(error))
+                    raise CommandRefused(error.problem, str(error)) from error
+            if isinstance(got, Challenge):
+                return {"challenge": got.message, "state": got.state}
+            self._users.forget()
+            self._cards.rest()
+            await self._set_user(User(principal=principal, uid=request.peer.uid, key=got))
+            return None
+
+    async def _check_holder(self, ccache: Path, principal: str) -> None:
+        holder = await asyncio.to_thread(kerberos.ticket_principal, ccache)
+        if holder != principal:
+            why = f"the ticket is {holder}'s, not {principal}'s"
+            self._audit.user(AuditEvent.USER_LOGON_FAILED, principal, why)
+            raise TrustError(why)
+
     async def _set_user(self, user: User) -> None:
         self._user = user
         for code in CARD_PROBLEMS:
             self._tracker.clear(find(code))
-        how = "smart card" if user.key is not None else "ticket"
+        how = "ticket"
+        if user.key is not None:
+            how = "smart card" if user.key.handle else "one-time code"
         self._log.info("user logged on", user=user.principal, uid=user.uid, by=how)
         self._audit.user(AuditEvent.USER_LOGON, user.principal)
         if self._access is not None:
@@ -299,6 +331,13 @@ class ClientDaemon:
             components=self._tracker.components(),
             problems=self._tracker.current(),
         )
+
+
+def _ccache_of(request: Request) -> bytes:
+    try:
+        return base64.b64decode(request.command.text("ccache"), validate=True)
+    except binascii.Error:
+        raise CommandRefused("bad-request", "the credential cache is not base64") from None
 
 
 def run(config_path: Path) -> int:

@@ -21,6 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from throughway.gateway import access_checks
+from throughway.gateway.code_checks import check_codes
 from throughway.gateway.sixtofour import interfaces as sixtofour_interfaces
 from throughway.gateway.workers import interfaces
 from throughway.model.config import (
@@ -78,6 +79,7 @@ def check(config: GatewayConfig) -> Iterator[ConfigError]:
         parts.append(("", iter([("publish.transports", "names teredo, but [teredo] is missing")])))
     if config.users is not None:
         parts.append(("users.", _users(config.users)))
+        parts.append(("users.", check_codes(config.users, config.ipsec)))
     parts.append(("", access_checks.check(config)))
     if config.publish is not None:
         parts.append(("publish.", _publish(config.publish, config)))

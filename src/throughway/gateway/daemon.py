@@ -20,6 +20,7 @@ from throughway.gateway import settings
 from throughway.gateway.access import AccessControl
 from throughway.gateway.audit import audit_of
 from throughway.gateway.client_lists import watch_lists
+from throughway.gateway.codes import Codes
 from throughway.gateway.ipsec import GatewayIPsec
 from throughway.gateway.kdc import KDCProxyProcess
 from throughway.gateway.metrics import MetricsServer
@@ -112,6 +113,7 @@ class GatewayDaemon:
         )
         self._kdc_proxy = KDCProxyProcess(config, self._tracker, self._access.by_ticket)
         self._ipsec = self._make_ipsec(config)
+        self._codes = Codes(config, self._ipsec.tunnels, self._refused)
         self._translation = Translation(
             config.nat64, config.runtime_directory, self._tracker, self._encrypts_in_kernel
         )
@@ -148,6 +150,7 @@ class GatewayDaemon:
         await self._start_publisher()
         await self._start_metrics()
         self._reasons = start_reasons(self._config, self._audit, self._tracker)
+        await self._codes.start()
         self._tracker.ok(Component.GATEWAY, f"version {__version__}")
         self._define()
         self._certificates.configure(config)
@@ -208,6 +211,7 @@ class GatewayDaemon:
             stack.push_async_callback(self._kdc_proxy.stop)
             stack.push_async_callback(self._translation.stop)
             stack.push_async_callback(self._stop_publisher)
+            stack.push_async_callback(self._codes.close)
             stack.push_async_callback(self._stop_metrics)
             if self._reasons is not None:
                 stack.push_async_callback(self._reasons.stop)

@@ -19,7 +19,7 @@ from typing import Any
 
 from throughway.gateway.gate import Gate, OpenGate
 from throughway.gateway.refusals import Refusals, Refused
-from throughway.gateway.user_proof import certificates_of, methods_of
+from throughway.gateway.user_proof import Expiry, certificates_of, methods_of
 from throughway.model.config import Computer, ESPMode, IPsecServerConfig, RADIUSConfig, UsersConfig
 from throughway.model.errors import ConfigError, IPsecError, TrustError
 from throughway.model.revocation import Revocation
@@ -130,6 +130,7 @@ class GatewayIPsec:
         self._charon: Charon | None = None
         self.esp: esp.ESPSupport | None = None
         self._users = users
+        self._expiry = Expiry(self._end_expired)
         self._authoriser = None
         if users is not None or radius is not None:
             self._authoriser = UserAuthoriser(
@@ -139,7 +140,9 @@ class GatewayIPsec:
                 on_relayed=gate.relayed,
                 account_of=self._account_of,
                 relay=Relay(radius) if radius is not None else None,
-                certificates=certificates_of(config, users, lists) if users is not None else None,
+                certificates=certificates_of(config, users, lists, self._expiry.opened)
+                if users is not None
+                else None,
                 methods=methods_of(users) if users is not None else (Method.TICKET,),
                 on_refused=self._user_refused,
             )
@@ -186,6 +189,7 @@ class GatewayIPsec:
 
     async def stop(self) -> None:
         """Say goodbye to the clients, end everything, leave nothing behind."""
+        self._expiry.close()
         if self._charon is not None:
             await self._charon.stop()
         if self._authoriser is not None:
@@ -359,6 +363,13 @@ class GatewayIPsec:
         task = asyncio.create_task(end())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _end_expired(self, connection: str) -> None:
+        """End a tunnel whose user's certificate is over; a ticket may have opened it since."""
+        charon = self._charon
+        if charon is not None and charon.running:
+            with contextlib.suppress(IPsecError):
+                await charon.terminate(ike=connection, wait=False)
 
     def _ended(self, unique_id: int) -> None:
         if refused := self._refusals.ended(unique_id):

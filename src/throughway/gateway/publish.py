@@ -11,7 +11,8 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from throughway.model.config import GatewayConfig, PublishConfig
+from throughway.gateway.codes import PATH as CODE_PATH
+from throughway.model.config import CodesConfig, GatewayConfig, PublishConfig, UserProof
 from throughway.model.errors import ConfigError, ThroughwayError
 from throughway.model.policy import Policy, TransportsPolicy, TunnelPolicy
 from throughway.model.status import TransportKind
@@ -80,6 +81,8 @@ def build_policy(config: GatewayConfig, publish: PublishConfig, version: int, no
         enrolment_url=config.enrolment.url if config.enrolment else "",
         kerberos_realm=users.realm if users else "",
         kerberos_service=users.service if users else "",
+        code_url=_code_url(users.codes) if users and users.codes else "",
+        user_proof=users.require.value if users else UserProof.ANY.value,
         register_names=publish.register_names,
         reasons_port=publish.reasons_port,
     )
@@ -101,6 +104,12 @@ def policy_url(address: str, port: int) -> str:
     """Return where a client finds newer bundles."""
     host = f"[{address}]" if ":" in address else address
     return f"http://{host}:{port}{PATH}"
+
+
+def _code_url(codes: CodesConfig) -> str:
+    address, port = codes.listen
+    host = f"[{address}]" if ":" in address else address
+    return f"http://{host}:{port}{CODE_PATH}"
 
 
 def last_version(path: Path) -> int:

@@ -31,6 +31,7 @@ from throughway.model.config import (
     Assertion,
     AuthenticationMode,
     Carrier,
+    CodeCheck,
     ESPMode,
     GatewayConfig,
     Spread,
@@ -60,6 +61,7 @@ DIRECTORY = _defaults(model.DirectoryConfig)
 RADIUS = _defaults(model.RADIUSConfig)
 USERS = _defaults(model.UsersConfig)
 CERTIFICATES = _defaults(model.UserCertificatesConfig)
+CODES = _defaults(model.CodesConfig)
 PUBLISH = _defaults(model.PublishConfig)
 METRICS = _defaults(model.MetricsConfig)
 SIXTOFOUR = _defaults(model.SixToFourServerConfig)
@@ -236,6 +238,22 @@ class UserCertificatesTable(Table):
     revocation: Revocation = CERTIFICATES["revocation"]
 
 
+class CodesTable(Table):
+    """``[users.codes]``."""
+
+    listen: SocketAddress
+    authority: Annotated[str, _checked(fields.check_enrolment_url)]
+    authority_ca: File
+    certificate: File
+    key: File
+    check: CodeCheck = CODES["check"]
+    hours: Annotated[int, Field(ge=1, le=24)] = CODES["hours"]
+    book: File | None = None
+    servers: Annotated[tuple[SocketAddress, ...], Field(max_length=8)] = ()
+    secret: File | None = None
+    timeout: Annotated[float, Field(ge=0.5, le=20)] = CODES["timeout"]
+
+
 class UsersTable(Table):
     """``[users]``."""
 
@@ -244,6 +262,7 @@ class UsersTable(Table):
     service: Annotated[str, _checked(fields.check_service)]
     require: UserProof = USERS["require"]
     certificates: UserCertificatesTable | None = None
+    codes: CodesTable | None = None
 
 
 class DirectoryTable(Table):
@@ -409,6 +428,7 @@ TABLES: dict[str, type[Table]] = {
     "radius": RADIUSTable,
     "users.certificates": UserCertificatesTable,
     "kdc_proxy": KDCProxyTable,
+    "users.codes": CodesTable,
     "publish": PublishTable,
     "publish.nrpt": NRPTTable,
     "publish.revocation": RevocationTable,
@@ -471,7 +491,8 @@ def _iphttps(table: IPHTTPSTable) -> model.IPHTTPSServerConfig:
 def _users(table: UsersTable) -> model.UsersConfig:
     certificates = table.certificates
     told = model.UserCertificatesConfig(**dict(certificates)) if certificates else None
-    return model.UsersConfig(**(dict(table) | {"certificates": told}))
+    codes = model.CodesConfig(**dict(table.codes)) if table.codes else None
+    return model.UsersConfig(**(dict(table) | {"certificates": told, "codes": codes}))
 
 
 def _publish(table: PublishTable) -> model.PublishConfig:

@@ -1,5 +1,9 @@
 """How a gateway lets users prove themselves: tickets, smart cards, certificates for codes."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
@@ -28,6 +32,8 @@ _PROOFS: dict[UserProof, tuple[Proof, ...]] = {
     UserProof.CODE: (Proof.CODE,),
 }
 
+_DAY = 86400.0
+"""Seconds; then a card has to prove itself again."""
 REVOKED, UNKNOWN = "user-certificate-revoked", "user-certificate-revocation-unknown"
 
 
@@ -41,7 +47,10 @@ def methods_of(users: UsersConfig) -> tuple[Method, ...]:
 
 
 def certificates_of(
-    ipsec: IPsecServerConfig, users: UsersConfig, lists: RevocationLists | None = None
+    ipsec: IPsecServerConfig,
+    users: UsersConfig,
+    lists: RevocationLists | None = None,
+    on_opened: Callable[[str, float], None] = lambda connection, seconds: None,
 ) -> UserCertificates | None:
     """Return what accepts users by certificates, None where none are configured.
 
@@ -61,7 +70,54 @@ def certificates_of(
             await check_revocation(chain, lists, wanted.revocation)
         return principal_of(chain[0], users.realm)
 
-    return UserCertificates(begin=lambda: UserTLS(_context(ipsec, wanted), check), judge=judge)
+    return UserCertificates(
+        begin=lambda: UserTLS(_context(ipsec, wanted), check),
+        judge=judge,
+        on_opened=lambda connection, chain: on_opened(connection, seconds_left(chain)),
+    )
+
+
+def seconds_left(chain: Chain) -> float:
+    """Return how long the tunnel may last: as long as the certificate, at most a day."""
+    left = (chain[0].not_valid_after_utc - datetime.now(UTC)).total_seconds()
+    return max(0.0, min(_DAY, left))
+
+
+class Expiry:
+    """Ends tunnels with the certificates that opened them. ``end`` is awaited with the name."""
+
+    def __init__(self, end: Callable[[str], Awaitable[None]]) -> None:
+        self._end = end
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+
+    def opened(self, connection: str, seconds: float) -> None:
+        """Take note of a tunnel; whoever opened it before counts no more."""
+        self.forget(connection)
+        loop = asyncio.get_running_loop()
+        self._timers[connection] = loop.call_later(seconds, self._over, connection)
+
+    def forget(self, connection: str) -> None:
+        """Somebody else has opened it, or it is gone."""
+        timer = self._timers.pop(connection, None)
+        if timer is not None:
+            timer.cancel()
+
+    def close(self) -> None:
+        """End nothing any more."""
+        for connection in tuple(self._timers):
+            self.forget(connection)
+        for task in tuple(self._ending):
+            task.cancel()
+
+    def _over(self, connection: str) -> None:
+        self._timers.pop(connection, None)
+        task = asyncio.create_task(self._ended(connection))
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    async def _ended(self, connection: str) -> None:
+        await self._end(connection)
 
 
 async def check_revocation(chain: Chain, lists: RevocationLists, policy: Revocation) -> None:

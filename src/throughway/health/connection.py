@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from throughway.catalogue import smart_card
+from throughway.catalogue import one_time_code, smart_card
 from throughway.catalogue.domain import (
     KERBEROS_PASSWORD_EXPIRED,
     KERBEROS_PASSWORD_WRONG,
@@ -41,6 +41,7 @@ FOR_THE_USER = frozenset(
         KERBEROS_TICKET_MISSING,
         SMART_CARD_REQUIRED,
         *smart_card.FOR_THE_USER,
+        *one_time_code.FOR_THE_USER,
     )
 )
 """What the person at the keyboard can mend, here and now."""

@@ -173,6 +173,38 @@ class UserCertificatesConfig:
     revocation: Revocation = Revocation.WEAK
 
 
+class CodeCheck(StrEnum):
+    """Who knows one-time codes."""
+
+    TOTP = "totp"
+    """The gateway: RFC 6238."""
+    RADIUS = "radius"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodesConfig:
+    """One-time codes, for which users get a certificate of some hours."""
+
+    listen: tuple[str, int]
+    """Inside address on which clients ask."""
+    authority: str
+    """URL of the enrolment service that issues."""
+    authority_ca: Path
+    """The authority's root (PEM)."""
+    certificate: Path
+    """The registrar's certificate by which the gateway asks, and its key."""
+    key: Path
+    check: CodeCheck = CodeCheck.TOTP
+    hours: int = 8
+    book: Path | None = None
+    """Where TOTP devices are kept; None: beside the gateway's other state."""
+    servers: tuple[tuple[str, int], ...] = ()
+    """RADIUS servers."""
+    secret: Path | None = None
+    timeout: float = 10.0
+    """Seconds for one RADIUS server's answer."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsersConfig:
     """How users are authorised: by Kerberos tickets for the gateway's service, or more."""
@@ -183,6 +215,7 @@ class UsersConfig:
     """GSS host-based name, such as ``host@da.example.com``."""
     require: UserProof = UserProof.ANY
     certificates: UserCertificatesConfig | None = None
+    codes: CodesConfig | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

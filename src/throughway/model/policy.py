@@ -116,6 +116,11 @@ class Policy:
     """GSS host-based name of the gateway's authoriser, such as ``host@da.example.com``."""
     register_names: bool = True
     """Whether clients keep their names in the domain's DNS, so that managers inside find them."""
+    code_url: str = ""
+    """Where a one-time code is exchanged for a user's certificate, through the infrastructure
+    tunnel; "": nowhere."""
+    user_proof: str = "any"
+    """What users must show for the intranet tunnel (:class:`UserProof`)."""
     reasons_port: int = 0
     """TCP port of the infrastructure endpoint at which a client may ask why it was refused; 0:
     the gateway tells nobody."""

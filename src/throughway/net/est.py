@@ -54,6 +54,13 @@ class ESTClient:
                 headers[name] = base64.b64encode(value).decode("ascii")
         return await self._request(est.RENEW, request, headers)
 
+    async def user(
+        self, request: bytes, principal: str, seconds: int
+    ) -> tuple[x509.Certificate, ...]:
+        """Return a user's certificate; TLS must show a registrar's."""
+        headers = {est.PRINCIPAL: principal, est.LIFE: str(seconds)}
+        return await self._request(est.USER, request, headers)
+
     async def policy(self, token: str = "") -> bytes:
         """Return the deployment's policy bundle."""
         headers = {"Authorization": est.build_authorization("", token)} if token else {}

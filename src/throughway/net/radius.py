@@ -111,6 +111,8 @@ class UserCertificates:
 
     begin: Callable[[], UserTLS]
     judge: Callable[[Chain], Awaitable[str]]
+    on_opened: Callable[[str, Chain], None] = lambda connection, chain: None
+    """Hears which of charon's connections a chain has opened."""
 
 
 @dataclass(slots=True)
@@ -301,6 +303,8 @@ class UserAuthoriser(asyncio.DatagramProtocol):
                 if same_principal(machine.identity, initiator):
                     await self._admit(_login(initiator, conversation))
                 machine.accept(initiator)
+                if machine.state is State.ACCEPTED:
+                    certificates.on_opened(conversation.connection, tls.chain())
             else:
                 machine.refuse("a TLS handshake that does not go on", USER_REFUSED)
         except ThroughwayError as error:

@@ -143,8 +143,8 @@ class RelayedConversation:
         for server in tuple(self._servers):
             request = self._request(eap)
             try:
-                answer = await _exchange(request, server, self._config.timeout)
-            except _WrongSecretError:
+                answer = await ask_server(request, server, self._config.timeout)
+            except WrongSecretError:
                 wrong = True
                 continue
             if answer is not None:
@@ -206,7 +206,7 @@ def vendor_attributes(values: list[bytes] | tuple[bytes, ...]) -> list[tuple[int
     return found
 
 
-class _WrongSecretError(Exception):
+class WrongSecretError(Exception):
     """Something answered that does not know the secret."""
 
 
@@ -235,7 +235,7 @@ class _Answers(asyncio.DatagramProtocol):
         """ICMP can be forged: nothing follows from it."""
 
 
-async def _exchange(
+async def ask_server(
     request: AuthPacket, server: tuple[str, int], seconds: float
 ) -> AuthPacket | None:
     """Ask one server twice; None when it is silent."""
@@ -255,5 +255,5 @@ async def _exchange(
     finally:
         transport.close()
     if answers.forged:
-        raise _WrongSecretError
+        raise WrongSecretError
     return None

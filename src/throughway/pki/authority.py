@@ -19,6 +19,7 @@ from cryptography.x509.oid import CertificatePoliciesOID, ExtendedKeyUsageOID, N
 from throughway.model.errors import ConfigError, TrustError
 from throughway.pki.fields import check_dns_name
 from throughway.pki.pem import PrivateKey, same_key
+from throughway.pki.user_certificate import CODE_POLICY, upn_name
 
 BACKDATE = timedelta(minutes=5)
 """Certificates and CRLs begin this much in the past: computers' clocks are never quite equal."""
@@ -49,8 +50,14 @@ class Profile(StrEnum):
     GATEWAY = "gateway"
     COMPUTER = "computer"
     SERVER = "server"
+    REGISTRAR = "registrar"
+    """Of a gateway that asks for certificates of users who have shown a one-time code."""
+    USER = "user"
+    """Of such a user, for hours."""
 
 
+CMC_RA = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.28")
+"""The usage of a registration authority (RFC 6402 section 2.10; RFC 7030 section 3.7)."""
 IKE_INTERMEDIATE = x509.ObjectIdentifier("1.3.6.1.5.5.8.2.2")
 """The usage by which Windows and older IKE implementations choose a gateway's certificate."""
 
@@ -60,6 +67,8 @@ USAGES = {
     Profile.GATEWAY: (ExtendedKeyUsageOID.SERVER_AUTH, IKE_INTERMEDIATE),
     Profile.COMPUTER: (ExtendedKeyUsageOID.CLIENT_AUTH,),
     Profile.SERVER: (ExtendedKeyUsageOID.SERVER_AUTH,),
+    Profile.REGISTRAR: (ExtendedKeyUsageOID.CLIENT_AUTH, CMC_RA),
+    Profile.USER: (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SMARTCARD_LOGON),
 }
 
 
@@ -139,12 +148,45 @@ def certify(
     """Make a certificate of somebody else's key, otherwise as :func:`issue`."""
     if not names:
         raise ConfigError("certificate", "name", "at least one name is needed")
+    called = [general_name(name) for name in names]
+    builder = _issued(authority, profile, _subject(names[0]), called, key, now, life, crl_url)
+    return builder.sign(authority.key, hashes.SHA256())
+
+
+def certify_user(
+    authority: Credential,
+    principal: str,
+    key: PublicKey,
+    *,
+    now: datetime,
+    life: timedelta,
+    crl_url: str = "",
+) -> x509.Certificate:
+    """Make a certificate of a user who has shown a one-time code, and say that in it."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, principal[:MAX_COMMON_NAME])])
+    called = [upn_name(principal)]
+    builder = _issued(authority, Profile.USER, subject, called, key, now, life, crl_url)
+    by_code = x509.CertificatePolicies([x509.PolicyInformation(CODE_POLICY, None)])
+    builder = builder.add_extension(by_code, critical=False)
+    return builder.sign(authority.key, hashes.SHA256())
+
+
+def _issued(
+    authority: Credential,
+    profile: Profile,
+    subject: x509.Name,
+    called: Sequence[x509.GeneralName],
+    key: PublicKey,
+    now: datetime,
+    life: timedelta,
+    crl_url: str,
+) -> x509.CertificateBuilder:
+    """Return what all that is issued has."""
     root = authority.certificate
     if not root.not_valid_before_utc <= now < root.not_valid_after_utc:
         raise TrustError(f"the authority itself is valid only until {root.not_valid_after_utc}")
     begin = max(now - BACKDATE, root.not_valid_before_utc)
     end = min(now + life, root.not_valid_after_utc)
-    subject = _subject(names[0])
     builder = _builder(subject, root.subject, key, begin, end)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), True)
     builder = builder.add_extension(
@@ -152,13 +194,13 @@ def certify(
     )
     builder = builder.add_extension(x509.ExtendedKeyUsage(USAGES[profile]), critical=False)
     # RFC 5280, 4.2.1.6: critical when the subject is empty.
-    alternatives = x509.SubjectAlternativeName([general_name(name) for name in names])
+    alternatives = x509.SubjectAlternativeName(called)
     builder = builder.add_extension(alternatives, critical=not list(subject))
     builder = builder.add_extension(_key_identifier(key), critical=False)
     builder = builder.add_extension(_authority_identifier(root), critical=False)
     if crl_url:
         builder = builder.add_extension(_distribution_points(crl_url), critical=False)
-    return builder.sign(authority.key, hashes.SHA256())
+    return builder
 
 
 def build_crl(

@@ -16,6 +16,11 @@ ENROL, RENEW = f"{BASE}/simpleenroll", f"{BASE}/simplereenroll"
 POLICY = "/.well-known/throughway/policy"
 """Where a computer that joins finds the deployment's policy bundle; no part of EST."""
 
+USER = "/.well-known/throughway/user"
+"""Where a registration authority asks for a user's certificate; no part of EST."""
+PRINCIPAL, LIFE = "throughway-principal", "throughway-life"
+"""Headers of that: the user, and for how many seconds."""
+
 DEFAULT_PORT = 8443
 """443 is IP-HTTPS's, and whoever serves that must not have the authority's key."""
 

@@ -18,6 +18,7 @@ from throughway.pki import fields
 from throughway.pki.authority import Profile, Revoked
 from throughway.pki.fields import Fields
 from throughway.pki.judgement import names, serial_of
+from throughway.pki.user_certificate import principal_names
 
 FORMAT = 1
 
@@ -109,7 +110,7 @@ def entry_of(certificate: x509.Certificate, profile: Profile, file: str) -> Entr
     return Entry(
         serial=serial_of(certificate),
         profile=profile,
-        names=tuple(name.lower() for name in names(certificate)),
+        names=tuple(n.lower() for n in names(certificate) or principal_names(certificate)),
         not_before=certificate.not_valid_before_utc.isoformat(),
         not_after=certificate.not_valid_after_utc.isoformat(),
         file=file,

@@ -92,6 +92,22 @@ def judge_request(
     return key
 
 
+def judge_user_request(data: bytes) -> PublicKey:
+    """Return the key that may be certified for a user; the request itself may say nothing."""
+    request = _parse(data)
+    key = _judge_key(request)
+    _judge_attributes(request)
+    if list(request.subject) or list(request.extensions):
+        raise _refused("a request for a user says no name: the one who asks does")
+    return key
+
+
+def build_user_request(key: PrivateKey) -> bytes:
+    """Return a request (DER) for a user's certificate."""
+    builder = x509.CertificateSigningRequestBuilder(x509.Name([]))
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
 def sign_proof(key: PrivateKey, request: bytes) -> bytes:
     """Return the old key's signature of a request that renews its certificate."""
     if isinstance(key, ec.EllipticCurvePrivateKey):
@@ -123,7 +139,7 @@ def _parse(data: bytes) -> x509.CertificateSigningRequest:
         # What comes behind it would not be judged; DER has one spelling.
         if request.public_bytes(serialization.Encoding.DER) != data:
             raise ValueError
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise _refused("the request is no PKCS #10 in DER") from None
     return request
 

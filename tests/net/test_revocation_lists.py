@@ -192,6 +192,29 @@ def test_lists_are_renewed_before_they_end(world: World, monkeypatch: pytest.Mon
     assert world.lists._due(world.want) > time.time() + 3600
 
 
+def test_what_somebody_asks_for_is_fetched_whatever_its_age(world: World) -> None:
+    world.web.pages["/ca.crl"] = CRL().build(ISSUING)
+    world.get()
+    world.web.pages["/ca.crl"] = new = CRL(begin=NOW - HOUR / 2, number=2).build(ISSUING)
+
+    async def scenario() -> None:
+        world.lists.start()
+        world.lists.refresh()
+        await wait_for(lambda: world.lists.cache.get(world.want.url) == new)
+        await world.lists.stop()
+
+    asyncio.run(scenario())
+    assert len(world.web.asked) == 2
+
+
+def test_a_list_is_fetched_again_at_the_latest(world: World) -> None:
+    world.web.pages["/ca.crl"] = CRL(end=NOW + 30 * DAY).build(ISSUING)
+    world.get()
+    assert world.lists._due(world.want) == pytest.approx(time.time() + module.LATEST, abs=60)
+    world.lists._latest = 900.0
+    assert world.lists._due(world.want) == pytest.approx(time.time() + 900, abs=60)
+
+
 def test_a_renewal_that_fails_is_not_tried_again_at_once(world: World) -> None:
     world.get()
     assert world.lists._due(world.want) > time.time() + 200

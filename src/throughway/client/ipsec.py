@@ -194,7 +194,7 @@ class ClientIPsec:
     def hurry(self) -> None:
         """Make the next attempts now: whatever was wrong may have been mended."""
         if self._lists is not None:
-            self._lists.network_changed()
+            self._lists.refresh()
         if self._feed is not None and self._feed.emptied and self._charon is not None:
             self._spawn(self._load(self._charon))
         for tunnel in self._tunnels.values():

@@ -232,7 +232,7 @@ class GatewayIPsec:
         if self._charon is None:
             return changed
         if self._lists is not None:
-            self._lists.network_changed()  # a place may have been mended
+            self._lists.refresh()
         await self._charon.clear_credentials()
         await self._load_material(self._charon, material)
         for name in gone:

@@ -15,6 +15,9 @@ from throughway.net.revocation_lists import (
     question,
 )
 
+LATEST = 900.0
+"""Seconds after which a list is fetched again, however long it is good: who is revoked today shall
+not come in for the rest of the week."""
 DIRECTORY = "revocation"
 """Of the state directory."""
 
@@ -33,7 +36,8 @@ def make_lists(
         else:
             tracker.clear(problem, key=url)
 
-    return RevocationLists(RevocationCache(state_directory / DIRECTORY), _ask, on_failure=tell)
+    cache = RevocationCache(state_directory / DIRECTORY)
+    return RevocationLists(cache, _ask, latest=LATEST, on_failure=tell)
 
 
 async def _ask(url: str, post: bytes) -> bytes:

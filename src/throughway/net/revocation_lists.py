@@ -84,12 +84,16 @@ class RevocationLists:
         cache: RevocationCache,
         ask: Ask,
         *,
+        latest: float = LATEST,
         on_failure: Callable[[str, str], None] = lambda url, why: None,
     ) -> None:
         self.cache = cache
         self._ask = ask
         self._listeners: list[OnList] = []
         self._on_failure = on_failure
+        self._latest = latest
+        self._refreshed_at = 0.0
+        """When everything was asked for anew; what is older is due."""
         self._wants: dict[str, Want] = {}
         self._flights: dict[str, asyncio.Task[Answer]] = {}
         self._failed: dict[str, _Failure] = {}
@@ -134,6 +138,11 @@ class RevocationLists:
         """Ask again what failed: this may be another network."""
         self._failed.clear()
         self._woken.set()
+
+    def refresh(self) -> None:
+        """Fetch everything anew, whatever its age: somebody has published a list, or asks."""
+        self._refreshed_at = time.time()
+        self.network_changed()
 
     def failed(self, url: str) -> Answer | None:
         """Return what an address said that failed a moment ago."""
@@ -231,7 +240,9 @@ class RevocationLists:
         if kept is None:
             return 0.0
         share = kept.begins_at + RENEW_AT * (kept.ends_at - kept.begins_at)
-        return min(max(share, kept.fetched_at + SOONEST), kept.fetched_at + LATEST)
+        if kept.fetched_at < self._refreshed_at:
+            return 0.0
+        return min(max(share, kept.fetched_at + SOONEST), kept.fetched_at + self._latest)
 
 
 def question(request: bytes) -> Asked:

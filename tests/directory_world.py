@@ -4,6 +4,7 @@ The faults are data (:data:`FAULTS`): each is put into the real directory and ta
 """
 
 import atexit
+import contextlib
 import functools
 import json
 import subprocess
@@ -28,7 +29,9 @@ from tests.ipsec_world import (
     until_true,
 )
 from throughway.model.config import AccessRule, DirectoryConfig, RADIUSConfig
+from throughway.model.errors import TrustError
 from throughway.net import directory
+from throughway.net.kerberos import get_ticket
 
 RULES = (AccessRule(computers=("DA Computers",), users=("DA Users",)),)
 GATEWAY_ACCOUNT = "svc-da"
@@ -56,6 +59,10 @@ for line in sys.stdin:
             message[attribute] = ldb.MessageElement(value or [], flag, attribute)
             sam.modify(message)
         answer = old
+    elif what == "domain":
+        message = ldb.Message(ldb.Dn(sam, sam.domain_dn()))
+        message[words[0]] = ldb.MessageElement(words[1], ldb.FLAG_MOD_REPLACE, words[0])
+        answer = sam.modify(message)
     elif what == "group":
         group, member, add = words
         answer = sam.add_remove_group_members(group, [member], add_members_operation=add)
@@ -95,7 +102,8 @@ class Editor:
     def close(self) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
         self._process.wait()
         self._process.stdout.close()
 
@@ -122,13 +130,15 @@ class Fault:
     deleted: bool = False
     """Whether it is deleted; it comes back as another account, of the same name and group."""
 
+    locked: bool = False
+    """Whether too many wrong passwords were tried."""
+
     def __str__(self) -> str:
         return self.name
 
 
 _PAST = "116444736000000000"
 """1970 as FILETIME."""
-_LOCKED = "133800000000000000"
 
 FAULTS = (
     Fault("disabled", "access-account-disabled", "userAccountControl", "514", "4098"),
@@ -139,10 +149,25 @@ FAULTS = (
 """Of computers and of users alike."""
 USER_FAULTS = (
     *FAULTS,
+    # The domain locks no computers out.
+    Fault("locked", "access-account-locked", locked=True),
     Fault("of another computer", "access-computer-not-allowed", "userWorkstations", "OTHER", ""),
 )
 
 GROUPS = {"alice": "DA Users", "carol": "DA Sales", "CLIENT1$": "DA Computers"}
+
+
+def lock_out(account: str) -> None:
+    """Try a wrong password at the controller, for which one is enough in this moment."""
+    edit = editor()
+    edit("domain", "lockoutThreshold", "1")
+    try:
+        with pytest.raises(TrustError):
+            shared_world().corp.call(
+                get_ticket, f"{account}@{REALM}", "wrong", shared_domain().directory / "none"
+            )
+    finally:
+        edit("domain", "lockoutThreshold", "0")
 
 
 @contextmanager
@@ -156,6 +181,12 @@ def broken(account: str, fault: Fault) -> Iterator[None]:
         finally:
             edit("add", account, PASSWORDS[account])
             edit("group", GROUPS[account], account, True)
+    elif fault.locked:
+        lock_out(account)
+        try:
+            yield
+        finally:
+            edit("set", account, "lockoutTime", "0")
     elif fault.group:
         edit("group", GROUPS[account], account, False)
         try:

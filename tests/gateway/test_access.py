@@ -10,7 +10,6 @@ import pytest
 
 from tests.directory_world import (
     FAULTS,
-    USER_FAULTS,
     Fault,
     broken,
     directory_config,
@@ -55,6 +54,9 @@ CLIENT1 = Computer(account="CLIENT1$", identity="client1.corp.example.com", nt_h
 CORP = "2001:db8:c0:2::/64"
 RULES = (AccessRule(computers=("C",), users=("U",), prefixes=(CORP,)),)
 ALICE = f"alice@{REALM}"
+NOT_IN_GROUP = next(fault for fault in FAULTS if fault.group)
+DELETED = next(fault for fault in FAULTS if fault.deleted)
+DISABLED = FAULTS[0]
 
 
 def account(name: str, group: str, **more: object) -> Account:
@@ -251,6 +253,16 @@ def test_who_may_not_is_told_why_to_the_audit(gate: Gate, principal: str, proble
                 await gate.log_on(principal)
             assert caught.value.problem == problem
             assert gate.access._grants.granted == {}
+
+    asyncio.run(scenario())
+
+
+def test_the_infrastructure_tunnel_is_the_computer_s_alone(gate: Gate) -> None:
+    async def scenario() -> None:
+        async with started(gate):
+            with pytest.raises(TrustError) as caught:
+                await gate.log_on(ALICE, "infrastructure")
+            assert caught.value.problem == "ipsec-account-certificate-mismatch"
 
     asyncio.run(scenario())
 
@@ -524,7 +536,7 @@ def test_a_user_reaches_his_prefixes_and_no_others(site: DirectorySite, tmp_path
 
 
 @pytest.mark.lab
-@pytest.mark.parametrize("fault", [USER_FAULTS[0], USER_FAULTS[2], USER_FAULTS[3]], ids=str)
+@pytest.mark.parametrize("fault", [DISABLED, NOT_IN_GROUP, DELETED], ids=str)
 def test_a_user_who_loses_his_right_is_cut(
     site: DirectorySite, tmp_path: Path, fault: Fault
 ) -> None:
@@ -545,7 +557,7 @@ def test_a_user_who_loses_his_right_is_cut(
 
 
 @pytest.mark.lab
-@pytest.mark.parametrize("fault", [FAULTS[0], FAULTS[2]], ids=str)
+@pytest.mark.parametrize("fault", [DISABLED, NOT_IN_GROUP], ids=str)
 def test_a_computer_that_loses_its_right_is_cut(site: DirectorySite, fault: Fault) -> None:
     site.start_client()
     site.up()
@@ -564,7 +576,7 @@ def test_a_user_who_may_not_is_refused(site: DirectorySite, tmp_path: Path) -> N
     ccaches = tickets(tmp_path, "carol")
     site.start_client()
     site.up()
-    with broken("carol", FAULTS[2]), pytest.raises(IPsecError) as caught:
+    with broken("carol", NOT_IN_GROUP), pytest.raises(IPsecError) as caught:
         site.log_on("carol", ccaches["carol"])
     assert caught.value.problem == "ipsec-user-refused"
     site.wait(lambda: bool(site.failures))

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from throughway.catalogue import find
+from throughway.gateway.refusals import MISMATCH
 from throughway.health.tracker import Tracker
 from throughway.model.config import Computer, ESPMode, GatewayConfig, IPsecServerConfig
 from throughway.model.errors import ThroughwayError, TransportError, TrustError
@@ -183,6 +184,9 @@ class AccessControl:
             raise TrustError(reason, problem=REALM)
         await self._look_up({name, computer.account})
         if login.connection.startswith(INFRASTRUCTURE):
+            if name.casefold() != computer.account.casefold():
+                reason = f"the certificate of {computer.account} came with {name}"
+                raise TrustError(reason, problem=MISMATCH)
             verdict: Withheld | tuple[str, ...] | None = self._judge_computer(computer.account)
         else:
             verdict = self._judge_user(name, computer.account)

@@ -298,10 +298,11 @@ class GatewayIPsec:
 
     def _account_of(self, connection: str) -> str:
         """Return the account that alone may prove itself on a connection, "" for any user."""
-        computer = self.computer_of(connection)
-        if not connection.startswith(f"{INFRASTRUCTURE}-") or computer is None:
+        if not connection.startswith(f"{INFRASTRUCTURE}-"):
             return ""
-        return computer.account
+        computer = self.computer_of(connection)
+        # One that was taken out in this moment is nobody's: not any user's.
+        return computer.account if computer is not None else connection
 
     async def cut(self, name: str, account: str) -> None:
         """End a tunnel of a computer now; one that comes again is judged again."""

@@ -111,6 +111,7 @@ def provision(namespaces: Namespaces, topology: Topology, files: dict[str, File]
 def wanted(topology: Topology) -> dict[str, object]:
     """Return what the domain must hold, as ``domain_accounts`` reads it."""
     members = topology.with_role(Role.CLIENT) + topology.with_role(Role.GATEWAY)
+    gateways = [account(host.name) for host in topology.with_role(Role.GATEWAY)]
     return {
         "domain": DOMAIN,
         "users": USERS,
@@ -123,7 +124,8 @@ def wanted(topology: Topology) -> dict[str, object]:
             for host in members
         ],
         "records": {host.name: _inside(host) for host in topology.hosts if _inside(host)},
-        "keytabs": {GATEWAY_PRINCIPAL: KEYTAB},
+        # The gateway asks the directory as its own computer account.
+        "keytabs": dict.fromkeys((GATEWAY_PRINCIPAL, *gateways), KEYTAB),
     }
 
 

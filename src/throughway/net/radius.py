@@ -271,13 +271,7 @@ class UserAuthoriser(asyncio.DatagramProtocol):
         machine = conversation.machine
         try:
             initiator = await asyncio.to_thread(self._accept, token)
-            account = self._account_of(conversation.connection)
-            wanted = f"{account}@{self._realm}"
-            if account and initiator.casefold() != wanted.casefold():
-                reason = f"the certificate of {account} came with {initiator}"
-                raise TrustError(reason, problem=MISMATCH)
-            if same_principal(machine.identity, initiator):
-                await self._admit(_login(initiator, conversation))
+            await self._look_at(initiator, conversation)
         except TrustError as error:
             machine.refuse(str(error), error.problem or USER_REFUSED)
         except ThroughwayError as error:
@@ -285,6 +279,15 @@ class UserAuthoriser(asyncio.DatagramProtocol):
         else:
             machine.accept(initiator)
         self._pump(conversation, request, address)
+
+    async def _look_at(self, initiator: str, conversation: _Conversation) -> None:
+        """See that a proven principal goes with the certificate, and may come in."""
+        account = self._account_of(conversation.connection)
+        if account and initiator.casefold() != f"{account}@{self._realm}".casefold():
+            reason = f"the certificate of {account} came with {initiator}"
+            raise TrustError(reason, problem=MISMATCH)
+        if same_principal(conversation.machine.identity, initiator):
+            await self._admit(_login(initiator, conversation))
 
     async def _shake(
         self, conversation: _Conversation, flight: bytes, request: AuthPacket, address: Address
@@ -300,8 +303,7 @@ class UserAuthoriser(asyncio.DatagramProtocol):
                 machine.send_tls(answer)
             elif tls.finished:
                 initiator = await certificates.judge(tls.chain())
-                if same_principal(machine.identity, initiator):
-                    await self._admit(_login(initiator, conversation))
+                await self._look_at(initiator, conversation)
                 machine.accept(initiator)
                 if machine.state is State.ACCEPTED:
                     certificates.on_opened(conversation.connection, tls.chain())

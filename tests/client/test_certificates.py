@@ -13,6 +13,7 @@ from tests.ipsec_world import Deployment
 from throughway.client import certificates as module
 from throughway.client.certificates import CertificateKeeper
 from throughway.health.tracker import Tracker
+from throughway.model.config import TokenKey
 from throughway.model.errors import Stage, TransportError
 from throughway.model.findings import Component
 from throughway.net.renewal import Pair
@@ -234,3 +235,22 @@ def test_what_somebody_else_has_put_in_place_is_taken_when_it_is_whole(
         assert world.renewed == 1
 
     world.run(monkeypatch, scenario)
+
+
+def test_a_key_on_a_token_is_watched_and_not_renewed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, 25)
+    token = TokenKey(module=Path("/m.so"), token="computer", id="01")
+    config = replace(world.deployment.client(), key=Path("/nonexistent"), token_key=token)
+    world.keeper = CertificateKeeper(config, world.tracker, world.on_renewed)
+    world.keeper.set_policy(replace(world.deployment.policy(), enrolment_url="https://x"))
+
+    async def scenario() -> None:
+        await world.keeper.look()
+        world.keeper.authority_reachable()
+        assert world.keeper._renewing is None
+
+    world.run(monkeypatch, scenario)
+    assert world.asked == []
+    assert world.codes() == {"ipsec-cert-expiring"}

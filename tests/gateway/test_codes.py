@@ -1,121 +1,37 @@
 """Who gets a user's certificate for a one-time code; the whole way with authority and charon."""
 
-import asyncio
-import base64
 import functools
-import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
-import h11
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests import freeradius
-from tests.authority_world import NAME, Authority, make_token, serving
-from tests.gateway.test_user_proof import CardSite, users_of
-from tests.ipsec_world import APPLICATION, CLIENT
-from tests.pki_world import write_gateway
-from tests.smart_cards import ALICE, BOB, REALM
-from throughway.authority.registrar import Registrar
+from tests.authority_world import Authority, serving
+from tests.gateway.test_user_proof import USERS_ROOT, CardSite
+from tests.ipsec_world import APPLICATION, CLIENT, PASSWORDS, SERVICE, shared_domain
+from tests.one_time_codes import CODE_FAULTS, DEVICE, NOW, TUNNEL, CodeFault, Desk, register
+from tests.ports import free_port
+from tests.smart_cards import ALICE, REALM
+from throughway.client.codes import exchange_code
 from throughway.client.proof import UserKey
-from throughway.gateway import codes, settings
+from throughway.gateway import codes
 from throughway.gateway.codes import PATH, CodeService, check_totp, keep, opened, read_book
-from throughway.model.config import CodeCheck, CodesConfig, RADIUSConfig, UserProof
+from throughway.model.config import CodeCheck, UserProof
 from throughway.model.errors import ConfigError, ThroughwayError, TrustError
-from throughway.model.status import TunnelState, TunnelStatus
+from throughway.model.status import TunnelState
 from throughway.net.est import ESTClient
 from throughway.net.files import PRIVATE
-from throughway.net.webserver import Answer, Heard
-from throughway.pki import totp
-from throughway.pki.authority import Profile
+from throughway.net.kerberos import get_ticket
+from throughway.pki.authority import Profile, certify_user
 from throughway.pki.pem import build_certificate_pem, build_key_pem
-from throughway.pki.requests import build_request, build_user_request
-from throughway.pki.tokens import parse_token
+from throughway.pki.requests import judge_user_request
 from throughway.pki.user_certificate import CODE_POLICY, principal_of
-
-DEVICE = totp.make_device(ALICE, b"12345678901234567890")
-TUNNEL = TunnelStatus(
-    name="infrastructure",
-    state=TunnelState.UP,
-    remote_address=CLIENT,
-    remote_identity="client1.corp.example.com",
-)
-NOW = time.time()
-
-
-@dataclass
-class Desk:
-    """A code service, and people who come to it."""
-
-    folder: Path
-    check: CodeCheck = CodeCheck.TOTP
-    radius: RADIUSConfig | None = None
-    authority: str = "https://da.example.com:1"
-    now: float = NOW
-    tunnels: tuple[TunnelStatus, ...] = (TUNNEL,)
-    refused: list[tuple[str, str, str]] = field(default_factory=list)
-    issued: list[tuple[str, str]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        config = settings.load(write_gateway(self.folder))
-        wanted = CodesConfig(
-            listen=("::1", 0),
-            authority=self.authority,
-            authority_ca=self.folder / "authority.crt",
-            certificate=self.folder / "registrar.crt",
-            key=self.folder / "registrar.key",
-            check=self.check,
-            book=self.folder / "codes.json",
-            servers=self.radius.servers if self.radius else (),
-            secret=self.radius.secret if self.radius else None,
-        )
-        users = replace(users_of(self.folder, UserProof.CODE), codes=wanted)
-        keep(self.folder / "codes.json", totp.DeviceBook(devices=(DEVICE,)))
-        self.service = CodeService(
-            replace(config, users=users, runtime_directory=self.folder),
-            lambda: self.tunnels,
-            lambda *refusal: self.refused.append(refusal),
-            lambda *issued: self.issued.append(issued),
-            lambda: self.now,
-        )
-        self.service._accept = self.accept
-
-    def accept(self, token: bytes) -> str:
-        """A ticket is its owner's name here; replays and forgeries are test_kerberos's."""
-        if not token.startswith(b"ticket of "):
-            raise TrustError("the token is no Kerberos AP-REQ", problem="ipsec-user-refused")
-        return token.removeprefix(b"ticket of ").decode()
-
-    def code(self, off: float = 0.0) -> str:
-        return DEVICE.code(self.now + off)
-
-    def ask(
-        self,
-        code: str,
-        *,
-        user: str = ALICE,
-        state: str = "",
-        source: str = CLIENT,
-        body: bytes | None = None,
-    ) -> tuple[HTTPStatus, dict[str, Any]]:
-        asked = {
-            "token": base64.b64encode(f"ticket of {user}".encode()).decode(),
-            "code": code,
-            "state": state,
-            "request": base64.b64encode(build_user_request(self.key)).decode(),
-        }
-        request = h11.Request(method="POST", target=PATH, headers=[("Host", "x")])
-        data = json.dumps(asked).encode() if body is None else body
-        answer: Answer = asyncio.run(self.service.respond(Heard(request, data, source)))
-        return answer.status, json.loads(answer.body)
 
 
 @pytest.fixture
@@ -131,27 +47,6 @@ def test_a_right_code_is_worth_a_certificate(desk: Desk) -> None:
     assert desk.ask(desk.code()) == (HTTPStatus.OK, {"certificate": f"certificate of {ALICE}"})
     assert desk.issued == [(ALICE, "client1.corp.example.com")]
     assert desk.refused == []
-
-
-@dataclass(frozen=True, kw_only=True)
-class CodeFault:
-    """What can be wrong with a code; data, for the matrix of who may come in."""
-
-    name: str
-    off: float = 0.0
-    """Seconds by which the device's clock is ahead."""
-    code: str = ""
-    user: str = ALICE
-    used: bool = False
-    problem: str
-
-
-CODE_FAULTS = (
-    CodeFault(name="wrong", code="000000", problem="one-time-code-wrong"),
-    CodeFault(name="replayed", used=True, problem="one-time-code-used"),
-    CodeFault(name="drifted", off=150.0, problem="one-time-code-clock"),
-    CodeFault(name="of-another-user", user=BOB, problem="one-time-code-unknown-user"),
-)
 
 
 @pytest.mark.parametrize("fault", CODE_FAULTS, ids=lambda fault: fault.name)
@@ -243,18 +138,6 @@ def test_a_radius_server_may_ask_back(tmp_path: Path, monkeypatch: pytest.Monkey
         assert desk.ask("000000", state=told["state"])[1]["problem"] == "one-time-code-wrong"
 
 
-def register(authority: Authority, folder: Path, profile: Profile) -> None:
-    """Enrol the gateway at the authority, by a token."""
-    registrar = Registrar(authority.directory, timedelta(days=30), lambda: datetime.now(UTC))
-    key = ec.generate_private_key(ec.SECP256R1())
-    secret = parse_token(make_token(authority.directory, NAME, profile=profile)).secret
-    made = registrar.enrol(build_request(key, [NAME]), secret)
-    (folder / "registrar.crt").write_bytes(build_certificate_pem(made))
-    (folder / "registrar.key").write_bytes(build_key_pem(key))
-    (folder / "registrar.key").chmod(0o600)
-    (folder / "authority.crt").write_bytes((authority.directory / "ca.crt").read_bytes())
-
-
 @pytest.fixture
 def authority(monkeypatch: pytest.MonkeyPatch) -> Iterator[Authority]:
     async def here(_name: str) -> Sequence[str]:
@@ -295,4 +178,62 @@ def test_a_code_opens_the_intranet_for_some_hours(authority: Authority, tmp_path
         [tunnel] = site.at_gateway("intranet")
         assert tunnel.account == ALICE
     finally:
+        site.close()
+
+
+@pytest.mark.lab
+def test_a_client_gets_its_certificate_through_the_tunnel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Real tickets, real tunnels: the computer is known by where the question comes from."""
+    domain = shared_domain()
+    monkeypatch.setenv("KRB5_CONFIG", str(domain.krb5_conf))
+
+    async def certify(_self: CodeService, request: bytes, principal: str) -> str:
+        made = certify_user(
+            USERS_ROOT,
+            principal,
+            judge_user_request(request),
+            now=datetime.now(UTC),
+            life=timedelta(hours=1),
+        )
+        return build_certificate_pem(made).decode()
+
+    monkeypatch.setattr(CodeService, "_certify", certify)
+    site = CardSite(tmp_path, UserProof.CODE)
+    listen = ("2001:db8:c0:1::1", free_port())
+    folder = tmp_path / "desk"
+    folder.mkdir()
+    desk = Desk(folder, listen=listen, keytab=domain.keytab, now=time.time())
+    desk.service._tunnels = site.gateway.tunnels
+    (folder / "ipsec").mkdir()
+    policy = replace(
+        site.deployment.policy(),
+        kerberos_service=SERVICE,
+        kerberos_realm=REALM,
+        code_url=f"http://[{listen[0]}]:{listen[1]}{PATH}",
+    )
+    ccache = tmp_path / "ccache"
+    client = site.world.client
+    site.world.gateway.run(desk.service.start())
+    try:
+        site.start_client()
+        site.up()
+        site.at_gateway("infrastructure")
+        client.call(get_ticket, ALICE, PASSWORDS["alice"], ccache)
+        key = client.run(exchange_code(policy, ccache, desk.code()))
+        assert isinstance(key, UserKey)
+        site.user_up(key)
+        assert site.world.reach(APPLICATION) == CLIENT
+        assert [t.account for t in site.at_gateway("intranet")] == [ALICE]
+        assert desk.issued == [(ALICE, "client1.corp.example.com")]
+        with pytest.raises(TrustError) as caught:
+            client.run(exchange_code(policy, ccache, desk.code()))
+        assert caught.value.problem == "one-time-code-used"
+        # Who asks from beside the tunnel is nobody.
+        corp = site.world.corp
+        with pytest.raises(TrustError, match="only who has an infrastructure tunnel"):
+            corp.run(exchange_code(policy, ccache, desk.code(30)))
+    finally:
+        site.world.gateway.run(desk.service.close())
         site.close()

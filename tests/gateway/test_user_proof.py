@@ -163,6 +163,17 @@ def test_a_wrong_pin_is_presented_once(site: CardSite) -> None:
 
 
 @pytest.mark.lab
+def test_where_tickets_count_too_a_card_asks_for_its_own_way(tmp_path: Path) -> None:
+    site = CardSite(tmp_path, UserProof.ANY)
+    try:
+        site.begin()
+        site.user_up(soft(Person().issue(USERS_ROOT)))
+        assert [t.account for t in site.at_gateway("intranet")] == [ALICE]
+    finally:
+        site.close()
+
+
+@pytest.mark.lab
 def test_a_tunnel_ends_with_the_certificate_that_opened_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

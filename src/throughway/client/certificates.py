@@ -17,6 +17,7 @@ from throughway.model.config import ClientConfig
 from throughway.model.errors import ThroughwayError
 from throughway.model.findings import Component
 from throughway.model.policy import Policy
+from throughway.net.files import read_file
 from throughway.net.renewal import Pair, renew
 from throughway.pki import judgement, pem
 
@@ -38,6 +39,8 @@ class CertificateKeeper:
         on_renewed: Callable[[], Awaitable[None]],
     ) -> None:
         self._pair = Pair(config.certificate, config.key)
+        self._on_token = config.token_key is not None
+        """Whether the key is in no file: then only the dates are watched."""
         self._tracker = tracker
         self._on_renewed = on_renewed
         self._log = log.logger("certificates")
@@ -97,6 +100,9 @@ class CertificateKeeper:
 
     async def look(self) -> None:
         """Look at the files: the dates, and whether there is another certificate to be used."""
+        if self._on_token:
+            self._look_at_dates()
+            return
         try:
             (certificate, *_), key = self._pair.read()
         except ThroughwayError as error:
@@ -110,6 +116,16 @@ class CertificateKeeper:
             former, self._used = self._used, certificate
             if former is not None:
                 await self._take(certificate)
+
+    def _look_at_dates(self) -> None:
+        file = self._pair.certificate
+        try:
+            self._used = pem.parse_certificate(read_file(file), str(file))
+        except (ThroughwayError, ValueError) as error:
+            self._log.warning("no certificate to watch", reason=str(error))
+            return
+        self._tell(self._used)
+        self._wanted_at = 0.0
 
     async def _take(self, certificate: x509.Certificate) -> None:
         serial = judgement.serial_of(certificate)

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from throughway.gateway.codes import PATH as CODE_PATH
-from throughway.model.config import CodesConfig, GatewayConfig, PublishConfig, UserProof
+from throughway.model.config import CodesConfig, GatewayConfig, PublishConfig
 from throughway.model.errors import ConfigError, ThroughwayError
 from throughway.model.policy import Policy, TransportsPolicy, TunnelPolicy
 from throughway.model.status import TransportKind
@@ -82,7 +82,6 @@ def build_policy(config: GatewayConfig, publish: PublishConfig, version: int, no
         kerberos_realm=users.realm if users else "",
         kerberos_service=users.service if users else "",
         code_url=_code_url(users.codes) if users and users.codes else "",
-        user_proof=users.require.value if users else UserProof.ANY.value,
         register_names=publish.register_names,
         reasons_port=publish.reasons_port,
     )

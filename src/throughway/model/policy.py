@@ -119,8 +119,6 @@ class Policy:
     code_url: str = ""
     """Where a one-time code is exchanged for a user's certificate, through the infrastructure
     tunnel; "": nowhere."""
-    user_proof: str = "any"
-    """What users must show for the intranet tunnel (:class:`UserProof`)."""
     reasons_port: int = 0
     """TCP port of the infrastructure endpoint at which a client may ask why it was refused; 0:
     the gateway tells nobody."""

@@ -19,7 +19,6 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from throughway.model.config import UserProof
 from throughway.model.errors import ConfigError, TrustError, WireError
 from throughway.model.policy import (
     DEFAULT,
@@ -194,7 +193,6 @@ def _read_policy(top: Fields) -> Policy:
         kerberos_service=top.optional_text("kerberos_service", fields.check_service),
         register_names=top.flag("register_names", True),
         code_url=top.optional_text("code_url", fields.check_web_url),
-        user_proof=top.text("user_proof", _check_proof, "any"),
         reasons_port=top.integer("reasons_port", 0, 0),
     )
     if policy.reasons_port > MAX_PORT:
@@ -250,12 +248,6 @@ def _read_revocation(table: Fields) -> RevocationPolicy:
 
 def _read_strength(table: Fields, key: str, default: Revocation) -> Revocation:
     return Revocation(table.text(key, fields.check_revocation, default) or default)
-
-
-def _check_proof(value: str) -> str:
-    if value not in list(UserProof):
-        raise ValueError(f"{value!r} is not one of {', '.join(UserProof)}")
-    return value
 
 
 def _read_fallback(top: Fields) -> Fallback:

@@ -45,6 +45,7 @@ from throughway.model.config import (
 from throughway.model.errors import IPsecError, Stage, ThroughwayError, TransportError, TrustError
 from throughway.model.findings import Component
 from throughway.model.status import TunnelState, TunnelStatus
+from throughway.net.access_wall import removal
 from throughway.net.esp import ESPSupport
 from throughway.net.kerberos import get_ticket, make_token_apart
 from throughway.net.radius import Login
@@ -431,6 +432,15 @@ def test_without_a_directory_who_is_configured_may_come(
         assert gate.walls == []
 
     asyncio.run(scenario())
+
+
+def test_what_a_killed_daemon_has_left_does_not_stay_without_a_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(replace(config_of(tmp_path), directory=None, access=()), monkeypatch)
+    gate.walls.append("left")
+    asyncio.run(gate.access.start(gate.ipsec))
+    assert gate.walls[1:] == [removal()]
 
 
 # With charon on both ends, and a real directory

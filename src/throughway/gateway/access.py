@@ -134,6 +134,10 @@ class AccessControl:
         self._ipsec = ipsec
         if self._config.directory is None:
             self._tracker.disable(Component.DOMAIN, "no [directory] is configured")
+            # What a killed daemon has left, that had one, would let nobody through.
+            with contextlib.suppress(FirewallError):
+                if await asyncio.to_thread(access_wall.standing):
+                    await self._grants.remove()
             return
         self._loop = asyncio.create_task(self._watch(), name="access")
         self._loop.add_done_callback(_tell_bug)

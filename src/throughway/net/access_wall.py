@@ -72,7 +72,7 @@ class Grants:
     async def remove(self) -> None:
         """Leave nothing behind."""
         async with self._one:
-            await asyncio.to_thread(firewall.apply, _removal())
+            await asyncio.to_thread(firewall.apply, removal())
             self._granted = {}
 
 
@@ -90,7 +90,7 @@ def render(wall: AccessWall) -> str:
     else:
         interface = firewall.quoted(wall.tunnel_interface)
         arriving, leaving = f"iifname {interface}", f"oifname {interface}"
-    return f"""{_removal()}
+    return f"""{removal()}
 table inet {TABLE} {{
   set granted {{ type ipv6_addr . ipv6_addr; flags interval; }}
   set open {{ type ipv6_addr; flags interval; elements = {{ {opened} }}; }}
@@ -133,5 +133,6 @@ def render_grants(granted: Mapping[str, tuple[str, ...]]) -> str:
     return text + (f"add element inet {TABLE} granted {{ {elements} }}\n" if elements else "")
 
 
-def _removal() -> str:
+def removal() -> str:
+    """Return what takes the table away, also where there is none."""
     return f"table inet {TABLE}\ndelete table inet {TABLE}\n"

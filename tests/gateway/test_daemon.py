@@ -9,6 +9,8 @@ import pytest
 
 from tests.net.iphttps_world import Authority
 from throughway.catalogue import find
+from throughway.control.codec import Command
+from throughway.control.server import Peer, Request
 from throughway.gateway import daemon as module
 from throughway.gateway import settings
 from throughway.gateway.daemon import REFUSALS_SHOWN, GatewayDaemon, run
@@ -217,11 +219,18 @@ def test_after_a_reload_the_firewall_guards_the_devices_that_are_there(
         daemon = GatewayDaemon(before)
         monkeypatch.setattr(daemon._ipsec, "reload", nothing_new)
         daemon._workers = Workers(before.iphttps, daemon, routes=())
-        await daemon.reload()
+        waiting = [await asked(daemon) for _ in range(2)]
         await daemon.stop()
+        # As long as it runs with others, and not only when they have just been read.
+        assert waiting == [{"needs_restart": ["iphttps.interface", "iphttps.workers"]}] * 2
 
     asyncio.run(scenario())
-    assert [wall.interfaces for wall in walls] == [("iphttps0", "iphttps1")]
+    assert [wall.interfaces for wall in walls] == [("iphttps0", "iphttps1")] * 2
+
+
+async def asked(daemon: GatewayDaemon) -> object:
+    """Let root ask for a reload; return what is answered."""
+    return await daemon._command(Request(Command("reload"), Peer(pid=1, uid=0, gid=0)))
 
 
 def test_reloads_that_come_at_once_follow_each_other(
@@ -229,10 +238,11 @@ def test_reloads_that_come_at_once_follow_each_other(
 ) -> None:
     steps: list[str] = []
 
-    async def reload(_self: GatewayDaemon) -> None:
+    async def reload(_self: GatewayDaemon) -> tuple[str, ...]:
         steps.append("begin")
         await asyncio.sleep(0)
         steps.append("end")
+        return ()
 
     monkeypatch.setattr(GatewayDaemon, "_reload", reload)
 

@@ -352,7 +352,7 @@ def test_a_new_certificate_is_shown_without_a_restart(
             stays = await connect(workers, FIRST, anchors=authority.root.certificate)
             new = authority.issue(NAME)
             changed = replace(config, certificate=new.certificate, key=new.key, workers=1)
-            assert workers.reload(changed) == ("workers",)
+            assert workers.reload(changed) == ("iphttps.workers",)
             numbers = set()
             for source in (FIRST, SECOND):
                 client = await connect(workers, source, anchors=authority.root.certificate)

@@ -85,7 +85,8 @@ class GatewayDaemon:
     """One gateway, from :meth:`start` to :meth:`stop`."""
 
     def __init__(self, config: GatewayConfig) -> None:
-        self._config = config
+        self._config = self._started = config
+        self._needs_restart: tuple[str, ...] = ()
         self._log = log.logger("gateway")
         self._tracker = Tracker(time.time, COMPONENTS)
         self._tracker.subscribe(self._changed)
@@ -142,13 +143,14 @@ class GatewayDaemon:
     async def reload(self) -> None:
         """Read the configuration anew; sessions and tunnels stay where they can."""
         async with self._one_reload:
-            await self._reload()
+            self._needs_restart = await self._reload()
 
-    async def _reload(self) -> None:
+    async def _reload(self) -> tuple[str, ...]:
+        """Return the settings that differ from those it runs with until a restart."""
         config = settings.load(self._config.file)
         fixed = self._workers.reload(config.iphttps) if self._workers is not None else ()
         fixed += await self._ipsec.reload(config.computers, config=config.ipsec)
-        fixed += tuple(k for k in FIXED if getattr(config, k) != getattr(self._config, k))
+        fixed += tuple(k for k in FIXED if getattr(config, k) != getattr(self._started, k))
         await self._stop_publisher()
         await self._stop_metrics()
         self._config = config
@@ -162,6 +164,7 @@ class GatewayDaemon:
         self._tracker.clear(find(MISMATCH))
         self._tracker.clear(find("connection-limit-reached"))
         self._log.info("configuration reloaded", needs_restart=", ".join(fixed) or None)
+        return fixed
 
     async def stop(self) -> None:
         """End every session in order; the kernel is left as it was found."""
@@ -513,7 +516,7 @@ class GatewayDaemon:
             case "reload":
                 require_owner(request)
                 await self._reload_for(request)
-                return None
+                return {"needs_restart": list(self._needs_restart)}
         raise unknown_command(request)
 
     async def _reload_for(self, request: Request) -> None:

@@ -17,7 +17,7 @@ from throughway.gateway.daemon import REFUSALS_SHOWN, GatewayDaemon, run
 from throughway.gateway.refusals import MISMATCH
 from throughway.gateway.workers import Workers
 from throughway.model.config import GatewayConfig, IPHTTPSServerConfig, IPsecServerConfig
-from throughway.model.errors import ConfigError
+from throughway.model.errors import ConfigError, IPsecError
 from throughway.model.status import ComponentState, GatewaySnapshot
 from throughway.net import firewall
 
@@ -268,3 +268,31 @@ def test_a_firewall_that_another_program_removed_is_made_again(
         watching.cancel()
 
     asyncio.run(scenario())
+
+
+def test_ipsec_is_tried_again_while_a_file_is_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [
+        IPsecError("charon does not start"),
+        ConfigError("gateway.toml", "ipsec.key", "/etc/ipsec.key: no such file"),
+        None,
+    ]
+    told: list[set[str]] = []
+
+    async def scenario() -> None:
+        daemon = GatewayDaemon(config(tmp_path))
+
+        async def start() -> None:
+            told.append({problem.code for problem in daemon._tracker.current()})
+            if (error := answers.pop(0)) is not None:
+                raise error
+
+        monkeypatch.setattr(module, "IPSEC_RETRY", 0)
+        monkeypatch.setattr(daemon._ipsec, "start", start)
+        await daemon._start_ipsec()
+        await asyncio.gather(*daemon._tasks)
+        await daemon.stop()
+
+    asyncio.run(scenario())
+    assert told == [set(), {"ipsec-auth-failure-unspecified"}, {"configuration-refused"}]

@@ -312,6 +312,8 @@ class GatewayDaemon:
             try:
                 await self._ipsec.stop()
                 await self._ipsec.start()
+            except ConfigError as error:  # a file may be absent just now
+                self._tracker.set(find("configuration-refused"), str(error), attempt="ipsec")
             except IPsecError as error:
                 self._tracker.report(error, attempt="ipsec")
             else:

@@ -19,6 +19,7 @@ from tests.ipsec_world import (
     until,
     until_true,
 )
+from tests.patience import PATIENCE
 from throughway.client import ipsec
 from throughway.client.ipsec import INFRASTRUCTURE, INTRANET, _Tunnel, connection_of
 from throughway.model.errors import ConfigError, IPsecError, TrustError
@@ -90,7 +91,7 @@ def on_bench(scenario: Callable[[Bench], Awaitable[None]], monkeypatch: pytest.M
 
     async def run() -> None:
         bench = Bench()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await scenario(bench)
             await bench.tunnel.release()
         assert not bench.tunnel.up.is_set()
@@ -182,10 +183,10 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 @pytest.mark.lab
-def test_the_tunnel_is_up_within_a_second_and_says_what_it_is(site: Site) -> None:
+def test_the_tunnel_is_up_and_says_what_it_is(site: Site) -> None:
     client = site.start_client()
     assert [t.state for t in client.tunnels()] == [TunnelState.DOWN, TunnelState.DOWN]
-    site.world.client.run(client.up_infrastructure(CLIENT), timeout=1.0)
+    site.world.client.run(client.up_infrastructure(CLIENT))
     tunnel = site.at_client(INFRASTRUCTURE)
     assert tunnel.state is TunnelState.UP
     assert (tunnel.local_identity, tunnel.account) == ("client1.corp.example.com", "CLIENT1$")
@@ -212,7 +213,7 @@ def test_a_killed_charon_is_never_called_up_and_the_tunnel_returns(site: Site) -
     os.kill(client.charon_pid, signal.SIGKILL)
     site.world.client.run(until(lambda: not client.running))
     assert client.tunnels()[0].state is not TunnelState.UP
-    site.wait_client(INFRASTRUCTURE, TunnelState.UP, 1.0)
+    site.wait_client(INFRASTRUCTURE, TunnelState.UP)
     assert site.world.reach(SERVER) == CLIENT
     assert [bool(reason) for reason in site.daemon] == [False, True, False]
 

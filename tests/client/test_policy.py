@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tests.patience import PATIENCE
 from tests.pki.test_bundle import POLICY
 from throughway.client import policy as client_policy
 from throughway.client.policy import PolicyKeeper
@@ -71,7 +72,7 @@ async def nothing(_keeper: PolicyKeeper) -> None:
 
 
 async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not true():  # noqa: ASYNC110 - what is waited for knows no event
             await asyncio.sleep(0.01)
 
@@ -131,7 +132,7 @@ def fetched(
 
     async def scenario(keeper: PolicyKeeper) -> None:
         keeper.fetch_if_due()
-        await asyncio.wait_for(done.wait(), 10)
+        await asyncio.wait_for(done.wait(), PATIENCE)
         await keeper.finished()
 
     return scenario

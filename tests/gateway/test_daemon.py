@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.net.iphttps_world import Authority
+from tests.patience import PATIENCE
 from throughway.catalogue import find
 from throughway.control.codec import Command
 from throughway.control.server import Peer, Request
@@ -264,7 +265,7 @@ def test_a_firewall_that_another_program_removed_is_made_again(
 
     async def scenario() -> None:
         watching = asyncio.ensure_future(GatewayDaemon(config(tmp_path))._watch_firewall())
-        await asyncio.wait_for(raised.wait(), 10)
+        await asyncio.wait_for(raised.wait(), PATIENCE)
         watching.cancel()
 
     asyncio.run(scenario())

@@ -7,6 +7,7 @@ from http import HTTPStatus
 import h11
 import pytest
 
+from tests.patience import PATIENCE
 from throughway.gateway import webserver
 from throughway.gateway.webserver import HEAD_LIMIT, Answer, WebServer, plain
 from throughway.model.errors import ConfigError
@@ -37,7 +38,7 @@ def serving(scenario: Callable[[int], Awaitable[None]]) -> None:
 
 async def read_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
     try:
-        return await asyncio.wait_for(reader.read(), 10)
+        return await asyncio.wait_for(reader.read(), PATIENCE)
     except ConnectionResetError:
         return b""
     finally:

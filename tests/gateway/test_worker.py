@@ -31,8 +31,6 @@ from throughway.model.config import AuthenticationMode
 from throughway.net.iphttps_server import listen
 from throughway.net.tls import Credentials
 
-SOON = 15.0
-
 
 @dataclass
 class Process:
@@ -45,11 +43,11 @@ class Process:
     heard: list[Message] = field(default_factory=list)
 
     async def hear(self, kind: type[Message]) -> Message:
-        await wait_for(lambda: any(isinstance(m, kind) for m in self.heard), SOON)
+        await wait_for(lambda: any(isinstance(m, kind) for m in self.heard))
         return next(m for m in self.heard if isinstance(m, kind))
 
     async def code(self) -> int:
-        await wait_for(lambda: self.process.poll() is not None, SOON)
+        await wait_for(lambda: self.process.poll() is not None)
         return self.process.wait()
 
 

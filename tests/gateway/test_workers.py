@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.net.iphttps_world import NAME, Authority, FakeTUN, wait_for
+from tests.patience import PATIENCE
 from tests.ports import free_port
 from throughway.gateway import workers as module
 from throughway.gateway.worker import PAGE
@@ -25,8 +26,6 @@ from throughway.model.status import SessionStatus, WorkerStatus
 FIRST, SECOND = "127.0.0.2", "127.0.0.3"
 """Clients whom the gateway gives to different workers."""
 REQUEST = f"POST /IPHTTPS HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: 18446744073709551615\r\n\r\n"
-SOON = 15.0
-"""Seconds in which a process starts on a machine that does much else."""
 
 
 @dataclass
@@ -119,7 +118,7 @@ class Client:
 
     async def ended(self) -> None:
         """Wait until the gateway has closed the connection."""
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(PATIENCE):
             while await self.reader.read(65536):
                 pass
 
@@ -134,7 +133,7 @@ async def connect(workers: Workers, source: str = FIRST, *, anchors: Path | None
     if anchors is None:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     address, port = workers.config.listen[0]
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(PATIENCE):
         reader, writer = await asyncio.open_connection(
             address, port, ssl=context, server_hostname=NAME, local_addr=(source, 0)
         )
@@ -154,7 +153,7 @@ def test_each_client_finds_the_worker_of_its_address(config: IPHTTPSServerConfig
     async def scenario() -> None:
         async with running(config) as (workers, owner):
             clients = [await connect(workers, source) for source in (FIRST, SECOND, FIRST)]
-            await wait_for(lambda: len(owner.opened) == 3, SOON)
+            await wait_for(lambda: len(owner.opened) == 3)
             sessions = await workers.report()
             by_source = {s.peer.partition(":")[0]: s.worker for s in sessions}
             assert by_source[FIRST] != by_source[SECOND]
@@ -166,7 +165,7 @@ def test_each_client_finds_the_worker_of_its_address(config: IPHTTPSServerConfig
                 assert client.answer.startswith(b"HTTP/1.1 200")
                 assert links[by_source[source]] in client.prefix, "its own /64 is advertised"
                 await client.close()
-            await wait_for(lambda: len(owner.closed) == 3, SOON)
+            await wait_for(lambda: len(owner.closed) == 3)
             assert sum(worker.sessions for worker in workers.status()) == 0
 
     play(scenario)
@@ -193,7 +192,7 @@ def test_a_worker_that_dies_takes_only_its_own_sessions(config: IPHTTPSServerCon
     async def scenario() -> None:
         async with running(config) as (workers, owner):
             one, other = await connect(workers, FIRST), await connect(workers, SECOND)
-            await wait_for(lambda: len(owner.opened) == 2, SOON)
+            await wait_for(lambda: len(owner.opened) == 2)
             victim = workers.status()[owner.opened[0].worker]
             os.kill(victim.pid, signal.SIGKILL)
             # The very next one is not refused: it waits for the new worker.
@@ -221,22 +220,22 @@ def test_a_worker_that_hangs_is_killed_and_started_again(
     config: IPHTTPSServerConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "HEARTBEAT", 0.05)
-    monkeypatch.setattr(module, "REPORT_TIMEOUT", 0.2)
+    monkeypatch.setattr(module, "REPORT_TIMEOUT", 2.0)
 
     async def scenario() -> None:
         async with running(config) as (workers, owner):
             client = await connect(workers, SECOND)
-            await wait_for(lambda: owner.opened, SOON)
+            await wait_for(lambda: owner.opened)
             carried = owner.opened[0].worker
             hung = workers.status()[1 - carried]
             os.kill(hung.pid, signal.SIGSTOP)
             assert [s.worker for s in await workers.report()] == [carried], "others are shown"
-            monkeypatch.setattr(module, "HUNG_AFTER", 1.0)
-            await wait_for(lambda: owner.ends, SOON)
+            monkeypatch.setattr(module, "HUNG_AFTER", 3.0)
+            await wait_for(lambda: owner.ends)
             monkeypatch.setattr(module, "HUNG_AFTER", 1000.0)
             assert "did not answer" in owner.ends[0].last_end
             assert owner.ends[0].number == hung.number
-            await wait_for(lambda: workers.status()[hung.number].state == State.SERVING, SOON)
+            await wait_for(lambda: workers.status()[hung.number].state == State.SERVING)
             await client.close()
 
     play(scenario)
@@ -252,9 +251,9 @@ def test_one_that_dies_young_is_started_later_each_time(
         async with running(config) as (workers, owner):
             first, bystander = (worker.pid for worker in workers.status())
             os.kill(first, signal.SIGKILL)
-            await wait_for(lambda: len(owner.serving) == 3, SOON)
+            await wait_for(lambda: len(owner.serving) == 3)
             os.kill(workers.status()[0].pid, signal.SIGKILL)
-            await wait_for(lambda: len(owner.ends) == 2, SOON)
+            await wait_for(lambda: len(owner.ends) == 2)
             client = await connect(workers, FIRST)
             assert [worker.state for worker in workers.status()] == [State.DOWN, State.SERVING]
             assert workers.status()[1].pid == bystander
@@ -279,7 +278,7 @@ def test_a_link_that_somebody_changed_is_mended(
             monkeypatch.setattr(
                 module, "configure_gateway", lambda tun, _: configured.append(tun.name)
             )
-            await wait_for(lambda: owner.mended, SOON)
+            await wait_for(lambda: owner.mended)
             assert configured == [second.name]
             assert [worker.number for worker in owner.mended] == [1]
             assert owner.ends == []
@@ -298,7 +297,7 @@ def test_a_device_that_was_deleted_is_made_anew(
             bystander = workers.status()[0].pid
             monkeypatch.setattr(FakeTUN, "gone", property(lambda tun: tun is lost))
             monkeypatch.setattr(module, "is_configured", lambda tun, _: tun is not lost)
-            await wait_for(lambda: len(owner.serving) == 3, SOON)
+            await wait_for(lambda: len(owner.serving) == 3)
             assert [end.last_end for end in owner.ends] == ["the interface iphttps1 is gone"]
             assert [worker.number for worker in owner.mended] == [1]
             assert lost.fd < 0
@@ -316,7 +315,7 @@ def test_workers_end_when_the_gateway_is_gone(config: IPHTTPSServerConfig) -> No
             for worker in workers._workers:
                 assert worker._channel is not None
                 worker._channel.close()  # as when the gateway is killed
-            await wait_for(lambda: len(owner.ends) == 2, SOON)
+            await wait_for(lambda: len(owner.ends) == 2)
             assert {end.last_end for end in owner.ends} == {"it ended with code 1"}
 
     play(scenario)
@@ -330,13 +329,13 @@ def test_the_room_is_for_all_workers_together(config: IPHTTPSServerConfig) -> No
             def limits() -> list[int]:
                 return sorted(worker._limited for worker in workers._workers)
 
-            await wait_for(lambda: limits() == [1, 2], SOON)
+            await wait_for(lambda: limits() == [1, 2])
             for source in (FIRST, SECOND):
                 with pytest.raises((OSError, asyncio.IncompleteReadError, ssl.SSLError)):
                     await connect(workers, source)
-            await wait_for(lambda: len(owner.limits) >= 2, SOON)
+            await wait_for(lambda: len(owner.limits) >= 2)
             await clients.pop(0).close()
-            await wait_for(lambda: limits() == [1, 3], SOON)
+            await wait_for(lambda: limits() == [1, 3])
             clients.append(await connect(workers, SECOND))
             for client in clients:
                 await client.close()
@@ -378,7 +377,7 @@ def test_all_are_dropped_at_once(config: IPHTTPSServerConfig) -> None:
             for client in clients:
                 await client.ended()
                 await client.close()
-            await wait_for(lambda: len(owner.closed) == 2, SOON)
+            await wait_for(lambda: len(owner.closed) == 2)
             assert {reason for _, reason in owner.closed} == {"a reason"}
             assert owner.ends == []
 

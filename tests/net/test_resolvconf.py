@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.net.namespace import in_namespace, run
+from tests.patience import PATIENCE
 from throughway.model.policy import NRPTRule
 from throughway.net import resolvconf
 from throughway.net.resolvconf import (
@@ -240,7 +241,7 @@ def test_watching_takes_over_again(
     async def scenario() -> Settings:
         changed: asyncio.Queue[Settings] = asyncio.Queue()
         watching = asyncio.create_task(taken.watch(changed.put_nowait))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             settings = await changed.get()
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)

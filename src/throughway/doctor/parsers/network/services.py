@@ -57,7 +57,7 @@ def _sc(evidence: Evidence) -> Iterator[Fact]:
 
 def signature(head: str) -> int:
     """Score the head of a text."""
-    if "service_name:" in head or (_NAME.search(head.upper()) and "win32" in head):
+    if "service_name:" in head or ("win32" in head and _NAME.search(head.upper())):
         return CERTAIN
     if '"displayname":' in head and '"status":' in head and '"name":' in head:
         return LIKELY

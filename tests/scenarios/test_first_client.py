@@ -30,7 +30,7 @@ REPOSITORY = "/root/throughway-repository"
 """Stands for "the directory of this repository" on each machine."""
 TOOLS = "/root/tools"
 MACHINES = ("edge1", "client1", "dc1", "nls", "inet1")
-PATIENCE = 60.0
+PATIENCE = 240.0
 """Seconds for a block; the slowest of them creates accounts in the domain."""
 
 SYSTEMCTL = """\

@@ -83,7 +83,7 @@ def test_a_policy_that_does_not_hold_brings_nothing_up(bundles: Lab, make: Make,
     lab.run("edge1", BUILD, check=True)
     lab.write("client1", CARRIED, read(lab, "edge1", BUNDLE))
     lab.run("client1", ["throughway", "client", "join", CARRIED], check=True)
-    client.wait_tunnel("infrastructure", patience=10.0)
+    client.wait_tunnel("infrastructure")
     client.wait("well", lambda s: not s["problems"])
     assert shown(lab, "client1").code == 0
 

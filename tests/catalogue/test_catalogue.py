@@ -21,6 +21,7 @@ PROGRAMS = {
     *("throughway", "systemctl", "journalctl", "timedatectl", "resolvectl", "sysctl", "modprobe"),
     *("ip", "ss", "ping", "nft", "curl", "dig", "getent", "openssl", "update-ca-certificates"),
     *("kinit", "klist", "kvno", "kpasswd", "samba-tool", "apt-get", "cat", "ls", "grep"),
+    *("df", "findmnt"),
 }
 WINDOWS_PROGRAMS = {
     *("netsh", "reg", "ipconfig", "certutil", "gpupdate", "gpresult", "nltest", "nslookup", "ping"),

@@ -178,6 +178,29 @@ def test_a_full_disk_ends_nothing(kept: Kept, monkeypatch: pytest.MonkeyPatch) -
     assert len(kept.troubles) == 2
 
 
+def test_a_disk_that_is_full_from_the_start_is_waited_for(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_policy, "LOOK_INTERVAL", 0.01)
+    good, full = kept.keeper._on_policy, [True]
+
+    async def put_in_force(policy: Policy) -> None:
+        if full.pop():
+            raise OSError(errno.ENOSPC, "No space left on device", "/var/lib/resolv.conf.original")
+        full.append(False)
+        await good(policy)
+
+    async def room(_keeper: PolicyKeeper) -> None:
+        assert kept.troubles == ["files-not-writable"]
+        full.append(False)
+        await until(lambda: kept.policies)
+
+    monkeypatch.setattr(kept.keeper, "_on_policy", put_in_force)
+    kept.put(FIRST)
+    run(kept, room)
+    assert (kept.policies, kept.troubles[-1]) == ([1], "well")
+
+
 def test_a_policy_that_could_not_be_put_in_force_is_tried_again(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:

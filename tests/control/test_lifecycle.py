@@ -1,6 +1,7 @@
 """The life of a daemon, in a process of its own where signals matter."""
 
 import asyncio
+import errno
 import os
 import resource
 import signal
@@ -90,6 +91,14 @@ def test_every_error_of_a_configuration_is_told() -> None:
     errors = (ConfigError("a", "x", "1"), ConfigError("a", "y", "2"))
     daemon = Recorder(start=ConfigError("a", "", "2 errors", errors))
     assert run(daemon) == (lifecycle.EXIT_CONFIGURATION, ["a: x: 1", "a: y: 2"])
+
+
+@pytest.mark.parametrize("file", ["/var/lib/x", None])
+def test_a_disk_that_is_full_or_read_only_is_told_without_a_traceback(file: str | None) -> None:
+    daemon = Recorder(start=OSError(errno.EROFS, "Read-only file system", file))
+    words = f"{file}: Read-only file system" if file else "Read-only file system"
+    assert run(daemon) == (lifecycle.EXIT_FAILED, [words])
+    assert daemon.seen == ["start", "stop"]
 
 
 def test_after_a_reload_that_failed_the_next_one_is_heard() -> None:

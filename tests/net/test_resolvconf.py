@@ -271,6 +271,21 @@ def test_a_full_disk_does_not_end_the_watch(
     assert taken.effective()
 
 
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_takes_nothing_is_named_and_keeps_nothing(
+    path: Path, state: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", full)
+    before = path.read_text()
+    with pytest.raises(OSError, match=f"{os.strerror(code)}.*{resolvconf.KEPT}"):
+        ResolvConf(state, STUB, path).take()
+    assert list(state.iterdir()) == []
+    assert path.read_text() == before
+
+
 def test_killed_at_any_moment_it_can_be_restored(path: Path, state: Path) -> None:
     """Kill before each system call that changes a file; what was there must come back."""
     code = (

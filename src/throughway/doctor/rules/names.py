@@ -301,7 +301,7 @@ def dns64_broken(rule: NRPTRule, lookup: NameLookup) -> Finding | None:
     server = lookup.server or ""
     if server not in (rule.dns_servers or ()) or not _DNS64.search(server):
         return None
-    if not lookup.addresses or lookup.record_type is not None:
+    if not lookup.addresses or not lookup.both_kinds:
         return None
     if any(":" in address for address in lookup.addresses):
         return None

@@ -115,7 +115,9 @@ class NameLookup(Fact):
     through_nrpt: bool | None = None
     """False for nslookup, which asks past the NRPT; True for Resolve-DnsName."""
     record_type: str | None = None
-    """The only type that was asked for: "A"; None is addresses of both kinds."""
+    """The only type that was asked for, where the command says one: "A"."""
+    both_kinds: bool | None = None
+    """Whether IPv4 and IPv6 addresses were asked for; None where the command is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

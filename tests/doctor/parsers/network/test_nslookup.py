@@ -72,7 +72,16 @@ def test_a_server_without_a_name_answers_all_the_same() -> None:
 
 def test_the_type_that_was_asked_for() -> None:
     (found,) = lookups(f"C:\\>nslookup -q=a app.corp.example.com\n{SERVER}{ANSWER}")
-    assert found.record_type == "A"
+    assert (found.record_type, found.both_kinds) == ("A", False)
+    (found,) = lookups(f"C:\\>nslookup\n> set type=aaaa\n> app.corp.example.com\n{SERVER}{ANSWER}")
+    assert (found.record_type, found.both_kinds) == ("AAAA", False)
+
+
+def test_without_the_command_nobody_knows_what_was_asked_for() -> None:
+    (found,) = lookups(f"{SERVER}{ANSWER}")
+    assert (found.record_type, found.both_kinds) == (None, None)
+    (found,) = lookups(f"C:\\>nslookup app.corp.example.com\n{SERVER}{ANSWER}")
+    assert (found.record_type, found.both_kinds) == (None, True)
 
 
 @pytest.mark.parametrize("cut", range(0, len(SERVER + ANSWER), 5))

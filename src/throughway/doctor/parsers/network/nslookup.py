@@ -35,8 +35,6 @@ _TYPED = re.compile(
     r"\bnslookup(?:\.exe)?((?:\s+-\S+)*)(?:\s+([\w.-]+)(?:\s+([\w.:-]+))?)?\s*$", re.IGNORECASE
 )
 _TYPE = re.compile(r"-(?:q|querytype|ty|type)=(\w+)", re.IGNORECASE)
-_SET = re.compile(r"^[ \t]*>[ \t]*set[ \t]+(?:q|querytype|ty|type)=(\w+)", re.IGNORECASE | re.M)
-"""As it is typed at nslookup's own prompt."""
 _NAME = re.compile(r"[\w-]+(?:\.[\w-]+)+\.?$")
 _QUOTED = re.compile(r"([\w-]+(?:\.[\w-]+)+)\.?\s?:\s|\s([\w-]+(?:\.[\w-]+)+)\b")
 _TIMED_OUT = re.compile(
@@ -74,7 +72,7 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
     at = answer.failed_at if failed else answer.named_at
     if not name or at is None:
         return
-    kind = _TYPE.search(evidence.command) or _SET.search(evidence.text)
+    kind = _TYPE.search(evidence.command)
     yield NameLookup(
         source=evidence.at(*at),
         name=name.rstrip("."),
@@ -84,7 +82,7 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
         timed_out=failed and answer.timed_out,
         through_nrpt=False,
         record_type=kind[1].upper() if kind else None,
-        both_kinds=kind is None if "nslookup" in evidence.command.lower() else None,
+        both_kinds=kind is None if asked else None,
     )
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from throughway.doctor.engine import Diagnosed
-from throughway.doctor.examination import examine_bundle
+from throughway.doctor.examination import examine, examine_bundle
 from throughway.doctor.hosts import tell_apart
 from throughway.doctor.parser import find
 from throughway.doctor.parsers import PARSERS
@@ -229,3 +229,36 @@ def test_a_state_of_the_server_does_not_stand_for_the_clients() -> None:
 
 def diagnosed(text: str) -> tuple[Diagnosed, ...]:
     return examine_bundle(read_text(text)).diagnosis.findings
+
+
+ONLY_THE_COMMAND_SAYS = {
+    "dns64-gives-only-ipv4": "which records were asked for",
+    "error-line-alone": "that an error alone is that of IP-HTTPS",
+    "two-codes-of-one-fault": "that an error alone is that of IP-HTTPS",
+    "form-p3-no-rules": "which rules were asked for",
+    "form-p3-no-rules-de": "which rules were asked for",
+    "form-p3-no-sa-cert-expired": "that a lone date is today's",
+    "form-tunnels-infra-only": "what did not answer",
+    "form-url-too-long": "of what there is more",
+    "form-url-too-long-de": "of what there is more",
+    "form-url-too-long-zh": "of what there is more",
+}
+"""Cases whose cause nobody could tell from the outputs alone."""
+
+
+def pasteable() -> list[Path]:
+    """Return the cases that are all text."""
+    cases = sorted((EVIDENCE / "cases").iterdir())
+    return [c for c in cases if all(item.text for item in read([c / "evidence"]).evidence)]
+
+
+@pytest.mark.parametrize("case", pasteable(), ids=lambda case: case.name)
+def test_a_case_in_one_text_without_prompts_keeps_its_cause(case: Path) -> None:
+    known = examine([case / "evidence"]).diagnosis.findings[:1]
+    outputs = [item.text.strip("\n") for item in read([case / "evidence"]).evidence]
+    found = examine_bundle(read_text("\n\n".join(outputs))).diagnosis.findings[:1]
+    causes = [[d.finding.problem.code for d in each] for each in (known, found)]
+    if case.name in ONLY_THE_COMMAND_SAYS:
+        assert causes[0] != causes[1], "it can be told: take it off the list"
+    else:
+        assert causes[0] == causes[1]

@@ -162,11 +162,12 @@ def _objects(text: str) -> Iterator[tuple[int, Sort]]:
     """Yield where lists and tables of PowerShell begin: after a blank line, or where colons move.
 
     In the list of one object all colons stand in one column, each behind a blank; so they do where
-    whoever copied it has put blank lines between its lines.
+    whoever copied it has put blank lines between its lines, and behind a value of several
+    paragraphs, which all stand further to the right than the colons.
     """
     start, previous, above = 0, "", 0
     column, size, moved, moved_at = -1, 0, -1, 0
-    alone = -1
+    alone = beyond = -1
     for line in lines_of(text):
         if "--" in line and _DASHES.match(line) and previous.strip():
             yield above, Sort.AGAIN
@@ -174,7 +175,10 @@ def _objects(text: str) -> Iterator[tuple[int, Sort]]:
         elif not line.strip() or heads.is_end(line):
             if size:
                 alone = column if size == 1 and previous.strip() else -1
+                beyond = column if not line.strip() else -1
             column, size = -1, 0
+        elif column < 0 < beyond and line[:beyond].isspace():
+            column, size = beyond, 2
         elif ":" in line and (match := _FIELD.match(line)):
             here = match.end()
             if column < 0:

@@ -108,6 +108,7 @@ class NameLookup(Fact):
     COLLECT = ("nslookup HOST", "Resolve-DnsName HOST")
 
     name: str
+    """What was asked for; "" where only the command would say, of a server that was silent."""
     server: str | None = None
     addresses: tuple[str, ...] = ()
     failed: bool | None = None
@@ -141,6 +142,7 @@ class NetworkShare(Fact):
     COLLECT = (r"net view \\SERVER",)
 
     server: str
+    """Of "" nothing is known but an error that says all itself."""
     succeeded: bool | None = None
     error_code: int | None = None
 

@@ -61,7 +61,8 @@ def signature(head: str) -> int:
         return CERTAIN
     if '"displayname":' in head and '"status":' in head and '"name":' in head:
         return LIKELY
-    table = "status" in head and "displayname" in head and "name" in head
+    kept = "displayname" in head or "starttype" in head
+    table = kept and "status" in head and "name" in head
     return LIKELY if table and ("running" in head or "stopped" in head) else 0
 
 

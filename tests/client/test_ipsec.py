@@ -22,7 +22,7 @@ from tests.ipsec_world import (
 from tests.patience import PATIENCE
 from throughway.client import ipsec
 from throughway.client.ipsec import INFRASTRUCTURE, INTRANET, _Tunnel, connection_of
-from throughway.model.errors import ConfigError, IPsecError, TrustError
+from throughway.model.errors import IPsecError, TrustError
 from throughway.model.status import TunnelState
 from throughway.net.vici import Session
 from throughway.pki.authority import create_root
@@ -333,7 +333,10 @@ def test_a_gateway_of_another_authority_is_refused(site: Site) -> None:
 
 
 @pytest.mark.lab
-def test_a_client_without_its_certificate_does_not_start(site: Site) -> None:
-    (site.deployment.directory / "client1.crt").unlink()
-    with pytest.raises(ConfigError, match=r"client1\.crt"):
+@pytest.mark.parametrize("key", ipsec.UNUSABLE)
+def test_a_client_without_one_of_its_files_does_not_start(site: Site, key: str) -> None:
+    file: Path = getattr(site.deployment.client(), key)
+    file.unlink()
+    with pytest.raises(IPsecError, match=f"{file}: {key}: cannot be read") as caught:
         site.start_client()
+    assert caught.value.problem == ipsec.UNUSABLE[key]

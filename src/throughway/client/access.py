@@ -149,6 +149,7 @@ class Access:
             NLS_URL=policy.nls_urls[0] if policy.nls_urls else "NLS_URL",
             DNS=servers[0] if servers else "DNS",
             CERTIFICATE=str(self._config.certificate),
+            KEY=str(self._config.key),
             COMPUTER=self._config.identity,
         )
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from throughway.model.config import ClientConfig
-from throughway.model.errors import ConfigError, IPsecError, ThroughwayError
+from throughway.model.errors import IPsecError, ThroughwayError
 from throughway.model.policy import Policy, TunnelPolicy
 from throughway.model.status import TunnelState, TunnelStatus
 from throughway.net import esp
@@ -33,6 +33,12 @@ INFRASTRUCTURE, INTRANET = "infrastructure", "intranet"
 
 INITIATE_TIMEOUT_MS = 10_000
 """Longer than charon's retransmissions, so that its own words for the failure are heard."""
+UNUSABLE = {
+    "certificate": "ipsec-no-machine-cert",
+    "key": "ipsec-cert-no-private-key",
+    "password_file": "ipsec-computer-account-refused",
+}
+"""Keys of the configuration, and what it is when their files cannot be used."""
 FIRST_BACKOFF, LAST_BACKOFF = 0.25, 15.0
 """Seconds between attempts; a new address or link begins anew."""
 _DPD_DELAY = "3s"
@@ -204,7 +210,7 @@ class ClientIPsec:
         return self._charon.pid if self._charon is not None else None
 
     async def start(self) -> None:
-        """Start charon; no tunnel yet. ConfigError or IPsecError when that cannot be."""
+        """Start charon; no tunnel yet. IPsecError when that cannot be."""
         self.esp = await asyncio.to_thread(esp.detect_esp, self._config.esp)
         settings = CharonSettings(
             directory=self._config.runtime_directory / "ipsec",
@@ -310,7 +316,7 @@ class ClientIPsec:
         """Give charon all that does not differ from one attempt to the next."""
         certificates = split_pem(_content(self._config.certificate, "certificate"))
         if not certificates:
-            raise ConfigError(str(self._config.certificate), "certificate", "holds no certificate")
+            raise _unusable(self._config.certificate, "certificate", "holds no certificate")
         await charon.clear_credentials()
         for anchor in self._policy.trust_anchors:
             await charon.load_certificate(anchor.encode(), authority=True)
@@ -450,4 +456,9 @@ def _content(file: Path, key: str) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise ConfigError(str(file), key, f"cannot be read: {error.strerror}") from error
+        # It could when the daemon started, with all of root's rights.
+        raise _unusable(file, key, f"cannot be read: {error.strerror}") from error
+
+
+def _unusable(file: Path, key: str, why: str) -> IPsecError:
+    return IPsecError(f"{file}: {key}: {why}", problem=UNUSABLE[key])

@@ -24,6 +24,7 @@ from throughway.lab.lab import Lab
 from throughway.lab.observe import (
     PATIENCE,
     POLL,
+    SETTLING,
     USER_PASSWORDS,
     Observer,
     Status,
@@ -105,7 +106,9 @@ def wait_gateway(
     while time.monotonic() < deadline:
         status = gateway_status(lab)
         if status and seen(status):
-            return status
+            time.sleep(SETTLING)
+            later = gateway_status(lab)
+            return later if later and seen(later) else status
         time.sleep(POLL)
     told = {key: status.get(key) for key in ("state", "problems", "refusals")}
     raise LabError(f"gateway: {what} not seen in {patience:g} s: {told}")

@@ -21,6 +21,9 @@ PORTAL_PROBE = f"host {PROBE} and tcp port 80"
 USER_PASSWORDS = "/etc/throughway-lab"
 POLL = 0.05
 """Seconds between two looks."""
+SETTLING = 0.3
+"""Seconds after which a status shows what follows from what was waited for: that a tunnel is down,
+say, where the client is inside."""
 PATIENCE = 60.0
 """Seconds for anything to become true; many times what it takes on a busy machine."""
 
@@ -41,13 +44,15 @@ class Observer:
     def wait(
         self, what: str, seen: Callable[[Status], object], patience: float = PATIENCE
     ) -> Status:
-        """Return the status once it shows what it must."""
+        """Return the status once it shows what it must, and what follows from that."""
         deadline = time.monotonic() + patience
         status: Status = {}
         while time.monotonic() < deadline:
             status = self.status()
             if status and seen(status):
-                return status
+                time.sleep(SETTLING)
+                later = self.status()
+                return later if later and seen(later) else status
             time.sleep(POLL)
         raise LabError(f"{self.host}: {what} not seen in {patience:g} s: {summary(status)}")
 

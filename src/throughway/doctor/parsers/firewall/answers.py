@@ -55,8 +55,9 @@ def service_down(evidence: Evidence) -> Iterator[Fact]:
 
 def says_service_down(head: str) -> bool:
     """Whether a text in lower case is nothing but that sentence."""
-    named = len(head) <= _MAXIMUM_MESSAGE and any(word in head for word in _FIREWALL)
-    return named and any(service_down(Evidence("", head)))
+    if len(head) > _MAXIMUM_MESSAGE or _is_field(head):
+        return False
+    return any(word in head for word in _FIREWALL) and any(service_down(Evidence("", head)))
 
 
 def no_rules(evidence: Evidence) -> Source | None:

@@ -77,12 +77,13 @@ def _target(text: str) -> str:
 
 def signature(head: str) -> int:
     """Score the head of a text."""
-    if "pass ping" in head or "fail ping" in head or "pass http" in head:
+    tried = "pass" in head or "fail" in head
+    if tried and ("pass ping" in head or "fail ping" in head or "pass http" in head):
         return CERTAIN
     if "probes list" not in head and "dte list" not in head:
         return 0
     said = any(word in head[:2000] for word in ("red: ", "green: ", "yellow: "))
-    return CERTAIN if said or "pass" in head or "fail" in head else 0
+    return CERTAIN if said or tried else 0
 
 
 PARSER = Parser(

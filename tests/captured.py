@@ -221,6 +221,7 @@ def certificate(
     begins: str = "2025-01-01",
     ends: str = "2026-06-01",
     crl: str = "http://crl.example.com/issuing.crl",
+    usage: str = "",
 ) -> bytes:
     """A certificate, DER."""
     key, signer = _key(name), _key(issuer)
@@ -239,6 +240,9 @@ def certificate(
             x509.DistributionPoint([x509.UniformResourceIdentifier(crl)], None, None, None),
         ]
         builder = builder.add_extension(x509.CRLDistributionPoints(points), critical=False)
+    if usage:
+        usages = x509.ExtendedKeyUsage([x509.ObjectIdentifier(usage)])
+        builder = builder.add_extension(usages, critical=False)
     return builder.sign(signer, None).public_bytes(Encoding.DER)
 
 

@@ -205,6 +205,14 @@ def not_yet_valid(wire: Wire) -> None:
     shown(wire, certificate(begins="2025-12-01")).end("client")
 
 
+def not_for_servers(wire: Wire) -> None:
+    shown(wire, certificate(usage="1.3.6.1.5.5.7.3.2")).end("client")
+
+
+def for_servers(wire: Wire) -> None:
+    link(wire, certificate(usage="1.3.6.1.5.5.7.3.1"))
+
+
 def expiring(wire: Wire) -> None:
     link(wire, certificate(ends="2025-10-15"))
 
@@ -358,6 +366,24 @@ def asked_inside(wire: Wire) -> None:
     body = question.frames[0][1][14 + 20 :]
     for _ in range(3):
         wire.send(ip("2001:db8:5::99", "2001:db8:5::3333:1", UDP, body), 1.0)
+
+
+def inside_silent(wire: Wire) -> None:
+    question = Wire()
+    question.ask("app.corp.example.com", code=None)
+    for _ in range(3):
+        wire.send(ip("2001:db8:5::99", "2001:db8:5::3333:1", UDP, question.frames[0][1][34:]), 1.0)
+
+
+def inside_late(wire: Wire) -> None:
+    """One question is answered late, another one was only just asked."""
+    inside_silent(wire)
+    question = Wire()
+    question.ask("app.corp.example.com", "192.0.2.80")
+    question.ask("files.corp.example.com", code=None)
+    late, new = question.frames[1][1][34:], question.frames[2][1][34:]
+    wire.send(ip("2001:db8:5::3333:1", "2001:db8:5::99", UDP, late), 1.0)
+    wire.send(ip("2001:db8:5::99", "2001:db8:5::3333:1", UDP, new), 1.0)
 
 
 def in_the_clear_name(wire: Wire) -> None:
@@ -611,6 +637,7 @@ SCENES: dict[str, tuple[Scene, Scene, dict[str, str]]] = {
     "proxy-required-not-configured": (proxy_needed, silent, _NAME),
     "path-mtu-black-hole": (large_lost, large_late, _NAME),
     "app-bypasses-nrpt": (in_the_clear_name, public_names, _OUTSIDE),
+    "nrpt-dns-server-unreachable": (inside_silent, inside_late, _OUTSIDE),
     "nrpt-public-name-not-exempt": (asked_inside, others_fail, _INSIDE),
     "iphttps-name-unresolvable": (no_name, only_ipv4, _NAME),
     "iphttps-name-leads-inside": (private_answer, private_and_healthy, _NAME),
@@ -624,6 +651,7 @@ SCENES: dict[str, tuple[Scene, Scene, dict[str, str]]] = {
     "iphttps-cert-expired": (expired, others_fail, _NAME),
     "iphttps-cert-not-yet-valid": (not_yet_valid, others_fail, _NAME),
     "iphttps-cert-expiring": (expiring, healthy, _NAME),
+    "iphttps-no-usable-cert": (not_for_servers, for_servers, _NAME),
     "iphttps-cert-name-mismatch": (near_name, others_fail, _NAME),
     "iphttps-cert-untrusted-root": (untrusted, others_fail, _NAME),
     "iphttps-cert-intermediate-missing": (intermediate_missing, untrusted, _NAME),

@@ -13,8 +13,8 @@ settings.load_profile("throughway")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
-SHARED_BY_ALL = {"lab"}
-"""Fixtures that take long to build, once for all tests that use them."""
+SHARED_BY_ALL = {"lab": "lab", "domain": "domain", "user_site": "domain"}
+"""Fixtures of what takes long to build, once for all tests that use it: here its name."""
 SHARED_BY_MODULE = {"internet", "hosts", "plain", "asking"}
 """The same, once for a module."""
 
@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests that share something expensive on one worker, or each would build its own."""
     for item in items:
         used = set(getattr(item, "fixturenames", ()))
-        if used & SHARED_BY_ALL:
-            item.add_marker(pytest.mark.xdist_group("lab"))
+        if groups := {SHARED_BY_ALL[name] for name in used & SHARED_BY_ALL.keys()}:
+            item.add_marker(pytest.mark.xdist_group(groups.pop()))
         elif used & SHARED_BY_MODULE:
             item.add_marker(pytest.mark.xdist_group(item.path.stem + item.path.parent.name))

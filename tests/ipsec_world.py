@@ -23,6 +23,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 import pytest
 
+from tests.patience import PATIENCE
 from throughway.client.ipsec import INFRASTRUCTURE, ClientIPsec
 from throughway.gateway.audit import GatewayAudit
 from throughway.gateway.ipsec import GatewayIPsec
@@ -50,9 +51,8 @@ SERVER, APPLICATION = "2001:db8:c0:1::10", "2001:db8:c0:2::80"
 INFRASTRUCTURE_PREFIX, INTRANET_PREFIX = "2001:db8:c0:1::/64", "2001:db8:c0::/48"
 ECHO_PORT = 7777
 GATEWAY_IDENTITY = "da.example.com"
-TIMEOUT = 30.0
-HALF_OPEN = 40.0
-"""Seconds in which charon forgets an IKE_SA whose client fell silent (30), and a little."""
+TIMEOUT = 2 * PATIENCE
+"""Seconds for a coroutine: what it waits for itself is given up sooner, and named."""
 _CLONE_NEWNET = 0x40000000
 
 
@@ -158,7 +158,7 @@ class World:
 
         return await asyncio.start_server(answer, "::", ECHO_PORT)
 
-    def reach(self, address: str, timeout: float = 5.0) -> str:
+    def reach(self, address: str, timeout: float = PATIENCE) -> str:
         """Speak to the echo service from the client; return whom it saw."""
         return self.client.run(reach(address, timeout))
 
@@ -188,7 +188,7 @@ async def _close(server: asyncio.Server) -> None:
     await server.wait_closed()
 
 
-async def reach(address: str, seconds: float = 5.0) -> str:
+async def reach(address: str, seconds: float = PATIENCE) -> str:
     """Speak to the echo service; return whom it saw, "" when nobody answered."""
     try:
         async with asyncio.timeout(seconds):
@@ -202,14 +202,14 @@ async def reach(address: str, seconds: float = 5.0) -> str:
         return ""
 
 
-async def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Wait until a condition holds, looking often."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - of another thread or process
             await asyncio.sleep(0.01)
 
 
-async def until_true(condition: Callable[[], Awaitable[bool]], seconds: float = 15.0) -> None:
+async def until_true(condition: Callable[[], Awaitable[bool]], seconds: float = PATIENCE) -> None:
     """Wait until an awaited condition holds."""
     async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110 - of another thread or process
@@ -561,10 +561,8 @@ class Site:
     def refusal(self, config: ClientConfig | None = None) -> tuple[str, str]:
         """Let a client try that must be refused; return the problems both ends name."""
         # What an earlier client tried last may still be under way to the audit; one that was
-        # stopped amid an attempt leaves half an IKE_SA behind.
-        self.world.gateway.run(
-            until(lambda: not self.gateway._refusals._suspects, HALF_OPEN), HALF_OPEN
-        )
+        # stopped amid an attempt leaves half an IKE_SA behind, which charon forgets in 30 s.
+        self.world.gateway.run(until(lambda: not self.gateway._refusals._suspects))
         self.failures.clear()
         self.start_client(config)
         with pytest.raises(IPsecError) as caught:
@@ -592,7 +590,7 @@ class Site:
         self.world.client.run(self.client.refresh())
         return next(t for t in self.client.tunnels() if t.name == name)
 
-    def wait_client(self, name: str, state: TunnelState, seconds: float = 15.0) -> None:
+    def wait_client(self, name: str, state: TunnelState, seconds: float = PATIENCE) -> None:
         client = self.client
         assert client is not None
 

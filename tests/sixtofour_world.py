@@ -13,6 +13,7 @@ from typing import Self
 import pytest
 
 from tests.ipsec_world import Host
+from tests.patience import PATIENCE
 from tests.pki.test_bundle import POLICY
 from throughway.client.sixtofour import SixToFour
 from throughway.gateway.sixtofour import SixToFourServer
@@ -26,8 +27,6 @@ ENDPOINTS = ("2002:836b:2::836b:2", "2002:836b:3::836b:3")
 GATEWAY = ("131.107.0.2", "131.107.0.3")
 CLIENT, SUBSCRIBER = "131.107.0.50", "131.107.9.9"
 CLIENT_ADDRESS = "2002:836b:32::836b:32"
-PATIENCE = 20.0
-"""Seconds for what takes milliseconds on a machine that has nothing else to do."""
 
 
 class Internet:

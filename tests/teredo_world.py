@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.ipsec_world import Host
+from tests.patience import PATIENCE
 from tests.pki.test_bundle import POLICY as ANY_POLICY
 from throughway.client.teredo import Teredo
 from throughway.gateway.teredo import TeredoGateway
@@ -26,8 +27,6 @@ ENDPOINTS = ("2002:836b:2::836b:2", "2002:836b:3::836b:3")
 SERVER, SECOND = "131.107.0.2", "131.107.0.3"
 POLICY = replace(ANY_POLICY, transports=TransportsPolicy(teredo_server=SERVER))
 INNER = "192.168.137.101"
-PATIENCE = 30.0
-"""Seconds for what takes milliseconds on a machine that has nothing else to do."""
 
 
 class Kind(StrEnum):

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -17,6 +18,11 @@ NOT_MIRRORED = {"model", "catalogue"}
 
 def modules() -> list[Path]:
     return sorted(SOURCE.rglob("*.py"))
+
+
+@cache
+def nodes(module: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(module.read_text())))
 
 
 def test_import_contracts_hold() -> None:
@@ -65,7 +71,7 @@ def test_modules_and_functions_stay_small() -> None:
             too_long.append(str(module))
         too_long += [
             f"{module}:{node.lineno} {node.name}"
-            for node in ast.walk(ast.parse(text))
+            for node in nodes(module)
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
             and (node.end_lineno or 0) - node.lineno > MAXIMUM_FUNCTION_LINES
         ]
@@ -83,7 +89,7 @@ def test_nobody_waits_with_what_may_swallow_a_cancellation() -> None:
     swallowing = [
         f"{module.relative_to(ROOT)}:{call.lineno}"
         for module in modules()
-        for call in ast.walk(ast.parse(module.read_text()))
+        for call in nodes(module)
         if isinstance(call, ast.Attribute) and call.attr == "wait_for"
     ]
     assert swallowing == []

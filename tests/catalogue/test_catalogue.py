@@ -22,6 +22,7 @@ PROGRAMS = {
     *("ip", "ss", "ping", "nft", "curl", "dig", "getent", "openssl", "update-ca-certificates"),
     *("kinit", "klist", "kvno", "kpasswd", "samba-tool", "apt-get", "cat", "ls", "grep"),
     "pkcs11-tool",
+    *("df", "findmnt"),
 }
 WINDOWS_PROGRAMS = {
     *("netsh", "reg", "ipconfig", "certutil", "gpupdate", "gpresult", "nltest", "nslookup", "ping"),

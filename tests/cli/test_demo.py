@@ -23,7 +23,7 @@ def test_every_step_is_seen_and_nothing_left() -> None:
         [PROGRAM, "lab", "demo", "--name", name],
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr

@@ -77,11 +77,19 @@ def test_status_without_a_daemon(path: Path) -> None:
 
 
 def test_reload(path: Path) -> None:
-    fake = FakeDaemon(reload=lambda _: True)
+    fake = FakeDaemon(reload=lambda _: {"needs_restart": []})
     with fake.serving(path):
         result = call("reload", "--socket", str(path))
     assert (result.exit_code, result.output) == (0, "reloaded\n")
     assert fake.commands == [Command("reload")]
+
+
+def test_a_reload_says_what_waits_for_a_restart(path: Path) -> None:
+    with FakeDaemon(reload=lambda _: {"needs_restart": ["iphttps.url", "nat64"]}).serving(path):
+        result = call("reload", "--socket", str(path))
+    assert result.exit_code == 0
+    assert "only from the next start on: iphttps.url, nat64" in result.output
+    assert "systemctl restart throughway-gateway" in result.output
 
 
 def test_a_reload_that_is_refused(path: Path) -> None:

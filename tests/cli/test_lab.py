@@ -70,7 +70,7 @@ def throughway(*arguments: str, name: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "THROUGHWAY_LAB": name, "COLUMNS": "200"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
 

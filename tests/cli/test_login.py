@@ -129,6 +129,33 @@ def test_a_password_file_that_is_none(path: Path, tmp_path: Path, content: bytes
     assert str(file) in result.stderr
 
 
+@pytest.mark.parametrize("password", [b"gr\xfc\xdfe\n", b"x" * 10_000_000])
+@pytest.mark.parametrize("source", ["file", "pipe", "terminal"])
+def test_what_can_be_no_password_is_refused_without_a_word_of_it(
+    path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tickets: list[tuple[str, str, Path]],
+    password: bytes,
+    source: str,
+) -> None:
+    (tmp_path / "password").write_bytes(password)
+    typed = password.rstrip(b"\n").decode(errors="surrogateescape")
+    monkeypatch.setattr("getpass.getpass", lambda _prompt: typed)
+    monkeypatch.setattr("throughway.cli.login.is_terminal", lambda: True)
+    given = {"file": ["--password-file", str(tmp_path / "password")], "terminal": []}
+    words = given.get(source, ["--password-file", "-"])
+    with daemon(INFRASTRUCTURE_ONLY).serving(path):
+        result = CliRunner().invoke(
+            app, ["login", "alice", "--socket", str(path), *words], input=password
+        )
+    assert result.exit_code == 2
+    assert "password" in result.stderr
+    assert "gr" not in result.stderr
+    assert "xx" not in result.stderr
+    assert tickets == []
+
+
 def test_a_password_file_that_is_a_directory(path: Path, tmp_path: Path) -> None:
     with daemon(INFRASTRUCTURE_ONLY).serving(path):
         result = CliRunner().invoke(

@@ -22,8 +22,18 @@ def test_quiet(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs is shown as it is: neither markup nor control characters count."""
+    shown: list[str] = []
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setattr("rich.status.Status.update", lambda _, text: shown.append(text.plain))
     with telling(quiet=False) as listener:
         listener.started("names")
         listener.started("[/bold] tcp")
+        listener.started(STEP.name)
         listener.ended(STEP)
+    assert shown == [
+        "names …",
+        "names · [/bold] tcp …",
+        "names · [/bold] tcp · tcp \ufffd[2J …",
+        "names · [/bold] tcp …",
+    ]

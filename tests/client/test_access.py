@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.test_uplink import config
+from tests.patience import PATIENCE
 from tests.pki.test_bundle import POLICY
 from throughway.client.access import LOOK_INTERVAL, Access
 from throughway.client.audit import ClientAudit
@@ -137,7 +138,7 @@ def test_a_certificate_that_is_none_is_no_bug(
         return await access.snapshot()
 
     monkeypatch.setattr(Access, "_reconcile", refuse)
-    snapshot = asyncio.run(asyncio.wait_for(scenario(), 10))
+    snapshot = asyncio.run(asyncio.wait_for(scenario(), PATIENCE))
     assert codes(snapshot) == {"iphttps-no-usable-cert"}
     assert snapshot.problems[0].detail.startswith("key: computer.crt")
 
@@ -253,7 +254,7 @@ def live(
         )
         await scenario(access)
 
-    asyncio.run(asyncio.wait_for(whole(), 10))
+    asyncio.run(asyncio.wait_for(whole(), PATIENCE))
 
 
 def test_names_stay_in_when_the_transports_cannot_be_mended(

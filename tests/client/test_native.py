@@ -9,6 +9,7 @@ from ipaddress import ip_address
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.pki.test_bundle import POLICY
 from throughway.client import native as module
 from throughway.client.native import Native, Way, find_way
@@ -125,7 +126,7 @@ def test_without_an_address_it_says_so_and_looks_again_when_told(
         await native.stop()
         assert native.status().state is TransportState.IDLE
 
-    asyncio.run(asyncio.wait_for(scenario(), 10))
+    asyncio.run(asyncio.wait_for(scenario(), PATIENCE))
 
 
 def test_one_that_falls_silent_is_lost(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +151,7 @@ def test_one_that_falls_silent_is_lost(kernel: Kernel, monkeypatch: pytest.Monke
         assert "does not answer over eth0" in str(native.failure)
         await native.stop()
 
-    asyncio.run(asyncio.wait_for(scenario(), 10))
+    asyncio.run(asyncio.wait_for(scenario(), PATIENCE))
 
 
 @pytest.fixture
@@ -189,7 +190,7 @@ async def main():
     await changed.wait()
     print(native.up, native.interface, native.gateway, native.address, native.failure)
     await native.stop()
-asyncio.run(asyncio.wait_for(main(), 20))
+asyncio.run(asyncio.wait_for(main(), 60))
 """
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tests.patience import PATIENCE
 from tests.pki.test_bundle import POLICY
 from throughway.client import policy as client_policy
 from throughway.client.policy import PolicyKeeper
@@ -71,7 +72,7 @@ async def nothing(_keeper: PolicyKeeper) -> None:
 
 
 async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not true():  # noqa: ASYNC110 - what is waited for knows no event
             await asyncio.sleep(0.01)
 
@@ -131,7 +132,7 @@ def fetched(
 
     async def scenario(keeper: PolicyKeeper) -> None:
         keeper.fetch_if_due()
-        await asyncio.wait_for(done.wait(), 10)
+        await asyncio.wait_for(done.wait(), PATIENCE)
         await keeper.finished()
 
     return scenario
@@ -175,6 +176,29 @@ def test_a_full_disk_ends_nothing(kept: Kept, monkeypatch: pytest.MonkeyPatch) -
     run(kept, fetched(monkeypatch, b""))  # and it can be closed
     assert kept.policies == [1]
     assert len(kept.troubles) == 2
+
+
+def test_a_disk_that_is_full_from_the_start_is_waited_for(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_policy, "LOOK_INTERVAL", 0.01)
+    good, full = kept.keeper._on_policy, [True]
+
+    async def put_in_force(policy: Policy) -> None:
+        if full.pop():
+            raise OSError(errno.ENOSPC, "No space left on device", "/var/lib/resolv.conf.original")
+        full.append(False)
+        await good(policy)
+
+    async def room(_keeper: PolicyKeeper) -> None:
+        assert kept.troubles == ["files-not-writable"]
+        full.append(False)
+        await until(lambda: kept.policies)
+
+    monkeypatch.setattr(kept.keeper, "_on_policy", put_in_force)
+    kept.put(FIRST)
+    run(kept, room)
+    assert (kept.policies, kept.troubles[-1]) == ([1], "well")
 
 
 def test_a_policy_that_could_not_be_put_in_force_is_tried_again(

@@ -15,6 +15,7 @@ import pytest
 from tests.client.test_uplink import config
 from tests.net.iphttps_world import NAME, PREFIX, Authority, FakeTUN, wait_for
 from tests.net.namespace import in_namespace, run
+from tests.patience import PATIENCE
 from tests.pki.test_bundle import POLICY
 from throughway.client import portal as module
 from throughway.client.portal import Portal
@@ -180,7 +181,7 @@ class Hotel:
         run("nft", "-f", "-", text=f"table ip hotel {{ chain out {{ {chain}{rules}; }}; }}")
         async with web, secure:
             yield
-            await asyncio.wait_for(asyncio.gather(*self._busy, return_exceptions=True), 10)
+            await asyncio.wait_for(asyncio.gather(*self._busy, return_exceptions=True), PATIENCE)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -243,7 +244,7 @@ async def _stay_in(folder: Path) -> None:
             own, policy, resolve, lambda state, error: told.append((state, _problem(error)))
         )
         uplink.start()
-        await wait_for(lambda: any(problem == "captive-portal" for _, problem in told), 20)
+        await wait_for(lambda: any(problem == "captive-portal" for _, problem in told))
         assert uplink.link().way.endswith("sign in at http://127.0.0.1:8080/login")
         assert not server.sessions()
         assert all(state is not State.LINK_UP for state, _ in told)
@@ -252,7 +253,7 @@ async def _stay_in(folder: Path) -> None:
         assert b"200 OK" in await reader.readline()
         writer.close()
         clicked = time.monotonic()
-        await wait_for(lambda: uplink.up, 20)
+        await wait_for(lambda: uplink.up)
         print(f"up {time.monotonic() - clicked:.1f} s after the click")
         assert uplink.link().way == "direct"
         await uplink.stop()

@@ -11,6 +11,7 @@ import pytest
 
 from tests.client.test_transport import Shown
 from tests.client.test_uplink import config, nowhere
+from tests.patience import PATIENCE
 from tests.pki.test_bundle import POLICY
 from throughway.client import transports as module
 from throughway.client.transports import Transports
@@ -119,7 +120,7 @@ def play(folder: Path, story: Callable[[World], Awaitable[None]], policy: Policy
             await world.driver.stop()
         return world
 
-    return asyncio.run(asyncio.wait_for(whole(), 30))
+    return asyncio.run(asyncio.wait_for(whole(), PATIENCE))
 
 
 def test_the_first_that_works_carries_and_the_endpoints_are_led_by_it(

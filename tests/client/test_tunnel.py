@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from tests.ipsec_world import until
+from tests.patience import PATIENCE
 from throughway.client import tunnel as module
 from throughway.client.ipsec import INFRASTRUCTURE
 from throughway.client.tunnel import Tunnel
@@ -41,7 +42,7 @@ def on_bench(scenario: Callable[[Bench], Awaitable[None]], monkeypatch: pytest.M
 
     async def run() -> None:
         bench = Bench()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await scenario(bench)
             await bench.tunnel.release()
         assert not bench.tunnel.up.is_set()

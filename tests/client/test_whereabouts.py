@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from tests.patience import PATIENCE
 from throughway.client.whereabouts import Whereabouts
 from throughway.model.errors import Stage, TransportError
 from throughway.model.status import Location
@@ -35,7 +36,7 @@ async def judged(probe: Callable[[str], Awaitable[None]]) -> tuple[Location, str
     here = Whereabouts(URLS, probe, changed, lambda url, _error: probed.append(url))
     here.start(connected=True)
     try:
-        location, reason = await asyncio.wait_for(first, 5)
+        location, reason = await asyncio.wait_for(first, PATIENCE)
     finally:
         await here.close()
     return location, reason, probed
@@ -82,7 +83,7 @@ def test_moving_inside_ends_running_probes_and_judges_anew() -> None:
         await asyncio.sleep(0)
         probe = verify
         here.network_changed(connected=True)
-        await asyncio.wait_for(inside.wait(), 5)
+        await asyncio.wait_for(inside.wait(), PATIENCE)
         await here.close()
         return seen
 

@@ -39,7 +39,9 @@ st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False
 st.register_type_strategy(str, st.text(max_size=8))
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.from_type(float) | st.text(max_size=9),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 SNAPSHOTS = (
@@ -148,7 +150,7 @@ def test_what_is_no_snapshot_is_our_error() -> None:
 # Requests and replies
 
 
-@given(st.text(min_size=1, max_size=64), st.dictionaries(st.text(), VALUES))
+@given(st.text(min_size=1, max_size=64), st.dictionaries(st.text(), VALUES, max_size=4))
 def test_requests_come_back(name: str, arguments: dict[str, JSON]) -> None:
     arguments.pop("command", None)
     assert decode_request(encode_request(name, arguments)) == Command(name, arguments)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE
 from throughway.control import server as server_module
 from throughway.control.client import ask
 from throughway.control.codec import JSON, MAX_REQUEST, Command, CommandRefused
@@ -136,7 +137,7 @@ def test_a_silent_connection_is_closed(tmp_path: Path, monkeypatch: pytest.Monke
         async with served(tmp_path / "client.sock"):
             reader, writer = await asyncio.open_unix_connection(str(tmp_path / "client.sock"))
             writer.write(b'{"command"')
-            answer = await asyncio.wait_for(reader.read(), 5)
+            answer = await asyncio.wait_for(reader.read(), PATIENCE)
             writer.close()
             return answer
 
@@ -196,7 +197,7 @@ def test_an_asker_who_hangs_up_harms_nobody(tmp_path: Path) -> None:
                     asker.send(b'{"command": "status"}\n' * 50)
             return await asyncio.to_thread(ask_until_admitted)
 
-    assert asyncio.run(asyncio.wait_for(main(), 10))
+    assert asyncio.run(asyncio.wait_for(main(), PATIENCE))
 
 
 def test_require_owner() -> None:

@@ -4,6 +4,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +62,15 @@ def commands(text: str, program: str) -> Iterator[str]:
                 yield part.strip().removeprefix(program).strip()
 
 
+@cache
+def whole() -> Any:  # noqa: ANN401 - a class of click or of typer's own
+    """Return the command line with all its commands, as typer makes it."""
+    return get_command(app)
+
+
 def refusal(words: list[str]) -> str:
     """Say what the command line would not take; "" when it would take it all."""
-    command: Any = get_command(app)
+    command = whole()
     path = ["throughway"]
     context = command.make_context(path[0], [], resilient_parsing=True)
     while hasattr(command, "resolve_command"):

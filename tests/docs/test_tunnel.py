@@ -19,6 +19,7 @@ from bench.peers.throughway import inner_addresses
 from bench.tunnel import PEERS, Bench, Figure, rotated, significant
 from bench.tunnel_results import CANDIDATES, MEASURES, load
 from bench.world import GATEWAY, BenchError, World, client_address, world
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 PING = """\
@@ -270,7 +271,7 @@ def test_nothing_is_left_when_it_is_interrupted(how: signal.Signals, tmp_path: P
             assert running.poll() is None
         assert there
         running.send_signal(how)
-        said, _ = running.communicate(timeout=30)
+        said, _ = running.communicate(timeout=PATIENCE)
     assert running.returncode == 130
     assert "nothing is written" in said
     assert processes_of(tmp_path) == []

@@ -34,6 +34,12 @@ def test_a_list_ends_where_colons_move() -> None:
     assert found(text) == [(1, Sort.OBJECT), (3, Sort.OBJECT)]
 
 
+def test_a_value_of_several_paragraphs_is_within_its_object() -> None:
+    value = "A    : [One]\n         a\n\n       [Two]\n         b\n"
+    assert found(f"{value}Next : 1\nLast : 2\n") == [(1, Sort.OBJECT)]
+    assert found(f"{value}\nNext : 1\nLast : 2\n") == [(1, Sort.OBJECT), (7, Sort.OBJECT)]
+
+
 def test_a_line_above_a_ruler_is_no_heading() -> None:
     ruler = "-" * 40
     assert found(f"Name : a\nB : 1\n{ruler}\nmore\n")[1:] == [(4, Sort.AGAIN)]

@@ -86,8 +86,9 @@ def test_processes_give_the_same_rows(folder: Path) -> None:
     assert list(examine_all(paths, jobs=2)) == list(map(examine_one, paths))
 
 
-def test_a_process_that_dies_costs_one_row(tmp_path: Path) -> None:
+def test_a_process_that_dies_costs_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bundle that ends the process of whoever reads it: here a pipe's other end does."""
+    monkeypatch.setattr(fleet, "CHUNK", 4)  # whose bundles get a process each, one after another
     shutil.copytree(FAULT, tmp_path / "pc")
     paths = [tmp_path / "pc"] * 40
     deadly = DeadlyPath(tmp_path / "pc")

@@ -67,12 +67,13 @@ def codes(examination: Examination) -> list[tuple[str, str, tuple[str, ...]]]:
 
 @pytest.mark.parametrize("bundle", BUNDLES, ids=lambda p: str(p.relative_to(EVIDENCE)))
 def test_the_diagnosis_stays_the_same(bundle: Path, tmp_path: Path) -> None:
+    before = sorted(codes(examine([bundle])))
     for key in (b"one", b"two"):
         target = tmp_path / f"{key.decode()}.zip"
         done = redact([bundle], None, target, key)
         if not done.left_out:
             assert (done.lost, done.new) == ((), ())
-            assert sorted(codes(examine([target]))) == sorted(codes(examine([bundle])))
+            assert sorted(codes(examine([target]))) == before
 
 
 def test_nothing_tells_who_or_where() -> None:

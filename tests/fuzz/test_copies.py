@@ -67,11 +67,15 @@ def files_of(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def examined(files: Files, copy: Copy = str.encode) -> Examination:
+    return examine_bundle(bundled(files, copy))
+
+
+def bundled(files: Files, copy: Copy = str.encode) -> Bundle:
     bundle = Bundle()
     for name, text in files:
         content = copy(text)
         bundle.add(name, len(content), lambda content=content: io.BytesIO(content))  # type: ignore[misc]
-    return examine_bundle(bundle)
+    return bundle
 
 
 def facts(examination: Examination) -> list[tuple[object, ...]]:
@@ -96,6 +100,8 @@ def expected() -> tuple[tuple[Files, list[tuple[object, ...]], set[str]], ...]:
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_whole_copy_is_read_as_the_original(name: str) -> None:
     for files, said, found in expected():
+        if bundled(files, WHOLE[name]).evidence == bundled(files).evidence:
+            continue  # Nothing that is examined differs.
         copied = examined(files, WHOLE[name])
         assert facts(copied) == said, files[0][0]
         assert codes(copied) == found, files[0][0]

@@ -22,8 +22,6 @@ from throughway.gateway.channel import (
 )
 from throughway.net.sixtofour import open_socket
 
-SOON = 15.0
-
 
 class Process:
     """A carrier and what it has said."""
@@ -33,11 +31,11 @@ class Process:
         self.heard: list[Message] = []
 
     async def hear(self, kind: type[Message]) -> Message:
-        await wait_for(lambda: any(isinstance(m, kind) for m in self.heard), SOON)
+        await wait_for(lambda: any(isinstance(m, kind) for m in self.heard))
         return next(m for m in self.heard if isinstance(m, kind))
 
     async def code(self) -> int:
-        await wait_for(lambda: self.process.poll() is not None, SOON)
+        await wait_for(lambda: self.process.poll() is not None)
         return self.process.wait()
 
 

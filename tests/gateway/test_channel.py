@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.net.iphttps_world import wait_for
+from tests.patience import PATIENCE
 from throughway.control.codec import encode_line, to_json
 from throughway.gateway import channel as module
 from throughway.gateway.channel import (
@@ -158,7 +159,7 @@ def test_the_end_of_the_other_end_is_told_once() -> None:
         end = Channel(ours, lambda _message: None, lost)
         theirs.close()
         end.send(Stop())
-        await asyncio.wait_for(told.wait(), 5)
+        await asyncio.wait_for(told.wait(), PATIENCE)
         assert end.closed
         end.send(Stop())
         end.close()

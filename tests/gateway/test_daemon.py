@@ -8,14 +8,17 @@ from pathlib import Path
 import pytest
 
 from tests.net.iphttps_world import Authority
+from tests.patience import PATIENCE
 from throughway.catalogue import find
+from throughway.control.codec import Command
+from throughway.control.server import Peer, Request
 from throughway.gateway import daemon as module
 from throughway.gateway import settings
 from throughway.gateway.daemon import REFUSALS_SHOWN, GatewayDaemon, run
 from throughway.gateway.refusals import MISMATCH
 from throughway.gateway.workers import Workers
 from throughway.model.config import GatewayConfig, IPHTTPSServerConfig, IPsecServerConfig
-from throughway.model.errors import ConfigError
+from throughway.model.errors import ConfigError, IPsecError
 from throughway.model.status import ComponentState, GatewaySnapshot
 from throughway.net import firewall
 
@@ -217,11 +220,18 @@ def test_after_a_reload_the_firewall_guards_the_devices_that_are_there(
         daemon = GatewayDaemon(before)
         monkeypatch.setattr(daemon._ipsec, "reload", nothing_new)
         daemon._workers = Workers(before.iphttps, daemon, routes=())
-        await daemon.reload()
+        waiting = [await asked(daemon) for _ in range(2)]
         await daemon.stop()
+        # As long as it runs with others, and not only when they have just been read.
+        assert waiting == [{"needs_restart": ["iphttps.interface", "iphttps.workers"]}] * 2
 
     asyncio.run(scenario())
-    assert [wall.interfaces for wall in walls] == [("iphttps0", "iphttps1")]
+    assert [wall.interfaces for wall in walls] == [("iphttps0", "iphttps1")] * 2
+
+
+async def asked(daemon: GatewayDaemon) -> object:
+    """Let root ask for a reload; return what is answered."""
+    return await daemon._command(Request(Command("reload"), Peer(pid=1, uid=0, gid=0)))
 
 
 def test_reloads_that_come_at_once_follow_each_other(
@@ -229,10 +239,11 @@ def test_reloads_that_come_at_once_follow_each_other(
 ) -> None:
     steps: list[str] = []
 
-    async def reload(_self: GatewayDaemon) -> None:
+    async def reload(_self: GatewayDaemon) -> tuple[str, ...]:
         steps.append("begin")
         await asyncio.sleep(0)
         steps.append("end")
+        return ()
 
     monkeypatch.setattr(GatewayDaemon, "_reload", reload)
 
@@ -254,7 +265,35 @@ def test_a_firewall_that_another_program_removed_is_made_again(
 
     async def scenario() -> None:
         watching = asyncio.ensure_future(GatewayDaemon(config(tmp_path))._watch_firewall())
-        await asyncio.wait_for(raised.wait(), 10)
+        await asyncio.wait_for(raised.wait(), PATIENCE)
         watching.cancel()
 
     asyncio.run(scenario())
+
+
+def test_ipsec_is_tried_again_while_a_file_is_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [
+        IPsecError("charon does not start"),
+        ConfigError("gateway.toml", "ipsec.key", "/etc/ipsec.key: no such file"),
+        None,
+    ]
+    told: list[set[str]] = []
+
+    async def scenario() -> None:
+        daemon = GatewayDaemon(config(tmp_path))
+
+        async def start() -> None:
+            told.append({problem.code for problem in daemon._tracker.current()})
+            if (error := answers.pop(0)) is not None:
+                raise error
+
+        monkeypatch.setattr(module, "IPSEC_RETRY", 0)
+        monkeypatch.setattr(daemon._ipsec, "start", start)
+        await daemon._start_ipsec()
+        await asyncio.gather(*daemon._tasks)
+        await daemon.stop()
+
+    asyncio.run(scenario())
+    assert told == [set(), {"ipsec-auth-failure-unspecified"}, {"configuration-refused"}]

@@ -18,6 +18,7 @@ import pytest
 
 from tests.net.iphttps_world import wait_for
 from tests.net.test_resolver import Server, server
+from tests.patience import PATIENCE
 from tests.ports import free_port
 from throughway.gateway import dns64 as module
 from throughway.gateway.dns64 import DNS64, MAXIMUM_CLIENTS, SILENCES, Rates
@@ -81,7 +82,7 @@ async def world(
 async def ask(port: int, name: str, kind: str = "AAAA", how: str = "udp") -> dns.message.Message:
     query = dns.message.make_query(name, kind, use_edns=0, payload=1232)
     send = dns.asyncquery.udp if how == "udp" else dns.asyncquery.tcp
-    return await send(query, HERE, port=port, timeout=8)
+    return await send(query, HERE, port=port, timeout=PATIENCE)
 
 
 def texts(answer: dns.message.Message) -> list[str]:

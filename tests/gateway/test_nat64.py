@@ -27,7 +27,6 @@ CONFIG = NAT64Config(
     listen=(("::1", 5353),),
     servers=("::1",),
 )
-PATIENCE = 20.0
 
 
 class World:
@@ -50,7 +49,7 @@ class World:
 
     async def up(self) -> int:
         await self.part.start()
-        await wait_for(lambda: self.component is ComponentState.OK, PATIENCE)
+        await wait_for(lambda: self.component is ComponentState.OK)
         assert self.status.running
         return self.status.pid
 
@@ -74,7 +73,7 @@ def with_world(scenario: Callable[[World], Awaitable[None]]) -> None:
 async def _killed(world: World) -> None:
     pid = await world.up()
     os.kill(pid, signal.SIGKILL)
-    await wait_for(lambda: world.status.running and world.status.pid not in (0, pid), PATIENCE)
+    await wait_for(lambda: world.status.running and world.status.pid not in (0, pid))
     assert world.status.restarts == 1
     await wait_for(lambda: world.component is ComponentState.OK)
 
@@ -89,7 +88,7 @@ async def _wiped(world: World) -> None:
     run("nft", "flush", "ruleset")
     run("ip", "route", "flush", "dev", "nat64")
     run("ip", "-6", "route", "del", CONFIG.prefix, "dev", "nat64")
-    await wait_for(lambda: nat64.guarded() and nat64.connected(CONFIG), PATIENCE)
+    await wait_for(lambda: nat64.guarded() and nat64.connected(CONFIG))
     assert world.status.restarts == 0
 
 
@@ -110,7 +109,7 @@ async def _left_behind(world: World) -> None:
     assert world.part._dns64 is not None
     await world.part._dns64.close()
     await second.start()
-    await wait_for(lambda: second.status()[0].running, PATIENCE)
+    await wait_for(lambda: second.status()[0].running)
     assert second.status()[0].pid != pid
     assert not second._routes_others
     await second.stop()
@@ -127,10 +126,10 @@ async def _port_is_taken(world: World) -> None:
         asyncio.DatagramProtocol, local_addr=CONFIG.listen[0]
     )
     await world.part.start()
-    await wait_for(lambda: world.status.running, PATIENCE)
+    await wait_for(lambda: world.status.running)
     assert world.tracker.holds(find("dns64-broken"))
     other.close()
-    await wait_for(lambda: world.component is ComponentState.OK, PATIENCE)
+    await wait_for(lambda: world.component is ComponentState.OK)
 
 
 @pytest.mark.lab

@@ -23,8 +23,6 @@ from throughway.gateway.channel import (
 from throughway.net.teredo import open_socket
 from throughway.proto.teredo.server import Socket
 
-SOON = 15.0
-
 
 class Process:
     """A server and what it has said."""
@@ -34,11 +32,11 @@ class Process:
         self.heard: list[Message] = []
 
     async def hear(self, kind: type[Message]) -> Message:
-        await wait_for(lambda: any(isinstance(m, kind) for m in self.heard), SOON)
+        await wait_for(lambda: any(isinstance(m, kind) for m in self.heard))
         return next(m for m in self.heard if isinstance(m, kind))
 
     async def code(self) -> int:
-        await wait_for(lambda: self.process.poll() is not None, SOON)
+        await wait_for(lambda: self.process.poll() is not None)
         return self.process.wait()
 
 

@@ -45,7 +45,6 @@ from throughway.proto.iphttps.client import State
 from throughway.proto.iphttps.http import build_request, parse_url
 from throughway.wire.proxy_protocol import build_v1
 
-SOON = 15.0
 OWN = "2001:db8:da:1000::a"
 
 
@@ -68,11 +67,11 @@ class Process:
         return sock
 
     async def hear(self, kind: type[Message]) -> Message:
-        await wait_for(lambda: any(isinstance(m, kind) for m in self.heard), SOON)
+        await wait_for(lambda: any(isinstance(m, kind) for m in self.heard))
         return next(m for m in self.heard if isinstance(m, kind))
 
     async def code(self) -> int:
-        await wait_for(lambda: self.process.poll() is not None, SOON)
+        await wait_for(lambda: self.process.poll() is not None)
         return self.process.wait()
 
 

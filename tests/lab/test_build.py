@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from tests.patience import PATIENCE
 from throughway.lab import build
 from throughway.model.errors import LabError
 
@@ -23,7 +24,7 @@ def test_a_failed_step_is_not_reported() -> None:
 
 
 def test_tasks_run_at_the_same_time() -> None:
-    meeting = threading.Barrier(3, timeout=5)
+    meeting = threading.Barrier(3, timeout=PATIENCE)
     with build.concurrently() as tasks:
         for name in ("one", "two", "three"):
             tasks.call(build.silent, name, meeting.wait)

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from tests.patience import PATIENCE
 from throughway.lab.lab import Lab
 
 pytestmark = pytest.mark.lab
@@ -28,7 +29,7 @@ def command(lab: Lab, *argv: str) -> list[str]:
 
 @pytest.mark.parametrize(("script", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 137)])
 def test_exit_codes(lab: Lab, script: str, code: int) -> None:
-    answer = subprocess.run(command(lab, "sh", "-c", script), timeout=20, check=False)
+    answer = subprocess.run(command(lab, "sh", "-c", script), timeout=PATIENCE, check=False)
     assert answer.returncode == code
 
 
@@ -55,7 +56,7 @@ def test_signals_are_passed_on(lab: Lab, sig: signal.Signals) -> None:
 
 
 def read_until(fd: int, wanted: bytes) -> bytes:
-    said, deadline = b"", time.monotonic() + 15
+    said, deadline = b"", time.monotonic() + PATIENCE
     while wanted not in said:
         readable, _, _ = select.select([fd], [], [], max(0, deadline - time.monotonic()))
         assert readable, said
@@ -79,11 +80,11 @@ def test_a_shell_on_a_terminal(lab: Lab) -> None:
         said = read_until(ours, b"on a 22 terminal")
         assert b"no job control" not in said
         os.write(ours, b"sleep 4714 || echo inter$((1))rupted\n")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while "sleep 4714" not in lab.run("client1", ["ps", "-e", "-o", "args="]).stdout:
             assert time.monotonic() < deadline
         os.write(ours, b"\x03exit 3\n")
-        assert process.wait(15) == 3
+        assert process.wait(PATIENCE) == 3
     os.close(ours)
 
 

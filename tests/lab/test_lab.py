@@ -1,5 +1,6 @@
 """A whole lab: what stands in it, moving about, two of them, killed ones, and nothing left."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
 from throughway.lab import state
-from throughway.lab.deployment import GATEWAY_CONFIG
+from throughway.lab.deployment import CLIENT, GATEWAY_CONFIG
 from throughway.lab.lab import Lab
 from throughway.lab.namespaces import Namespaces, find_hosts, start_time
+from throughway.lab.observe import status_of
 from throughway.lab.topology import DIRECTACCESS, INTRANET_PAGE
 from throughway.model.errors import LabError
 
@@ -367,7 +370,7 @@ def domain_half_made(name: str) -> bool:
 def test_a_killed_up_is_cleaned_by_the_next(lab: Lab, moment: Callable[[str], bool]) -> None:
     name = f"{lab.name}-k"
     with subprocess.Popen([sys.executable, "-c", BUILD, name]) as builder:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while not moment(name):
             assert builder.poll() is None
             assert time.monotonic() < deadline
@@ -389,7 +392,7 @@ def test_a_lab_whose_host_has_died_is_built_anew(lab: Lab) -> None:
     name = f"{lab.name}-d"
     with Lab(name).up(gateway=False, join=False) as broken:
         os.kill(broken.namespaces("app1").pid, signal.SIGKILL)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while broken.exists:
             assert time.monotonic() < deadline
         assert not next(h for h in broken.status() if h.name == "app1").alive
@@ -421,6 +424,7 @@ def test_with_gateway_and_clients(lab: Lab) -> None:
         assert whole.where("client1") == "home"
         status = whole.run("client1", ["throughway", "client", "status", "--json"])
         assert status.returncode in (0, 1)
+        assert json.loads(status.stdout).keys() == status_of(whole, "client1", CLIENT).keys()
         with pytest.raises(LabError, match="the gateway runs already on edge1"):
             whole.start_gateway()
         whole.stop_gateway()

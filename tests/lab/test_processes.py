@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from tests.patience import PATIENCE
 from throughway.lab import processes
 from throughway.lab.lab import Lab
 from throughway.model.errors import LabError
@@ -13,7 +14,7 @@ from throughway.model.errors import LabError
 
 def test_a_condition_that_comes() -> None:
     looks = iter([False, False, True])
-    processes.wait_until(lambda: next(looks), 5.0, "the third look")
+    processes.wait_until(lambda: next(looks), PATIENCE, "the third look")
     assert list(looks) == []
 
 
@@ -42,14 +43,14 @@ def test_a_program_that_takes_too_long_is_killed(lab: Lab) -> None:
 def test_signals_reach_the_program(lab: Lab, sig: signal.Signals) -> None:
     with lab.popen("client1", ["sleep", "4712"]) as process:
         process.send_signal(sig)
-        assert process.wait(10) == -sig
+        assert process.wait(PATIENCE) == -sig
     assert "4712" not in lab.run("client1", ["ps", "-e", "-o", "args="]).stdout
 
 
 @pytest.mark.lab
 def test_signalling_a_program_that_has_ended(lab: Lab) -> None:
     with lab.popen("client1", ["true"]) as process:
-        process.wait(10)
+        process.wait(PATIENCE)
         process.terminate()
     assert process.returncode == 0
 
@@ -72,7 +73,7 @@ def test_a_service_outlives_its_starter_and_stops(lab: Lab) -> None:
     found = lab.service("client2", "nap")
     assert found == service
     assert service.running()
-    processes.wait_until(lambda: "good night" in service.log_tail(), 5.0, "its first words")
+    processes.wait_until(lambda: "good night" in service.log_tail(), PATIENCE, "its first words")
     service.stop()
     assert not service.running()
     assert lab.service("client2", "nap") is None

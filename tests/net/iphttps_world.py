@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from tests.patience import PATIENCE
 from throughway.net.offload import Pump
 from throughway.net.segments import VNET
 from throughway.net.tun import TUN
@@ -184,7 +185,7 @@ class FakeTUN(TUN):
     async def received(self) -> bytes:
         """Wait for the next packet written to the device."""
         waiting = asyncio.get_running_loop().sock_recv(self.kernel.socket, VNET.size + MAX_PACKET)
-        return (await asyncio.wait_for(waiting, timeout=5))[VNET.size :]
+        return (await asyncio.wait_for(waiting, timeout=PATIENCE))[VNET.size :]
 
     def close(self) -> None:
         super().close()
@@ -203,7 +204,7 @@ def packet(source: str, destination: str, payload: bytes = b"", next_header: int
     )
 
 
-async def wait_for(condition: Callable[[], object], within: float = 5.0) -> None:
+async def wait_for(condition: Callable[[], object], within: float = PATIENCE) -> None:
     """Wait until something holds; fail when it does not in time."""
     deadline = time.monotonic() + within
     while not condition():

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.net.iphttps_world import Authority, wait_for
+from tests.patience import PATIENCE
 from throughway.model.errors import Stage, TransportError
 from throughway.net.fetch import fetch
 from throughway.net.tls import client_context
@@ -81,7 +82,7 @@ def fetched(
     client: ssl.SSLContext | None = None,
     name: str = NAME,
     limit: int = 1000,
-    seconds: float = 5,
+    seconds: float = PATIENCE,
 ) -> bytes:
     async def scenario() -> bytes:
         async with serving(handle, server) as port:
@@ -181,7 +182,7 @@ def test_a_server_that_hangs_in_http_is_given_up(authority: Authority, answer: b
         says(answer, then=False),
         server=context_of(authority),
         client=trusting(authority),
-        seconds=0.3,
+        seconds=1.0,
     )
     assert (error.stage, error.windows_code) == (Stage.HTTP, 0x274C)
 

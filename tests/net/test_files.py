@@ -28,6 +28,15 @@ def test_reading_says_what_is_in_the_way(tmp_path: Path) -> None:
         files.read_file(tmp_path / "pipe")
 
 
+def test_errors_name_the_file(tmp_path: Path) -> None:
+    """write(2) to a full disk does not, open(2) does already."""
+    kept = Path("kept")
+    with pytest.raises(OSError, match="No space left on device: 'kept'"), files.naming(kept):
+        Path("/dev/full").write_text("x" * 10_000)
+    with pytest.raises(OSError, match="/no/such"), files.naming(kept):
+        Path("/no/such").write_text("")
+
+
 @pytest.mark.parametrize(
     ("mode", "good"), [(0o600, True), (0o400, True), (0o640, False), (0o604, False), (0o660, False)]
 )

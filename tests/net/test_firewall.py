@@ -13,6 +13,7 @@ from dataclasses import replace
 import pytest
 
 from tests.net.namespace import Peer, in_namespace, peer, run
+from tests.patience import PATIENCE
 from throughway.model.errors import ThroughwayError
 from throughway.net import netlink
 from throughway.net.firewall import (
@@ -73,7 +74,7 @@ def knock(address: str = SERVER, mark: int = 0) -> str:
         udp.sendto(b"leak", (address, 9))
     with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as tcp:
         tcp.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
-        tcp.settimeout(5)
+        tcp.settimeout(PATIENCE)
         try:
             tcp.connect((address, 9))
         except ConnectionRefusedError:
@@ -179,7 +180,7 @@ def _forged() -> None:
             udp = stack.enter_context(socket.socket(socket.AF_INET6, socket.SOCK_DGRAM))
             udp.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
             udp.bind(("2001:db8:77::5", 0))
-            udp.settimeout(5)
+            udp.settimeout(PATIENCE)
             return udp
 
         close_client(CLOSED)
@@ -198,7 +199,7 @@ def _forged() -> None:
         plain.setblocking(False)
         with pytest.raises(BlockingIOError):
             plain.recv(100)
-        plain.settimeout(5)
+        plain.settimeout(PATIENCE)
         open_client()
         router.python(
             "import socket\n"
@@ -241,7 +242,7 @@ def _gateway() -> None:
         for host, router in ((client, link), (server, inside), (decrypted, tunnel)):
             host.run("ip", "-6", "route", "add", "default", "via", f"{router}1")
 
-        def connect(host: Peer, address: str, port: int, timeout: float = 5) -> str:
+        def connect(host: Peer, address: str, port: int, timeout: float = PATIENCE) -> str:
             code = CONNECT.format(address=address, port=port, timeout=timeout)
             return host.python(code).communicate()[0].strip()
 
@@ -249,13 +250,13 @@ def _gateway() -> None:
         for _ in range(2):
             guard_gateway(GatewayFirewall())
         assert gateway_guarded()
-        client.run("ping", "-c", "1", "-W", "5", f"{link}1")
+        client.run("ping", "-c", "1", "-W", str(int(PATIENCE)), f"{link}1")
         assert connect(client, f"{link}1", 9, timeout=0.5) == "TimeoutError"
         assert connect(client, f"{inside}80", 9, timeout=0.5) == "TimeoutError"
         assert connect(server, f"{link}5", 9, timeout=0.5) == "TimeoutError"
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as ike:
             ike.bind(("::", 500))
-            ike.settimeout(5)
+            ike.settimeout(PATIENCE)
             client.python(
                 "import socket; u = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)\n"
                 f"u.sendto(b'IKE', ({link + '1'!r}, 500)); print('ready')"

@@ -20,6 +20,7 @@ from tests.net.iphttps_world import (
     packet,
     wait_for,
 )
+from tests.patience import PATIENCE
 from throughway.model.config import AuthenticationMode, IPHTTPSServerConfig
 from throughway.model.errors import ConfigError, Stage, TransportError
 from throughway.model.status import SessionStatus
@@ -485,7 +486,9 @@ def test_heads_that_do_not_come_are_cut_off(hall: Hall) -> None:
         hall.config = replace(hall.config, head_timeout=0.05)
         async with serving(hall):
             reader, writer = await asyncio.open_connection("127.0.0.1", hall.port)
-            assert await asyncio.wait_for(reader.read(), timeout=5) == b""  # no TLS hello either
+            assert (
+                await asyncio.wait_for(reader.read(), timeout=PATIENCE) == b""
+            )  # no TLS hello either
             writer.close()
             await writer.wait_closed()
             assert hall.server.refusals == {Refusal.TIMEOUT: 1}

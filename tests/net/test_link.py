@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.net.iphttps_world import CORP, NAME, ROUTER, Authority, packet, wait_for
+from tests.patience import PATIENCE
 from throughway.model.errors import Stage, TransportError
 from throughway.net import link as module
 from throughway.net.link import (
@@ -75,6 +76,9 @@ class Pair:
     def close(self) -> None:
         self.near.abort()
         self.far.abort()
+
+
+OF_TLS = pytest.mark.parametrize("contexts", ["tls", "tls 1.2"], indirect=True)
 
 
 @pytest.fixture(params=["plain", "tls", "tls 1.2"])
@@ -337,10 +341,8 @@ def test_unfinished_packets_are_bounded(
     run(contexts, scenario)
 
 
+@OF_TLS
 def test_who_connects_and_is_silent_has_no_tls(contexts: Contexts) -> None:
-    if contexts == (None, None):
-        pytest.skip("about TLS")
-
     async def scenario(pair: Pair) -> None:
         spoke: list[bool] = []
         pair.far.on_spoken = lambda: spoke.append(True)
@@ -424,7 +426,7 @@ def test_an_end_after_everything_was_sent(contexts: Contexts) -> None:
         assert pair.far_ear.error is not None
         assert pair.far_ear.error.windows_code == 0x2746
         assert pair.far.closed
-        await asyncio.wait_for(pair.near.wait_closed(), timeout=5)
+        await asyncio.wait_for(pair.near.wait_closed(), timeout=PATIENCE)
         assert pair.near_ear.error is None  # it was our own wish
 
     run(contexts, scenario)
@@ -440,7 +442,7 @@ def test_a_peer_that_stays_is_left(contexts: Contexts, monkeypatch: pytest.Monke
         pair.far._loop.remove_reader(pair.far._socket)
         pair.near.finish()
         pair.near.finish()
-        await asyncio.wait_for(pair.near.wait_closed(), timeout=5)
+        await asyncio.wait_for(pair.near.wait_closed(), timeout=PATIENCE)
         assert gone == [pair.near]
 
     run(contexts, scenario)
@@ -529,10 +531,9 @@ class Mute:
         raise ssl.SSLWantReadError
 
 
+@OF_TLS
 def test_a_flood_of_tls_without_a_stream_is_ended(contexts: Contexts) -> None:
     """Each of those records costs as much as a hundred packets."""
-    if contexts == (None, None):
-        pytest.skip("about TLS")
 
     async def scenario(pair: Pair) -> None:
         await pair.open()
@@ -561,10 +562,8 @@ def test_single_packets_in_records_of_their_own_are_a_stream(contexts: Contexts)
     run(contexts, scenario)
 
 
+@OF_TLS
 def test_what_tls_says_by_itself_is_bounded(contexts: Contexts) -> None:
-    if contexts == (None, None):
-        pytest.skip("about TLS")
-
     async def scenario(pair: Pair) -> None:
         await pair.open()
         far = pair.far

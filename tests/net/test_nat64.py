@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.net.namespace import in_namespace, run
+from tests.patience import PATIENCE
 from throughway.model.config import NAT64Config
 from throughway.net import nat64, netlink
 from throughway.net.nat64 import NAT64Error, Walls, render_config, render_walls
@@ -26,7 +27,7 @@ WALLS = Walls(interface="nat64", pool=CONFIG.pool, ipv4_prefixes=CONFIG.ipv4_pre
 
 
 def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)

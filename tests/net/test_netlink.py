@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.net.namespace import in_namespace, run
+from tests.patience import PATIENCE
 from throughway.net import netlink
 from throughway.net.netlink import NetworkMonitor, NetworkState, Route, Rule
 
@@ -99,7 +100,7 @@ async def _observe(steps: Callable[[], None], expected: Callable[[NetworkState],
     seen: asyncio.Queue[NetworkState] = asyncio.Queue()
     monitor = NetworkMonitor(seen.put_nowait, ignored=frozenset({"ours0"}))
     task = asyncio.create_task(monitor.run())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await seen.get()
         steps()
         count = 1
@@ -154,7 +155,7 @@ def _waited() -> None:
             for address in netlink.addresses("v0")
             if str(address.address) == "2001:db8:da::5"
         )
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             return await waiting
 
     assert asyncio.run(scenario()) == "2001:db8:da::5"

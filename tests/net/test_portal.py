@@ -11,6 +11,7 @@ import pytest
 
 from tests.net.namespace import in_namespace, run
 from tests.net.test_proxy import proxy_that
+from tests.patience import PATIENCE
 from throughway.model.errors import TransportError
 from throughway.net import portal as module
 from throughway.net.portal import (
@@ -159,7 +160,7 @@ def _advertise() -> None:
         index = socket.if_nametoindex("outer")
         router.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
         with router:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 while not named:
                     with contextlib.suppress(OSError):  # the link is not up yet
                         router.sendto(advertisement, ("ff02::1", 0, 0, index))

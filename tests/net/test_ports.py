@@ -5,6 +5,7 @@ import socket
 from collections.abc import Awaitable, Callable
 
 from tests.net.iphttps_world import wait_for
+from tests.patience import PATIENCE
 from throughway.net.ports import OWN, SHARED, SOCKET_QUERIES, Entropy, Ports
 
 SERVER = "127.0.89.1"
@@ -42,7 +43,7 @@ def with_world(scenario: Callable[[World], Awaitable[None]]) -> None:
     async def run() -> None:
         world = World()
         try:
-            await asyncio.wait_for(scenario(world), 20)
+            await asyncio.wait_for(scenario(world), PATIENCE)
         finally:
             world.ports.close()
             assert world.sockets() == 0

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.net.namespace import in_namespace, run
+from tests.patience import PATIENCE
 from throughway.model.errors import ThroughwayError
 from throughway.net import netlink, privileges
 from throughway.net.firewall import ClientFirewall, client_closed, close_client, open_client
@@ -93,7 +94,7 @@ def test_files_of_other_users_are_out_of_reach() -> None:
     in_namespace(_foreign_files)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -150,7 +151,7 @@ os.write(1, b"it goes on")
     with subprocess.Popen([sys.executable, "-c", script], **alone) as parent:  # type: ignore[call-overload]
         try:
             # Its end of the pipe is closed when the child is gone too.
-            assert parent.communicate(timeout=10) == (b"", None)
+            assert parent.communicate(timeout=PATIENCE) == (b"", None)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(parent.pid, signal.SIGKILL)

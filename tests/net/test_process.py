@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
 from throughway.net.process import death_of, end, end_recorded, record, started_at, write_private
 
 Process = subprocess.Popen[bytes]
@@ -63,7 +64,7 @@ def test_a_death_is_noticed(sleeper: Process) -> None:
         died = death_of(sleeper)
         assert not died.is_set()
         sleeper.terminate()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await died.wait()
 
     asyncio.run(scenario())

@@ -16,6 +16,7 @@ from tests.net import squid_world
 from tests.net.iphttps_world import CORP, PREFIX, Authority, packet, wait_for
 from tests.net.squid_world import PASSWORD, USER, squid, squid_folder
 from tests.net.test_iphttps_client import OWN, Hall, serving
+from tests.patience import PATIENCE
 from tests.ports import free_port
 from throughway.model.config import IPHTTPSServerConfig
 from throughway.model.errors import Stage, ThroughwayError, TransportError
@@ -58,7 +59,7 @@ async def greeting(proxy: ProxyServer, port: int, ticket: Ticket = no_ticket) ->
     with sock:
         assert sock.gettimeout() == 0
         loop, heard = asyncio.get_running_loop(), b""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await loop.sock_sendall(sock, b"?")
             while data := await loop.sock_recv(sock, 100):
                 heard += data
@@ -144,6 +145,7 @@ def test_squid_with_ntlm(scheme: str) -> None:
 
 
 @pytest.mark.lab
+@pytest.mark.xdist_group("domain")
 def test_squid_with_kerberos(monkeypatch: pytest.MonkeyPatch) -> None:
     """Squid, domain controller and client in one network; the ticket is by a password."""
     domain, host = shared_domain(), "proxy.corp.example.com"
@@ -209,7 +211,7 @@ def test_the_link_to_a_real_gateway_through_squid(tmp_path: Path) -> None:
                 return await dialer(host, hall.port)
 
             async with hall.client(dial=dial) as (client, tun):
-                await wait_for(lambda: client.state is State.LINK_UP, 10)
+                await wait_for(lambda: client.state is State.LINK_UP)
                 for _ in range(2):
                     await tun.received()  # advertisements
                 for number in range(200):
@@ -261,7 +263,7 @@ async def proxy_that(answer: Answer, *, rooms: list[int] | None = None) -> Async
     server = await asyncio.start_server(serve, "127.0.0.1", port := free_port())
     async with server:
         yield port
-        await asyncio.wait_for(asyncio.gather(*busy, return_exceptions=True), 10)
+        await asyncio.wait_for(asyncio.gather(*busy, return_exceptions=True), PATIENCE)
 
 
 def error_of(answer: Answer, *, ticket: Ticket = no_ticket, who: Credentials = ALICE) -> str:
@@ -361,7 +363,7 @@ def test_ends_leave_no_connection() -> None:
         rooms: list[int] = []
         async with proxy_that(answer, rooms=rooms) as port:
             task = asyncio.ensure_future(greeting(ProxyServer("127.0.0.1", port), 443))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 while not rooms:  # noqa: ASYNC110 - of the server's own task
                     await asyncio.sleep(0.001)
                 task.cancel()

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from pyrad.packet import AccessAccept, AccessChallenge, AccessReject, AuthPacket
 
+from tests.patience import PATIENCE
 from throughway.model.errors import TrustError
 from throughway.net.radius import (
     CALLING_STATION_ID,
@@ -56,7 +57,7 @@ class Peer:
         return packet
 
     async def receive(self) -> bytes:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             return await asyncio.get_running_loop().sock_recv(self.socket, 4096)
 
     async def ask(self, request: AuthPacket) -> AuthPacket:
@@ -206,7 +207,7 @@ def test_conversations_are_bounded_and_expire(monkeypatch: pytest.MonkeyPatch) -
                     await peer.receive()
             now = loop.time
             monkeypatch.setattr(loop, "time", lambda: now() + CONVERSATION_TIMEOUT)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 while len(refusals) < MAX_CONVERSATIONS:  # noqa: ASYNC110 - of the sweep
                     await asyncio.sleep(0)
             assert (await peer.converse(ALICE, TOKEN)).code == AccessAccept

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.ports import free_port
 from throughway.net import relay as module
 from throughway.net.relay import ProxyRelay, original_destination
@@ -64,7 +65,7 @@ def said(serve: Serve | None, *, whole: bytes = b"hello") -> tuple[bytes, list[s
         async with relayed(serve, told) as (reader, writer):
             writer.write(whole)
             writer.write_eof()
-            return await asyncio.wait_for(reader.read(), 10)
+            return await asyncio.wait_for(reader.read(), PATIENCE)
 
     return asyncio.run(run()), told
 
@@ -132,7 +133,7 @@ def test_more_than_the_limit_wait(monkeypatch: pytest.MonkeyPatch) -> None:
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(second.read(1), 0.1)
             writer.close()
-            assert await asyncio.wait_for(second.read(1), 10) == b"2"
+            assert await asyncio.wait_for(second.read(1), PATIENCE) == b"2"
             other.close()
 
     asyncio.run(run())

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.net.namespace import in_namespace, run
+from tests.patience import PATIENCE
 from throughway.model.policy import NRPTRule
 from throughway.net import resolvconf
 from throughway.net.resolvconf import (
@@ -240,7 +241,7 @@ def test_watching_takes_over_again(
     async def scenario() -> Settings:
         changed: asyncio.Queue[Settings] = asyncio.Queue()
         watching = asyncio.create_task(taken.watch(changed.put_nowait))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             settings = await changed.get()
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
@@ -268,6 +269,21 @@ def test_a_full_disk_does_not_end_the_watch(
     assert settings is not None
     assert settings.servers == ("192.168.138.1",)
     assert taken.effective()
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_takes_nothing_is_named_and_keeps_nothing(
+    path: Path, state: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", full)
+    before = path.read_text()
+    with pytest.raises(OSError, match=f"{os.strerror(code)}.*{resolvconf.KEPT}"):
+        ResolvConf(state, STUB, path).take()
+    assert list(state.iterdir()) == []
+    assert path.read_text() == before
 
 
 def test_killed_at_any_moment_it_can_be_restored(path: Path, state: Path) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from tests.net.iphttps_world import wait_for
 from tests.net.namespace import in_namespace, peer
+from tests.patience import PATIENCE
 from tests.ports import free_port
 from throughway.model.errors import Stage, TransportError
 from throughway.model.policy import NRPTRule
@@ -135,7 +136,7 @@ async def stub(
 async def ask(port: int, name: str, kind: str = "A", how: str = "udp") -> dns.message.Message:
     query = dns.message.make_query(name, kind, use_edns=0, payload=1232)
     send = dns.asyncquery.udp if how == "udp" else dns.asyncquery.tcp
-    return await send(query, STUB, port=port, timeout=8)
+    return await send(query, STUB, port=port, timeout=PATIENCE)
 
 
 def addresses(answer: dns.message.Message) -> list[str]:

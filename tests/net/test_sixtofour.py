@@ -13,6 +13,7 @@ import pytest
 from tests.ipsec_world import until
 from tests.net.iphttps_world import FakeTUN
 from tests.net.namespace import in_namespace, run
+from tests.patience import PATIENCE
 from tests.proto.test_sixtofour import (
     CLIENT,
     ENDPOINTS,
@@ -105,7 +106,7 @@ class Ends:
 
     async def received(self) -> bytes:
         """Return the next packet at the client."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE):
             return await asyncio.get_running_loop().sock_recv(self.client, 65536)
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ import socket
 import dns.message
 import dns.rcode
 
+from tests.patience import PATIENCE
 from tests.ports import free_port
 from throughway.net.ports import BATCH
 from throughway.net.resolver import Resolver
@@ -32,7 +33,7 @@ def test_more_than_a_batch_is_answered_and_garbage_between_does_no_harm() -> Non
                 client.send(b"\xff" * (number % 30))
             loop = asyncio.get_running_loop()
             while wanted:
-                data = await asyncio.wait_for(loop.sock_recv(client, 512), 10)
+                data = await asyncio.wait_for(loop.sock_recv(client, 512), PATIENCE)
                 if data[3] & 0xF == dns.rcode.SERVFAIL and len(data) > 12:
                     wanted.discard(dns.message.from_wire(data).id)
         finally:

@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from tests.net.iphttps_world import FakeTUN, packet
+from tests.patience import PATIENCE
 from throughway.net.teredo import DATAGRAMS_AT_ONCE, Alarm, cut, open_socket, receive, send, write
 from throughway.wire.teredo import Mapping
 
@@ -70,7 +71,7 @@ def test_one_alarm_set_many_times() -> None:
         due = loop.time() + 0.01
         alarm.set(due)
         alarm.set(due)
-        await asyncio.wait_for(done.wait(), 10)
+        await asyncio.wait_for(done.wait(), PATIENCE)
         alarm.set(loop.time() + 0.01)
         alarm.set(None)
         await asyncio.sleep(0.05)

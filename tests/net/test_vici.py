@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from vici.protocol import Message, Packet
 
+from tests.patience import PATIENCE
 from throughway.model.errors import IPsecError
 from throughway.net.vici import Section, Session
 
@@ -39,7 +40,7 @@ def with_charon(
 
     async def run() -> None:
         server = await asyncio.start_unix_server(serve, str(directory / "vici"))
-        async with server, asyncio.timeout(5), Session(directory / "vici") as session:
+        async with server, asyncio.timeout(PATIENCE), Session(directory / "vici") as session:
             await scenario(session)
 
     asyncio.run(run())

@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 import pytest
 
+from tests.patience import PATIENCE
 from throughway.model.errors import ConfigError
 from throughway.net import webserver
 from throughway.net.webserver import HEAD_LIMIT, Answer, Heard, WebServer, plain
@@ -36,7 +37,7 @@ def serving(scenario: Callable[[int], Awaitable[None]]) -> None:
 
 async def read_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
     try:
-        return await asyncio.wait_for(reader.read(), 10)
+        return await asyncio.wait_for(reader.read(), PATIENCE)
     except ConnectionResetError:
         return b""
     finally:

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.probe.probe_world import HOME, answering, speaking
 from throughway.model.network import PortalSeen
 from throughway.probe.portal import ask_page
@@ -28,7 +29,7 @@ LOGIN = b"HTTP/1.1 302 Found\r\nLocation: http://portal.test/\r\nContent-Length:
 def test_pages(answer: bytes, is_open: bool | None) -> None:
     async def scenario() -> PortalSeen:
         async with speaking(answering(answer)) as port:
-            return await ask_page(f"http://{HOME}:{port}/x", seconds=1.0)
+            return await ask_page(f"http://{HOME}:{port}/x", seconds=PATIENCE if answer else 1.0)
 
     seen = asyncio.run(scenario())
     assert seen.open is is_open

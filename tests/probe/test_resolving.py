@@ -10,6 +10,7 @@ import dns.resolver
 import dns.rrset
 import pytest
 
+from tests.patience import PATIENCE
 from tests.probe.test_names import Answer, broken, dns_server, nothing
 from throughway.model.network import ProxySeen, ResolverSeen
 from throughway.probe.resolving import IPV4_ONLY, look_at_resolver, look_for_wpad
@@ -48,7 +49,7 @@ def looked(monkeypatch: pytest.MonkeyPatch, answer: Answer | None) -> ResolverSe
     async def scenario() -> ResolverSeen:
         with dns_server(answer) as port:
             use(monkeypatch, port)
-            return await look_at_resolver(seconds=1.0)
+            return await look_at_resolver(seconds=PATIENCE if answer else 1.0)
 
     return asyncio.run(scenario())
 
@@ -88,7 +89,7 @@ def test_wpad(monkeypatch: pytest.MonkeyPatch, answer: Answer, found: bool) -> N
     async def scenario() -> tuple[ProxySeen, ...]:
         with dns_server(answer) as port:
             use(monkeypatch, port, "office.test")
-            return await look_for_wpad(seconds=1.0)
+            return await look_for_wpad(seconds=PATIENCE)
 
     expected = (ProxySeen(source="WPAD", proxy="http://wpad.office.test/wpad.dat"),)
     assert asyncio.run(scenario()) == (expected if found else ())

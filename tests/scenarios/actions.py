@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -16,12 +15,22 @@ from throughway.lab import processes
 from throughway.lab.deployment import (
     BUNDLE,
     CONFIGURATION,
+    GATEWAY,
     GATEWAY_CONFIG,
     POLICY_KEY,
     POLICY_PUBLIC_KEY,
 )
 from throughway.lab.lab import Lab
-from throughway.lab.observe import PATIENCE, POLL, USER_PASSWORDS, Observer, Status, summary
+from throughway.lab.observe import (
+    PATIENCE,
+    POLL,
+    SETTLING,
+    USER_PASSWORDS,
+    Observer,
+    Status,
+    status_of,
+    summary,
+)
 from throughway.lab.topology import GATEWAY_NAME
 from throughway.lab.trust import CRL_URL
 from throughway.model.errors import LabError
@@ -68,7 +77,7 @@ def shown(lab: Lab, host: str, daemon: str = "client") -> Shown:
 
 def page_stays(client: Observer) -> None:
     """See that a client which is connected still is, without having waited for it."""
-    assert "Welcome to the intranet" in client.fetch(), summary(client.status())
+    assert "Welcome to the intranet" in client.fetch(patience=PATIENCE), summary(client.status())
 
 
 def login(
@@ -85,11 +94,7 @@ def login(
 
 def gateway_status(lab: Lab, host: str = "edge1") -> Status:
     """Return ``gateway status --json``; nothing when the daemon does not answer."""
-    answer = lab.run(host, ["throughway", "gateway", "status", "--json"])
-    if not answer.stdout.startswith("{"):
-        return {}
-    parsed: Status = json.loads(answer.stdout)
-    return parsed
+    return status_of(lab, host, GATEWAY)
 
 
 def wait_gateway(
@@ -101,7 +106,9 @@ def wait_gateway(
     while time.monotonic() < deadline:
         status = gateway_status(lab)
         if status and seen(status):
-            return status
+            time.sleep(SETTLING)
+            later = gateway_status(lab)
+            return later if later and seen(later) else status
         time.sleep(POLL)
     told = {key: status.get(key) for key in ("state", "problems", "refusals")}
     raise LabError(f"gateway: {what} not seen in {patience:g} s: {told}")

@@ -10,6 +10,7 @@ from subprocess import PIPE
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.scenarios.actions import (
     edited,
     gateway_status,
@@ -35,6 +36,8 @@ PEER = Path(__file__).with_name("peer.py").read_text()
 PROGRAM = "/tmp/peer.py"
 HEAD_TIMEOUT = 1.0
 """Seconds, instead of ten: what is tried here is that there is an end."""
+ENOUGH = 8.0
+"""Seconds in which it must have come, on a machine that is busy with other things."""
 INSIDE = "2001:db8:c0:1::10"
 SERVER = "2001:db8:c0:2::80"
 OTHER_LINK = "2001:db8:da:2000::1"
@@ -54,13 +57,13 @@ def peer(lab: Lab, host: str, what: str, *arguments: str) -> Iterator[Status]:
             yield said
         finally:
             process.stdin.close()
-            process.wait(10)
+            process.wait(PATIENCE)
 
 
 def test_a_session_by_hand(fresh: Lab) -> None:
     """openssl and a request typed in: the gateway says on the link who it is."""
     openssl = (
-        "timeout 10 openssl s_client -quiet -verify_return_error -verify_hostname da.example.com"
+        "timeout 60 openssl s_client -quiet -verify_return_error -verify_hostname da.example.com"
         " -connect da.example.com:443 -servername da.example.com"
     )
     with fresh.popen("client2", openssl.split(), stdin=PIPE, stdout=PIPE) as process:
@@ -115,7 +118,7 @@ def test_who_does_not_speak_ip_https_is_cut_off(impatient: Observer) -> None:
     (ours,) = gateway_status(lab)["sessions"]
     for what, said in MISBEHAVIOUR.items():
         with peer(lab, "inet1", what) as outcome:
-            assert outcome["seconds"] < 3 * HEAD_TIMEOUT, what
+            assert outcome["seconds"] < ENOUGH, what
             assert outcome["said"].startswith(said), what
         page_stays(impatient)
     status = gateway_status(lab)

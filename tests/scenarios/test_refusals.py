@@ -155,7 +155,7 @@ def test_a_gateway_whose_certificate_expires_while_it_runs(client: Observer) -> 
     lab = client.lab
     client.wait_tunnel("infrastructure")
     text = edited(lab, *BY_ITSELF, table="iphttps")
-    ends = datetime.now(UTC) + timedelta(seconds=5)
+    ends = datetime.now(UTC) + timedelta(seconds=10)
     with other_certificate(lab, lambda: put_certificate(lab, OTHER, root_of(lab), ends=ends), text):
         wait_gateway(lab, "soon", lambda s: problems(s) == {"iphttps-cert-ends-this-week"})
         status = wait_gateway(lab, "expired", lambda s: problems(s) == {"iphttps-cert-expired"})
@@ -356,7 +356,7 @@ def test_a_domain_controller_that_is_silent(client: Observer) -> None:
     with filtered(lab, "dc1", SILENCE):
         began = time.monotonic()
         answer = login(client, "alice", wait=4)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 20
         assert answer.returncode == 1
         assert "no domain controller answers" in answer.stderr
         assert "  Resolution: " in answer.stderr
@@ -393,7 +393,7 @@ def test_a_network_that_drops_the_port(fresh: Lab) -> None:
         fresh.start_client("client1")
         began = time.monotonic()
         assert_no_answer(client)
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 30
     client.lab.run("client1", ["throughway", "client", "refresh"], check=True)
     assert_well_again(client)
 

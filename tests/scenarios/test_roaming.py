@@ -14,6 +14,7 @@ import pytest
 
 from bench import travel
 from bench.roaming import longest_gap
+from tests.patience import PATIENCE
 from tests.scenarios.conftest import settle
 from throughway.lab.lab import Lab
 from throughway.lab.observe import Observer, Status, problems
@@ -126,13 +127,13 @@ def settle_in(client: Observer, place: str) -> Status:
     """Return the status once the transport carries that belongs to the place."""
     carrier = CARRIES[place]
     if carrier is None:
-        return client.wait("inside", lambda s: s["location"] == "inside", BOUND * 2)
-    return client.wait(f"{carrier} in {place}", lambda s: s["transport"] == carrier, BOUND * 2)
+        return client.wait("inside", lambda s: s["location"] == "inside", PATIENCE)
+    return client.wait(f"{carrier} in {place}", lambda s: s["transport"] == carrier, PATIENCE)
 
 
 def wait_refuted(client: Observer) -> Status:
     """Return the status once 6to4 has found out that its address is not what it seems."""
-    return client.wait("6to4 refused", lambda s: "looks public" in reasons(s)["6to4"], BOUND * 2)
+    return client.wait("6to4 refused", lambda s: "looks public" in reasons(s)["6to4"], PATIENCE)
 
 
 def reasons(status: Status) -> dict[str, str]:
@@ -145,21 +146,21 @@ def moved(client: Observer, place: str) -> Stay:
     assert idle.stdout is not None
     assert idle.stdout.readline() == b"open\n"
     with Pings(client.lab) as pings:
-        pings.wait_answer(0.0, BOUND)
+        pings.wait_answer(0.0, PATIENCE)
         begun = time.time()
         client.lab.move("client1", place)
         # Answers of the network before may still be on their way: the new one's come later.
-        pings.wait_answer(time.time() + 0.2, BOUND * 2)
+        pings.wait_answer(time.time() + 0.2, PATIENCE)
         status = settle_in(client, place)
         if place == "cgn":
             status = wait_refuted(client)
-        pings.wait_answer(time.time() + 0.2, BOUND * 2)
+        pings.wait_answer(time.time() + 0.2, PATIENCE)
         answers = pings.answers()
     said = client.lab.run("client1", ["throughway", "client", "status"]).stdout
     known = client.lab.read("client1", NETWORKS)
     if place not in BEGIN_ANEW:
         idle.terminate()
-    end = idle.communicate(timeout=BOUND * 2)[0].decode().strip()
+    end = idle.communicate(timeout=PATIENCE)[0].decode().strip()
     return Stay(place, longest_gap(answers, begun, answers[-1]), status, said, known, end)
 
 
@@ -232,7 +233,7 @@ def test_a_download_goes_on_where_the_address_does(bulk: str, fresh: Lab) -> Non
     command = f"curl -sS --limit-rate 6M --max-time 90 {BULK} | tee /tmp/got | sha256sum"
     download = lab.popen("client1", ["sh", "-c", f"{command} > /tmp/sum; rm /tmp/got"])
     begun = ["test", "-s", "/tmp/got"]
-    wait_until(lambda: lab.run("client1", begun).returncode == 0, BOUND, "the first bytes")
+    wait_until(lambda: lab.run("client1", begun).returncode == 0, PATIENCE, "the first bytes")
     for place in ("hotel", "home"):
         lab.move("client1", place)
         connected.wait_page()
@@ -255,7 +256,7 @@ def test_a_killed_client_leaves_nothing_behind_after_it_ran_again(connected: Obs
         service = lab.service("client1", "client")
         assert service is not None
         service.kill()
-        wait_until(lambda: "iphttps0" not in left_on(lab), BOUND, "the device gone")
+        wait_until(lambda: "iphttps0" not in left_on(lab), PATIENCE, "the device gone")
         left = left_on(lab)
         assert ("throughway" in left) == (place != "corp"), "closed unless it is inside"
         assert ("proto 117 metric 50" in left) == (place == "native6")

@@ -32,7 +32,7 @@ def test_a_worker_is_killed(connected: Observer) -> None:
         victim = worker_of(before, ours["worker"])
         began = time.time()
         lab.run("edge1", ["kill", "-9", str(victim["pid"])], check=True)
-        connected.wait_page(patience=10.0)
+        connected.wait_page()
         after = gateway_status(lab)
         assert {s["id"]: s["since"] for s in after["sessions"] if s["id"] in others} == others
         again = worker_of(after, victim["number"])

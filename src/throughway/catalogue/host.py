@@ -48,6 +48,24 @@ WORKER_RESTARTING = Problem(
     verify=("throughway gateway status", "throughway client status"),
 )
 
+FILES_NOT_WRITABLE = Problem(
+    code="files-not-writable",
+    title="A file that the daemon needs cannot be written",
+    severity=Severity.CRITICAL,
+    component=Component.HOST,
+    cause="The disk is full or read-only, or the directory's mode keeps the daemon out.",
+    resolution=(
+        "Make room, mount the disk writable again, or give the directory back to root; the client "
+        "tries again by itself."
+    ),
+    fix=(
+        "df -h /var/lib/throughway /run/throughway /etc",
+        "findmnt -T /var/lib/throughway",
+        "ls -ld /var/lib/throughway/* /run/throughway",
+    ),
+    verify=("throughway client status", "throughway gateway status"),
+)
+
 BUG = Problem(
     code="bug-in-throughway",
     title="throughway has made a mistake of its own",
@@ -95,6 +113,6 @@ REASONS_NOT_SERVED = Problem(
 )
 
 PROBLEMS = (
-    *(IPV6_DISABLED, CLOCK_SKEW, WORKER_RESTARTING, BUG),
+    *(IPV6_DISABLED, CLOCK_SKEW, WORKER_RESTARTING, FILES_NOT_WRITABLE, BUG),
     *(AUDIT_NOT_WRITTEN, REASONS_NOT_SERVED),
 )

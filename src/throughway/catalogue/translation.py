@@ -3,7 +3,7 @@
 from throughway.catalogue.on_windows.host import IPHLPSVC_STOPPED
 from throughway.model.findings import Component, Problem, Severity
 
-_RELOAD = "systemctl restart throughway-gateway"
+_RESTART = "systemctl restart throughway-gateway"
 _STATUS = "throughway gateway status"
 
 NAT64_BROKEN = Problem(
@@ -16,7 +16,7 @@ NAT64_BROKEN = Problem(
         "taken away, or the firewall rules around it cannot be made."
     ),
     resolution="See why it ended; it is started again by itself.",
-    fix=("apt-get install tayga", _RELOAD),
+    fix=("apt-get install tayga", _RESTART),
     verify=("ip -6 route show dev nat64", _STATUS),
     depends_on=(IPHLPSVC_STOPPED,),
     visible_after=3.0,
@@ -32,7 +32,7 @@ DNS64_BROKEN = Problem(
         "on which it listens."
     ),
     resolution="Look whether the gateway itself resolves intranet names by these servers.",
-    fix=("ss -lntup sport = :53", _RELOAD),
+    fix=("ss -lntup sport = :53", _RESTART),
     verify=("dig @DNS64 REALM AAAA", _STATUS),
     depends_on=(IPHLPSVC_STOPPED,),
     visible_after=5.0,

@@ -85,8 +85,12 @@ def status(
 def reload(socket: GatewaySocket = GATEWAY_SOCKET) -> None:
     """Read configuration, certificates and keytab anew; sessions go on where they can."""
     with exit_codes():
-        ask(socket, "reload")
+        done = ask(socket, "reload")
     typer.echo("reloaded")
+    if isinstance(done, dict) and (waiting := done.get("needs_restart")):
+        names = ", ".join(map(str, waiting)) if isinstance(waiting, list) else str(waiting)
+        typer.echo(f"changed, but only from the next start on: {names}")
+        typer.echo("systemctl restart throughway-gateway")
 
 
 def _show(component: str | None) -> Show[GatewaySnapshot]:

@@ -48,6 +48,10 @@ SILENCE = 5.0
 """Seconds for a domain controller to answer before the daemon is asked what is wrong with it."""
 LONGEST_SILENCE = 20.0
 """Seconds; libkrb5 gives a black-holed KDC up after 15, if it needs no DNS for it."""
+LONGEST_PASSWORD = 4096
+"""Bytes; ten times what Windows takes."""
+ESCAPED = "surrogateescape"
+"""How Python reads a terminal whose octets are no UTF-8."""
 ABOUT_DOMAIN = (Component.DOMAIN, Component.NAMES)
 """Components whose problems keep a ticket from being had."""
 ABOUT_USERS = (Component.IPSEC, Component.DOMAIN, Component.AUTHORISER)
@@ -284,16 +288,32 @@ def existing_ccache() -> Path:
 
 def _password(principal: str, file: Path | None) -> str:
     if file is None:
-        if not sys.stdin.isatty():
+        if not is_terminal():
             raise ConfigError("password", "", "no terminal to ask it on; use --password-file")
-        return getpass.getpass(f"Password of {principal}: ")
+        return _text(getpass.getpass(f"Password of {principal}: ").encode(errors=ESCAPED), "-")
     try:
-        text = sys.stdin.readline() if str(file) == "-" else file.read_text()
+        if str(file) == "-":
+            line = sys.stdin.buffer.readline(LONGEST_PASSWORD + 1)
+        else:
+            with file.open("rb") as opened:
+                line = opened.readline(LONGEST_PASSWORD + 1)
     except OSError as error:
         raise ConfigError(str(file), "", f"cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(str(file), "", "is not text") from error
-    password = text.partition("\n")[0].removesuffix("\r")
-    if not password:
+    if not (password := _text(line.partition(b"\n")[0].removesuffix(b"\r"), str(file))):
         raise ConfigError(str(file), "", "the password is empty")
     return password
+
+
+def is_terminal() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin.isatty()
+
+
+def _text(password: bytes, file: str) -> str:
+    """Return a password as text; errors hold nothing of it."""
+    if len(password) > LONGEST_PASSWORD:
+        raise ConfigError(file, "", f"a password has at most {LONGEST_PASSWORD} bytes")
+    try:
+        return password.decode()
+    except UnicodeDecodeError:
+        raise ConfigError(file, "", "the password is not text in UTF-8") from None

@@ -44,6 +44,12 @@ INFRASTRUCTURE, INTRANET = "infrastructure", "intranet"
 
 INITIATE_TIMEOUT_MS = 10_000
 """Longer than charon's retransmissions, so that its own words for the failure are heard."""
+UNUSABLE = {
+    "certificate": "ipsec-no-machine-cert",
+    "key": "ipsec-cert-no-private-key",
+    "password_file": "ipsec-computer-account-refused",
+}
+"""Keys of the configuration, and what it is when their files cannot be used."""
 _DPD_DELAY = "3s"
 """Silence after which the gateway is asked whether it lives; it is given up 6.6 s later."""
 
@@ -111,7 +117,7 @@ class ClientIPsec:
         return self._charon.pid if self._charon is not None else None
 
     async def start(self) -> None:
-        """Start charon; no tunnel yet. ConfigError or IPsecError when that cannot be."""
+        """Start charon; no tunnel yet. IPsecError when that cannot be."""
         self.esp = await asyncio.to_thread(esp.detect_esp, self._config.esp)
         settings = CharonSettings(
             directory=self._config.runtime_directory / "ipsec",
@@ -232,7 +238,7 @@ class ClientIPsec:
         """Give charon all that does not differ from one attempt to the next."""
         certificates = split_pem(_content(self._config.certificate, "certificate"))
         if not certificates:
-            raise ConfigError(str(self._config.certificate), "certificate", "holds no certificate")
+            raise _unusable(self._config.certificate, "certificate", "holds no certificate")
         await charon.clear_credentials()
         if isinstance(self._proof, UserKey):
             self._proof.forgotten()
@@ -491,4 +497,9 @@ def _content(file: Path, key: str, read: Callable[[Path], bytes] = read_file) ->
     try:
         return read(file)
     except ValueError as error:
-        raise ConfigError(str(file), key, str(error).removeprefix(f"{file} ")) from error
+        # It could when the daemon started, with all of root's rights.
+        raise _unusable(file, key, str(error).removeprefix(f"{file} ")) from error
+
+
+def _unusable(file: Path, key: str, why: str) -> IPsecError:
+    return IPsecError(f"{file}: {key}: {why}", problem=UNUSABLE.get(key, UNSPECIFIED))

@@ -22,6 +22,12 @@ OnPolicy = Callable[[Policy], Awaitable[None]]
 OnTrouble = Callable[[ThroughwayError | None], None]
 
 
+class FilesError(ThroughwayError):
+    """A file of the client cannot be written."""
+
+    problem = "files-not-writable"
+
+
 class PolicyKeeper:
     """Keeps the last good policy; ``on_policy`` is awaited with the first and each newer one.
 
@@ -46,7 +52,10 @@ class PolicyKeeper:
 
     async def start(self) -> None:
         """Take the bundle on the disk, or wait until there is one that can be trusted."""
-        await self.look()
+        try:
+            await self.look()
+        except OSError as error:
+            self._on_trouble(_told(error))
         self._waiter = asyncio.create_task(self._watch(), name="policy")
 
     async def close(self) -> None:
@@ -127,7 +136,8 @@ def _told(error: ThroughwayError | OSError) -> ThroughwayError:
     """Return an error for people; a full disk is no bug, and ends no daemon."""
     if isinstance(error, ThroughwayError):
         return error
-    return ConfigError(str(error.filename or "policy"), "", error.strerror or str(error))
+    words = error.strerror or str(error)
+    return FilesError(f"{error.filename}: {words}" if error.filename else words)
 
 
 def _unreachable(url: str, error: TransportError) -> TransportError:

@@ -21,5 +21,6 @@ def define_words(tracker: Tracker, config: ClientConfig, policy: Policy) -> None
         NLS_URL=policy.nls_urls[0] if policy.nls_urls else "NLS_URL",
         DNS=servers[0] if servers else "DNS",
         CERTIFICATE=str(config.certificate),
+        KEY=str(config.key),
         COMPUTER=config.identity,
     )

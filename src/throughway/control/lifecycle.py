@@ -49,6 +49,10 @@ def run(make: Callable[[], Daemon], report: Report) -> int:
     except ThroughwayError as error:
         report(str(error), None)
         return EXIT_FAILED
+    except OSError as error:
+        # A disk that is full or read-only, a directory of somebody else.
+        report(": ".join(filter(None, (error.filename, error.strerror or str(error)))), None)
+        return EXIT_FAILED
 
 
 def allow_descriptors() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from throughway.doctor.parsers import heads
+from throughway.doctor.parsers.forms.cued import Head, Heads, lowered
 from throughway.model.evidence import lines_of
 
 MAXIMUM_TITLE = 240
@@ -21,7 +22,8 @@ TITLE = re.compile(
 )
 ORNAMENT = re.compile(r"[ \t]{0,8}(?:={3,}|#{3,}|\*{3,}|-{3,}|_{3,}|~{3,}|\+{3,})$")
 SECTION = re.compile(
-    r"={8,} [^=]{2,40} \d{1,6} ={8,}$|-{4,} ?cert|-{8,} [^-]{2,30} -{8,}$|-{8,}  [^-]{2,40}  -{8,}$"
+    r"(?<!=)={8,} [^=]{2,40} \d{1,6} ={8,}$"
+    r"|(?<!-)(?:-{4,} ?cert|-{8,} [^-]{2,30} -{8,}$|-{8,}  [^-]{2,40}  -{8,}$)"
     r"|--- .{1,255} statistics ---$",
     re.IGNORECASE,
 )
@@ -34,6 +36,9 @@ TITLES = re.compile(
 """Titles that stand in no output, but in texts that a script has put together."""
 _RULERS = re.compile(r"^(?:={20,}|#{20,}|\*{20,}|-{20,}|_{20,}|~{20,}|\+{20,})$", re.MULTILINE)
 """What a script puts between outputs, and some outputs between their sections."""
+_DIVIDERS = Heads(
+    Head(_RULERS, tuple(20 * sign for sign in "=#*-_~+")), Head(TITLES, ("===", "##", "***", "---"))
+)
 _PLAIN = re.compile(
     r"[^\W\d_](?:[^\n:= ]{1,60} {1,2}){1,20}[^\n:= ]{1,60} ?:?\n|[^\n:]{3,42}: {4,}\S"
     r"|[^\n:]{5,60} \d\d?:\d\d:\d\d"
@@ -70,12 +75,13 @@ class Candidate:
 
 def candidates(text: str) -> list[Candidate]:
     """Return where outputs may begin, in order, each place once."""
+    lower = lowered(text)
     documents = list(_documents(text))
-    once = {match.start(): match.end() for match in heads.ONCE.finditer(text)}
-    moments = {match.start(): match.end() for match in heads.MOMENT.finditer(text)}
+    once = {match.start(): match.end() for match in heads.ONCE.finditer(text, lower)}
+    moments = heads.moments(text)
     found: dict[int, Sort] = {}
     spans = [*documents, *once.items()]
-    for match in heads.AGAIN.finditer(text):
+    for match in heads.AGAIN.finditer(text, lower):
         sort = _sort(match)
         below = match.end() + 1
         ruled = below in once or below in moments or match.start() in moments
@@ -84,9 +90,9 @@ def candidates(text: str) -> list[Candidate]:
         found.setdefault(match.start(), sort)
         spans.append((match.start(), below + 1 if sort is Sort.HEADING else match.end()))
     found = dict(_objects(text)) | found
-    for match in (*_RULERS.finditer(text), *TITLES.finditer(text)):
+    for match in _DIVIDERS.finditer(text, lower):
         start = content_after(text, match.end())
-        if start >= 0 and not SECTION.search(match[0]):
+        if start >= 0 and (match.re is _RULERS or not SECTION.search(match[0])):
             found.setdefault(start, Sort.AGAIN)
     after = [end for _, end in documents] + list(moments.values())
     found |= dict.fromkeys((start for start, _ in documents), Sort.DOCUMENT)
@@ -97,16 +103,16 @@ def candidates(text: str) -> list[Candidate]:
 
 def _sort(match: re.Match[str]) -> Sort | None:
     """Return how sure it is that an output begins here; None when it cannot."""
-    if heads.END.match(match[0]):
+    if heads.is_end(match[0].partition("\n")[0]):
         return None
     text, start = match.string, match.start()
     begin = text.rfind("\n", 0, max(0, start - 1)) + 1
     above = text[begin : start - 1] if start - begin <= MAXIMUM_TITLE else "a"
-    if match["opening"]:
+    if match.lastgroup == "opening":
         return None if above[:1].isspace() else Sort.OPENING
     if match[0][-1] not in heads.UNDERLINE:
         return Sort.AGAIN
-    if above.strip() and not any(p.match(above) for p in (heads.END, ORNAMENT, TITLE)):
+    if above.strip() and not (heads.is_end(above) or ORNAMENT.match(above) or TITLE.match(above)):
         return Sort.HEADING if _PLAIN.match(match[0]) else None
     return Sort.HEADING
 
@@ -156,20 +162,24 @@ def _objects(text: str) -> Iterator[tuple[int, Sort]]:
     """Yield where lists and tables of PowerShell begin: after a blank line, or where colons move.
 
     In the list of one object all colons stand in one column, each behind a blank; so they do where
-    whoever copied it has put blank lines between its lines.
+    whoever copied it has put blank lines between its lines, and behind a value of several
+    paragraphs, which all stand further to the right than the colons.
     """
     start, previous, above = 0, "", 0
     column, size, moved, moved_at = -1, 0, -1, 0
-    alone = -1
+    alone = beyond = -1
     for line in lines_of(text):
-        if _DASHES.match(line) and previous.strip():
+        if "--" in line and _DASHES.match(line) and previous.strip():
             yield above, Sort.AGAIN
             column, size = -1, 0
-        elif not line.strip() or heads.END.match(line):
+        elif not line.strip() or heads.is_end(line):
             if size:
                 alone = column if size == 1 and previous.strip() else -1
+                beyond = column if not line.strip() else -1
             column, size = -1, 0
-        elif match := _FIELD.match(line):
+        elif column < 0 < beyond and line[:beyond].isspace():
+            column, size = beyond, 2
+        elif ":" in line and (match := _FIELD.match(line)):
             here = match.end()
             if column < 0:
                 if here != alone or not match[0].endswith(" :"):

@@ -113,16 +113,16 @@ def _ask(
     rule: Rule, host: Host, facts: Facts, missing: dict[type[Fact], list[str]]
 ) -> list[Diagnosed]:
     """Ask one rule about each combination of what it needs; note what it lacks."""
+    needs = rule.needs()
     choices = []
-    looks = 1
-    for need in rule.needs():
+    for need in needs:
         options = _options(need, facts)
         if not options:
             missing.setdefault(need.kinds[0], []).extend(p.code for p in rule.problems)
             return []
-        if need.want is Want.ALL:
-            looks += sum(len(facts.get(kind, ())) for kind in need.kinds)
         choices.append(options)
+    compared = [kind for need in needs if need.want is Want.ALL for kind in need.kinds]
+    looks = 1 + sum(len(facts.get(kind, ())) for kind in compared)
     return [
         Diagnosed(_quoted(finding), host, layer_of(finding.problem))
         for chosen in islice(product(*choices), min(MAXIMUM_QUESTIONS, MAXIMUM_LOOKS // looks))
@@ -185,20 +185,20 @@ def _options(need: Need, facts: Facts) -> Sequence[object]:
 
 def _questions(host: Host, missing: dict[type[Fact], list[str]]) -> list[Unanswered]:
     """Return one question for each kind of fact that a host of this role could give."""
-    by_question: dict[str, Unanswered] = {}
-    for kind, problems in missing.items():
-        if kind.ROLE is not None and host.role not in {None, kind.ROLE}:
-            continue
-        if kind.QUESTION not in by_question:
-            known = Unanswered(kind.QUESTION, host, (), kind.COLLECT, ())
-        else:
-            known = by_question[kind.QUESTION]
-        by_question[kind.QUESTION] = replace(
-            known,
-            needs=(*known.needs, kind.__name__),
-            problems=tuple(dict.fromkeys((*known.problems, *problems))),
+    by_question: dict[str, list[type[Fact]]] = {}
+    for kind in missing:
+        if kind.ROLE is None or host.role in {None, kind.ROLE}:
+            by_question.setdefault(kind.QUESTION, []).append(kind)
+    return [
+        Unanswered(
+            question,
+            host,
+            tuple(kind.__name__ for kind in kinds),
+            kinds[0].COLLECT,
+            tuple(dict.fromkeys(code for kind in kinds for code in missing[kind])),
         )
-    return list(by_question.values())
+        for question, kinds in by_question.items()
+    ]
 
 
 def _merged(found: Iterable[Diagnosed]) -> list[Diagnosed]:

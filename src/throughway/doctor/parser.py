@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import add
 
 from throughway.model.evidence import Evidence
 from throughway.model.facts.base import Fact
@@ -48,36 +49,43 @@ def find(evidence: Evidence, parsers: Iterable[Parser]) -> list[Parser]:
     """Return the parsers to read this with: the best one, and others that are certain as well."""
     if evidence.content:
         return [parser for parser in parsers if parser.magic(evidence.content)]
-    if evidence.command:
-        typed = [p for p in parsers if p.command and p.command.search(evidence.command)]
-        if typed:
-            return typed[:1]
-    head = evidence.text[:HEAD].lower()
     parsers = tuple(parsers)
+    if evidence.command and (typed := _typed(parsers, evidence.command)):
+        return [typed]
+    head = head_of(evidence.text)
     named = _named(parsers, evidence.file.rpartition("/")[2])
-    scored = [
-        (score + (NAMED if is_named else 0), parser)
-        for score, parser, is_named in zip(_scores(parsers, head), parsers, named, strict=True)
-    ]
-    best = max((score for score, _ in scored), default=0)
+    scores = [*map(add, _scores(parsers, head), named)]
+    best = max(scores, default=0)
     if best < ACCEPTED:
         return []
-    chosen = next(parser for score, parser in scored if score == best)
-    return [chosen, *(p for score, p in scored if score >= CERTAIN and p is not chosen)]
+    first = scores.index(best)
+    certain = [n for n, score in enumerate(scores) if score >= CERTAIN and n != first]
+    return [parsers[n] for n in (first, *certain)]
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=1024)
+def _typed(parsers: tuple[Parser, ...], command: str) -> Parser | None:
+    """Return the parser of a typed command; many bundles hold the same ones."""
+    return next((p for p in parsers if p.command and p.command.search(command)), None)
+
+
+def head_of(text: str) -> str:
+    """Return what signatures look at."""
+    return text[:HEAD].lower()
+
+
+@lru_cache(maxsize=64)
 def _scores(parsers: tuple[Parser, ...], head: str) -> tuple[int, ...]:
-    """Return what each parser thinks of a head; cut and read, a text is asked about twice."""
+    """Return what each parser thinks of a head; cut and read, each part is asked about twice."""
     return tuple(parser.signature(head) for parser in parsers)
 
 
 @lru_cache(maxsize=4096)
-def _named(parsers: tuple[Parser, ...], file: str) -> tuple[bool, ...]:
-    """Return for which parsers the file is called like the command; many bundles name alike."""
+def _named(parsers: tuple[Parser, ...], file: str) -> tuple[int, ...]:
+    """Return what a file called like the command adds; many bundles name their files alike."""
     names = _names(file)
     return tuple(
-        parser.command is not None and any(parser.command.search(name) for name in names)
+        NAMED if parser.command and any(parser.command.search(name) for name in names) else 0
         for parser in parsers
     )
 

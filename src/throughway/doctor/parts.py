@@ -20,9 +20,11 @@ from throughway.doctor.beginnings import (
     candidates,
     content_after,
 )
-from throughway.doctor.parser import Parser, find
+from throughway.doctor.parser import CERTAIN, Parser, find, head_of
 from throughway.doctor.parsers import heads
 from throughway.model.evidence import Evidence
+
+Kinds = frozenset[Parser]
 
 MAXIMUM_TEXT = 2 * 1024 * 1024
 """Characters of a text that is looked through; what is longer is one log."""
@@ -106,23 +108,26 @@ def _named(part: Evidence, title: str, parsers: tuple[Parser, ...], *, first: bo
 
 def _cuts(
     text: str, found: list[Candidate], parsers: tuple[Parser, ...]
-) -> tuple[list[int], set[frozenset[str]]]:
+) -> tuple[list[int], set[Kinds]]:
     """Return where outputs begin, and of which kinds they are."""
     if len(found) > MAXIMUM_JUDGED:
         return [], set()
     cuts: list[int] = []
-    seen: set[frozenset[str]] = set()
-    known: frozenset[str] = frozenset()
+    seen: set[Kinds] = set()
+    known: Kinds = frozenset()
     at = begin = 0
     while at < len(found):
         candidate = found[at]
         if not known and begin < candidate.start < begin + MAXIMUM_UNKNOWN:
             known = _kinds(text[begin : candidate.start], parsers)
+        end, title = _before(text, candidate.start)
+        ended = heads.is_end(_line_above(text, end))
+        if not ended and candidate.sort > Sort.DOCUMENT and _goes_on(text, found, at, known):
+            at += 1
+            continue
         kinds, taken = _judged(text, found, at, parsers)
         at += taken
-        end, title = _before(text, candidate.start)
-        ended = bool(heads.END.match(_line_above(text, end)))
-        nested = candidate.sort is Sort.OBJECT and known & _NESTED and not (ended or title)
+        nested = candidate.sort is Sort.OBJECT and _holds_lists(known) and not (ended or title)
         other = bool(known and not kinds & known)
         if candidate.sort <= Sort.DOCUMENT or (kinds and (other or ended) and not nested):
             cuts.append(candidate.start)
@@ -135,29 +140,42 @@ def _cuts(
 
 def _judged(
     text: str, found: list[Candidate], at: int, parsers: tuple[Parser, ...]
-) -> tuple[frozenset[str], int]:
+) -> tuple[Kinds, int]:
     """Return the kinds of what follows a candidate, and how many candidates that took."""
     candidate = found[at]
     limit = 1 + (_MAXIMUM_BODY if candidate.sort in _OPEN else 0)
     for taken in range(1, limit + 1):
-        following = found[at + taken] if at + taken < len(found) else None
-        end = following.start if following else len(text)
-        kinds = _kinds(text[candidate.start : end], parsers)
+        kinds = _kinds(text[candidate.start : _end(text, found, at + taken)], parsers)
         if kinds:
             return kinds, taken
-        if following is None:
+        if at + taken >= len(found):
             break
+        following = found[at + taken]
         if candidate.sort is Sort.OPENING:
             continue
-        if following.sort is not Sort.OBJECT or not _PARAGRAPH.match(text, candidate.start, end):
+        if following.sort is not Sort.OBJECT or not _PARAGRAPH.match(
+            text, candidate.start, following.start
+        ):
             break
     return frozenset(), 1
 
 
-def _kinds(text: str, parsers: tuple[Parser, ...]) -> frozenset[str]:
-    if not text.strip():
-        return frozenset()
-    return frozenset(parser.name for parser in find(Evidence("-", text), parsers))
+def _goes_on(text: str, found: list[Candidate], at: int, known: Kinds) -> bool:
+    """Whether what follows a candidate is certainly of the same kind; the others are not asked."""
+    piece = text[found[at].start : _end(text, found, at + 1)]
+    return any(parser.signature(head_of(piece)) >= CERTAIN for parser in known)
+
+
+def _end(text: str, found: list[Candidate], following: int) -> int:
+    return found[following].start if following < len(found) else len(text)
+
+
+def _kinds(text: str, parsers: tuple[Parser, ...]) -> Kinds:
+    return frozenset(find(Evidence("-", text), parsers) if text.strip() else ())
+
+
+def _holds_lists(kinds: Kinds) -> bool:
+    return any(parser.name in _NESTED for parser in kinds)
 
 
 def _line_above(text: str, start: int) -> str:

@@ -37,7 +37,7 @@ from throughway.gateway.workers import State, Workers, interfaces
 from throughway.health import log
 from throughway.health.tracker import Change, Tracker
 from throughway.model.config import ESPMode, GatewayConfig
-from throughway.model.errors import IPsecError, ThroughwayError
+from throughway.model.errors import ConfigError, IPsecError, ThroughwayError
 from throughway.model.findings import Component
 from throughway.model.status import (
     GatewaySnapshot,
@@ -89,7 +89,8 @@ class GatewayDaemon:
     """One gateway, from :meth:`start` to :meth:`stop`."""
 
     def __init__(self, config: GatewayConfig) -> None:
-        self._config = config
+        self._config = self._started = config
+        self._needs_restart: tuple[str, ...] = ()
         self._log = log.logger("gateway")
         self._tracker = Tracker(time.time, COMPONENTS)
         self._tracker.subscribe(self._changed)
@@ -164,13 +165,14 @@ class GatewayDaemon:
     async def reload(self) -> None:
         """Read the configuration anew; sessions and tunnels stay where they can."""
         async with self._one_reload:
-            await self._reload()
+            self._needs_restart = await self._reload()
 
-    async def _reload(self) -> None:
+    async def _reload(self) -> tuple[str, ...]:
+        """Return the settings that differ from those it runs with until a restart."""
         config = settings.load(self._config.file)
         fixed = self._workers.reload(config.iphttps) if self._workers is not None else ()
         fixed += await self._access.reload(config, self._ipsec)
-        fixed += tuple(k for k in FIXED if getattr(config, k) != getattr(self._config, k))
+        fixed += tuple(k for k in FIXED if getattr(config, k) != getattr(self._started, k))
         await self._stop_publisher()
         await self._stop_metrics()
         self._config = config
@@ -187,6 +189,7 @@ class GatewayDaemon:
         self._tracker.clear(find(MISMATCH))
         self._tracker.clear(find("connection-limit-reached"))
         self._log.info("configuration reloaded", needs_restart=", ".join(fixed) or None)
+        return fixed
 
     async def stop(self) -> None:
         """End every session in order; the kernel is left as it was found."""
@@ -349,6 +352,8 @@ class GatewayDaemon:
             try:
                 await self._ipsec.stop()
                 await self._ipsec.start()
+            except ConfigError as error:  # a file may be absent just now
+                self._tracker.set(find("configuration-refused"), str(error), attempt="ipsec")
             except IPsecError as error:
                 self._tracker.report(error, attempt="ipsec")
             else:
@@ -529,7 +534,7 @@ class GatewayDaemon:
             case "reload":
                 require_owner(request)
                 await self._reload_for(request)
-                return None
+                return {"needs_restart": list(self._needs_restart)}
         raise unknown_command(request)
 
     async def _reload_for(self, request: Request) -> None:

@@ -165,7 +165,6 @@ class Translation:
         self._log.info("NAT64 translates", prefix=config.prefix, pid=self._process.pid)
         while not died.is_set():
             # wait_for() of Python 3.11 may swallow a cancellation that comes with the event.
-            # wait_for() of Python 3.11 may swallow a cancellation that comes with the event.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_INTERVAL):
                     await died.wait()

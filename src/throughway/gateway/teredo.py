@@ -24,6 +24,7 @@ from throughway.gateway.channel import (
     Totals,
     pair,
 )
+from throughway.gateway.workers import words_of
 from throughway.model.config import TeredoServerConfig
 from throughway.model.errors import Stage, TransportError
 from throughway.model.status import TeredoServerStatus
@@ -172,7 +173,7 @@ class TeredoGateway:
                     return f"it did not answer for {HUNG_AFTER:g} s"
                 self._tell(Ask(0, sessions=False))
         assert self._process is not None
-        return self._known_end or f"the process ended with code {self._process.wait()}"
+        return self._known_end or words_of(self._process.wait())
 
     def _check_addresses(self) -> None:
         own = {str(address.address) for address in netlink.addresses()}

@@ -162,11 +162,11 @@ class Workers:
         """
         credentials = read_credentials(config, self._file)
         fixed = ("url", "listen", "prefix", "interface", "workers", "spread")
-        changed = tuple(key for key in fixed if getattr(config, key) != getattr(self.config, key))
         kept = {key: getattr(self.config, key) for key in fixed}
+        changed = tuple(f"iphttps.{key}" for key in fixed if getattr(config, key) != kept[key])
         adc = _adc_after(self.config.adc, config.adc)
         if adc != config.adc:
-            changed += ("adc.listen",)
+            changed += ("iphttps.adc.listen",)
         self.config, self._credentials = replace(config, adc=adc, **kept), credentials
         for worker in self._workers:
             worker.change(Change(config=self._config_of(worker), credentials=credentials))

@@ -8,7 +8,7 @@ from throughway.lab import processes
 from throughway.lab.namespaces import Namespaces
 from throughway.model.errors import LabError
 
-STOP_TIMEOUT = 10.0
+STOP_TIMEOUT = 60.0
 """Seconds tcpdump has to write its last packets."""
 
 SNAPSHOT_LENGTH = "65535"

@@ -45,8 +45,8 @@ ROOT_FILE = f"{CONFIGURATION}/root.crt"
 BUNDLE = "/var/lib/throughway/policy.bundle"
 CRL_FILE = str(WEB_ROOT / CRL_NAME / "root.crl")
 
-START_TIMEOUT = 30.0
-STOP_TIMEOUT = 15.0
+START_TIMEOUT = 60.0
+STOP_TIMEOUT = 30.0
 """Seconds; a daemon says goodbye to its peers before it ends."""
 
 SYSTEM_ROOTS = "/etc/ssl/certs"

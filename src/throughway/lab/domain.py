@@ -36,9 +36,9 @@ USERS = {"alice": "Alice.Passw0rd", "bob": "Bob.Passw0rd"}
 GATEWAY_PRINCIPAL = f"host/{GATEWAY_NAME}"
 KEYTAB = "/var/lib/samba/private/gateway.keytab"
 
-PROVISION_TIMEOUT = 120.0
+PROVISION_TIMEOUT = 240.0
 """Seconds; four on an idle machine."""
-START_TIMEOUT = 60.0
+START_TIMEOUT = 120.0
 
 TLS_DIRECTORY = "/var/lib/samba/private/tls"
 SHARE = "/var/lib/samba/share"
@@ -101,7 +101,11 @@ def provision(namespaces: Namespaces, topology: Topology, files: dict[str, File]
     processes.run(namespaces, append, stdin=SMB_SHARE, check=True)
     command = [SYSTEM_PYTHON, str(ACCOUNTS_SCRIPT)]
     filled = processes.run(
-        namespaces, command, stdin=json.dumps(wanted(topology)), timeout=60.0, check=True
+        namespaces,
+        command,
+        stdin=json.dumps(wanted(topology)),
+        timeout=PROVISION_TIMEOUT,
+        check=True,
     )
     # Samba's own messages may come first.
     hashes = json.loads(filled.stdout[filled.stdout.index("{") :])

@@ -37,7 +37,7 @@ from throughway.lab.topology import (
 from throughway.lab.trust import LabAuthority
 from throughway.model.errors import LabError
 
-IMPAIR_TIMEOUT = 10.0
+IMPAIR_TIMEOUT = 60.0
 """Seconds in which a bad line takes the place of a good one; a fifth of one is usual."""
 
 
@@ -141,7 +141,7 @@ class Lab:
         host: str,
         argv: Sequence[str],
         *,
-        timeout: float | None = 30.0,
+        timeout: float | None = 60.0,
         check: bool = False,
         stdin: str | bytes | None = None,
         env: Mapping[str, str] | None = None,

@@ -20,7 +20,7 @@ from throughway.model.errors import LabError
 MARK = "throughway-lab-host"
 """Stands in the command line of a host's holder, before the names of lab and host."""
 
-BOOT_TIMEOUT = 20.0
+BOOT_TIMEOUT = 60.0
 """Seconds; a host needs a tenth of one, on a machine that is not busy."""
 
 NAMESPACES = ("--net", "--mount", "--uts", "--ipc", "--pid")

@@ -1,15 +1,17 @@
 """What a person at a lab's computer would see: used by the demo and by the scenarios."""
 
-import json
 import re
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
+from throughway.control.client import ask
 from throughway.lab.capture import Capture
+from throughway.lab.deployment import CLIENT, Daemon
 from throughway.lab.lab import Lab
 from throughway.lab.topology import PROBE
-from throughway.model.errors import LabError
+from throughway.model.errors import ControlError, LabError
 
 PAGE = "http://app1.corp.example.com/"
 PAGE_BY_ADDRESS = "http://[2001:db8:c0:2::80]/"
@@ -19,14 +21,17 @@ PORTAL_PROBE = f"host {PROBE} and tcp port 80"
 USER_PASSWORDS = "/etc/throughway-lab"
 POLL = 0.05
 """Seconds between two looks."""
-PATIENCE = 20.0
-"""Seconds for anything to become true; ten times what it takes on a busy machine."""
+SETTLING = 0.3
+"""Seconds after which a status shows what follows from what was waited for: that a tunnel is down,
+say, where the client is inside."""
+PATIENCE = 60.0
+"""Seconds for anything to become true; many times what it takes on a busy machine."""
 
 Status = dict[str, Any]
 
 
 class Observer:
-    """Looks at one client of a lab through the commands that its user has."""
+    """Looks at one client of a lab as its user does."""
 
     def __init__(self, lab: Lab, host: str) -> None:
         self.lab = lab
@@ -34,23 +39,20 @@ class Observer:
 
     def status(self) -> Status:
         """Return ``client status --json``; nothing when the daemon does not answer."""
-        command = ["throughway", "client", "status", "--json"]
-        answer = self.lab.run(self.host, command)
-        if answer.returncode not in (0, 1):
-            return {}
-        parsed: Status = json.loads(answer.stdout)
-        return parsed
+        return status_of(self.lab, self.host, CLIENT)
 
     def wait(
         self, what: str, seen: Callable[[Status], object], patience: float = PATIENCE
     ) -> Status:
-        """Return the status once it shows what it must."""
+        """Return the status once it shows what it must, and what follows from that."""
         deadline = time.monotonic() + patience
         status: Status = {}
         while time.monotonic() < deadline:
             status = self.status()
             if status and seen(status):
-                return status
+                time.sleep(SETTLING)
+                later = self.status()
+                return later if later and seen(later) else status
             time.sleep(POLL)
         raise LabError(f"{self.host}: {what} not seen in {patience:g} s: {summary(status)}")
 
@@ -80,6 +82,19 @@ class Observer:
             if text := self.fetch(url, 2.0):
                 return title_of(text)
         raise LabError(f"{self.host}: {url} not there in {patience:g} s: {summary(self.status())}")
+
+
+def status_of(lab: Lab, host: str, daemon: Daemon) -> Status:
+    """Return what a daemon's ``status --json`` prints; nothing when it does not answer.
+
+    The daemon is asked without the command, whose start costs more than all that is waited for.
+    """
+    root = f"/proc/{lab.namespaces(host).pid}/root"
+    try:
+        status: Any = ask(Path(root + daemon.control_socket), "status")
+    except ControlError:
+        return {}
+    return dict(status)
 
 
 def tunnel(status: Status, name: str) -> Status:

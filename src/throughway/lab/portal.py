@@ -20,7 +20,7 @@ PORT = 8080
 LOGIN = f"http://{INSIDE}:{PORT}/login"
 ACCEPT = f"http://{INSIDE}:{PORT}/accept"
 """The page that lets whoever asks for it through."""
-START_TIMEOUT = 30.0
+START_TIMEOUT = 60.0
 
 RULES = f"""
 table inet portal {{

@@ -84,7 +84,7 @@ def run(
     namespaces: Namespaces,
     argv: Sequence[str],
     *,
-    timeout: float | None = 30.0,
+    timeout: float | None = 60.0,
     check: bool = False,
     stdin: str | bytes | None = None,
     env: Mapping[str, str] | None = None,
@@ -175,7 +175,7 @@ class Service:
         """Send it a signal; nothing when it has ended."""
         run(self.namespaces, ["kill", f"-{int(sig)}", str(self.pid)])
 
-    def stop(self, timeout: float = 10.0) -> None:
+    def stop(self, timeout: float = 60.0) -> None:
         """Ask it to end and wait until it has."""
         self.send_signal(signal.SIGTERM)
         wait_until(lambda: not self.running(), timeout, f"{self.name} to end", self)
@@ -247,7 +247,7 @@ def wait_port(
     namespaces: Namespaces,
     address: str,
     port: int,
-    timeout: float = 15.0,
+    timeout: float = 60.0,
     service: Service | None = None,
 ) -> None:
     """Wait until a TCP port answers, as seen from the host."""

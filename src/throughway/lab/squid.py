@@ -12,7 +12,7 @@ mount -t tmpfs throughway-lab /dev/shm
 exec squid -N -f {CONFIGURATION} </dev/null >/dev/null 2>&1 &
 """
 """With a /dev/shm of its own: what squid leaves there would stay, and meet another lab's."""
-START_TIMEOUT = 30.0
+START_TIMEOUT = 60.0
 """Seconds; a second is usual."""
 
 

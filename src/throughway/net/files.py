@@ -5,6 +5,7 @@ import os
 import stat
 import tempfile
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 from throughway.model.errors import ConfigError
@@ -86,6 +87,16 @@ def read_toml(path: Path) -> dict[str, object]:
         raise ConfigError(str(path), "", "is nested too deeply") from None
 
 
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Name the file in errors of write(2) and fsync(2), such as of a full disk, which do not."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
 def write_atomically(
     path: Path, data: bytes, mode: int = PUBLIC, *, overwrite: bool = True
 ) -> None:
@@ -95,7 +106,7 @@ def write_atomically(
     """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with naming(path), os.fdopen(descriptor, "wb") as file:
             os.fchmod(descriptor, mode)
             file.write(data)
             file.flush()

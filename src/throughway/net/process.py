@@ -8,6 +8,8 @@ import signal
 import subprocess
 from pathlib import Path
 
+from throughway.net.files import naming
+
 STOP_TIMEOUT = 2.0
 """Seconds a process has to end in order before it is killed."""
 
@@ -15,7 +17,7 @@ STOP_TIMEOUT = 2.0
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read, also when it was there before."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
+    with naming(path), os.fdopen(descriptor, "w") as file:
         os.fchmod(descriptor, 0o600)
         file.write(text)
 

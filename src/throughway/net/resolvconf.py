@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from throughway.model.policy import NRPTRule
+from throughway.net.files import naming
 
 RESOLV_CONF = Path("/etc/resolv.conf")
 RESOLVED_UPLINKS = Path("/run/systemd/resolve/resolv.conf")
@@ -243,18 +244,21 @@ def _write(path: Path, text: str, mode: int) -> None:
     try:
         beside.unlink(missing_ok=True)
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "w") as file:
+        with naming(path), os.fdopen(descriptor, "w") as file:
             os.fchmod(descriptor, mode)
             file.write(text)
             file.flush()
             os.fsync(descriptor)
         beside.replace(path)
     except OSError as error:
-        if error.errno not in _NO_RENAME:
-            raise
         with suppress(OSError):
             beside.unlink()
-        _write_in_place(path, text)
+        if error.errno not in _NO_RENAME:
+            raise
+        try:
+            _write_in_place(path, text)
+        except FileNotFoundError:
+            raise error from None
 
 
 def _write_in_place(path: Path, text: str) -> None:

@@ -304,7 +304,9 @@ def _header(data: bytes) -> tuple[int, ...]:
 
 def _question(data: bytes) -> tuple[Question, int]:
     labels, offset, total = [], HEADER_LENGTH, len(data)
-    # The first name of a message has nothing to point to: no compression here.
+    # Lengths of labels are below every letter. The first name of a message has nothing to point
+    # to: no compression here.
+    lower = data.lower()
     while True:
         if offset >= total:
             raise WireError("DNS message cut off")
@@ -316,7 +318,7 @@ def _question(data: bytes) -> tuple[Question, int]:
         following = offset + 1 + size
         if following > total or following - HEADER_LENGTH >= MAXIMUM_NAME:
             raise WireError("DNS question cut off or too long")
-        labels.append(data[offset + 1 : following].lower())
+        labels.append(lower[offset + 1 : following])
         offset = following
     end = offset + 5
     if total < end:

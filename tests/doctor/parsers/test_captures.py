@@ -98,6 +98,14 @@ def test_the_capture_as_a_whole() -> None:
     assert (capture.packets, capture.truncated) == (1, True)
 
 
+@pytest.mark.parametrize("rest", [b"\xff" * 1000, b"\0" * 8], ids=["garbage", "cut off"])
+def test_a_capture_without_one_whole_packet_says_nothing(rest: bytes) -> None:
+    """Not even that there was a capture: that would be a fact in which nothing is wrong."""
+    reading = PARSER.parse(evidence(pcap() + rest))
+    with pytest.raises(ParseError):
+        next(iter(reading))
+
+
 @pytest.mark.parametrize(
     ("packets", "end"),
     [

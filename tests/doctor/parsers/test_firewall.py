@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from throughway.doctor.parser import Parser
+from throughway.doctor.parser import LIKELY, Parser
 from throughway.doctor.parsers.firewall import (
     PARSERS,
     get_firewallproduct,
@@ -236,6 +236,7 @@ def test_the_service_does_not_answer(text: str) -> None:
             ("mpssvc", False)
         ]
         assert len(found) == 1
+    assert netsh_advfirewall_profiles.PARSER.signature(text.lower()) >= LIKELY
 
 
 def test_a_prompt_that_was_not_elevated_says_nothing() -> None:

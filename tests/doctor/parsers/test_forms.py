@@ -192,6 +192,13 @@ def test_a_table_whose_columns_moved_is_not_guessed_at() -> None:
             read(TABLE.replace("Wi-Fi 2      350 Disconnected", moved + " "))
 
 
+def test_an_error_below_a_table_is_no_row() -> None:
+    error = "Remove-DnsClientNrptRule: Rule corp.example.com was not found.\n"
+    assert read(f"{TABLE}\n{error}") == read(TABLE)
+    with pytest.raises(ParseError):
+        read(f"{TABLE}\nand something else that stands nowhere\n")
+
+
 def test_a_value_that_the_console_broke_is_joined() -> None:
     broken = (
         "Url  : http://directaccess-WebProbeHost.corp.example.com/a/path/that/is/long/eno\n"

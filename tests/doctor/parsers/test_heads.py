@@ -5,6 +5,7 @@ import re
 import pytest
 
 from throughway.doctor.parsers import heads
+from throughway.doctor.parsers.forms.cued import Heads, lowered
 
 DASHES = "-" * 60
 ONCE = (
@@ -55,22 +56,26 @@ NONE = (
 )
 
 
+def first(known: Heads, text: str) -> re.Match[str] | None:
+    return next(known.finditer(text, lowered(text)), None)
+
+
 @pytest.mark.parametrize("text", ONCE)
 def test_what_begins_an_output(text: str) -> None:
-    assert heads.ONCE.search(f"something\n{text}\nmore\n")
+    assert first(heads.ONCE, f"something\n{text}\nmore\n")
 
 
 @pytest.mark.parametrize("text", AGAIN)
 def test_what_may_begin_one(text: str) -> None:
-    match = heads.AGAIN.search(f"something\n{text}\nmore\n")
+    match = first(heads.AGAIN, f"something\n{text}\nmore\n")
     assert match is not None
     assert match.start() == len("something\n")
 
 
 @pytest.mark.parametrize("text", NONE)
 def test_what_begins_none(text: str) -> None:
-    assert heads.ONCE.search(text) is None
-    assert heads.AGAIN.search(text) is None
+    assert first(heads.ONCE, text) is None
+    assert first(heads.AGAIN, text) is None
 
 
 @pytest.mark.parametrize(
@@ -83,18 +88,20 @@ def test_what_begins_none(text: str) -> None:
     ],
 )
 def test_a_moment_is_an_output_of_one_line(text: str) -> None:
-    assert heads.MOMENT.fullmatch(text)
-    assert not heads.MOMENT.search(f"{text} and more")
+    assert heads.moments(f"a\n{text}\nb") == {2: 2 + len(text)}
+    assert not heads.moments(f"{text} and more")
 
 
 @pytest.mark.parametrize(
     "text", ["Ok.", "OK", "Aceptar", "确定。", "CertUtil: -store command done."]
 )
 def test_what_ends_an_output(text: str) -> None:
-    assert heads.END.match(text)
-    assert not heads.END.match(f"x {text}")
+    assert heads.is_end(text)
+    assert not heads.is_end(f"x {text}")
 
 
-@pytest.mark.parametrize("pattern", [heads.ONCE, heads.AGAIN, heads.MOMENT])
-def test_nothing_is_no_head(pattern: re.Pattern[str]) -> None:
-    assert [match[0] for match in pattern.finditer("\n\n  \n a \n\t\n")] == []
+@pytest.mark.parametrize("known", [heads.ONCE, heads.AGAIN])
+def test_nothing_is_no_head(known: Heads) -> None:
+    assert first(known, "\n\n  \n a \n\t\n") is None
+    assert heads.moments("\n\n  \n a \n\t\n") == {}
+    assert not heads.is_end("")

@@ -177,7 +177,9 @@ def test_none(text: str) -> None:
         assert isinstance(none, NoSecurityAssociations)
         assert none.mode is mode
     # Of which mode, only the command says.
-    assert read(netsh_monitor_sa.PARSER, text) == []
+    (none,) = read(netsh_monitor_sa.PARSER, text)
+    assert isinstance(none, NoSecurityAssociations)
+    assert none.mode is None
 
 
 def test_messages_are_no_empty_lists() -> None:

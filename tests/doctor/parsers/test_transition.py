@@ -73,6 +73,15 @@ def test_what_the_status_means(status: str, meaning: IPHTTPSStatus) -> None:
     assert fact.status is meaning
 
 
+@pytest.mark.parametrize(
+    "status", ["is not active", "nicht aktiv", "n'est pas active", "no activa"]
+)
+def test_what_is_not_active_is_not_said_to_be(status: str) -> None:
+    text = TUNNEL.replace("failed to connect to the IPHTTPS server. Waiting to reconnect", status)
+    (fact,) = facts(text, IPHTTPSInterface)
+    assert fact.status is None
+
+
 def test_a_status_in_another_language_is_left_unsaid() -> None:
     text = TUNNEL.replace("failed to connect to the IPHTTPS server. Waiting to reconnect", "待機")
     (fact,) = facts(text, IPHTTPSInterface)

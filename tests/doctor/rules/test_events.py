@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from throughway.catalogue import internet, iphttps, ipsec, location, names
 from throughway.catalogue import teredo as teredo_problems
-from throughway.catalogue.iphttps_certificate import NAME_MISMATCH
+from throughway.catalogue.iphttps_certificate import NAME_MISMATCH, NO_USABLE_CERT
 from throughway.catalogue.on_windows.firewall import KEYING_SERVICE_STOPPED
 from throughway.doctor.rules import events
 from throughway.model.evidence import Source
@@ -40,6 +40,8 @@ def test_a_server_that_did_not_start() -> None:
     failed = event(IPHLPSVC, 4302, ErrorCode="183")
     (finding,) = events.server_not_started((failed,))
     assert finding.problem is iphttps.LISTENER_DOWN
+    (finding,) = events.server_not_started((event(IPHLPSVC, 4302, ErrorCode="0x103"),))
+    assert finding.problem is NO_USABLE_CERT
     assert events.server_not_started((failed, event(IPHLPSVC, 4300, 9))) == ()
     assert len(events.server_not_started((event(IPHLPSVC, 4300, 7), failed))) == 1
     (finding,) = events.server_not_started((event(IPHLPSVC, 4002),))

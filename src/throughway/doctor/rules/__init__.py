@@ -19,6 +19,7 @@ from throughway.doctor.rules import (
     names,
     policy,
     routes,
+    schannel,
     server,
     sixtofour,
     transitions,
@@ -43,6 +44,7 @@ RULES: tuple[Rule, ...] = (
     *ipsec.RULES,
     *captured_tunnels.RULES,
     *events.RULES,
+    *schannel.RULES,
     *connection.RULES,
     *domain.RULES,
 )

@@ -24,6 +24,14 @@ EXPIRES_SOON = 14 * 86_400
 """Seconds before its end in which a certificate is to be renewed."""
 _FIRST_REAL_CLOCK = 1_230_768_000
 """2009: DirectAccess is not older, so an earlier clock of a capture is none."""
+_FOR_SERVERS = frozenset(
+    {
+        *("1.3.6.1.5.5.7.3.1", "2.5.29.37.0"),
+        # Of times when only some servers were to have strong ciphers.
+        *("1.3.6.1.4.1.311.10.3.3", "2.16.840.1.113730.4.1"),
+    }
+)
+"""Usages with which a client accepts it from a server; the second is any."""
 _REVOKED, _EXPIRED, _UNKNOWN, _UNKNOWN_CA = 44, 45, 46, 48
 _BAD = 400
 _INSPECTORS = re.compile(
@@ -57,6 +65,7 @@ def judge_certificate(
     if not target.linked:
         found += [] if genuine else _strange(handshake, target, leaf, real)
         found += _names(handshake, target, leaf, genuine=genuine)
+        found += _usages(handshake, target, leaf)
         found += _revocation(handshake, target, leaf, lists, captures)
     yield from found
     if not found:
@@ -114,6 +123,21 @@ def _names(
             handshake,
         )
     yield finding(target, catalogue.NAME_MISMATCH, what, Confidence.CERTAIN, reason, handshake)
+
+
+def _usages(handshake: TLSHandshake, target: Target, leaf: Certificate) -> Iterator[Finding]:
+    """The certificate is not one for servers."""
+    if not leaf.usages or _FOR_SERVERS & set(leaf.usages):
+        return
+    yield finding(
+        target,
+        catalogue.NO_USABLE_CERT,
+        f"The certificate that {handshake.server} shows is not for servers: its usages are "
+        f"{', '.join(leaf.usages[:4])}.",
+        Confidence.LIKELY,
+        "the certificate stands in the capture; clients want server authentication among them",
+        handshake,
+    )
 
 
 def _dates(

@@ -269,6 +269,7 @@ RULES = (
             certificate.CRL_EXPIRED,
             certificate.CLIENT_CERT_REQUIRED,
             certificate.CLIENT_CERT_REJECTED,
+            certificate.NO_USABLE_CERT,
         ),
         handshake_breaks,
     ),

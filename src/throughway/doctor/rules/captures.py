@@ -178,8 +178,7 @@ def name_fails(
     target = find_target(seen, told)
     questions = [fact for fact in seen if isinstance(fact, DNSExchange)]
     lookups = [fact for fact in told if isinstance(fact, NameLookup)]
-    if any(c.bytes_sent and not c.bytes_received for c in _connections(seen)):
-        # Only one direction was captured: answers are not to be seen.
+    if _one_way(seen):
         questions = [question for question in questions if question.answered]
     found = (_name_fails(host, target, questions, lookups) for host in target.hosts)
     return tuple(item for item in found if item is not None)
@@ -252,6 +251,41 @@ def asked_inside(
                 fact,
             )
     return None
+
+
+def inside_silent(
+    capture: Capture,
+    seen: tuple[Seen, ...],
+    told: tuple[Told, ...],
+    rules: tuple[NRPTRule, ...],
+    signs: tuple[Sign, ...],
+) -> Finding | None:
+    """The DNS servers of the intranet are asked again and again, and none of them answers."""
+    if whereabouts.outside(signs) is False or whereabouts.connected(signs):
+        return None
+    own = find_target(seen, told).hosts
+    naming = [rule for rule in in_force(rules) if rule.dns_servers]
+    inside = {server for rule in naming for server in rule.dns_servers or ()}
+    asked = [
+        fact
+        for fact in seen
+        if isinstance(fact, DNSExchange)
+        and (fact.server in inside or fact.server.endswith(_DNS64))
+        and _name(fact) not in own
+    ]
+    silent = [question for question in asked if question.asked >= _ENOUGH]
+    if not silent or any(question.answered for question in asked) or _one_way(seen):
+        return None
+    first = silent[0]
+    naming = [rule for rule in naming if first.server in (rule.dns_servers or ())]
+    return Finding(
+        problem=names_catalogue.NRPT_DNS_SERVER_UNREACHABLE,
+        summary=f"{first.server} was asked {first.asked} times for {first.name}, and is silent.",
+        confidence=Confidence.LIKELY,
+        reason="no answer of any DNS server of the intranet stands in the capture",
+        evidence=(*(question.source for question in silent), *(r.source for r in naming[:1])),
+        values=(("DNS", first.server), ("NAME", first.name)),
+    )
 
 
 def asked_in_the_clear(
@@ -423,6 +457,11 @@ def large_packets_lost(
     return None
 
 
+def _one_way(seen: Sequence[Seen]) -> bool:
+    """Whether only one direction was captured: answers are not to be seen."""
+    return any(c.bytes_sent and not c.bytes_received for c in _connections(seen))
+
+
 def _connections(seen: Sequence[Seen]) -> list[TCPConnection]:
     return [fact for fact in seen if isinstance(fact, TCPConnection)]
 
@@ -474,6 +513,7 @@ RULES: tuple[Rule, ...] = (
     Rule((PATH_MTU_BLACK_HOLE,), large_packets_lost),
     Rule((iphttps.NAME_UNRESOLVABLE, iphttps.NAME_LEADS_INSIDE), name_fails),
     Rule((iphttps.NRPT_PUBLIC_NAME_NOT_EXEMPT,), asked_inside),
+    Rule((names_catalogue.NRPT_DNS_SERVER_UNREACHABLE,), inside_silent, Role.CLIENT),
     Rule(
         (names_catalogue.APP_BYPASSES_NRPT, names_catalogue.NRPT_NOT_EFFECTIVE),
         asked_in_the_clear,

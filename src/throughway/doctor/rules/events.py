@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from throughway.catalogue import internet, iphttps, ipsec, location, names
 from throughway.catalogue import teredo as teredo_problems
-from throughway.catalogue.iphttps_certificate import NAME_MISMATCH
+from throughway.catalogue.iphttps_certificate import NAME_MISMATCH, NO_USABLE_CERT
 from throughway.catalogue.on_windows.firewall import KEYING_SERVICE_STOPPED
 from throughway.catalogue.windows import describe
 from throughway.doctor.rule import Rule
@@ -34,6 +34,8 @@ _KEYING_STOPPED = 5453
 _PROBED, _JUDGED = 4014, 4052
 _LOCATED, _LOCATION_FAILED = 4010, 4012
 _OTHER_NAME = 36884
+_NO_MORE_ITEMS = 0x103
+"""What IP-HTTPS says where it finds no certificate that fits its URL."""
 _PORTAL = "2"
 """Among the capabilities of 4052: a captive portal."""
 _INSIDE = "1"
@@ -95,7 +97,10 @@ def server_not_started(events: Logs) -> tuple[Finding, ...]:
         again = _last(events, IPHLPSVC, started)
         if last is None or (again is not None and not _later(last.when, again.when)):
             continue
-        why = f": {describe(code)}" if (code := _code(last)) else ""
+        code = _code(last)
+        if problem is iphttps.LISTENER_DOWN and code == _NO_MORE_ITEMS:
+            problem = NO_USABLE_CERT
+        why = f": {describe(code)}" if code else ""
         found.append(_finding(problem, last, f"{what}{why}."))
     return tuple(found)
 
@@ -269,6 +274,7 @@ RULES = (
     Rule(
         (
             iphttps.LISTENER_DOWN,
+            NO_USABLE_CERT,
             teredo_problems.SERVER_STOPPED,
             teredo_problems.SECOND_ADDRESS_MISSING,
         ),

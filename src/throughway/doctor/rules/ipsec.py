@@ -62,9 +62,11 @@ def no_tunnel(
     signs: tuple[Sign, ...],
 ) -> Finding | None:
     """There is no main mode association at all, though there should be one."""
-    if none.mode is not Mode.MAIN or associations or whereabouts.connected(signs):
+    if none.mode is Mode.QUICK or associations or whereabouts.connected(signs):
         return None
     place = whereabouts.outside(signs)
+    if none.mode is None:
+        return _none_of_some_mode(none, rules) if place else None
     in_force = [rule for rule in rules if rule.active and rule.directaccess]
     if place is False or (place is None and not in_force and not whereabouts.failing(signs)):
         return None
@@ -78,6 +80,19 @@ def no_tunnel(
             else "the answer is that there is none, and DirectAccess is in force or failing"
         ),
         evidence=(none.source, *(rule.source for rule in in_force[:2])),
+        values=_endpoint_of(rules, infrastructure=True),
+    )
+
+
+def _none_of_some_mode(
+    none: NoSecurityAssociations, rules: tuple[ConnectionSecurityRule, ...]
+) -> Finding:
+    return Finding(
+        problem=catalogue.INFRASTRUCTURE_TUNNEL_DOWN,
+        summary="There is no association, of main mode or of quick mode.",
+        confidence=Confidence.POSSIBLE,
+        reason="the client is outside and needs both; those of quick mode may end when idle",
+        evidence=(none.source,),
         values=_endpoint_of(rules, infrastructure=True),
     )
 
@@ -202,6 +217,7 @@ def audit_disabled(
     policy: AuditPolicy,
     failures: tuple[NegotiationFailure, ...],
     none: tuple[NoSecurityAssociations, ...],
+    associations: tuple[SecurityAssociation, ...],
     signs: tuple[Sign, ...],
 ) -> Finding | None:
     """The tunnels fail, and nothing is written down about it. A default, and no fault itself."""
@@ -209,6 +225,7 @@ def audit_disabled(
         return None
     place = whereabouts.outside(signs)
     down = [fact for fact in none if fact.mode is Mode.MAIN] if place is not False else []
+    down += [fact for fact in none if fact.mode is None and not associations] if place else []
     trouble = (*whereabouts.failing(signs), *down)
     if not trouble or whereabouts.connected(signs):
         return None

@@ -160,7 +160,7 @@ def soon_expired(
 
 def _tunnels_fail(signs: Sequence[Trouble], associations: Sequence[SecurityAssociation]) -> bool:
     """Whether the client is outside and has no association, though it should have one."""
-    none = any(isinstance(s, NoSecurityAssociations) and s.mode is Mode.MAIN for s in signs)
+    none = any(isinstance(s, NoSecurityAssociations) and s.mode is not Mode.QUICK for s in signs)
     outside = bool(whereabouts.outside(signs)) and not whereabouts.connected(signs)
     return none and outside and not associations
 

@@ -266,13 +266,14 @@ def dns_server_silent(
         return None
     look = silent[0]
     direct = look.server in rule.dns_servers
+    question = f"the question for {look.name}" if look.name else "a question"
     return Finding(
         problem=catalogue.NRPT_DNS_SERVER_UNREACHABLE,
-        summary=f"{', '.join(rule.dns_servers)} did not answer the question for {look.name}.",
+        summary=f"{', '.join(rule.dns_servers)} did not answer {question}.",
         confidence=Confidence.CERTAIN if direct else Confidence.LIKELY,
         reason="the question ran out of time" + ("" if direct else ", and the rule has its name"),
         evidence=(look.source, rule.source),
-        values=(("DNS", rule.dns_servers[0]), ("NAME", look.name)),
+        values=(("DNS", rule.dns_servers[0]), *((("NAME", look.name),) if look.name else ())),
     )
 
 
@@ -301,7 +302,7 @@ def dns64_broken(rule: NRPTRule, lookup: NameLookup) -> Finding | None:
     server = lookup.server or ""
     if server not in (rule.dns_servers or ()) or not _DNS64.search(server):
         return None
-    if not lookup.addresses or lookup.record_type is not None:
+    if not lookup.addresses or not lookup.both_kinds:
         return None
     if any(":" in address for address in lookup.addresses):
         return None

@@ -135,7 +135,7 @@ def router_unresolvable(isatap: ISATAPState, lookup: NameLookup) -> Finding | No
     named = (isatap.router or "").rstrip(".")
     name = lookup.name.lower().rstrip(".")
     wanted = name == named or (isatap.state == "enabled" and name.partition(".")[0] == "isatap")
-    if not wanted or not lookup.failed:
+    if not name or not wanted or not lookup.failed:
         return None
     return Finding(
         problem=transitions.ISATAP_NAME_UNRESOLVABLE,

@@ -12,18 +12,22 @@ from dataclasses import replace
 
 from throughway.model.evidence import Evidence, lines_of
 
-_VERBS = (
-    r"netsh|ipconfig|ping|tracert|nslookup|nltest|certutil|auditpol|gpresult|systeminfo|reg|route"
-    r"|net|sc|w32tm|dfsrmig|wevtutil|klist|whoami|hostname|ver|tracert|pathping|arp|dsregcmd"
-    r"|(?:Get|Test|Resolve|Find|Show|Add|Set|New|Remove)-[A-Za-z0-9]{2,60}"
+_COMMANDS = (
+    "netsh|ipconfig|ping|tracert|nslookup|nltest|certutil|auditpol|gpresult|systeminfo|reg|route"
+    "|net|sc|w32tm|dfsrmig|wevtutil|klist|whoami|hostname|ver|tracert|pathping|arp|dsregcmd"
 )
+_CMDLETS = "get|test|resolve|find|show|add|set|new|remove"
+_VERBS = rf"{_COMMANDS}|(?:{_CMDLETS})-[A-Za-z0-9]{{2,60}}"
+_BEGIN_SO = frozenset(verb[:2] for verb in f"{_COMMANDS}|{_CMDLETS}".split("|"))
+"""The first letters of every command: of the other lines none needs a closer look."""
+_BEFORE_BARE = '#=*-_[(<" '
 _BEGINNING = re.compile(
     r"(?:"
     r"(?:\[[^\]\n]{1,80}\]:[ ]?)?PS[ ][^>\n]{1,250}>[ ]?(?P<powershell>[^\n]*)"
     r"|(?:Administrator: ?)?[A-Za-z]:(?:\\[^<>|\n]{0,250})?>[ ]?(?P<cmd>[^\n]*)"
     r"|(?P<context>netsh(?: [a-z0-9]+){0,4})>[ ]?(?P<netsh>[^\n]*)"
     rf"|(?:[^\s>$#]{{0,60}}[$#>])[ ]?(?P<shell>(?:{_VERBS})\b[^\n]*)"
-    rf"|[#=*\-_\[(<\" ]{{0,80}}(?P<bare>(?:{_VERBS})(?:[ \t|][^\n]*)?)"
+    rf"|[{re.escape(_BEFORE_BARE)}]{{0,80}}(?P<bare>(?:{_VERBS})(?:[ \t|][^\n]*)?)"
     r")$",
     re.IGNORECASE,
 )
@@ -69,12 +73,20 @@ def _beginnings(text: str) -> Iterator[tuple[int, int, str]]:
     for line in lines_of(text):
         end = start + len(line) + 1
         stripped = line.strip()
-        if stripped[:1] in _FIRST and len(stripped) <= _MAXIMUM_PROMPT:
-            match = _BEGINNING.match(stripped)
-            command = _command(match) if match else None
+        if _may_begin(stripped) and (match := _BEGINNING.match(stripped)):
+            command = _command(match)
             if command is not None:
                 yield start, min(end, len(text)), command
         start = end
+
+
+def _may_begin(line: str) -> bool:
+    """Whether a line may be that of a command; it is asked of every line."""
+    if line[:1] not in _FIRST or len(line) > _MAXIMUM_PROMPT:
+        return False
+    if ">" in line or "$" in line or "#" in line:
+        return True
+    return line.lstrip(_BEFORE_BARE)[:2].lower() in _BEGIN_SO
 
 
 def _command(match: re.Match[str]) -> str | None:

@@ -134,6 +134,8 @@ class DNSExchange(Fact):
     type: int
     server: str
     answered: bool
+    asked: int = 1
+    """How often, answered or not."""
     code: int | None = None
     addresses: tuple[str, ...] = ()
 

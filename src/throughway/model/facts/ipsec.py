@@ -44,7 +44,8 @@ class NoSecurityAssociations(Fact):
     QUESTION = SecurityAssociation.QUESTION
     COLLECT = SecurityAssociation.COLLECT
 
-    mode: Mode
+    mode: Mode | None
+    """None where the command is not known: the answer is the same for both modes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

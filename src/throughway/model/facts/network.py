@@ -108,6 +108,7 @@ class NameLookup(Fact):
     COLLECT = ("nslookup HOST", "Resolve-DnsName HOST")
 
     name: str
+    """What was asked for; "" where only the command would say, of a server that was silent."""
     server: str | None = None
     addresses: tuple[str, ...] = ()
     failed: bool | None = None
@@ -115,7 +116,9 @@ class NameLookup(Fact):
     through_nrpt: bool | None = None
     """False for nslookup, which asks past the NRPT; True for Resolve-DnsName."""
     record_type: str | None = None
-    """The only type that was asked for: "A"; None is addresses of both kinds."""
+    """The only type that was asked for, where the command says one: "A"."""
+    both_kinds: bool | None = None
+    """Whether IPv4 and IPv6 addresses were asked for; None where the command is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +142,7 @@ class NetworkShare(Fact):
     COLLECT = (r"net view \\SERVER",)
 
     server: str
+    """Of "" nothing is known but an error that says all itself."""
     succeeded: bool | None = None
     error_code: int | None = None
 

@@ -85,6 +85,12 @@ class Situation:
     fallback: Fallback = Fallback.NEVER
 
     @cached_property
+    def local(self) -> Route:
+        """The way to the local DNS servers."""
+        servers = self.local_servers
+        return Route(servers, False, Input.ROUTE_OPEN if servers else Input.ROUTE_CLOSED)
+
+    @cached_property
     def private(self) -> bool:
         """Whether this is a private network: all its DNS servers have private addresses."""
         return all(_host(server).is_private for server in self.local_servers)
@@ -353,7 +359,7 @@ class Stub:
         situation = self.situation
         rule = situation.table.match(message.question.labels) if situation.effective else None
         if rule is None or rule.exemption:
-            return _local(situation)
+            return situation.local
         states = {
             TunnelState.UP: Input.ROUTE_OPEN,
             TunnelState.CONNECTING: Input.ROUTE_COMING,
@@ -381,7 +387,7 @@ class Stub:
         """Ask local DNS; when it knows nothing better, what the intranet said counts."""
         self._close_attempts(query)
         query.given_up = given_up
-        query.start_over(_local(self.situation))
+        query.start_over(self.situation.local)
         query.advance(Input.ROUTE_OPEN)
         self._ask(query, now)
 
@@ -512,11 +518,6 @@ class Stub:
 def _where(situation: Situation) -> object:
     """What makes the answers of one situation no answers of another."""
     return situation.effective, situation.table, situation.local_servers, situation.fallback
-
-
-def _local(situation: Situation) -> Route:
-    servers = situation.local_servers
-    return Route(servers, False, Input.ROUTE_OPEN if servers else Input.ROUTE_CLOSED)
 
 
 def _why(route: Route) -> str:

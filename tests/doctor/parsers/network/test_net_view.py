@@ -32,3 +32,10 @@ def test_net_view_that_fails(words: str) -> None:
     (share,) = facts(f"C:\\>net view \\\\app1.corp.example.com\n{words}\n", NetworkShare)
     assert (share.server, share.succeeded) == ("app1.corp.example.com", False)
     assert share.error_code == 53
+
+
+def test_of_the_clocks_any_command_says_enough() -> None:
+    text = "Systemfehler {} aufgetreten.\n\nEs besteht ein Unterschied.\n"
+    (share,) = facts(text.format(1398), NetworkShare)
+    assert (share.server, share.succeeded, share.error_code) == ("", False, 1398)
+    assert facts(text.format(53), NetworkShare) == []

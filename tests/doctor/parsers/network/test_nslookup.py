@@ -53,6 +53,34 @@ def test_a_failure_in_other_languages(labels: str, failure: str) -> None:
     assert found.name == "app.corp.example.com"
 
 
+@pytest.mark.parametrize(
+    ("server", "words", "name"),
+    [
+        ("fritz.box", "*** fritz.box can't find dc01.example.com: Non-existent domain", "dc01"),
+        (
+            "dc1.example.com",
+            "*** dc02.example.com wurde von dc1.example.com nicht gefunden.",
+            "dc02",
+        ),
+    ],
+)
+def test_without_the_command_the_server_is_not_what_was_asked_for(
+    server: str, words: str, name: str
+) -> None:
+    (found,) = lookups(f"Server:  {server}\nAddress:  192.0.2.1\n\n{words}\n")
+    assert (found.name, found.failed, found.timed_out) == (f"{name}.example.com", True, False)
+
+
+@pytest.mark.parametrize("server", ["UnKnown", "dc1.corp.example.com"])
+def test_without_the_command_a_silent_server_is_known(server: str) -> None:
+    silent = "DNS request timed out.\n    timeout was 2 seconds.\n"
+    text = f"Server:  {server}\nAddress:  2001:db8:7:3333::1\n\n{silent}"
+    (found,) = lookups(f"{text}*** Request to {server} timed-out\n")
+    assert (found.name, found.server) == ("", "2001:db8:7:3333::1")
+    assert (found.failed, found.timed_out) == (True, True)
+    assert lookups(text) == []
+
+
 def lookups_of_file(text: str) -> list[NameLookup]:
     return facts(text, NameLookup, "nslookup.txt")
 
@@ -72,7 +100,18 @@ def test_a_server_without_a_name_answers_all_the_same() -> None:
 
 def test_the_type_that_was_asked_for() -> None:
     (found,) = lookups(f"C:\\>nslookup -q=a app.corp.example.com\n{SERVER}{ANSWER}")
-    assert found.record_type == "A"
+    assert (found.record_type, found.both_kinds) == ("A", False)
+
+
+@pytest.mark.parametrize("before", ["", "C:\\>nslookup\n> set type=a\n> app.corp.example.com\n"])
+def test_without_the_command_nobody_knows_what_was_asked_for(before: str) -> None:
+    (found,) = lookups(f"{before}{SERVER}{ANSWER}")
+    assert (found.record_type, found.both_kinds) == (None, None)
+
+
+def test_without_a_type_both_kinds_are_asked_for() -> None:
+    (found,) = lookups(f"C:\\>nslookup app.corp.example.com\n{SERVER}{ANSWER}")
+    assert (found.record_type, found.both_kinds) == (None, True)
 
 
 @pytest.mark.parametrize("cut", range(0, len(SERVER + ANSWER), 5))

@@ -41,6 +41,7 @@ STUCK_AFTER = 2
 @dataclass(slots=True)
 class _Question:
     number: int
+    asked: int = 0
     answer: Answer | None = None
 
 
@@ -124,6 +125,8 @@ class Exchanges:
             known = self._questions[key] = _Question(event.number)
         if known is not None and message.response:
             known.answer = answer
+        elif known is not None:
+            known.asked += 1
 
     def _dns(self) -> Iterator[Fact]:
         for (_, server, kind, name), question in self._questions.items():
@@ -134,6 +137,7 @@ class Exchanges:
                 type=kind,
                 server=format_ip(server),
                 answered=answer is not None,
+                asked=max(1, question.asked),
                 code=answer.message.rcode if answer else None,
                 addresses=answer.addresses if answer else (),
             )

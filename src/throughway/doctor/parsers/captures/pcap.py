@@ -47,12 +47,12 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
     streams.ended = reader.last_timestamp
     tracker.finish()
     _drain(tracker, exchanges, streams, notices)
+    if not reader.count and (broken or reader.incomplete):
+        raise ParseError(broken or "the capture ends within its first packet")
     yield replace(_whole(reader, evidence.file), truncated=bool(broken or reader.incomplete))
     yield from streams.facts()
     yield from exchanges.facts()
     yield from notices.facts()
-    if not reader.count and (broken or reader.incomplete):
-        raise ParseError(broken or "the capture ends within its first packet")
     _refuse_links(reader)
 
 

@@ -32,6 +32,8 @@ def signature(head: str) -> int:
     """Score the head of a text."""
     if "winhttp cache entries" in head or "-urlcache command" in head:
         return CERTAIN
+    if ".cr" not in head:
+        return 0
     lines = [line for line in head.split("\n")[:20] if line.strip()]
     return LIKELY if lines and all(_URL.match(ln) and ".cr" in ln for ln in lines) else 0
 

@@ -39,6 +39,8 @@ def _bytes(evidence: Evidence) -> bytes:
 
 def signature(head: str) -> int:
     """Score the head of a text."""
+    if "-----begin " not in head:
+        return 0
     return CERTAIN if any(f"-----begin {kind}-----" in head for kind in _BEGINNINGS) else 0
 
 

@@ -53,6 +53,13 @@ def service_down(evidence: Evidence) -> Iterator[Fact]:
         yield ServiceState(source=source, name="mpssvc", running=False)
 
 
+def says_service_down(head: str) -> bool:
+    """Whether a text in lower case is nothing but that sentence."""
+    if len(head) > _MAXIMUM_MESSAGE or _is_field(head):
+        return False
+    return any(word in head for word in _FIREWALL) and any(service_down(Evidence("", head)))
+
+
 def no_rules(evidence: Evidence) -> Source | None:
     """Return where the output says that no rule matches; settings may stand before it."""
     if _NO_RULES in evidence.text:

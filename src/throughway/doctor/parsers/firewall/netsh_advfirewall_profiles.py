@@ -155,7 +155,7 @@ def signature(head: str) -> int:
     """Score the head of a text."""
     if "outbound" in head and ("blockinbound" in head or "allowinbound," in head):
         return CERTAIN
-    if "make sure that the service is running" in head and "firewall" in head:
+    if answers.says_service_down(head):
         return LIKELY
     in_use = any(f"{name} profile" in head for name in ("domain", "private", "public"))
     if in_use and ("profile:\n---" in head or "profile settings:" in head):

@@ -22,6 +22,8 @@ _FIELD = re.compile(
 )
 _CLIXML = "{http://schemas.microsoft.com/powershell/2004/04}"
 _DASHES = re.compile(r"[ \t]*-{2,}(?:[ \t]+-{2,})*[ \t]*$")
+_COMMAND_FAILED = re.compile(r"[A-Za-z]{2,20}-[A-Za-z][A-Za-z0-9]{2,60} ?: ")
+"""How an error begins that PowerShell says of a command."""
 _COLUMN = re.compile(r"-{2,}")
 _NARROWEST = 70
 """Characters of a line, without its indentation, that may have filled a console."""
@@ -196,6 +198,8 @@ def _table(evidence: Evidence) -> Iterator[Record]:
     for number, line in evidence.lines():
         if _DASHES.match(line) and previous.strip():
             columns = _columns(line, previous)
+        elif columns and _COMMAND_FAILED.match(line):
+            columns = []
         elif columns and line.strip():
             record = Record(number)
             cells = _cells(line, columns)

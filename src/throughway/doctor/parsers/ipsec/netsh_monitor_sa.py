@@ -96,8 +96,7 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
     yield from answers.service_down(evidence)
     told = _told(evidence)
     if source := answers.no_associations(evidence):
-        if told is not None:
-            yield NoSecurityAssociations(source=source, mode=told)
+        yield NoSecurityAssociations(source=source, mode=told)
         return
     records = list(_records(evidence))
     found = [fact for record in records if (fact := _association(record, told))]

@@ -77,10 +77,13 @@ def _target(text: str) -> str:
 
 def signature(head: str) -> int:
     """Score the head of a text."""
-    listed = "probes list" in head or "dte list" in head
+    tried = "pass" in head or "fail" in head
+    if tried and ("pass ping" in head or "fail ping" in head or "pass http" in head):
+        return CERTAIN
+    if "probes list" not in head and "dte list" not in head:
+        return 0
     said = any(word in head[:2000] for word in ("red: ", "green: ", "yellow: "))
-    results = "pass ping" in head or "fail ping" in head or "pass http" in head
-    return CERTAIN if (listed and (said or "pass" in head or "fail" in head)) or results else 0
+    return CERTAIN if said or tried else 0
 
 
 PARSER = Parser(

@@ -28,7 +28,7 @@ _NUMBERS = {
     NCSI: frozenset({4010, 4012, 4014, 4028, 4052}),
     NCASVC: frozenset({2, 7}),
     DNS_CLIENT: frozenset({1013, 1014, 1023}),
-    SCHANNEL: frozenset({36884}),
+    SCHANNEL: frozenset({36870, 36871, 36874, 36882, 36884, 36887}),
 }
 """Of these providers only these; what they write besides says nothing of DirectAccess."""
 _WHOLE = frozenset({IPHLPSVC, "RemoteAccess"})

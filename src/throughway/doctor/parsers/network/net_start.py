@@ -98,6 +98,8 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
 
 def signature(head: str) -> int:
     """Score the head of a text."""
+    if "windows" not in head:
+        return 0
     if _HEADS[0] in head:
         return CERTAIN
     return LIKELY if any(words in head[:400] for words in _HEADS) else 0

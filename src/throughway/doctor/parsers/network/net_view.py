@@ -14,7 +14,7 @@ All words are translated; the error's number stands on the first line, shares in
 import re
 from collections.abc import Iterator
 
-from throughway.doctor.parser import CERTAIN, Parser
+from throughway.doctor.parser import CERTAIN, LIKELY, Parser
 from throughway.doctor.parsers.forms import labelled
 from throughway.model.evidence import Evidence
 from throughway.model.facts.base import Fact
@@ -23,6 +23,15 @@ from throughway.model.facts.network import NetworkShare
 _TYPED = re.compile(r"\bnet(?:\.exe)?\s+(?:view|use)\s+(?:\w:\s+)?\"?\\\\([\w.:-]+)", re.IGNORECASE)
 _SERVER = re.compile(r"\\\\([\w.:-]{1,255})")
 _ERROR = re.compile(r"^[^\d\\]{0,60}?[ \t]?(\d{1,5})(?:[^\d\\]{0,60})$")
+_CLOCKS_DIFFER = 1398
+"""The one error that says all itself, whichever server was asked, and by which command."""
+_HEADS = (
+    "system error ",
+    "systemfehler ",
+    "erreur syst\u00e8me ",
+    "error de sistema ",
+    "\u7cfb\u7edf\u9519\u8bef ",
+)
 _FEWEST = 10
 """Dashes of the line over the shares."""
 
@@ -45,7 +54,9 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
             error = int(match[1]) if match else None
         if not server and (named := _SERVER.search(text)):
             server = named[1].lower()
-    if source is None or not server or (error is None and not listed):
+    if source is None or (error is None and not listed):
+        return
+    if not server and error != _CLOCKS_DIFFER:
         return
     yield NetworkShare(
         source=source,
@@ -57,7 +68,10 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
 
 def signature(head: str) -> int:
     """Score the head of a text."""
-    return CERTAIN if "shared resources at \\\\" in head[:2000] else 0
+    if "shared resources at \\\\" in head[:2000]:
+        return CERTAIN
+    begins = head.lstrip()[:80]
+    return LIKELY if any(f"{words}{_CLOCKS_DIFFER}" in begins for words in _HEADS) else 0
 
 
 PARSER = Parser(

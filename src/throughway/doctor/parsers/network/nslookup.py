@@ -48,7 +48,7 @@ _TIMED_OUT = re.compile(
 class _Answer:
     """What one output says, while it is read."""
 
-    first: int = 0
+    server_name: str = ""
     server: str | None = None
     name: str = ""
     aliases: list[str] = field(default_factory=list)
@@ -70,7 +70,7 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
     # A name is answered even where the server's own name is not found in time.
     failed = not answer.addresses
     at = answer.failed_at if failed else answer.named_at
-    if not name or at is None:
+    if at is None or not (name or (answer.timed_out and answer.server)):
         return
     kind = _TYPE.search(evidence.command)
     yield NameLookup(
@@ -82,6 +82,7 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
         timed_out=failed and answer.timed_out,
         through_nrpt=False,
         record_type=kind[1].upper() if kind else None,
+        both_kinds=kind is None if asked else None,
     )
 
 
@@ -92,8 +93,9 @@ def _server(typed: re.Match[str] | None) -> str | None:
 def _read(answer: _Answer, number: int, text: str) -> None:
     stripped = text.strip()
     if stripped.startswith("***"):
-        match = _QUOTED.search(stripped)
-        name = (match[1] or match[2]) if match else ""
+        quoted = [match[1] or match[2] for match in _QUOTED.finditer(stripped)]
+        # The server may stand there as well: the one that was asked, not what it was asked for.
+        name = next((name for name in quoted if name != answer.server_name), "")
         if numbers.address(name) is None:
             # Else it is the server whose name was looked for.
             answer.failed_at = (number, text)
@@ -117,8 +119,8 @@ def _read_value(answer: _Answer, number: int, line: labelled.Line) -> None:
             answer.addresses.append(address)
             answer.named_at = answer.named_at or (number, line.text)
     elif line.label and _NAME.match(line.value):
-        if answer.server is None and not answer.first:
-            answer.first = number
+        if answer.server is None and not answer.server_name:
+            answer.server_name = line.value
         elif not answer.name:
             answer.name = line.value
             answer.named_at = (number, line.text)

@@ -98,6 +98,8 @@ def _go_on(found: PingResult, text: str) -> PingResult:
 
 def signature(head: str) -> int:
     """Score the head of a text."""
+    if "ping" not in head:
+        return 0
     words = (
         "pinging ",
         "ping request could",

@@ -57,6 +57,7 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
             timed_out=False,
             through_nrpt=through,
             record_type=kind[1].upper() if kind else None,
+            both_kinds=kind is None if asked else None,
         )
 
 

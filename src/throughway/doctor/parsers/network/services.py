@@ -57,11 +57,12 @@ def _sc(evidence: Evidence) -> Iterator[Fact]:
 
 def signature(head: str) -> int:
     """Score the head of a text."""
-    if "service_name:" in head or (_NAME.search(head.upper()) and "win32" in head):
+    if "service_name:" in head or ("win32" in head and _NAME.search(head.upper())):
         return CERTAIN
     if '"displayname":' in head and '"status":' in head and '"name":' in head:
         return LIKELY
-    table = "status" in head and "displayname" in head and "name" in head
+    kept = "displayname" in head or "starttype" in head
+    table = kept and "status" in head and "name" in head
     return LIKELY if table and ("running" in head or "stopped" in head) else 0
 
 

@@ -106,11 +106,13 @@ def signature(head: str) -> int:
     """Score the head of a text."""
     english = "os name:" in head and "os version:" in head
     info = "osname " in head and "csmodel" in head
-    other = "microsoft windows" in head and ("-based pc" in head or "x64-" in head)
+    if english or info:
+        return CERTAIN
+    if "microsoft windows" not in head:
+        return 0
+    other = "-based pc" in head or "x64-" in head
     form = "  microsoft windows " in head or ": microsoft windows " in head
-    return (
-        CERTAIN if english or info or other or (form and ": microsoft corp" in _even(head)) else 0
-    )
+    return CERTAIN if other or (form and ": microsoft corp" in _even(head)) else 0
 
 
 def _even(head: str) -> str:

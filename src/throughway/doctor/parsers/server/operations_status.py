@@ -142,6 +142,18 @@ def _particular(faults: Iterable[ServerFault]) -> list[ServerFault]:
     return [fault for fault in found if fault not in general]
 
 
+_SENTENCES = (
+    "does not have published property",
+    "certificate binding for https port 443 has changed",
+    "is disabled on the isatap",
+    "the gpo is not linked",
+    "does not match on all servers",
+    "ip helper service (iphlpsvc) has stopped",
+    "from the domain controller",
+)
+"""Of which one says what is wrong, where the heading is lost."""
+
+
 def signature(head: str) -> int:
     """Score the head of a text."""
     if ": not working prop" in head or _WELL in head:
@@ -149,18 +161,7 @@ def signature(head: str) -> int:
     if "directaccess" not in head and "ip-https" not in head and "server" not in head:
         certain = "isatap router" in head
     else:
-        certain = any(
-            words in head
-            for words in (
-                "does not have published property",
-                "certificate binding for https port 443 has changed",
-                "is disabled on the isatap",
-                "the gpo is not linked",
-                "does not match on all servers",
-                "ip helper service (iphlpsvc) has stopped",
-                "from the domain controller",
-            )
-        )
+        certain = any(words in head for words in _SENTENCES)
     return CERTAIN if certain else LIKELY * ("causes" in head and "resolution" in head)
 
 

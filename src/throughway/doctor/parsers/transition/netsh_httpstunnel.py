@@ -56,6 +56,8 @@ _STEMS = (
     ),
 )
 """Beginnings of words elsewhere; what says that it is off holds that it is on, and goes first."""
+_NEGATED = re.compile(r"\b(?:not|nicht|pas|no|non|n[a\u00e3]o|niet|nie)\b|[\u672a\u4e0d]")
+"""What turns the word for active round; no known text of the system does that."""
 
 
 def parse(evidence: Evidence) -> Iterator[Fact]:
@@ -106,7 +108,8 @@ def _is_below_code(found: IPHTTPSInterface) -> bool:
 
 def _translated(text: str) -> IPHTTPSStatus | None:
     lower = text.lower()
-    return next((IPHTTPSStatus[name] for stem, name in _STEMS if stem.search(lower)), None)
+    found = next((IPHTTPSStatus[name] for stem, name in _STEMS if stem.search(lower)), None)
+    return None if found is IPHTTPSStatus.ACTIVE and _NEGATED.search(lower) else found
 
 
 def _read_heading(line: labelled.Line, found: IPHTTPSInterface) -> IPHTTPSInterface | None:

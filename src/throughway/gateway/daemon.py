@@ -308,8 +308,7 @@ class GatewayDaemon:
         return workers.interfaces if workers else interfaces(self._config.iphttps)
 
     def _encrypts_in_kernel(self) -> bool:
-        support = self._ipsec.esp
-        return support is not None and support.mode is ESPMode.KERNEL
+        return self._ipsec.esp is not None and self._ipsec.esp.mode is ESPMode.KERNEL
 
     def _raise_firewall(self) -> None:
         others = self._sixtofour.interfaces if self._sixtofour is not None else ()

@@ -44,6 +44,8 @@ REFUSALS = frozenset(
         *(UNSPECIFIED, "ipsec-computer-account-refused", "ipsec-user-refused"),
         *("ipsec-smart-card-required", "ipsec-health-certificate-missing"),
         *("ipsec-policy-mismatch", "ipsec-cert-wrong-chain"),
+        *("user-certificate-expired", "user-certificate-untrusted"),
+        *("user-certificate-revoked", "user-certificate-wrong-usage"),
     }
 )
 """Problems that may mean that the gateway has refused, and knows more."""

@@ -10,6 +10,7 @@ from tests.smart_cards import ALICE, BOB, MODULE, PIN, REALM, CardBox, Person, u
 from throughway.client.cards import SmartCards, choose
 from throughway.model.config import CardRemoval, SmartCardConfig
 from throughway.model.errors import TrustError
+from throughway.net import smartcard
 from throughway.net.pkcs11 import PIN_LOCKED
 from throughway.net.smartcard import Card, CardCertificate, Readers
 
@@ -90,6 +91,7 @@ def test_a_card_that_is_pulled_is_told_of_as_the_policy_says(
 ) -> None:
     box = CardBox(tmp_path / "cards")
     monkeypatch.setenv("SOFTHSM2_CONF", str(box.file))
+    monkeypatch.setattr(smartcard, "LOOK_INTERVAL", 0.05)
     box.insert("alice", Person().issue(users_root()))
 
     async def scenario() -> None:

@@ -16,7 +16,7 @@ from throughway.control.codec import Command, CommandRefused, from_json
 from throughway.control.server import Peer, Request
 from throughway.model.errors import ThroughwayError
 from throughway.model.status import ClientSnapshot, Connection
-from throughway.net import kerberos
+from throughway.net import kerberos, smartcard
 
 ALICE, BOB = "alice@CORP.EXAMPLE.COM", "bob@CORP.EXAMPLE.COM"
 
@@ -165,6 +165,7 @@ def test_a_user_logs_on_with_a_smart_card_until_it_is_pulled(
 ) -> None:
     box = CardBox(tmp_path / "cards")
     monkeypatch.setenv("SOFTHSM2_CONF", str(box.file))
+    monkeypatch.setattr(smartcard, "LOOK_INTERVAL", 0.05)
     box.insert("alice", Person().issue(users_root()))
     settings = replace(config(tmp_path), smart_card=box.config)
     settings.runtime_directory.mkdir()

@@ -100,3 +100,21 @@ def test_the_tries_that_are_left(flags: int, words: str) -> None:
     assert card.tries == words
     assert card.last_try is bool(flags & PIN_FINAL_TRY)
     assert card.asks_itself
+
+
+def test_one_failure_is_not_a_card_that_was_pulled(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = Card(slot=0, label="alice", maker="", serial="7", flags=0)
+    answers: list[dict[str, bool] | None] = [{"there": True}, None, {"there": True}, None]
+
+    async def ask(module: Path, question: object) -> dict[str, bool]:
+        answer = answers.pop(0) if answers else {"there": False}
+        if answer is None:
+            raise TrustError("busy", problem="smart-card-failed")
+        return answer
+
+    monkeypatch.setattr(smartcard, "_ask", ask)
+    monkeypatch.setattr(smartcard, "LOOK_INTERVAL", 0.0)
+    asyncio.run(smartcard.wait_removed(MODULE, card))
+    answers += [None, None]
+    with pytest.raises(TrustError, match="busy"):
+        asyncio.run(smartcard.wait_removed(MODULE, card))

@@ -1,4 +1,4 @@
-"""The process that calls a module: a line in, a line out; its end with its asker's."""
+"""The process that calls a module: a line in, a line out."""
 
 import json
 import subprocess
@@ -42,6 +42,8 @@ def test_a_card_that_is_not_there_gets_no_pin(
     assert card["certificates"] == []
     question = {"do": "check", "slot": card["slot"], "serial": "another", "id": "", "pin": PIN}
     assert asked(str(MODULE), question) == {"error": "gone"}
-    # A watch ends with its asker.
-    watch = {"do": "watch", "slot": card["slot"], "serial": card["serial"]}
-    assert asked(str(MODULE), watch) == {"gone": False}
+    look = {"do": "there", "slot": card["slot"], "serial": card["serial"]}
+    assert asked(str(MODULE), look) == {"there": True}
+    assert asked(str(MODULE), look | {"serial": "another"}) == {"there": False}
+    box.pull()
+    assert asked(str(MODULE), look) == {"there": False}

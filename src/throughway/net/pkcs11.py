@@ -118,7 +118,7 @@ class PKCS11Error(Exception):
 
 
 class Token(NamedTuple):
-    """A card in a reader; no dataclass, which would cost the process that watches 3 MiB."""
+    """A card in a reader; no dataclass, whose import would cost each look at it its time."""
 
     slot: int
     label: str

@@ -23,6 +23,8 @@ PIN_WRONG = "smart-card-pin-wrong"
 LOCKED = "smart-card-locked"
 NO_CERTIFICATE = "smart-card-no-certificate"
 
+LOOK_INTERVAL = 5.0
+"""Seconds between two looks whether the card is there still; each takes 0.1 s of a processor."""
 _TIMEOUT = 30.0
 """Seconds; slow cards with many certificates take ten, and at a reader with keys people type."""
 
@@ -117,14 +119,27 @@ async def check_pin(module: Path, card: Card, certificate: CardCertificate, pin:
 
 
 async def wait_removed(module: Path, card: Card) -> None:
-    """Return when the card is not in its reader any more; TrustError when that cannot be told."""
-    question = {"do": "watch", "slot": card.slot, "serial": card.serial}
-    await _ask(module, question, within=None)
+    """Return when the card is not in its reader any more; TrustError when that cannot be told.
+
+    It is looked for by processes that are there for a moment: one that stayed would cost 17 MiB.
+    """
+    question = {"do": "there", "slot": card.slot, "serial": card.serial}
+    failed = False
+    while True:
+        await asyncio.sleep(LOOK_INTERVAL)
+        try:
+            answer = await _ask(module, question)
+        except TrustError:
+            if failed:
+                raise
+            failed = True
+            continue
+        failed = False
+        if not answer["there"]:
+            return
 
 
-async def _ask(
-    module: Path, question: dict[str, Any], *, within: float | None = _TIMEOUT
-) -> dict[str, Any]:
+async def _ask(module: Path, question: dict[str, Any]) -> dict[str, Any]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", "throughway.net.smartcard_process", str(module)),
         stdin=asyncio.subprocess.PIPE,
@@ -135,7 +150,7 @@ async def _ask(
     assert process.stdout is not None
     try:
         process.stdin.write(json.dumps(question).encode() + b"\n")
-        async with asyncio.timeout(within):
+        async with asyncio.timeout(_TIMEOUT):
             line = await process.stdout.readline()
     except TimeoutError:
         raise TrustError(f"{module} does not answer", problem=CARD_FAILED) from None

@@ -2,11 +2,10 @@
 
 Driven by :mod:`throughway.net.smartcard`: the module's path is the argument, one question comes
 as a line of JSON on standard input (a PIN never stands in arguments or environment), answers go
-as lines of JSON to standard output. It ends when its standard input does.
+as lines of JSON to standard output.
 """
 
 import json
-import select
 import sys
 from typing import Any
 
@@ -14,9 +13,6 @@ from throughway.net import pkcs11
 from throughway.net.pkcs11 import Module, PKCS11Error, StoredCertificate, Token
 
 JSON = dict[str, Any]
-
-WATCH_INTERVAL = 1.0
-"""Seconds between two looks whether the card is there still."""
 
 
 def main() -> None:
@@ -63,12 +59,8 @@ def _check(module: Module, question: JSON) -> JSON:
         return {"ok": session.has_key(bytes.fromhex(question["id"]))}
 
 
-def _watch(module: Module, question: JSON) -> JSON:
-    """Wait until the card is gone; nothing is said when the asker goes first."""
-    while _same_token(module, question) is not None:
-        if select.select([sys.stdin], [], [], WATCH_INTERVAL)[0] and not sys.stdin.readline():
-            return {"gone": False}
-    return {"gone": True}
+def _there(module: Module, question: JSON) -> JSON:
+    return {"there": _same_token(module, question) is not None}
 
 
 def _same_token(module: Module, question: JSON) -> Token | None:
@@ -118,7 +110,7 @@ def _tell(answer: JSON) -> None:
     print(json.dumps(answer), flush=True)
 
 
-_ANSWERS = {"list": _list, "check": _check, "watch": _watch}
+_ANSWERS = {"list": _list, "check": _check, "there": _there}
 
 
 if __name__ == "__main__":

@@ -39,6 +39,13 @@ from throughway.cli.status import (
     size,
 )
 from throughway.model.errors import ConfigError
+from throughway.model.statement import (
+    CheckResult,
+    CheckState,
+    ComputerHealth,
+    Failing,
+    HealthStatus,
+)
 from throughway.model.status import (
     ClientSnapshot,
     ComponentState,
@@ -450,3 +457,39 @@ def test_the_chain_of_transports_says_which_one_and_why_not_the_better_ones() ->
         lines[first + 5],
     ]
     assert lines[first + 5].startswith("Infrastructure tunnel"), "no link that is not used"
+
+
+FAILING = Failing(name="firewall", words="nothing filters what comes in", fix="ufw enable")
+CHECK = CheckResult(name="firewall", state=CheckState.BAD, words="nothing filters what comes in")
+
+
+@pytest.mark.parametrize(
+    ("health", "said"),
+    [
+        (HealthStatus(mode="full"), "Health                  not judged yet, mode full\n"),
+        (
+            HealthStatus(mode="report", healthy=True, until=NOW + 60),
+            "Health                  good, believed until 22:14, mode report\n",
+        ),
+        (
+            HealthStatus(mode="full", healthy=False, checks=(CHECK,), failing=(FAILING,)),
+            "Health                  not good enough, mode full\n"
+            "  firewall              nothing filters what comes in\n"
+            "                        to mend it: ufw enable\n",
+        ),
+        (HealthStatus(mode="full", last_error="refused"), "  Last error            refused\n"),
+    ],
+)
+def test_health_of_a_client(health: HealthStatus, said: str) -> None:
+    assert said in render_client(replace(LOGGED_ON, health=health), VIEW)
+    assert "Health" not in render_client(LOGGED_ON, VIEW)
+
+
+def test_health_of_computers() -> None:
+    sick = ComputerHealth(computer="pc1", healthy=False, at=NOW - 5, until=0, failing=(FAILING,))
+    well = ComputerHealth(computer="pc2", healthy=True, at=NOW, until=NOW + 9)
+    text = render_gateway(replace(GATEWAY, health=(sick, well)), VIEW)
+    assert "Health: 1 of 2 computers healthy\n" in text
+    assert "pc1" in text
+    assert "ufw enable" in text
+    assert "pc2" not in text

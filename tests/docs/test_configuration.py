@@ -34,6 +34,8 @@ HEADINGS = {
     "teredo": "### [teredo]",
     "nat64": "### [nat64]",
     "enrolment": "### [enrolment]",
+    "health": "### [health]",
+    "health.checks": "### [[health.checks]]",
     "audit": "### [audit]",
 }
 

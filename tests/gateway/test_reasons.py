@@ -9,14 +9,18 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from tests.health_faults import statement
 from tests.ports import free_port
 from throughway.client import reasons as client
+from throughway.control.codec import decode_line, encode_line, from_json, to_json
 from throughway.gateway import reasons as module
 from throughway.gateway.reasons import QUESTIONS, UNKNOWN, ReasonsServer
 from throughway.model.audit import Reason
 from throughway.model.errors import TransportError
+from throughway.model.statement import MAX_STATEMENT, Failing, Judged, StatementOfHealth
 from throughway.net import privileges
 from throughway.net.audit import MAX_VALUE
+from throughway.net.exchange import Asked
 from throughway.net.fetch import fetch
 from throughway.net.tls import Credentials, client_context
 from throughway.pki.authority import Credential, Profile, create_root, issue
@@ -43,7 +47,10 @@ def pem(credential: Credential) -> str:
 
 
 def server(
-    told: Mapping[str, Sequence[Reason]], port: int = 0, on_trouble: Callable[[str], None] = print
+    told: Mapping[str, Sequence[Reason]],
+    port: int = 0,
+    on_trouble: Callable[[str], None] = print,
+    judge: Callable[[bytes, StatementOfHealth], Judged] | None = None,
 ) -> ReasonsServer:
     credentials = Credentials(
         certificate=pem(GATEWAY), key=build_key_pem(GATEWAY.key).decode(), client_ca=pem(ROOT)
@@ -53,6 +60,7 @@ def server(
         credentials,
         reasons_of=lambda mine: tuple(told.get(mine, ())),
         knows=lambda names: any(name.startswith("client") for name in names),
+        judge=judge,
         on_trouble=on_trouble,
     )
 
@@ -156,3 +164,54 @@ def test_a_port_that_is_taken_is_said_and_tried_again(monkeypatch: pytest.Monkey
 
     asyncio.run(scenario())
     assert "in use" in troubles[0]
+
+
+def test_health_is_judged_over_tls_and_what_is_no_statement_is_refused(tmp_path: Path) -> None:
+    mine, troubles, port = computer("client1"), list[str](), free_port()
+    heard: list[tuple[bytes, StatementOfHealth]] = []
+    failing = Judged(healthy=False, enforced=True, failing=(Failing(name="updates", words="old"),))
+
+    def judged(certificate: bytes, stated: StatementOfHealth) -> Judged:
+        heard.append((certificate, stated))
+        return failing
+
+    async def scenario() -> tuple[bytes, list[str]]:
+        served = server({}, port, troubles.append, judged)
+        served.start()
+        async with asyncio.timeout(15):
+            while not troubles:  # noqa: ASYNC110 - of another process
+                await asyncio.sleep(0.01)
+        certificate, key = tmp_path / "computer.crt", tmp_path / "computer.key"
+        certificate.write_text(pem(mine))
+        key.write_bytes(build_key_pem(mine.key))
+        context = client_context(
+            anchors=[pem(ROOT)], system=False, certificate=certificate, key=key
+        )
+
+        async def resolve(_name: str) -> Sequence[str]:
+            return ("::1",)
+
+        async def post(body: bytes) -> bytes:
+            url = f"https://da.example.com:{port}/health"
+            asked = Asked(method="POST", body=body)
+            return await fetch(url, asked, tls=context, resolve=resolve)
+
+        errors = []
+        for bad in (b"", b"{}", b"x" * (MAX_STATEMENT + 1)):
+            with pytest.raises(TransportError) as caught:
+                await post(bad)
+            errors.append(str(caught.value))
+        answer = await post(encode_line(to_json(statement())))
+        await served.stop()
+        return answer, errors
+
+    answer, errors = asyncio.run(scenario())
+    assert from_json(Judged, decode_line(answer)) == failing
+    assert ["400" in error for error in errors] == [True, True, False]
+    assert heard == [(mine.certificate.public_bytes(Encoding.DER), statement())]
+
+
+def test_statements_are_limited_too() -> None:
+    asked = server({})
+    refused = [asked.judge(b"mine", statement(), 1.0).refused for _ in range(QUESTIONS + 5)]
+    assert len([words for words in refused if words]) == 5

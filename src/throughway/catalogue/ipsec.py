@@ -167,18 +167,50 @@ USER_REFUSED = Problem(
     depends_on=(CLOCK_SKEW,),
 )
 
+HEALTH_CHECK_FAILED = Problem(
+    code="health-check-failed",
+    title="This computer does not meet the health policy",
+    severity=Severity.WARNING,
+    component=Component.IPSEC,
+    cause=(
+        "The gateway has judged what the computer states of itself, and required checks fail. In "
+        "mode full the intranet tunnel is refused until they pass; the infrastructure tunnel stays."
+    ),
+    resolution=(
+        "Mend what is named, by the command that stands beside it; the computer states its health "
+        "again within a minute by itself."
+    ),
+    fix=("throughway client refresh",),
+    verify=("throughway client status",),
+)
+
+HEALTH_REGISTRATION_FAILED = Problem(
+    code="health-registration-failed",
+    title="The gateway cannot be told of this computer's health",
+    severity=Severity.WARNING,
+    component=Component.IPSEC,
+    cause=(
+        "The health registration authority at the infrastructure endpoint does not answer, or "
+        "does not take the computer certificate."
+    ),
+    resolution="Look at the detail; on the gateway, at publish.reasons_port and its status.",
+    fix=("throughway gateway status", "throughway gateway check"),
+    verify=("throughway client status",),
+)
+
 HEALTH_CERTIFICATE_MISSING = Problem(
     code="ipsec-health-certificate-missing",
     title="The gateway wants a health certificate",
     severity=Severity.CRITICAL,
     component=Component.IPSEC,
     cause=(
-        "The computer certificate lacks the certificate policy that this gateway demands as a "
-        "proof of health (13905)."
+        "The computer has not proven its health, as this gateway demands for the intranet tunnel "
+        "(13905): it has not stated it, required checks fail, or its certificate lacks the policy."
     ),
-    resolution="Let the computer be examined and get a certificate with that policy.",
-    fix=("openssl x509 -in CERTIFICATE -noout -ext certificatePolicies",),
+    resolution="Mend the checks that fail; the computer states its health again by itself.",
+    fix=("throughway client refresh", "throughway client status"),
     verify=("throughway client status",),
+    depends_on=(HEALTH_CHECK_FAILED, HEALTH_REGISTRATION_FAILED),
 )
 
 SMART_CARD_REQUIRED = Problem(
@@ -199,6 +231,8 @@ REFUSED = (
     AUTH_FAILURE_UNSPECIFIED,
     COMPUTER_ACCOUNT_REFUSED,
     ACCOUNT_CERTIFICATE_MISMATCH,
+    HEALTH_CHECK_FAILED,
+    HEALTH_REGISTRATION_FAILED,
     HEALTH_CERTIFICATE_MISSING,
     POLICY_MISMATCH,
 )

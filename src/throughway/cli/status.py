@@ -14,6 +14,7 @@ from throughway.health.connection import headline
 from throughway.model.errors import ConfigError
 from throughway.model.findings import Component, Severity
 from throughway.model.policy import Fallback
+from throughway.model.statement import ComputerHealth, HealthStatus
 from throughway.model.status import (
     ClientSnapshot,
     ComponentState,
@@ -161,10 +162,39 @@ def render_client(snapshot: ClientSnapshot, view: View) -> str:
     lines += [
         row("User", snapshot.user or "nobody is logged on"),
         row("Policy", _policy(snapshot, view)),
+        *_health(snapshot.health, view),
         "",
         *render_problems(snapshot.problems, view),
     ]
     return "\n".join(lines)
+
+
+def _health(health: HealthStatus | None, view: View) -> Iterator[str]:
+    if health is None:
+        return
+    said = {None: "not judged yet", True: "good", False: "not good enough"}[health.healthy]
+    until = f"believed until {view.at(health.until)}" if health.until else ""
+    yield row("Health", joined(said, until, f"mode {health.mode}"))
+    failing = {each.name: each for each in health.failing}
+    for check in health.checks:
+        bad = failing.get(check.name)
+        yield row(check.name, bad.words if bad else check.words or check.state, 1)
+        if bad is not None and bad.fix:
+            yield row("", f"to mend it: {bad.fix}", 1)
+    if health.last_error:
+        yield row("Last error", health.last_error, 1)
+
+
+def _computers(computers: Sequence[ComputerHealth], view: View) -> Iterator[str]:
+    """Show who is not healthy; of the others only how many there are."""
+    if not computers:
+        return
+    healthy = sum(each.healthy for each in computers)
+    yield f"Health: {healthy} of {len(computers)} computers healthy"
+    for each in [each for each in computers if not each.healthy][-SHOWN:]:
+        told = "; ".join(map(str, each.failing))
+        yield row(each.computer, f"{told} ({view.since(each.at)})", 1)
+    yield ""
 
 
 def _policy(snapshot: ClientSnapshot, view: View) -> str:
@@ -317,6 +347,7 @@ def render_gateway(snapshot: GatewaySnapshot, view: View) -> str:
         *_teredo(snapshot.teredo, view),
         *_sessions(snapshot.sessions, view),
         *_tunnels(snapshot.tunnels, view),
+        *_computers(snapshot.health, view),
         *_refusals(snapshot.refusals, view),
         *render_problems(snapshot.problems, view),
     ]

@@ -5,6 +5,7 @@ import base64
 import binascii
 import contextlib
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from throughway import __version__
@@ -15,6 +16,7 @@ from throughway.client.audit import client_audit
 from throughway.client.cards import REMOVED, SmartCards
 from throughway.client.certificates import CertificateKeeper
 from throughway.client.codes import Challenge, exchange_code
+from throughway.client.health import HealthKeeper
 from throughway.client.policy import PolicyKeeper
 from throughway.client.user import User, UserStore
 from throughway.control import lifecycle
@@ -77,6 +79,7 @@ class ClientDaemon:
         self._access: Access | None = None
         self._audit = client_audit(config, self._tracker)
         self._certificates = CertificateKeeper(config, self._tracker, self._certificate_renewed)
+        self._health = HealthKeeper(config, self._tracker, self._found_healthy)
 
     # The daemon's life
 
@@ -91,6 +94,7 @@ class ClientDaemon:
         self._user = self._users.load()
         self._audit.set_user(self._user.principal if self._user is not None else "")
         self._certificates.start()
+        self._health.start()
         await self._keeper.start()
         self._log.info("client runs", policy=self._keeper.version or None)
 
@@ -98,6 +102,7 @@ class ClientDaemon:
         """Take a newer bundle from the disk, look at everything again, and try at once."""
         await self._keeper.look()
         await self._certificates.look()
+        self._health.look()
         if self._access is not None:
             self._access.refresh()
         self._keeper.fetch_now()
@@ -116,6 +121,7 @@ class ClientDaemon:
             stack.push_async_callback(self._keeper.close)
             stack.push_async_callback(self._cards.close)
             stack.push_async_callback(self._certificates.close)
+            stack.push_async_callback(self._health.close)
         self._log.info("client has ended")
 
     def failed(self, what: str, error: BaseException | None) -> None:
@@ -132,6 +138,7 @@ class ClientDaemon:
     async def _new_policy(self, policy: Policy) -> None:
         """The first policy starts everything, a newer one changes it."""
         self._certificates.set_policy(policy)
+        self._health.set_policy(policy)
         self._log.info("policy", deployment=policy.deployment, version=policy.version)
         self._policy = policy
         if self._access is not None:
@@ -144,7 +151,7 @@ class ClientDaemon:
             ccache=self._users.ccache,
             audit=self._audit,
             certificates=self._certificates,
-            on_infrastructure=self._keeper.fetch_if_due,
+            on_infrastructure=self._infrastructure_up,
             on_bug=self.failed,
         )
         try:
@@ -153,6 +160,15 @@ class ClientDaemon:
             self._access = None
             await access.stop()
             raise
+
+    def _infrastructure_up(self) -> None:
+        self._keeper.fetch_if_due()
+        self._health.connected()
+
+    def _found_healthy(self) -> None:
+        """The intranet tunnel may have been refused until now."""
+        if self._access is not None:
+            self._access.refresh()
 
     async def _certificate_renewed(self) -> None:
         if self._access is not None:
@@ -311,7 +327,7 @@ class ClientDaemon:
 
     async def _snapshot(self) -> ClientSnapshot:
         if self._access is not None:
-            return await self._access.snapshot()
+            return replace(await self._access.snapshot(), health=self._health.status())
         user = self._user.principal if self._user is not None else ""
         return ClientSnapshot(
             version=__version__,

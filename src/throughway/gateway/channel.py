@@ -16,6 +16,7 @@ from throughway.control.codec import decode_line, encode_line, from_json, to_jso
 from throughway.model.audit import Reason
 from throughway.model.config import IPHTTPSServerConfig
 from throughway.model.errors import WireError
+from throughway.model.statement import Judged, StatementOfHealth
 from throughway.model.status import SessionStatus
 from throughway.net.tls import Credentials
 
@@ -95,6 +96,24 @@ class Because:
 
     number: int
     reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateHealth:
+    """Told by that process: what a computer states, whose key TLS has proven."""
+
+    number: int
+    certificate: str
+    """DER, hexadecimal."""
+    statement: StatementOfHealth
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthJudged:
+    """The answer to :class:`StateHealth` of that number."""
+
+    number: int
+    judged: Judged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,7 +254,7 @@ class Report:
 
 
 Order = Serve | Carry | ServeTeredo | Change | LimitSessions | DropSession | DropAll | Ask | Stop
-Reasons = ServeReasons | WhyRefused | Because
+Reasons = ServeReasons | WhyRefused | Because | StateHealth | HealthJudged
 News = Ready | Opened | Closed | Refused | LimitReached | Failed | Sessions | Report
 Message = Order | News | Reasons
 _KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in get_args(Message)}

@@ -41,6 +41,7 @@ from throughway.model.config import (
     UsersConfig,
 )
 from throughway.model.errors import ConfigError, TrustError
+from throughway.model.statement import HealthMode
 from throughway.model.status import TransportKind
 from throughway.net.files import read_file, read_secret
 from throughway.pki import judgement, pem
@@ -87,9 +88,17 @@ def check(config: GatewayConfig) -> Iterator[ConfigError]:
         parts.append(("enrolment.", _enrolment(config.enrolment, config.ipsec)))
     if config.nat64 is not None:
         parts.append(("nat64.", _nat64(config.nat64, config.ipsec)))
+    parts.append(("health.", _health(config)))
     for prefix, wrong in parts:
         for key, why in wrong:
             yield ConfigError(str(config.file), f"{prefix}{key}", why)
+
+
+def _health(config: GatewayConfig) -> Wrong:
+    health, publish = config.health, config.publish
+    if health.policy.mode is not HealthMode.OFF and (publish is None or not publish.reasons_port):
+        why = f"is {health.policy.mode}: computers state their health at publish.reasons_port"
+        yield "mode", f"{why}, which is not set"
 
 
 def _iphttps(iphttps: IPHTTPSServerConfig) -> Wrong:

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from throughway.gateway.access import AccessControl
 from throughway.gateway.audit import audit_of
 from throughway.gateway.client_lists import watch_lists
 from throughway.gateway.codes import Codes
+from throughway.gateway.health import HealthAuthority
 from throughway.gateway.ipsec import GatewayIPsec
 from throughway.gateway.kdc import KDCProxyProcess
 from throughway.gateway.metrics import MetricsServer
@@ -108,12 +110,14 @@ class GatewayDaemon:
         self._publisher: PolicyServer | None = None
         self._metrics: MetricsServer | None = None
         self._access = AccessControl(config, self._tracker, self._cut)
+        self._health = HealthAuthority(config, self._cut)
         self._reasons: ReasonsServer | None = None
         self._audit = audit_of(
             config, self._tracker, ipsec=lambda: self._ipsec, sessions=self._sessions
         )
         self._kdc_proxy = KDCProxyProcess(config, self._tracker, self._access.by_ticket)
         self._ipsec = self._make_ipsec(config)
+        self._health.bind(self._ipsec, self._keep)
         self._codes = Codes(config, self._ipsec.tunnels, self._refused)
         self._translation = Translation(
             config.nat64, config.runtime_directory, self._tracker, self._encrypts_in_kernel
@@ -150,7 +154,7 @@ class GatewayDaemon:
         self._start_teredo()
         await self._start_publisher()
         await self._start_metrics()
-        self._reasons = start_reasons(self._config, self._audit, self._tracker)
+        self._reasons = start_reasons(config, self._audit, self._tracker, self._health)
         await self._codes.start()
         self._tracker.ok(Component.GATEWAY, f"version {__version__}")
         self._define()
@@ -176,11 +180,12 @@ class GatewayDaemon:
         await self._stop_publisher()
         await self._stop_metrics()
         self._config = config
+        self._health.reload(config)
         await self._start_publisher()
         await self._start_metrics()
         if self._reasons is not None:
             await self._reasons.stop()
-        self._reasons = start_reasons(config, self._audit, self._tracker)
+        self._reasons = start_reasons(config, self._audit, self._tracker, self._health)
         self._raise_firewall()
         self._certificates.configure(config)
         self._define()
@@ -238,7 +243,7 @@ class GatewayDaemon:
             config.users,
             radius=config.radius,
             realm=config.directory.realm if config.directory is not None else "",
-            gate=self._access,
+            gate=self._health.guarding(self._access),
             directory=config.runtime_directory / "ipsec",
             lists=make_lists(
                 config.state_directory, self._tracker, lambda: self._config.ipsec.revocation
@@ -408,11 +413,9 @@ class GatewayDaemon:
 
     async def _start_metrics(self) -> None:
         if self._config.metrics is not None:
-            self._metrics = MetricsServer(self._config.metrics.listen, self._figures)
+            figures = partial(self.snapshot, sessions=False)
+            self._metrics = MetricsServer(self._config.metrics.listen, figures)
             await self._metrics.start()
-
-    async def _figures(self) -> GatewaySnapshot:
-        return await self.snapshot(sessions=False)
 
     async def _stop_metrics(self) -> None:
         metrics, self._metrics = self._metrics, None
@@ -566,6 +569,7 @@ class GatewayDaemon:
             sixtofour=await self._sixtofour.report() if self._sixtofour is not None else None,
             teredo=await self._teredo.report() if self._teredo is not None else None,
             translation=self._translation.status(),
+            health=self._health.status(),
         )
 
     async def _sessions(self, *, asked: bool = True) -> tuple[SessionStatus, ...]:

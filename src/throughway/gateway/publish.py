@@ -84,6 +84,7 @@ def build_policy(config: GatewayConfig, publish: PublishConfig, version: int, no
         code_url=_code_url(users.codes) if users and users.codes else "",
         register_names=publish.register_names,
         reasons_port=publish.reasons_port,
+        health=config.health.policy,
     )
 
 

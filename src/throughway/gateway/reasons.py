@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from hashlib import sha256
 
 from throughway.catalogue import find
 from throughway.gateway.audit import GatewayAudit
@@ -19,16 +20,20 @@ from throughway.gateway.channel import (
     Because,
     Channel,
     Failed,
+    HealthJudged,
     Message,
     Ready,
     ServeReasons,
+    StateHealth,
     Stop,
     WhyRefused,
     pair,
 )
+from throughway.gateway.health import HealthAuthority
 from throughway.health.tracker import Tracker
 from throughway.model.audit import Reason
 from throughway.model.config import GatewayConfig
+from throughway.model.statement import Judged, StatementOfHealth
 from throughway.net.audit import clean
 from throughway.net.files import read_secret
 from throughway.net.process import STOP_TIMEOUT, death_of
@@ -60,12 +65,14 @@ class ReasonsServer:
         *,
         reasons_of: Callable[[str], tuple[Reason, ...]],
         knows: Callable[[tuple[str, ...]], bool],
+        judge: Callable[[bytes, StatementOfHealth], Judged] | None = None,
         on_trouble: Callable[[str], None] = lambda words: None,
     ) -> None:
         self._address = address
         self._credentials = credentials
         self._reasons_of = reasons_of
         self._knows = knows
+        self._judge = judge
         self._on_trouble = on_trouble
         self._gate = FloodGate(per_source=QUESTIONS, total=ALL_QUESTIONS)
         self._process: subprocess.Popen[bytes] | None = None
@@ -100,6 +107,15 @@ class ReasonsServer:
             why = f"no computer of this gateway is called {named}, as its certificate says"
             reasons = (Reason(age=0.0, tunnel="", problem=UNKNOWN, reason=why),)
         return tuple(replace(reason, reason=clean(reason.reason)) for reason in reasons)
+
+    def judge(self, certificate: bytes, statement: StatementOfHealth, now: float) -> Judged:
+        """Return what is said to a statement of health."""
+        self._gate.due(now)
+        if not self._gate.admits(sha256(certificate).hexdigest(), now):
+            return Judged(healthy=False, enforced=False, refused="too many statements in a minute")
+        if self._judge is None:
+            return Judged(healthy=True, enforced=False)
+        return self._judge(certificate, statement)
 
     async def _live(self) -> None:
         loop, failures = asyncio.get_running_loop(), 0
@@ -152,6 +168,11 @@ class ReasonsServer:
                 told = self.answer(thumbprint, names, now)
                 if self._channel is not None:
                     self._channel.send(Because(number=number, reasons=told))
+            case StateHealth(number=number, certificate=certificate, statement=statement):
+                now = asyncio.get_running_loop().time()
+                judged = self.judge(bytes.fromhex(certificate), statement, now)
+                if self._channel is not None:
+                    self._channel.send(HealthJudged(number=number, judged=judged))
             case Failed(error=error):
                 self._known_end = error
 
@@ -195,7 +216,7 @@ def reasons_address(config: GatewayConfig) -> tuple[str, int] | None:
 
 
 def start_reasons(
-    config: GatewayConfig, audit: GatewayAudit, tracker: Tracker
+    config: GatewayConfig, audit: GatewayAudit, tracker: Tracker, health: HealthAuthority
 ) -> ReasonsServer | None:
     """Start the server that a configuration asks for."""
     address = reasons_address(config)
@@ -220,6 +241,7 @@ def start_reasons(
         credentials,
         reasons_of=audit.reasons_of,
         knows=lambda names: any(name.lower() in known for name in names),
+        judge=health.state,
         on_trouble=trouble,
     )
     server.start()

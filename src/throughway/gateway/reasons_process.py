@@ -1,4 +1,6 @@
-"""The process that answers clients which ask why they were refused: nobody, without a file.
+"""The process that answers clients: why they were refused, whether they are healthy.
+
+It is nobody, without a file.
 
 Run by :mod:`throughway.gateway.reasons` as ``python -m throughway.gateway.reasons_process FD``.
 TLS asks each client for its certificate and for the proof of its key. One that has expired is
@@ -17,26 +19,31 @@ from itertools import count
 
 from cryptography import x509
 
-from throughway.control.codec import to_json
+from throughway.control.codec import decode_line, from_json, to_json
 from throughway.gateway.channel import (
     Because,
     Channel,
     Failed,
+    HealthJudged,
     Message,
     Ready,
     ServeReasons,
+    StateHealth,
     Stop,
     WhyRefused,
     adopt,
 )
 from throughway.gateway.worker import EXIT_FAILED, EXIT_WELL
-from throughway.model.errors import ThroughwayError
+from throughway.model.errors import ThroughwayError, WireError
+from throughway.model.statement import MAX_STATEMENT, StatementOfHealth
 from throughway.net import privileges
 from throughway.net.tls import Credentials, context_of
 from throughway.net.webserver import Answer, Heard, WebServer, plain
 from throughway.pki import judgement
+from throughway.proto.statement import check_form
 
 PATH = b"/refusal"
+HEALTH_PATH = b"/health"
 ANSWER_TIMEOUT = 5.0
 """Seconds that the gateway has to answer."""
 NO_CHECK_TIME = 0x200000
@@ -49,7 +56,7 @@ class ReasonsProcess:
     def __init__(self, descriptor: int) -> None:
         self._server: WebServer | None = None
         self._numbers = count()
-        self._questions: dict[int, asyncio.Future[Because]] = {}
+        self._questions: dict[int, asyncio.Future[Because | HealthJudged]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._channel = Channel(adopt(descriptor), self._take, lambda: self._end(EXIT_FAILED))
@@ -68,7 +75,7 @@ class ReasonsProcess:
                 task = asyncio.get_running_loop().create_task(self._serve(message))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
-            case Because(number=number):
+            case Because(number=number) | HealthJudged(number=number):
                 question = self._questions.pop(number, None)
                 if question is not None and not question.done():
                     question.set_result(message)
@@ -81,7 +88,13 @@ class ReasonsProcess:
             privileges.renounce()
             privileges.end_with_parent()
             listener = adopt(order.listener)
-            self._server = WebServer(listener, self._respond, key="publish.reasons_port", tls=tls)
+            self._server = WebServer(
+                listener,
+                self._respond,
+                key="publish.reasons_port",
+                tls=tls,
+                body_limit=MAX_STATEMENT,
+            )
             await self._server.start()
         except (ThroughwayError, OSError) as error:
             self._channel.send(Failed("reasons", str(error), fatal=True))
@@ -90,26 +103,44 @@ class ReasonsProcess:
         self._channel.send(Ready(""))
 
     async def _respond(self, heard: Heard) -> Answer:
-        if heard.request.method != b"GET" or heard.request.target != PATH:
-            return plain(HTTPStatus.NOT_FOUND, "there is one thing to ask here")
+        asked = heard.request.method, heard.request.target
+        if asked not in {(b"GET", PATH), (b"POST", HEALTH_PATH)}:
+            return plain(HTTPStatus.NOT_FOUND, "there are two things to ask here")
         if not heard.certificate:  # TLS has demanded one
             return plain(HTTPStatus.FORBIDDEN, "without a certificate there is no answer")
         number = next(self._numbers)
-        answer: asyncio.Future[Because] = asyncio.get_running_loop().create_future()
-        self._questions[number] = answer
-        thumbprint = sha256(heard.certificate).hexdigest()
-        names = _names(heard.certificate)
-        self._channel.send(WhyRefused(number=number, thumbprint=thumbprint, names=names), news=True)
+        question: WhyRefused | StateHealth
+        if asked[1] == PATH:
+            thumbprint = sha256(heard.certificate).hexdigest()
+            names = _names(heard.certificate)
+            question = WhyRefused(number=number, thumbprint=thumbprint, names=names)
+        else:
+            try:
+                statement = check_form(from_json(StatementOfHealth, decode_line(heard.body)))
+            except WireError as error:
+                return plain(HTTPStatus.BAD_REQUEST, str(error))
+            certificate = heard.certificate.hex()
+            question = StateHealth(number=number, certificate=certificate, statement=statement)
         try:
-            async with asyncio.timeout(ANSWER_TIMEOUT):
-                because = await answer
+            answer = await self._ask(number, question)
         except TimeoutError:
             return plain(HTTPStatus.SERVICE_UNAVAILABLE, "the gateway is busy", retry_after="30")
+        if isinstance(answer, HealthJudged):
+            body = json.dumps(to_json(answer.judged))
+        else:
+            body = json.dumps({"refusals": to_json(answer.reasons)})
+        kind = {"content-type": "application/json", "cache-control": "no-store"}
+        return Answer(HTTPStatus.OK, kind, body.encode("ascii"))
+
+    async def _ask(self, number: int, question: WhyRefused | StateHealth) -> Because | HealthJudged:
+        answer: asyncio.Future[Because | HealthJudged] = asyncio.get_running_loop().create_future()
+        self._questions[number] = answer
+        self._channel.send(question, news=True)
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                return await answer
         finally:
             self._questions.pop(number, None)
-        body = json.dumps({"refusals": to_json(because.reasons)}).encode("ascii")
-        kind = {"content-type": "application/json", "cache-control": "no-store"}
-        return Answer(HTTPStatus.OK, kind, body)
 
     def _end(self, code: int) -> None:
         if not self._over.done():

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import fields as dataclass_fields
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Self, cast
 
 from pydantic import (
     AfterValidator,
@@ -21,6 +21,7 @@ from pydantic import (
     Field,
     ValidationError,
     ValidationInfo,
+    model_validator,
 )
 
 from throughway.gateway import checks
@@ -40,9 +41,16 @@ from throughway.model.config import (
 from throughway.model.errors import ConfigError
 from throughway.model.policy import DEFAULT, Fallback, NRPTRule
 from throughway.model.revocation import Revocation, RevocationPolicy
+from throughway.model.statement import (
+    MAX_CHECKS,
+    HealthMode,
+    HealthPolicy,
+    PolicyCheck,
+    SubjectKind,
+)
 from throughway.model.status import TransportKind
 from throughway.net.files import read_toml
-from throughway.pki import fields
+from throughway.pki import fields, health_policy
 
 DEFAULT_FILE = Path("/etc/throughway/gateway.toml")
 DEFAULT_AUDIT = Path("/var/log/throughway/gateway-events.jsonl")
@@ -67,6 +75,7 @@ METRICS = _defaults(model.MetricsConfig)
 SIXTOFOUR = _defaults(model.SixToFourServerConfig)
 TEREDO = _defaults(model.TeredoServerConfig)
 NAT64 = _defaults(model.NAT64Config)
+HEALTH = _defaults(HealthPolicy)
 AUDIT = _defaults(model.AuditConfig)
 GATEWAY = _defaults(GatewayConfig)
 
@@ -385,6 +394,44 @@ class EnrolmentTable(Table):
     url: Annotated[str, _checked(fields.check_enrolment_url)]
 
 
+class HealthCheckTable(Table):
+    """``[[health.checks]]``."""
+
+    name: Annotated[str, _checked(health_policy.check_own_name)]
+    kind: SubjectKind
+    subject: Text
+    value: str = ""
+    fix: str = ""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        health_policy.check_subject(self.kind, self.subject, self.value)
+        return self
+
+
+def _health_policy(table: "HealthTable") -> HealthPolicy:
+    checks = tuple(PolicyCheck(**dict(check)) for check in table.checks)
+    return HealthPolicy(**(dict(table) | {"checks": checks}))
+
+
+class HealthTable(Table):
+    """``[health]``."""
+
+    mode: HealthMode = HEALTH["mode"]
+    required: Annotated[tuple[Text, ...], Field(max_length=MAX_CHECKS)] = HEALTH["required"]
+    hours: Annotated[int, Field(ge=1, le=health_policy.MAX_HOURS)] = HEALTH["hours"]
+    deferred_until: str = HEALTH["deferred_until"]
+    update_days: Annotated[int, Field(ge=1, le=3650)] = HEALTH["update_days"]
+    signature_days: Annotated[int, Field(ge=1, le=3650)] = HEALTH["signature_days"]
+    agent: str = HEALTH["agent"]
+    checks: Annotated[tuple[HealthCheckTable, ...], Field(max_length=MAX_CHECKS)] = ()
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        health_policy.check_whole(_health_policy(self))
+        return self
+
+
 class AuditTable(Table):
     """``[audit]``."""
 
@@ -410,6 +457,7 @@ class GatewayFile(Table):
     teredo: TeredoTable | None = None
     nat64: NAT64Table | None = None
     enrolment: EnrolmentTable | None = None
+    health: HealthTable = HealthTable()
     audit: AuditTable = AuditTable()
     state_directory: File = GATEWAY["state_directory"]
     runtime_directory: File = GATEWAY["runtime_directory"]
@@ -437,6 +485,8 @@ TABLES: dict[str, type[Table]] = {
     "teredo": TeredoTable,
     "nat64": NAT64Table,
     "enrolment": EnrolmentTable,
+    "health": HealthTable,
+    "health.checks": HealthCheckTable,
     "audit": AuditTable,
 }
 """Every table by its name in the file."""
@@ -476,11 +526,16 @@ def _config(file: GatewayFile, path: Path) -> GatewayConfig:
         sixtofour=model.SixToFourServerConfig(**dict(file.sixtofour)) if file.sixtofour else None,
         nat64=model.NAT64Config(**dict(file.nat64)) if file.nat64 else None,
         enrolment=model.EnrolmentConfig(**dict(file.enrolment)) if file.enrolment else None,
+        health=_health(file.health),
         audit=model.AuditConfig(**dict(file.audit)),
         state_directory=file.state_directory,
         runtime_directory=file.runtime_directory,
         control_socket=file.control_socket,
     )
+
+
+def _health(table: HealthTable) -> model.HealthConfig:
+    return model.HealthConfig(policy=_health_policy(table))
 
 
 def _iphttps(table: IPHTTPSTable) -> model.IPHTTPSServerConfig:

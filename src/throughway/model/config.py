@@ -6,6 +6,7 @@ from pathlib import Path
 
 from throughway.model.policy import Fallback, NRPTRule
 from throughway.model.revocation import CHECKED_WEAKLY, Revocation, RevocationPolicy
+from throughway.model.statement import NOTHING_WANTED, HealthPolicy
 from throughway.model.status import TransportKind
 
 EVERYTHING = "::/0"
@@ -379,6 +380,13 @@ class EnrolmentConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HealthConfig:
+    """The health registration authority; ``[health]``."""
+
+    policy: HealthPolicy = NOTHING_WANTED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayConfig:
     """A whole gateway."""
 
@@ -397,6 +405,7 @@ class GatewayConfig:
     teredo: TeredoServerConfig | None = None
     nat64: NAT64Config | None = None
     enrolment: EnrolmentConfig | None = None
+    health: HealthConfig = HealthConfig()
     audit: AuditConfig = AuditConfig()
     state_directory: Path = Path("/var/lib/throughway/gateway")
     runtime_directory: Path = Path("/run/throughway/gateway")

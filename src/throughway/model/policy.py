@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from throughway.model.revocation import CHECKED_WEAKLY, RevocationPolicy
+from throughway.model.statement import NOTHING_WANTED, HealthPolicy
 
 POLICY_FORMAT = 1
 """The version of the bundle's format; a client refuses a newer one."""
@@ -122,3 +123,5 @@ class Policy:
     reasons_port: int = 0
     """TCP port of the infrastructure endpoint at which a client may ask why it was refused; 0:
     the gateway tells nobody."""
+    health: HealthPolicy = NOTHING_WANTED
+    """What this computer must be, and what follows when it is not."""

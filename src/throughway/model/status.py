@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from throughway.model.findings import Component, Severity
+from throughway.model.statement import ComputerHealth, HealthStatus
 
 
 class ComponentState(StrEnum):
@@ -209,6 +210,8 @@ class ClientSnapshot:
     """All of them, best first."""
     components: tuple[ComponentStatus, ...] = ()
     problems: tuple[Condition, ...] = ()
+    health: HealthStatus | None = None
+    """None where the policy asks for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -376,3 +379,5 @@ class GatewaySnapshot:
     """None where it is not configured."""
     translation: tuple[TranslationStatus, ...] = ()
     """One, where the gateway translates."""
+    health: tuple[ComputerHealth, ...] = ()
+    """What computers have stated, the latest last."""

@@ -32,6 +32,7 @@ from throughway.model.policy import (
 from throughway.model.revocation import Revocation, RevocationPolicy
 from throughway.pki import fields
 from throughway.pki.fields import Fields
+from throughway.pki.health_policy import read_health
 
 MAX_BUNDLE = 256 * 1024
 """Bytes: the largest policy (MAX_ITEMS of everything) fits; memory of a client stays small."""
@@ -169,7 +170,7 @@ def parse_policy(payload: bytes) -> Policy:
 def _read_policy(top: Fields) -> Policy:
     infrastructure, intranet = top.table("infrastructure"), top.table("intranet")
     rules, transports = top.tables("nrpt"), top.optional_table("transports")
-    revocation = top.optional_table("revocation")
+    revocation, health = top.optional_table("revocation"), top.optional_table("health")
     policy = Policy(
         deployment=top.text("deployment"),
         version=top.integer("version", 1),
@@ -194,6 +195,7 @@ def _read_policy(top: Fields) -> Policy:
         register_names=top.flag("register_names", True),
         code_url=top.optional_text("code_url", fields.check_web_url),
         reasons_port=top.integer("reasons_port", 0, 0),
+        health=read_health(health),
     )
     if policy.reasons_port > MAX_PORT:
         top.refuse("reasons_port", f"must be a port, is {policy.reasons_port}")
@@ -203,7 +205,7 @@ def _read_policy(top: Fields) -> Policy:
         top.refuse("expires_at", "is beyond the year 9999")
     if bool(policy.kerberos_realm) != bool(policy.kerberos_service):
         top.refuse("kerberos_service", "needs kerberos_realm, and the other way round")
-    top.finish(infrastructure, intranet, transports, revocation, *rules)
+    top.finish(infrastructure, intranet, transports, revocation, health, *rules)
     return policy
 
 

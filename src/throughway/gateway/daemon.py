@@ -56,17 +56,9 @@ from throughway.proto.iphttps.http import parse_url
 from throughway.wire.ipv6 import parse_address
 
 COMPONENTS = (
-    Component.GATEWAY,
-    Component.IPHTTPS,
-    Component.SIXTOFOUR,
-    Component.TEREDO,
-    Component.IPSEC,
-    Component.AUTHORISER,
-    Component.DOMAIN,
-    Component.CERTIFICATES,
-    Component.POLICY,
-    Component.FIREWALL,
-    Component.NAMES,
+    *(Component.GATEWAY, Component.IPHTTPS, Component.SIXTOFOUR, Component.TEREDO),
+    *(Component.IPSEC, Component.AUTHORISER, Component.DOMAIN, Component.CERTIFICATES),
+    *(Component.POLICY, Component.FIREWALL, Component.NAMES),
 )
 """The rows of the gateway's Operations Status."""
 IPSEC_RETRY = 5.0

@@ -387,14 +387,14 @@ def test_the_addresses_of_an_adc_need_a_restart(config: IPHTTPSServerConfig) -> 
         adc = ADCConfig(listen=(("127.0.0.1", 8080),), addresses=("127.0.0.1",))
         workers = Workers(replace(config, adc=adc), Owner(), routes=())
         moved = replace(adc, listen=(("127.0.0.1", 1),), proxy_protocol=False)
-        assert workers.reload(replace(config, adc=moved)) == ("adc.listen",)
+        assert workers.reload(replace(config, adc=moved)) == ("iphttps.adc.listen",)
         assert workers.config.adc == replace(adc, proxy_protocol=False)
-        assert workers.reload(config) == ("adc.listen",)
+        assert workers.reload(config) == ("iphttps.adc.listen",)
         assert workers.config.adc == replace(adc, proxy_protocol=False)
         assert workers.reload(replace(config, adc=replace(adc, tls=True))) == ()
         await workers.close()
         workers = Workers(config, Owner(), routes=())
-        assert workers.reload(replace(config, adc=adc)) == ("adc.listen",)
+        assert workers.reload(replace(config, adc=adc)) == ("iphttps.adc.listen",)
         assert workers.config.adc is None
         await workers.close()
 

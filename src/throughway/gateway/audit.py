@@ -49,6 +49,8 @@ MAX_TOLD = 1000
 TOLD_FOR = 900.0
 """Seconds for which a refusal is remembered: a client asks at once."""
 
+_OF_ROUND_1 = ("ipsec-cert-", "ipsec-crl-", "ipsec-health-")
+"""What is wrong with the computer's certificate."""
 UNTRUSTED, EXPIRED = "ipsec-cert-wrong-chain", "ipsec-cert-expired"
 
 _QUICK_MODE = re.compile(
@@ -480,6 +482,8 @@ def _account(refused: Refused, computer: Computer | None) -> str:
 
 def _failure(refused: Refused) -> AuditEvent:
     """Say in which of Windows' modes a refusal falls."""
+    if refused.seen.certificate and refused.problem.startswith(_OF_ROUND_1):
+        return AuditEvent.MAIN_MODE_FAILED  # charon looks at it twice, the second time at the end
     if refused.seen.rounds or refused.problem == "ipsec-smart-card-required":
         return AuditEvent.EXTENDED_MODE_FAILED
     if refused.seen.certificate:

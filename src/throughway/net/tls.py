@@ -269,6 +269,7 @@ def _connection_error(number: int | None, stage: Stage) -> TransportError:
 # OpenSSL's X509_V_ERR_… numbers.
 _VERIFICATION_ERRORS = {
     3: (0x80092013, "iphttps-crl-unreachable"),
+    7: (0x800B010A, "iphttps-cert-chain-invalid"),
     9: (0x800B0101, "iphttps-cert-not-yet-valid"),
     10: (0x800B0101, "iphttps-cert-expired"),
     12: (0x80092013, "iphttps-crl-expired"),

@@ -147,6 +147,8 @@ FAULTS = (
     Fault("deleted", "access-account-unknown", deleted=True),
 )
 """Of computers and of users alike."""
+COMPUTER_FAULTS = FAULTS[:3]
+"""A computer's account is not deleted here: it would come back with another key."""
 USER_FAULTS = (
     *FAULTS,
     # The domain locks no computers out.

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from tests.ipsec_world import Deployment
+from tests.ipsec_world import GATEWAY_IDENTITY, Deployment
 from tests.revocation_world import Web
+from throughway.model.audit import AuditEvent
 from throughway.model.config import ClientConfig
 from throughway.model.revocation import Revocation
 from throughway.net.vici import Section
@@ -30,10 +31,10 @@ class Fault:
     words: str
     """What its reason has."""
     client: str = UNSPECIFIED
-    policies: tuple[Revocation, ...] = ()
-    """Under which it is refused."""
+    event: AuditEvent = AuditEvent.MAIN_MODE_FAILED
+    """What the gateway's audit records of a refusal."""
     admitted: tuple[Revocation, ...] = ()
-    """Under which it comes in all the same."""
+    """Under which it comes in all the same; it is refused under all others."""
     published: str | None = None
     """What the distribution point serves: good, listed, stale, foreign, nothing, silent."""
     age_days: int = 0
@@ -58,78 +59,120 @@ FAULTS = {
     "expired": Fault(
         gateway="ipsec-cert-expired",
         words="subject certificate invalid",
-        policies=(WEAK,),
+        published="good",
         age_days=60,
+    ),
+    "not yet valid": Fault(
+        gateway="ipsec-cert-expired",
+        words="subject certificate invalid",
+        published="good",
+        age_days=-2,
     ),
     "untrusted root": Fault(
         gateway="ipsec-cert-wrong-chain",
         words="no issuer certificate found",
-        policies=(WEAK,),
+        published="good",
         trusted=False,
     ),
     "no distribution point": Fault(
         gateway="ipsec-crl-unreachable",
         words="RULE_CRL_VALIDATION is SKIPPED",
-        policies=(STRONG,),
-        admitted=(WEAK,),
+        admitted=(NONE, WEAK),
     ),
     "list unreachable": Fault(
         gateway="ipsec-crl-unreachable",
         words="the server answers 404",
-        policies=(STRONG,),
-        admitted=(WEAK,),
+        admitted=(NONE, WEAK),
         published="nothing",
     ),
     "distribution point silent": Fault(
         gateway="ipsec-crl-unreachable",
         words="RULE_CRL_VALIDATION is FAILED",
-        policies=(STRONG,),
-        admitted=(WEAK,),
+        admitted=(NONE, WEAK),
         published="silent",
     ),
     "list of another authority": Fault(
         gateway="ipsec-crl-unreachable",
         words="not signed with the key of",
-        policies=(STRONG,),
-        admitted=(WEAK,),
+        admitted=(NONE, WEAK),
         published="foreign",
     ),
     "list stale": Fault(
         gateway="ipsec-crl-expired",
         words="RULE_CRL_VALIDATION is STALE",
-        policies=(STRONG,),
-        admitted=(WEAK,),
+        admitted=(NONE, WEAK),
         published="stale",
     ),
-    "good": Fault(gateway="", words="", admitted=(NONE,), published="good"),
+    "good": Fault(gateway="", words="", admitted=(NONE, WEAK, STRONG), published="good"),
     "revoked": Fault(
         gateway="ipsec-cert-revoked",
         words="certificate was revoked on",
-        policies=(WEAK, STRONG),
         admitted=(NONE,),
         published="listed",
     ),
     "wrong computer account": Fault(
         gateway="ipsec-computer-account-refused",
         words="EAP-MS-CHAPv2 verification failed",
+        published="good",
         client="ipsec-computer-account-refused",
-        policies=(WEAK,),
+        event=AuditEvent.EXTENDED_MODE_FAILED,
         password="client2",
     ),
     "no second round": Fault(
         gateway="ipsec-policy-mismatch",
         words="insufficient authentication rounds",
-        policies=(WEAK,),
+        published="good",
+        event=AuditEvent.EXTENDED_MODE_FAILED,
         at_client=_without_second,
     ),
     "no health certificate": Fault(
         gateway="ipsec-health-certificate-missing",
         words="constraint requires cert policy",
-        policies=(WEAK,),
+        published="good",
         at_gateway=_demands_health,
     ),
 }
 """The table "What charon says when"; tickets and smart cards of users are not here."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewayFault:
+    """One row of what can be wrong with the gateway's certificate, as a client judges it."""
+
+    client: str
+    """The problem that the client names; the gateway knows only that it was refused."""
+    admitted: tuple[Revocation, ...] = ()
+    published: str | None = "good"
+    age_days: int = 0
+    trusted: bool = True
+    identity: str = GATEWAY_IDENTITY
+
+
+REFUSED_BY_CLIENT = AuditEvent.EXTENDED_MODE_FAILED
+"""What the gateway's audit records where a client refuses it."""
+GATEWAY_FAULTS = {
+    "good": GatewayFault(client="", admitted=(NONE, WEAK, STRONG)),
+    "expired": GatewayFault(client="ipsec-cert-expired", age_days=60),
+    "not yet valid": GatewayFault(client="ipsec-cert-expired", age_days=-2),
+    "untrusted root": GatewayFault(client="ipsec-cert-wrong-chain", trusted=False),
+    "another name": GatewayFault(client="ipsec-cert-wrong-chain", identity="other.example.com"),
+    "no distribution point": GatewayFault(
+        client="ipsec-crl-unreachable", admitted=(NONE, WEAK), published=None
+    ),
+    "list unreachable": GatewayFault(
+        client="ipsec-crl-unreachable", admitted=(NONE, WEAK), published="nothing"
+    ),
+    "distribution point silent": GatewayFault(
+        client="ipsec-crl-unreachable", admitted=(NONE, WEAK), published="silent"
+    ),
+    "list of another authority": GatewayFault(
+        client="ipsec-crl-unreachable", admitted=(NONE, WEAK), published="foreign"
+    ),
+    "list stale": GatewayFault(
+        client="ipsec-crl-expired", admitted=(NONE, WEAK), published="stale"
+    ),
+    "revoked": GatewayFault(client="ipsec-cert-revoked", admitted=(NONE,), published="listed"),
+}
 
 
 def root_of(name: str) -> Credential:

@@ -27,7 +27,7 @@ from tests.patience import PATIENCE
 from throughway.client.ipsec import INFRASTRUCTURE, ClientIPsec
 from throughway.gateway.audit import GatewayAudit
 from throughway.gateway.ipsec import GatewayIPsec
-from throughway.model.audit import AuditEvent, AuditRecord
+from throughway.model.audit import AuditEvent, AuditRecord, Outcome
 from throughway.model.config import (
     ClientConfig,
     Computer,
@@ -41,6 +41,7 @@ from throughway.model.status import SessionStatus, TunnelState, TunnelStatus
 from throughway.net.audit import AuditLog, cleaned
 from throughway.pki.authority import Credential, Profile, create_root, issue
 from throughway.pki.pem import build_certificate_pem, build_key_pem
+from throughway.proto.flood import FloodGate
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -615,3 +616,18 @@ class Site:
         assert record is not None
         self.records.remove(record)
         return record
+
+    def forget_told(self) -> None:
+        """Begin anew: the audit counts, and no longer records, who is refused all the time."""
+        self.records.clear()
+        self.failures.clear()
+        self.audit._gate = FloodGate()
+
+    def refused_as(self) -> tuple[AuditEvent, str]:
+        """Return event and problem of the next refusal in the audit."""
+        records = self.records
+        self.world.gateway.run(
+            until(lambda: any(one.outcome is Outcome.REFUSED for one in records), 5.0)
+        )
+        record = next(one for one in records if one.outcome is Outcome.REFUSED)
+        return record.event, record.problem

@@ -4,19 +4,24 @@ A web server is the distribution point and the responder; the chain is that of r
 """
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.x509 import ocsp
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from tests.revocation_world import (
     CRL,
+    HOST,
     HOUR,
     NOW,
     OCSP,
     OTHER,
     ROOT,
+    STRANGER,
     Chain,
     Places,
     Web,
@@ -28,6 +33,7 @@ from throughway.model.revocation import Fault, Revocation
 from throughway.net.revocation import Checker, Judged
 from throughway.net.revocation_cache import RevocationCache
 from throughway.net.revocation_lists import RevocationLists
+from throughway.pki.authority import Credential
 
 NONE, WEAK, STRONG = Revocation.NONE, Revocation.WEAK, Revocation.STRONG
 
@@ -126,6 +132,43 @@ ROWS = {
     "ocsp old": Row(
         Fault.OCSP_UNUSABLE, {"/ocsp": OCSP(end=NOW - HOUR / 2)}, (), "/ocsp", words="was good"
     ),
+}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is wrong with the certificate itself, whose lists are good: no policy bears it."""
+
+    problem: str = ""
+    subject: str = HOST
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Of :func:`certify`."""
+    authority: bool = True
+    """Whether what signed it is an authority."""
+    trusted: Credential = ROOT
+    """What the client has for its anchor."""
+    whole: bool = True
+    """Whether the issuing authority's certificate comes along."""
+
+
+IMPOSTOR = certify("Corp Root", None, ca=True)
+CERTIFICATES = {
+    "good chain": Shown(),
+    "name by a wildcard": Shown(options={"names": ["*.example.com"]}),
+    # As Windows does: the common name counts where there is no alternative name, only there.
+    "name in the common name alone": Shown(options={"names": []}),
+    "expired": Shown("iphttps-cert-expired", options={"end": NOW - HOUR}),
+    "not yet valid": Shown("iphttps-cert-not-yet-valid", options={"begin": NOW + HOUR}),
+    "another name": Shown("iphttps-cert-name-mismatch", options={"names": ["other.example.com"]}),
+    "no server authentication": Shown(
+        "iphttps-cert-wrong-usage", options={"usages": [ExtendedKeyUsageOID.CLIENT_AUTH]}
+    ),
+    "untrusted root": Shown("iphttps-cert-untrusted-root", trusted=STRANGER),
+    "root of the same name, with another key": Shown(
+        "iphttps-cert-chain-invalid", trusted=IMPOSTOR
+    ),
+    "intermediate missing": Shown("iphttps-cert-untrusted-root", whole=False),
+    "signed by no authority": Shown("iphttps-cert-chain-invalid", authority=False),
 }
 
 

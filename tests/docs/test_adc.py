@@ -18,7 +18,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.net.iphttps_world import CORP, NAME, PREFIX, Authority, FakeTUN, Pair, packet, wait_for
+from tests.adc_faults import ADMITTED, CLIENTS, CONFIGURATIONS, OUTCOMES, WINDOWS
+from tests.net.iphttps_world import (
+    CORP,
+    NAME,
+    PREFIX,
+    REJECTED,
+    REQUIRED,
+    Authority,
+    FakeTUN,
+    Pair,
+    packet,
+    wait_for,
+)
 from tests.ports import free_port
 from throughway.gateway.credentials import read_credentials
 from throughway.gateway.settings import ADCTable, IPHTTPSTable
@@ -41,14 +53,6 @@ PAGE = (Path(__file__).parents[2] / "docs" / "operate" / "adc.md").read_text()
 URL = f"https://{NAME}/IPHTTPS"
 CLIENT_TLS = re.compile(r" ca-file .*$|^ *http-request .*$|^ *ssl_(client_c|verify).*$", re.M)
 """What the page says to leave out without client certificates."""
-CONFIGURATIONS = {
-    "haproxy http": ("HAProxy, http", "haproxy"),
-    "haproxy tcp": ("HAProxy, tcp", "haproxy"),
-    "nginx stream": ("nginx, stream", "nginx"),
-    "nginx http": ("nginx, http", "nginx"),
-    "haproxy through": ("TLS comes through", "haproxy"),
-    "nginx through": ("TLS comes through", "nginx"),
-}
 NAMES_CERTIFICATES = (
     "haproxy http",
     "haproxy tcp",
@@ -57,33 +61,6 @@ NAMES_CERTIFICATES = (
     "nginx through",
 )
 """Where the gateway learns whose certificate it is."""
-
-CLIENTS = ("", "none", "untrusted", "expired", "wrong usage", "revoked")
-"""Faults of what clients show; "": nothing is wrong."""
-REJECTED, REQUIRED = "iphttps-client-cert-rejected", "iphttps-client-cert-required"
-JUDGED = {
-    "none": (REQUIRED, "iphttps-client-cert-none"),
-    "untrusted": (REJECTED, "iphttps-client-cert-untrusted"),
-    "expired": (REJECTED, "iphttps-client-cert-expired"),
-    "wrong usage": (REJECTED, "iphttps-client-cert-usage"),
-    "revoked": (REJECTED, "iphttps-client-cert-revoked"),
-}
-WINDOWS = dict.fromkeys(JUDGED, 0x80090327) | {"none": 0x90320, "expired": 0x80090328}
-"""The number that Windows shows for the same."""
-ADMITTED = ("admitted", "")
-CUT_OFF = ("iphttps-connection-reset", "")
-"""By the device, without a word; the gateway never sees it."""
-OUTCOMES = {
-    "haproxy http": JUDGED,
-    # Where the device alone judges, and was given no revocation list.
-    "haproxy tcp": JUDGED | {"revoked": ADMITTED},
-    "nginx stream": dict.fromkeys(JUDGED, CUT_OFF) | {"revoked": ADMITTED},
-    # nginx says 400 to some by itself.
-    "nginx http": JUDGED | dict.fromkeys(("expired", "wrong usage"), ("iphttps-http-refused", "")),
-    "haproxy through": JUDGED,
-    "nginx through": JUDGED,
-}
-"""For each configuration and each fault: what the client says, and the gateway's code."""
 
 
 def blocks(heading: str, language: str) -> list[str]:

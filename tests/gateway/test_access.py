@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.directory_world import (
+    COMPUTER_FAULTS,
     FAULTS,
+    USER_FAULTS,
     Fault,
     broken,
     directory_config,
@@ -33,6 +35,7 @@ from tests.ipsec_world import (
 from throughway.gateway import access as module
 from throughway.gateway.access import AccessControl
 from throughway.health.tracker import Tracker
+from throughway.model.audit import AuditEvent
 from throughway.model.config import (
     AccessRule,
     Computer,
@@ -581,13 +584,49 @@ def test_a_computer_that_loses_its_right_is_cut(site: DirectorySite, fault: Faul
     assert site.world.reach(SERVER) == CLIENT
 
 
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DirectorySite]:
+    """One gateway and one client for all faults."""
+    folder = tmp_path_factory.mktemp("guarded")
+    with pytest.MonkeyPatch.context() as patched:
+        reachable_directory(patched, folder)
+        (folder / "site").mkdir()
+        rules = (AccessRule(computers=("DA Computers",), users=("DA Users", "DA Sales")),)
+        site = DirectorySite(folder / "site", rules)
+        yield site
+        site.close()
+
+
 @pytest.mark.lab
-def test_a_user_who_may_not_is_refused(site: DirectorySite, tmp_path: Path) -> None:
+def test_users_who_may_and_who_may_not(guarded: DirectorySite, tmp_path: Path) -> None:
+    site = guarded
     ccaches = tickets(tmp_path, "carol")
     site.start_client()
     site.up()
-    with broken("carol", NOT_IN_GROUP), pytest.raises(IPsecError) as caught:
-        site.log_on("carol", ccaches["carol"])
-    assert caught.value.problem == "ipsec-user-refused"
-    site.wait(lambda: bool(site.failures))
-    assert site.failures[0][1] == "access-group-missing"
+    assert site.client is not None
+    for fault in (None, *sorted(USER_FAULTS, key=lambda fault: fault.deleted)):
+        site.forget_told()
+        if fault is None:
+            site.log_on("carol", ccaches["carol"])
+            assert site.recorded(AuditEvent.USER_LOGON).user == f"carol@{REALM}"
+        else:
+            with broken("carol", fault), pytest.raises(IPsecError) as caught:
+                site.log_on("carol", ccaches["carol"])
+            assert caught.value.problem == "ipsec-user-refused"
+            site.wait(lambda: bool(site.failures))
+            assert site.failures[0][1] == fault.problem
+            assert site.refused_as() == (AuditEvent.EXTENDED_MODE_FAILED, fault.problem)
+        site.world.client.run(site.client.down("intranet"))
+    site.stop_client()
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("fault", COMPUTER_FAULTS, ids=str)
+def test_a_computer_that_may_not_is_refused(guarded: DirectorySite, fault: Fault) -> None:
+    site = guarded
+    site.forget_told()
+    with broken("CLIENT1$", fault):
+        site.wait(lambda: len(site.control._loaded) == 1)
+        assert site.refusal() == (fault.problem, "ipsec-auth-failure-unspecified")
+        assert site.refused_as() == (AuditEvent.MAIN_MODE_FAILED, fault.problem)
+    site.wait(lambda: len(site.control._loaded) == 2)

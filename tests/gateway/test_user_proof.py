@@ -13,6 +13,7 @@ from tests.smart_cards import ALICE, BOB, FAULTS, MODULE, PIN, CardBox, Fault, P
 from throughway.client.proof import Proof, UserKey
 from throughway.gateway import user_proof
 from throughway.gateway.user_proof import check_revocation, methods_of
+from throughway.model.audit import AuditEvent
 from throughway.model.config import UserCertificatesConfig, UserProof, UsersConfig
 from throughway.model.errors import (
     IPsecError,
@@ -201,9 +202,11 @@ def test_a_tunnel_ends_with_the_certificate_that_opened_it(
 def test_what_is_wrong_with_a_card(fault: Fault, shared: CardSite) -> None:
     credential = fault.person.issue(users_root("Others Root") if fault.other_root else USERS_ROOT)
     shared.let_in(fault.allowed)
+    shared.forget_told()
     problem, reason, at_client = shared.refused(soft(credential), fault.claims)
     assert (problem, fault.words in reason) == (fault.at_gateway, True), reason
     assert at_client == fault.at_client
+    assert shared.refused_as() == (AuditEvent.EXTENDED_MODE_FAILED, fault.at_gateway)
 
 
 @pytest.mark.lab

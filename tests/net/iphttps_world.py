@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,6 +38,17 @@ CLIENT_FAULTS = {
     "old list": "iphttps-client-crl-unusable",
 }
 """What can be wrong with a client's certificate, and the gateway's code for it."""
+ONLY_WITH_LISTS = ("revoked", "no list", "old list")
+"""Nobody sees these where revocation is not checked."""
+REJECTED, REQUIRED = "iphttps-client-cert-rejected", "iphttps-client-cert-required"
+"""What the client says."""
+
+
+def told_to_client(fault: str, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> str:
+    """Return the problem that a client names; TLS 1.2 has no word for a missing certificate."""
+    if fault != "none":
+        return REJECTED
+    return REQUIRED if version is ssl.TLSVersion.TLSv1_3 else "iphttps-tls-handshake-failed"
 
 
 @dataclass(frozen=True)

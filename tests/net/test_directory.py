@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.directory_world import (
-    FAULTS,
+    COMPUTER_FAULTS,
     RULES,
     USER_FAULTS,
     Fault,
@@ -75,7 +75,7 @@ def test_what_is_wrong_with_a_user(fault: Fault) -> None:
 
 @pytest.mark.lab
 @pytest.mark.usefixtures("reachable")
-@pytest.mark.parametrize("fault", [f for f in FAULTS if not f.deleted], ids=str)
+@pytest.mark.parametrize("fault", COMPUTER_FAULTS, ids=str)
 def test_what_is_wrong_with_a_computer(fault: Fault) -> None:
     with broken("CLIENT1$", fault):
         answer = asked(directory_config(), "CLIENT1$")

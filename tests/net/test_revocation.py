@@ -1,6 +1,7 @@
 """Chains judged as a connection does it: from what is kept, or by asking a real web server."""
 
 import asyncio
+import contextlib
 import ssl
 import time
 from collections.abc import Iterator
@@ -9,23 +10,26 @@ from pathlib import Path
 import pytest
 
 from tests.net.iphttps_world import wait_for
-from tests.revocation_faults import NONE, ROWS, STRONG, WEAK, World, serve
+from tests.revocation_faults import CERTIFICATES, NONE, ROWS, STRONG, WEAK, World, serve
 from tests.revocation_world import (
     CRL,
+    HOST,
     ISSUING,
     NOW,
     ROOT,
     Web,
+    certify,
 )
 from throughway.catalogue import find
 from throughway.model.errors import Stage, TransportError
-from throughway.model.revocation import Fault, Standing
+from throughway.model.revocation import Fault, Revocation, Standing
 from throughway.net import revocation as module
 from throughway.net.exchange import Way
 from throughway.net.fetch import fetch
 from throughway.net.revocation import NO_CHECK, OFFLINE, PROBLEMS, REVOKED
 from throughway.net.revocation_cache import RevocationCache
 from throughway.net.tls import client_context
+from throughway.pki.authority import Credential
 from throughway.pki.judgement import serial_of
 from throughway.pki.pem import build_certificate_pem, build_key_pem
 
@@ -164,41 +168,76 @@ def test_garbage_in_the_place_of_certificates(world: World) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("policy", Revocation)
+@pytest.mark.parametrize("name", CERTIFICATES)
+def test_a_server_by_a_real_connection(
+    world: World, tmp_path: Path, name: str, policy: Revocation
+) -> None:
+    shown = CERTIFICATES[name]
+    issuing = world.issuing
+    if not shown.authority:
+        issuing = certify("Corp Issuing", ROOT, world.places("/root.crl"))
+    leaf = certify(shown.subject, issuing, world.places("/ca.crl"), **shown.options)
+    world.web.pages["/ca.crl"] = CRL().build(issuing)
+    chain = (leaf, issuing) if shown.whole else (leaf,)
+    error = connected(world, tmp_path, chain, policy, shown.trusted)
+    assert (error.problem if error else "") == shown.problem
+    assert error is None or error.stage is Stage.TLS
+
+
 def test_the_chain_of_a_real_connection(world: World, tmp_path: Path) -> None:
     """OpenSSL verifies it, through an intermediate; the anchor stands at its end."""
     chain = serve(world, ROWS["revoked"])
-    pem = b"".join(build_certificate_pem(c.certificate) for c in (chain.leaf, chain.issuing))
-    (tmp_path / "server.crt").write_bytes(pem)
-    (tmp_path / "server.key").write_bytes(build_key_pem(chain.leaf.key))
+    error = connected(world, tmp_path, (chain.leaf, chain.issuing), STRONG, ROOT)
+    assert error is not None
+    assert (error.stage, error.problem) == (Stage.TLS, "iphttps-cert-revoked")
+    assert ISSUING.certificate.subject == chain.issuing.certificate.subject
+
+
+def connected(
+    world: World,
+    folder: Path,
+    chain: tuple[Credential, ...],
+    policy: Revocation,
+    trusted: Credential,
+) -> TransportError | None:
+    """Ask a server that shows this chain; return why not, None when it answered."""
+    pem = b"".join(build_certificate_pem(each.certificate) for each in chain)
+    (folder / "server.crt").write_bytes(pem)
+    (folder / "server.key").write_bytes(build_key_pem(chain[0].key))
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(tmp_path / "server.crt", tmp_path / "server.key")
-    root = build_certificate_pem(ROOT.certificate).decode()
+    server.load_cert_chain(folder / "server.crt", folder / "server.key")
+    root = build_certificate_pem(trusted.certificate).decode()
 
     async def loopback(_host: str) -> tuple[str, ...]:
         return ("127.0.0.1",)
 
-    async def scenario() -> TransportError:
-        checker = world.checker(STRONG)
+    async def scenario() -> TransportError | None:
+        checker = world.checker(policy)
 
         async def verify(connection: ssl.SSLObject) -> None:
             await checker.check(connection)
 
-        def handle(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
             writer.close()
 
         listening = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=server)
         port = listening.sockets[0].getsockname()[1]
-        with pytest.raises(TransportError) as caught:
+        try:
             await fetch(
-                f"https://da.example.com:{port}/",
+                f"https://{HOST}:{port}/",
                 tls=client_context(anchors=(root,), system=False),
                 resolve=loopback,
                 way=Way(verify=verify),
             )
-        listening.close()
-        await world.lists.stop()
-        return caught.value
+        except TransportError as error:
+            return error
+        finally:
+            listening.close()
+            await world.lists.stop()
+        return None
 
-    error = asyncio.run(scenario())
-    assert (error.stage, error.problem) == (Stage.TLS, "iphttps-cert-revoked")
-    assert ISSUING.certificate.subject == chain.issuing.certificate.subject
+    return asyncio.run(scenario())

@@ -11,7 +11,7 @@ import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from tests.net.iphttps_world import NAME, Authority, Pair
-from tests.revocation_world import HOUR, NOW, ROOT, certify
+from tests.revocation_world import ROOT, certify
 from throughway.model.errors import ConfigError, Stage, TransportError
 from throughway.net import tls
 from throughway.net.tls import (
@@ -217,8 +217,6 @@ def test_a_key_that_others_can_read(authority: Authority) -> None:
         ("da.example.com", (), {}, ""),
         ("da.example.com", ("other.example.com",), {}, "iphttps-cert-name-mismatch"),
         ("da.example.com", None, {"usages": [CLIENT_AUTH]}, "iphttps-cert-wrong-usage"),
-        ("da.example.com", None, {"end": NOW - HOUR}, "iphttps-cert-expired"),
-        ("da.example.com", None, {"begin": NOW + HOUR}, "iphttps-cert-not-yet-valid"),
     ],
 )
 def test_what_a_server_s_certificate_must_be(

@@ -1,0 +1,350 @@
+"""Who may come in and who may not, with all that is wrong with them: one table out of all faults.
+
+The rows are those that the tests run, each with what they demand; ``python -m tests.admission``
+writes them to docs/operate/admission.md.
+"""
+
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests import adc_faults, directory_world, ipsec_faults, revocation_faults, smart_cards
+from tests.net.iphttps_world import CLIENT_FAULTS, ONLY_WITH_LISTS, told_to_client
+from tests.one_time_codes import CODE_FAULTS
+from tests.proto.iphttps.test_adc import HEADER_FAULTS
+from throughway.model.audit import WINDOWS_NUMBERS, AuditEvent
+from throughway.model.revocation import Revocation
+from throughway.net.revocation import PROBLEMS
+
+PAGE = Path(__file__).parents[1] / "docs" / "operate" / "admission.md"
+ESTABLISHED, OPENED = AuditEvent.MAIN_MODE_ESTABLISHED, AuditEvent.IPHTTPS_OPENED
+NAMES = {
+    "untrusted": "untrusted root",
+    "no server authentication": "wrong usage",
+    "old list": "list stale",
+    "no list": "list of another authority",
+    "unreachable": "list unreachable",
+    "silent": "distribution point silent",
+    "wrong signer": "list of another authority",
+    "no point": "no distribution point",
+    "": "good",
+}
+"""One name for what is called otherwise elsewhere."""
+OF_LISTS = {"expired": "list stale", "no list": "list unusable"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One fault under one policy, and all that follows."""
+
+    fault: str
+    peer: str
+    """Whose fault it is: ``client``, ``gateway`` or ``user``."""
+    policy: str
+    client: str = ""
+    """The problem that the client names; "" on both ends: it is admitted."""
+    gateway: str = ""
+    """The problem that the gateway names."""
+    event: AuditEvent | None = None
+    """What the gateway's audit records."""
+
+    @property
+    def admitted(self) -> bool:
+        return not (self.client or self.gateway)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """Rows of one kind, all run by one test."""
+
+    title: str
+    test: str
+    words: str
+    rows: tuple[Row, ...]
+
+
+def _tunnel(
+    fault: str, peer: str, policy: Revocation, problems: tuple[str, str], event: AuditEvent
+) -> Row:
+    client, gateway = problems
+    return Row(fault=fault, peer=peer, policy=policy, client=client, gateway=gateway, event=event)
+
+
+def tunnel_clients() -> Iterator[Row]:
+    for name, fault in ipsec_faults.FAULTS.items():
+        for policy in Revocation:
+            if policy in fault.admitted:
+                yield _tunnel(name, "client", policy, ("", ""), ESTABLISHED)
+            else:
+                problems = fault.client, fault.gateway
+                yield _tunnel(name, "client", policy, problems, fault.event)
+
+
+def tunnel_gateways() -> Iterator[Row]:
+    for name, fault in ipsec_faults.GATEWAY_FAULTS.items():
+        for policy in Revocation:
+            if policy in fault.admitted:
+                yield _tunnel(name, "gateway", policy, ("", ""), ESTABLISHED)
+            else:
+                problems = fault.client, ipsec_faults.UNSPECIFIED
+                yield _tunnel(name, "gateway", policy, problems, ipsec_faults.REFUSED_BY_CLIENT)
+
+
+def servers() -> Iterator[Row]:
+    for name, shown in revocation_faults.CERTIFICATES.items():
+        for policy in Revocation:
+            fault = NAMES.get(name, name)
+            yield Row(fault=fault, peer="gateway", policy=policy, client=shown.problem)
+
+
+def revoked_servers() -> Iterator[Row]:
+    for name, row in revocation_faults.ROWS.items():
+        for policy in Revocation:
+            admitted = policy is Revocation.NONE or (policy is Revocation.WEAK and row.weak)
+            problem = "" if row.fault is None or admitted else PROBLEMS[row.fault][0]
+            fault = OF_LISTS.get(name) or NAMES.get(name, name)
+            yield Row(fault=fault, peer="gateway", policy=policy, client=problem)
+
+
+def iphttps_clients() -> Iterator[Row]:
+    for name in ("", *CLIENT_FAULTS):
+        for policy in (Revocation.NONE, Revocation.STRONG):
+            fault = NAMES.get(name, name)
+            if not name or (policy is Revocation.NONE and name in ONLY_WITH_LISTS):
+                yield Row(fault=fault, peer="client", policy=policy, event=OPENED)
+                continue
+            for version in (ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2):
+                told = told_to_client(name, version)
+                if version is ssl.TLSVersion.TLSv1_2:
+                    if told == told_to_client(name):
+                        continue
+                    fault += ", TLS 1.2"
+                yield Row(
+                    fault=fault,
+                    peer="client",
+                    policy=policy,
+                    client=told,
+                    gateway=CLIENT_FAULTS[name],
+                    event=AuditEvent.IPHTTPS_REFUSED,
+                )
+
+
+def devices() -> Iterator[Row]:
+    for mode, outcomes in adc_faults.OUTCOMES.items():
+        for name in adc_faults.CLIENTS:
+            outcome = outcomes[name] if name else adc_faults.ADMITTED
+            admitted = outcome == adc_faults.ADMITTED
+            event = AuditEvent.IPHTTPS_REFUSED if outcome[1] else None
+            yield Row(
+                fault=NAMES.get(name, name),
+                peer="client",
+                policy=mode,
+                client="" if admitted else outcome[0],
+                gateway=outcome[1],
+                event=OPENED if admitted else event,
+            )
+
+
+def headers() -> Iterator[Row]:
+    for name, (_, problem) in HEADER_FAULTS.items():
+        yield Row(
+            fault=name,
+            peer="device",
+            policy="http",
+            client="iphttps-http-refused",
+            gateway=problem,
+            event=AuditEvent.IPHTTPS_REFUSED,
+        )
+
+
+def users() -> Iterator[Row]:
+    yield Row(fault="good", peer="user", policy="groups", event=AuditEvent.USER_LOGON)
+    for fault in directory_world.USER_FAULTS:
+        yield Row(
+            fault=fault.name,
+            peer="user",
+            policy="groups",
+            client="ipsec-user-refused",
+            gateway=fault.problem,
+            event=AuditEvent.EXTENDED_MODE_FAILED,
+        )
+
+
+def computers() -> Iterator[Row]:
+    for fault in directory_world.COMPUTER_FAULTS:
+        yield Row(
+            fault=fault.name,
+            peer="client",
+            policy="groups",
+            client=ipsec_faults.UNSPECIFIED,
+            gateway=fault.problem,
+            event=AuditEvent.MAIN_MODE_FAILED,
+        )
+
+
+def cards() -> Iterator[Row]:
+    for fault in smart_cards.FAULTS:
+        yield Row(
+            fault=fault.name.replace("-", " "),
+            peer="user",
+            policy="smart-card",
+            client=fault.at_client,
+            gateway=fault.at_gateway,
+            event=AuditEvent.EXTENDED_MODE_FAILED,
+        )
+
+
+def codes() -> Iterator[Row]:
+    for fault in CODE_FAULTS:
+        yield Row(
+            fault=fault.name.replace("-", " "),
+            peer="user",
+            policy="code",
+            client=fault.problem,
+            gateway=fault.problem,
+        )
+
+
+SECTIONS = (
+    Section(
+        title="IPsec: what the gateway thinks of a computer",
+        test="gateway/test_revocation.py::test_what_charon_says_when",
+        words="charon on both ends; the policy is `revocation` under `[ipsec]`. A client is told "
+        "by IKE only that it was refused: [audit](audit.md) says how it learns more.",
+        rows=tuple(tunnel_clients()),
+    ),
+    Section(
+        title="IPsec: what a client thinks of the gateway",
+        test="gateway/test_revocation.py::test_the_gateway_is_judged_by_the_client",
+        words="charon on both ends; the policy is `ipsec` under `[publish.revocation]`, or "
+        "`ipsec_revocation` in `client.toml`.",
+        rows=tuple(tunnel_gateways()),
+    ),
+    Section(
+        title="IP-HTTPS: the server's certificate",
+        test="net/test_revocation.py::test_a_server_by_a_real_connection",
+        words="A TLS server with this certificate. The gateway sees a client go during the "
+        "handshake, as scanners do, and records nothing.",
+        rows=tuple(servers()),
+    ),
+    Section(
+        title="IP-HTTPS: revocation of the server's certificate",
+        test="net/test_revocation.py::test_every_fault_under_every_policy",
+        words="A web server with the lists and the responder; the policy is `iphttps` under "
+        "`[publish.revocation]`, or `iphttps_revocation` in `client.toml`.",
+        rows=tuple(revoked_servers()),
+    ),
+    Section(
+        title="IP-HTTPS: clients' certificates",
+        test="net/test_client_certificates.py::test_each_fault_has_its_code",
+        words="OpenSSL on both ends; `none` is a gateway without `client_crls`, `strong` one with "
+        "them. There is no `weak`: the lists are files of the gateway's own.",
+        rows=tuple(iphttps_clients()),
+    ),
+    Section(
+        title="IP-HTTPS behind an ADC",
+        test="docs/test_adc.py::test_only_clients_with_a_good_certificate_come_through",
+        words="The configurations of [that page](adc.md), run by nginx and HAProxy. Where a "
+        "revoked certificate is admitted the device alone judges, and was given no list: give it "
+        "one.",
+        rows=tuple(devices()),
+    ),
+    Section(
+        title="IP-HTTPS: what a device says",
+        test="proto/iphttps/test_adc.py::test_each_fault_of_the_headers_has_its_code",
+        words="The headers of a device that terminates TLS.",
+        rows=tuple(headers()),
+    ),
+    Section(
+        title="Accounts of users",
+        test="gateway/test_access.py::test_users_who_may_and_who_may_not",
+        words="Samba's Active Directory, real tickets, charon on both ends.",
+        rows=tuple(users()),
+    ),
+    Section(
+        title="Accounts of computers",
+        test="gateway/test_access.py::test_a_computer_that_may_not_is_refused",
+        words="The same directory; certificate and password are good.",
+        rows=tuple(computers()),
+    ),
+    Section(
+        title="Smart cards",
+        test="gateway/test_user_proof.py::test_what_is_wrong_with_a_card",
+        words="EAP-TLS in the second round of the intranet tunnel. "
+        "[Smart cards](smart-cards.md) has what a client says of a card before it tries.",
+        rows=tuple(cards()),
+    ),
+    Section(
+        title="One-time codes",
+        test="gateway/test_codes.py::test_what_is_wrong_with_a_code",
+        words="Asked for before a tunnel is tried, so IPsec records nothing.",
+        rows=tuple(codes()),
+    ),
+)
+
+CERTIFICATE_FAULTS = (
+    *("good", "expired", "not yet valid", "untrusted root", "another name", "wrong usage"),
+    *("revoked", "no distribution point", "list unreachable", "distribution point silent"),
+    *("list stale", "list of another authority"),
+)
+_FILES = "the gateway's lists are files: nothing is fetched"
+_COMPUTER = "a computer's name chooses its connection: who has another one is another computer"
+ABSENT = {
+    ("IPsec", "client", "another name"): _COMPUTER,
+    ("IPsec", "client", "wrong usage"): "charon looks at names, dates, chain and lists",
+    ("IPsec", "gateway", "wrong usage"): "charon looks at names, dates, chain and lists",
+    ("IP-HTTPS", "client", "another name"): "whoever the authority names is a client",
+    **{
+        ("IP-HTTPS", "client", fault): _FILES
+        for fault in ("no distribution point", "list unreachable", "distribution point silent")
+    },
+}
+"""What has no row, and why: by protocol, peer and fault, for all policies."""
+NO_POLICY = {
+    ("IP-HTTPS", "client", "weak"): "the lists are files: an old one is the administrator's"
+}
+
+
+def render() -> str:
+    """Return the page."""
+    rows = [row for section in SECTIONS for row in section.rows]
+    admitted = sum(row.admitted for row in rows)
+    parts = [
+        "<!-- Written by `python -m tests.admission`; change the faults under tests. -->",
+        "# Who is admitted, who is refused, and what each end says",
+        f"{len(rows)} cases, {admitted} of them admitted. Each is made and tried by the test that "
+        "is named above its table, which\ndemands all columns. `-`: this end has nothing to say. "
+        "The numbers are those of [the audit](audit.md).",
+    ]
+    parts += map(_section, SECTIONS)
+    lines = [f"- {' · '.join(what)}: {why}." for what, why in (ABSENT | NO_POLICY).items()]
+    parts += ["## What has no row", "\n".join(lines)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _section(section: Section) -> str:
+    head = "| fault | at | policy | outcome | the client says | the gateway says | audit |"
+    lines = [head, "|---|---|---|---|---|---|---|", *map(_line, section.rows)]
+    table = "\n".join(lines)
+    return f"## {section.title}\n\n{section.words}\n\nProven by `tests/{section.test}`.\n\n{table}"
+
+
+def _line(row: Row) -> str:
+    outcome = "admitted" if row.admitted else "**refused**"
+    cells = (row.fault, row.peer, row.policy, outcome, _link(row.client), _link(row.gateway))
+    return f"| {' | '.join(cells)} | {_event(row.event)} |"
+
+
+def _link(code: str) -> str:
+    return f"[{code}](../problems/{code}.md)" if code else "-"
+
+
+def _event(event: AuditEvent | None) -> str:
+    if event is None:
+        return "-"
+    return str(WINDOWS_NUMBERS.get(event) or event)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render())

@@ -9,10 +9,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests import adc_faults, directory_world, ipsec_faults, revocation_faults, smart_cards
+from tests import (
+    adc_faults,
+    directory_world,
+    health_faults,
+    ipsec_faults,
+    revocation_faults,
+    smart_cards,
+)
 from tests.net.iphttps_world import CLIENT_FAULTS, ONLY_WITH_LISTS, told_to_client
 from tests.one_time_codes import CODE_FAULTS
 from tests.proto.iphttps.test_adc import HEADER_FAULTS
+from throughway.gateway.health import MISSING
 from throughway.model.audit import WINDOWS_NUMBERS, AuditEvent
 from throughway.model.revocation import Revocation
 from throughway.net.revocation import PROBLEMS
@@ -31,6 +39,12 @@ NAMES = {
     "": "good",
 }
 """One name for what is called otherwise elsewhere."""
+HEALTH = {
+    "nothing": "nothing stated",
+    "bad": "a check fails",
+    "good": "good",
+    "expired": "stated too long ago",
+}
 OF_LISTS = {"expired": "list stale", "no list": "list unusable"}
 
 
@@ -152,7 +166,6 @@ def headers() -> Iterator[Row]:
             fault=name,
             peer="device",
             policy="http",
-            client="iphttps-http-refused",
             gateway=problem,
             event=AuditEvent.IPHTTPS_REFUSED,
         )
@@ -204,6 +217,19 @@ def codes() -> Iterator[Row]:
             client=fault.problem,
             gateway=fault.problem,
         )
+
+
+def health() -> Iterator[Row]:
+    for mode, cases in health_faults.ADMITTED.items():
+        for case, admitted in cases.items():
+            yield Row(
+                fault=HEALTH[case],
+                peer="client",
+                policy=mode,
+                client="" if admitted else health_faults.REFUSED_AT_CLIENT,
+                gateway="" if admitted else MISSING,
+                event=AuditEvent.USER_LOGON if admitted else AuditEvent.EXTENDED_MODE_FAILED,
+            )
 
 
 SECTIONS = (
@@ -276,6 +302,13 @@ SECTIONS = (
         rows=tuple(cards()),
     ),
     Section(
+        title="Health",
+        test="gateway/test_health.py::test_who_comes_in",
+        words="The gateway's judgement; what charon, both ends and the audit say of it is proven "
+        "in mode `full` by\n`test_with_charon_only_the_healthy_have_the_intranet` beside it.",
+        rows=tuple(health()),
+    ),
+    Section(
         title="One-time codes",
         test="gateway/test_codes.py::test_what_is_wrong_with_a_code",
         words="Asked for before a tunnel is tried, so IPsec records nothing.",
@@ -314,7 +347,9 @@ def render() -> str:
         "<!-- Written by `python -m tests.admission`; change the faults under tests. -->",
         "# Who is admitted, who is refused, and what each end says",
         f"{len(rows)} cases, {admitted} of them admitted. Each is made and tried by the test that "
-        "is named above its table, which\ndemands all columns. `-`: this end has nothing to say. "
+        "is named above its table, which\ndemands what the ends say, and in the tunnels what the "
+        "audit records; of IP-HTTPS the audit records every session\nand every refusal of the "
+        "gateway's (`tests/gateway/test_audit.py`). `-`: nothing is said, or nobody is asked.\n"
         "The numbers are those of [the audit](audit.md).",
     ]
     parts += map(_section, SECTIONS)

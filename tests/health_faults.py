@@ -60,3 +60,5 @@ ADMITTED = {
     HealthMode.DEFERRED: {"nothing": True, "bad": True, "good": True, "expired": True},
     HealthMode.FULL: {"nothing": False, "bad": False, "good": True, "expired": False},
 }
+REFUSED_AT_CLIENT = "ipsec-user-refused"
+"""What IKE tells a client of it; the health authority tells it what fails."""

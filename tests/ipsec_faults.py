@@ -127,6 +127,7 @@ FAULTS = {
     ),
     "no health certificate": Fault(
         gateway="ipsec-health-certificate-missing",
+        event=AuditEvent.EXTENDED_MODE_FAILED,
         words="constraint requires cert policy",
         published="good",
         at_gateway=_demands_health,

@@ -11,10 +11,11 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.gateway.test_ipsec import User
-from tests.health_faults import ADMITTED, FAULTS, POLICY, statement
+from tests.health_faults import ADMITTED, FAULTS, POLICY, REFUSED_AT_CLIENT, statement
 from tests.ipsec_world import REALM, SERVER, SERVICE, Site, shared_domain, until
 from throughway.gateway.gate import OpenGate
 from throughway.gateway.health import FAILED, MISSING, HealthAuthority
+from throughway.model.audit import AuditEvent
 from throughway.model.config import Computer, GatewayConfig, HealthConfig, UsersConfig
 from throughway.model.errors import IPsecError, TrustError
 from throughway.model.statement import HealthMode, HealthPolicy
@@ -78,7 +79,7 @@ def test_who_comes_in(mode: HealthMode, case: str) -> None:
         world.authority.register(NAMES, BAD if case == "bad" else statement())
     if case == "expired":
         world.now += POLICY.hours * HOUR
-    assert (world.why_not() == "") is ADMITTED[mode][case]
+    assert world.why_not().partition(":")[0] == ("" if ADMITTED[mode][case] else MISSING)
     infrastructure = replace(LOGIN, connection="infrastructure-client1")
     assert world.why_not(infrastructure) == ""
 
@@ -169,8 +170,10 @@ def test_with_charon_only_the_healthy_have_the_intranet(
 ) -> None:
     world, authority = site
     alice = User(world, "alice", tmp_path / "alice")
-    with pytest.raises(IPsecError):
+    with pytest.raises(IPsecError) as caught:
         alice.up()
+    assert caught.value.problem == REFUSED_AT_CLIENT
+    assert world.refused_as() == (AuditEvent.EXTENDED_MODE_FAILED, MISSING)
     assert world.client is not None
     world.world.client.run(world.client.down("intranet"))
     world.world.gateway.run(until(lambda: bool(world.failures)))

@@ -49,7 +49,7 @@ MAX_TOLD = 1000
 TOLD_FOR = 900.0
 """Seconds for which a refusal is remembered: a client asks at once."""
 
-_OF_ROUND_1 = ("ipsec-cert-", "ipsec-crl-", "ipsec-health-")
+_OF_ROUND_1 = ("ipsec-cert-", "ipsec-crl-")
 """What is wrong with the computer's certificate."""
 UNTRUSTED, EXPIRED = "ipsec-cert-wrong-chain", "ipsec-cert-expired"
 

@@ -1,7 +1,13 @@
 """Captures."""
 
+import os
+import signal
+import time
+from pathlib import Path
+
 import pytest
 
+from tests.patience import PATIENCE
 from throughway.lab.lab import Lab
 from throughway.model.errors import LabError
 
@@ -14,6 +20,21 @@ def test_first_and_last_packet_are_in_it(lab: Lab) -> None:
     assert capture.count("icmp[icmptype] == icmp-echo") == 3
     assert capture.count("icmp[icmptype] == icmp-echoreply") == 3
     assert "131.107.0.100 > 131.107.0.2: ICMP echo request" in capture.lines()[0]
+
+
+def test_what_the_kernel_keeps_while_nobody_reads_is_in_it(lab: Lab) -> None:
+    with lab.capture("homenat", "wan", "icmp") as capture:
+        assert capture._process
+        way_in = capture._process.pid
+        capture._process.send_signal(signal.SIGSTOP)
+        # It stops when its program does, and wakes that with itself.
+        deadline = time.monotonic() + PATIENCE
+        while Path(f"/proc/{way_in}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        lab.run("client1", ["ping", "-c", "60", "-i", "0.002", "131.107.0.2"], check=True)
+        os.kill(way_in, signal.SIGCONT)
+    assert capture.count("icmp[icmptype] == icmp-echoreply") == 60
 
 
 def test_only_what_matches(lab: Lab) -> None:

@@ -1,5 +1,7 @@
 """Captures of a host's traffic by tcpdump: complete from the first to the last packet."""
 
+import re
+import signal
 import subprocess
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +14,15 @@ STOP_TIMEOUT = 60.0
 """Seconds tcpdump has to write its last packets."""
 
 SNAPSHOT_LENGTH = "65535"
+
+BUFFER = "16384"
+"""KiB that the kernel keeps until tcpdump has its turn: it takes a whole snapshot for each packet,
+so these are 250; its default of 2 MiB has room for a burst of 16."""
+
+_COUNTS = re.compile(
+    rb"(\d+) packets? captured, (\d+) packets? received by filter, (\d+) packets? dropped by kernel"
+)
+"""What tcpdump says when it gets SIGUSR1."""
 
 
 class Capture:
@@ -26,7 +37,7 @@ class Capture:
     ) -> None:
         self._namespaces = namespaces
         self._command = ["tcpdump", "--immediate-mode", "-U", "-n", "-s", SNAPSHOT_LENGTH]
-        self._command += ["-i", interface, "-w", "-", *filter_.split()]
+        self._command += ["-B", BUFFER, "-i", interface, "-w", "-", *filter_.split()]
         self._process: processes.HostProcess | None = None
         self.path = path
 
@@ -53,7 +64,7 @@ class Capture:
         trace: TracebackType | None,
     ) -> None:
         assert self._process
-        # tcpdump takes what the kernel has for it before it ends on SIGINT or SIGTERM.
+        self._read_all()
         self._process.terminate()
         self._reap()
 
@@ -68,6 +79,18 @@ class Capture:
     def count(self, filter_: str = "") -> int:
         """Return how many packets match."""
         return sum(1 for line in self.lines(filter_) if not line[:1].isspace())
+
+    def _read_all(self) -> None:
+        """Wait until tcpdump has read what the kernel keeps for it: when it ends it does not."""
+        assert self._process
+        assert self._process.stderr
+        self._process.send_signal(signal.SIGUSR1)
+        while line := self._process.stderr.readline():
+            if match := _COUNTS.search(line):
+                captured, received, dropped = map(int, match.groups())
+                if captured >= received - dropped:
+                    return
+                self._process.send_signal(signal.SIGUSR1)
 
     def _reap(self) -> None:
         assert self._process

@@ -177,6 +177,17 @@ def test_a_signature_of_another_key_proves_nothing() -> None:
         judged(mixed)
 
 
+def test_every_bit_of_the_signature_is_used() -> None:
+    """How many are not is told in front of it, unsigned; it can only be told where they are 0."""
+    data = bytearray(GOOD)
+    while data[-1] % 2:
+        data = bytearray(build_request(KEY, (NAME,)))
+    judged(bytes(data))
+    data[-len(x509.load_der_x509_csr(bytes(data)).signature) - 1] = 1
+    with pytest.raises(TrustError, match="no PKCS #10"):
+        judged(bytes(data))
+
+
 @given(st.integers(0, len(GOOD) - 1), st.integers(1, 255))
 def test_no_changed_request_passes(position: int, change: int) -> None:
     data = bytearray(GOOD)

@@ -139,6 +139,10 @@ def _parse(data: bytes) -> x509.CertificateSigningRequest:
         # What comes behind it would not be judged; DER has one spelling.
         if request.public_bytes(serialization.Encoding.DER) != data:
             raise ValueError
+        # The signature's BIT STRING ends the request; of its bits none may be unused, and how
+        # many are is not signed.
+        if data[-len(request.signature) - 1] != 0:
+            raise ValueError
     except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise _refused("the request is no PKCS #10 in DER") from None
     return request

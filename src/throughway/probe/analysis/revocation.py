@@ -171,7 +171,9 @@ def _ocsp_address(url: str, question: Question) -> str:
 
 
 def _judge_ocsp(question: Question, seen: PointSeen, body: bytes, now: datetime) -> PointSeen:
-    assert question.issuer is not None
+    if question.issuer is None:
+        words = "its signature cannot be checked: the issuer's certificate is not known"
+        return replace(seen, state=PointState.USELESS, words=words)
     verdict = judge_ocsp(question.certificate, question.issuer, body, now)
     seen = replace(seen, this_update=verdict.this_update, next_update=verdict.next_update)
     life = ocsp_life(body)

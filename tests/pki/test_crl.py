@@ -2,6 +2,7 @@
 
 import subprocess
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from tests.revocation_world import (
 )
 from throughway.model.revocation import Fault, Standing, Verdict
 from throughway.pki.crl import (
+    SKEW,
     delta_urls_of,
     describe,
     distrust,
@@ -45,6 +47,7 @@ MINE = (CHAIN.serial, None)
 HELD = (CHAIN.serial, x509.ReasonFlags.certificate_hold)
 UNHELD = (CHAIN.serial, x509.ReasonFlags.remove_from_crl)
 UNKNOWN_EXTENSION = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
+SECOND = timedelta(seconds=1)
 SOME = frozenset({x509.ReasonFlags.key_compromise})
 
 
@@ -64,6 +67,8 @@ def judged(base: CRL, *deltas: CRL) -> Verdict:
         (CRL(revoked=[MINE], end=NOW - HOUR / 2), Fault.REVOKED, "revoked on"),
         (CRL(end=NOW - HOUR / 2), Fault.EXPIRED, "due to be replaced"),
         (CRL(begin=NOW + HOUR), Fault.UNUSABLE, "is valid from"),
+        (CRL(begin=NOW + SKEW), None, ""),
+        (CRL(begin=NOW + SKEW + SECOND), Fault.UNUSABLE, "is valid from"),
         (CRL(issuer=STRANGER.certificate.subject), Fault.WRONG_SIGNER, "Some Other Authority"),
         (CRL(base=1, number=2), Fault.UNUSABLE, "is a delta CRL"),
         (CRL(scope=scope(indirect=True)), Fault.UNUSABLE, "indirect CRL, which is not supported"),
@@ -226,15 +231,15 @@ class OpenSSL:
 
 
 def test_lists_of_openssl(tmp_path: Path) -> None:
-    openssl = OpenSSL(tmp_path)
-    assert judge_crl(LEAF, ISSUER, openssl.list(), NOW).standing is Standing.GOOD
-    assert judge_crl(LEAF, ISSUER, openssl.list("-crlexts", "users"), NOW).fault is None
-    of_cas = judge_crl(LEAF, ISSUER, openssl.list("-crlexts", "cas"), NOW)
+    openssl, now = OpenSSL(tmp_path), datetime.now(UTC)
+    assert judge_crl(LEAF, ISSUER, openssl.list(), now).standing is Standing.GOOD
+    assert judge_crl(LEAF, ISSUER, openssl.list("-crlexts", "users"), now).fault is None
+    of_cas = judge_crl(LEAF, ISSUER, openssl.list("-crlexts", "cas"), now)
     assert of_cas.fault is Fault.UNUSABLE
-    late = judge_crl(LEAF, ISSUER, openssl.list(), NOW + 2 * DAY)
+    late = judge_crl(LEAF, ISSUER, openssl.list(), now + 2 * DAY)
     assert late.fault is Fault.EXPIRED
     openssl.ca("-revoke", "leaf.crt", "-crl_reason", "keyCompromise")
-    verdict = judge_crl(LEAF, ISSUER, openssl.list(), NOW)
+    verdict = judge_crl(LEAF, ISSUER, openssl.list(), now)
     assert (verdict.fault, "keyCompromise" in verdict.why) == (Fault.REVOKED, True)
 
 

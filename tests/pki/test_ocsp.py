@@ -2,7 +2,7 @@
 
 import subprocess
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -28,6 +28,7 @@ from tests.revocation_world import (
 )
 from throughway.model.revocation import Fault, Standing, Verdict
 from throughway.pki.authority import KeyType, create_root
+from throughway.pki.crl import SKEW
 from throughway.pki.ocsp import (
     LONGEST_GET,
     build_request,
@@ -43,6 +44,7 @@ LEAF, ISSUER = CHAIN.leaf.certificate, ISSUING.certificate
 SIGNING = (ExtendedKeyUsageOID.OCSP_SIGNING,)
 DELEGATE = certify("Responder", ISSUING, usages=SIGNING)
 STATUS = ocsp.OCSPCertStatus
+SECOND = timedelta(seconds=1)
 
 
 def judged(answer: OCSP, nonce: bytes = b"") -> Verdict:
@@ -58,6 +60,8 @@ def judged(answer: OCSP, nonce: bytes = b"") -> Verdict:
         (OCSP(status=STATUS.UNKNOWN), Fault.OCSP_UNKNOWN, "does not know"),
         (OCSP(end=NOW - HOUR / 2), Fault.OCSP_UNUSABLE, "was good until"),
         (OCSP(begin=NOW + HOUR), Fault.OCSP_UNUSABLE, "valid from"),
+        (OCSP(begin=NOW + SKEW), None, "says good"),
+        (OCSP(begin=NOW + SKEW + SECOND), Fault.OCSP_UNUSABLE, "valid from"),
         (OCSP(end=None), None, ""),
         (OCSP(begin=NOW - 2 * DAY, end=None), Fault.OCSP_UNUSABLE, "was good until"),
         (OCSP(about=ISSUER), Fault.OCSP_UNUSABLE, "another certificate"),
@@ -215,9 +219,11 @@ def test_answers_of_openssl(tmp_path: Path, responder: str, revoked: bool) -> No
     openssl = OpenSSL(tmp_path, responder=responder, revoked=revoked)
     nonce = b"a nonce of ours."
     data = openssl.answer(build_request(LEAF, ISSUER, nonce).der, "-ndays", "1")
-    verdict = judge_ocsp(LEAF, ISSUER, data, NOW + timedelta(minutes=1), nonce)
+    # OpenSSL's clock: the tests' own stands still since they began.
+    now = datetime.now(UTC)
+    verdict = judge_ocsp(LEAF, ISSUER, data, now, nonce)
     assert verdict.standing is (Standing.REVOKED if revoked else Standing.GOOD)
-    other = judge_ocsp(LEAF, ISSUER, data, NOW + timedelta(minutes=1), b"another nonce.")
+    other = judge_ocsp(LEAF, ISSUER, data, now, b"another nonce.")
     assert other.fault is Fault.OCSP_UNUSABLE
 
 

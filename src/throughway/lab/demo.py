@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from throughway.lab.capture import Capture
 from throughway.lab.lab import Lab
@@ -21,13 +22,18 @@ from throughway.lab.observe import (
     strangers,
     tunnel,
 )
+from throughway.lab.trust import CRL_URL
 from throughway.model.errors import LabError
 
 CLIENT, OTHER, GATEWAY, ROUTER = "client1", "client2", "edge1", "homenat"
 WAN = "wan"
+LIST = urlsplit(CRL_URL).path
 USER = "alice"
 DC_RECORD = "_ldap._tcp.dc._msdcs.corp.example.com"
 TLS = f"host {EDGE} and tcp port 443"
+LISTS = "host 131.107.0.1 and tcp port 80"
+"""Where the revocation list of the gateway's certificate is: in the clear, as everywhere, for it
+is signed. Other public pages are there, too, so that it is looked at what was asked for."""
 PUBLIC_DNS = "host 131.107.0.1 and udp port 53"
 LINK_ONLY = "src net fe80::/10 and dst net ff02::/16"
 """The router's own kernel asks for IPv6 on the link before it; such packets go no further."""
@@ -84,7 +90,7 @@ class Demo:
         return f"{PAGE} → “{self.client.wait_page()}”"
 
     def only_tls_left(self) -> str:
-        """The home router saw TLS on 443 and questions to public DNS, nothing else."""
+        """The home router saw TLS on 443, public DNS and a revocation list, nothing else."""
         self._stop_capture()
         return judge_capture(self.capture)
 
@@ -147,7 +153,9 @@ STEPS = (
     Step("Domain controller by DNS SRV, through the NRPT", Demo.domain_controller),
     Step(f"{USER} logs on: intranet tunnel", Demo.log_on),
     Step("The intranet page", Demo.intranet_page),
-    Step("What left the home: TLS on 443 only", Demo.only_tls_left),
+    Step(
+        "What left the home: TLS on 443, and a question for the revocation list", Demo.only_tls_left
+    ),
     Step("The same page without the client: refused", Demo.refused_without_client),
     Step("Carried into the office: inside, no tunnels", Demo.into_the_office),
     Step("Carried home again", Demo.home_again),
@@ -156,17 +164,26 @@ STEPS = (
 
 
 def judge_capture(capture: Capture) -> str:
-    """Say what left the home router; LabError when it is more than TLS and public DNS."""
-    others = strangers(capture, (TLS, PUBLIC_DNS, LINK_ONLY, PORTAL_PROBE))
+    """Say what left the home router; LabError when it is more than TLS, public DNS, and a CRL."""
+    others = strangers(capture, (TLS, PUBLIC_DNS, LISTS, LINK_ONLY, PORTAL_PROBE))
     packets = capture.count(TLS)
     if others or not packets:
         raise LabError(f"{len(others)} other packets left the home, such as: {others[:3]}")
+    pages = {page for line in capture.lines(LISTS) for page in fetched(line)}
+    if pages - {LIST}:
+        raise LabError(f"fetched in the clear: {', '.join(sorted(pages))}")
     connections = capture.count(f"dst {TLS} and tcp[13] & 2 != 0")
     names = sorted({m for line in capture.lines(PUBLIC_DNS) for m in asked(line)})
     return (
         f"{packets} packets of {connections} connection(s) to {EDGE} port 443; "
-        f"public DNS was asked for {', '.join(names) or 'nothing'}; nothing else left"
+        f"public DNS was asked for {', '.join(names) or 'nothing'}; "
+        f"fetched in the clear: {', '.join(sorted(pages)) or 'nothing'}; nothing else left"
     )
+
+
+def fetched(line: str) -> list[str]:
+    """Return what an HTTP packet, as tcpdump writes it, asks for."""
+    return re.findall(r": HTTP: [A-Z]+ (\S+)", line)
 
 
 def asked(line: str) -> list[str]:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tests.ipsec_world import CLIENT, Recorder, Site, until
 from throughway.gateway import audit as module
 from throughway.gateway.audit import GatewayAudit, seen_certificate
-from throughway.gateway.refusals import Refused, Seen
+from throughway.gateway.refusals import MISMATCH, Refused, Seen
 from throughway.model.audit import AuditEvent, AuditRecord
 from throughway.model.config import Computer
 from throughway.model.errors import IPsecError
@@ -67,10 +67,11 @@ class Scene:
     def __init__(self, *shown: object) -> None:
         self.records: list[AuditRecord] = []
         self.forgotten = 0
-        data = tuple(c.public_bytes(Encoding.DER) for c in shown)  # type: ignore[attr-defined]
+        self._shown: list[bytes] = []
+        self.show(*shown)
 
         async def asked() -> tuple[bytes, ...]:
-            return (*data, b"no certificate")
+            return (*self._shown, b"no certificate")
 
         async def forget() -> None:
             self.forgotten += 1
@@ -89,6 +90,10 @@ class Scene:
             forget=forget,
             sessions=sessions,
         )
+
+    def show(self, *shown: object) -> None:
+        """Let charon remember these certificates, too."""
+        self._shown += [c.public_bytes(Encoding.DER) for c in shown]  # type: ignore[attr-defined]
 
     def play(self, *steps: Callable[[GatewayAudit], object]) -> list[AuditRecord]:
         async def scenario() -> None:
@@ -185,6 +190,34 @@ def test_only_its_own_refusal_is_remembered_for_a_certificate_until_it_comes_in(
     assert (told.tunnel, told.problem, told.reason) == ("infrastructure", "x", "why not")
     assert scene.audit.reasons_of(seen_certificate(OTHER).thumbprint) == ()
     scene.play(lambda audit: audit.ipsec_event(IKEChanged(True, sa())))
+    assert scene.audit.reasons_of(mine) == ()
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        lambda audit: audit.ipsec_event(IKEChanged(True, sa())),
+        lambda audit: audit.refused(refusal(MISMATCH, "came with CLIENT2$", rounds=1)),
+    ],
+    ids=["it came in", "the account is another one's"],
+)
+@pytest.mark.parametrize("doubt", [False, True])
+def test_what_was_said_of_the_computer_as_a_whole_is_over(
+    then: Callable[[GatewayAudit], object], doubt: bool
+) -> None:
+    """A thief who comes with another account hears nothing, not even why the owner was refused."""
+    scene = Scene(CERTIFICATE)
+    mine = seen_certificate(CERTIFICATE).thumbprint
+    early = refusal(ACCOUNT_REFUSED, "no matching peer config found", connection="")
+    scene.play(
+        lambda audit: audit.refused(early),
+        lambda audit: audit.refused(refusal(ACCOUNT_REFUSED, "the password", rounds=1)),
+    )
+    assert {reason.tunnel for reason in scene.audit.reasons_of(mine)} == {"", "infrastructure"}
+    if doubt:
+        younger = issue(ROOT, Profile.COMPUTER, [COMPUTER.identity], now=NOW).certificate
+        scene.show(younger)
+    scene.play(then)
     assert scene.audit.reasons_of(mine) == ()
 
 

@@ -366,19 +366,26 @@ class GatewayAudit:
 
     def _remember(self, record: AuditRecord) -> None:
         """Keep what the certificate's owner may ask for; nothing where it is in doubt whose."""
+        if record.event is AuditEvent.MAIN_MODE_ESTABLISHED or record.problem == MISMATCH:
+            # It came in; or nothing is said, for a thief need not hear what has given them away,
+            # and what was said before does not explain this.
+            self._forget_told(record.computer, record.tunnel)
+            return
         certificate = record.certificate
         if certificate is None or certificate.others or not certificate.thumbprint:
             return
-        if record.problem == MISMATCH:
-            return  # for the administrator: a thief need not hear what has given them away
-        key = (certificate.thumbprint, record.tunnel)
-        if record.event is AuditEvent.MAIN_MODE_ESTABLISHED:
-            self._told.pop(key, None)
-        elif record.outcome is Outcome.REFUSED:
+        if record.outcome is Outcome.REFUSED:
+            key = (certificate.thumbprint, record.tunnel)
             self._told.pop(key, None)
             self._told[key] = record
             while len(self._told) > MAX_TOLD:
                 self._told.popitem(last=False)
+
+    def _forget_told(self, computer: str, tunnel: str) -> None:
+        """Forget why a computer was refused, whichever certificate it had, that tunnel or all."""
+        for key, told in tuple(self._told.items()):
+            if told.computer == computer and told.tunnel in (tunnel, ""):
+                del self._told[key]
 
     # Records
 

@@ -173,7 +173,7 @@ def judge_capture(capture: Capture) -> str:
     if pages - {LIST}:
         raise LabError(f"fetched in the clear: {', '.join(sorted(pages))}")
     connections = capture.count(f"dst {TLS} and tcp[13] & 2 != 0")
-    names = sorted({m for line in capture.lines(PUBLIC_DNS) for m in asked(line)})
+    names = sorted({m.lower() for line in capture.lines(PUBLIC_DNS) for m in asked(line)})
     return (
         f"{packets} packets of {connections} connection(s) to {EDGE} port 443; "
         f"public DNS was asked for {', '.join(names) or 'nothing'}; "

@@ -33,7 +33,7 @@ from tests.net.iphttps_world import (
 )
 from tests.ports import free_port
 from throughway.gateway.credentials import read_credentials
-from throughway.gateway.settings import ADCTable, IPHTTPSTable
+from throughway.gateway.tables import ADCTable, IPHTTPSTable
 from throughway.model.config import ADCConfig, Assertion, AuthenticationMode, IPHTTPSServerConfig
 from throughway.model.errors import TransportError
 from throughway.net.certificate_judge import CertificateJudge

@@ -10,7 +10,7 @@ from bench import tunnel, tunnel_report
 from tests.docs.test_commands import commands
 from tests.pki_world import write_gateway
 from throughway.control.lifecycle import DESCRIPTORS
-from throughway.gateway import settings, workers
+from throughway.gateway import settings, values, workers
 from throughway.gateway.metrics import exposition
 from throughway.model.config import MAX_WORKERS, IPHTTPSServerConfig, Spread
 from throughway.model.status import (
@@ -58,7 +58,7 @@ def test_limits(row: str, value: object) -> None:
 
 
 def test_figures_in_sentences() -> None:
-    assert f"up to {settings.MAX_SESSIONS} |" in PAGE
+    assert f"up to {values.MAX_SESSIONS} |" in PAGE
     assert f"({link.USER_TIMEOUT // 1000} seconds without an acknowledgement" in PAGE
     assert iphttps_server.ACCEPT_PAUSE == 0.5
     assert "twice a second looks again" in PAGE

@@ -1,7 +1,6 @@
 """gateway.toml: what is good comes back whole, what is wrong is told with key and remedy."""
 
 import re
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -47,26 +46,6 @@ def test_the_small_parts_may_be_absent(tmp_path: Path) -> None:
     cut = text[: text.index("[users]")]
     config = settings.load(write(path, cut))
     assert (config.users, config.publish, config.computers) == (None, None, ())
-
-
-@pytest.mark.parametrize(
-    ("table", "kind"),
-    [
-        ("", model.GatewayConfig),
-        ("iphttps", model.IPHTTPSServerConfig),
-        ("iphttps.adc", model.ADCConfig),
-        ("ipsec", model.IPsecServerConfig),
-        ("computers", model.Computer),
-        ("users", model.UsersConfig),
-        ("publish", model.PublishConfig),
-        ("sixtofour", model.SixToFourServerConfig),
-        ("teredo", model.TeredoServerConfig),
-        ("publish.nrpt", NRPTRule),
-    ],
-)
-def test_tables_mirror_the_model(table: str, kind: type) -> None:
-    expected = {field.name for field in fields(kind)} - {"file"}
-    assert set(settings.TABLES[table].model_fields) == expected
 
 
 def test_every_error_is_told_at_once(tmp_path: Path) -> None:

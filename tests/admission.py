@@ -13,6 +13,7 @@ from tests import (
     adc_faults,
     directory_world,
     health_faults,
+    ipsec_attacks,
     ipsec_faults,
     revocation_faults,
     smart_cards,
@@ -103,6 +104,18 @@ def tunnel_gateways() -> Iterator[Row]:
             else:
                 problems = fault.client, ipsec_faults.UNSPECIFIED
                 yield _tunnel(name, "gateway", policy, problems, ipsec_faults.REFUSED_BY_CLIENT)
+
+
+def attacks() -> Iterator[Row]:
+    for name, attack in ipsec_attacks.ATTACKS.items():
+        yield Row(
+            fault=name,
+            peer="client",
+            policy=Revocation.WEAK,
+            client=attack.client,
+            gateway=attack.gateway,
+            event=attack.event if attack.gateway else ESTABLISHED,
+        )
 
 
 def servers() -> Iterator[Row]:
@@ -248,6 +261,17 @@ SECTIONS = (
         rows=tuple(tunnel_gateways()),
     ),
     Section(
+        title="IPsec: certificates and accounts of others",
+        test="gateway/test_usages.py::test_who_tries_what",
+        words="charon on both ends; what an honest client does not try, a modified one does.\n"
+        "charon looks at no extended key usage: the gateway does, as soon as round 1 is done, and "
+        "users, and computers\nthat prove themselves by tickets or RADIUS, wait for its verdict. "
+        "Where the gateway has NT hashes charon decides\nby itself: such a tunnel can be up for "
+        "some milliseconds before it is ended. A certificate without the extension\nis for every "
+        "use.",
+        rows=tuple(attacks()),
+    ),
+    Section(
         title="IP-HTTPS: the server's certificate",
         test="net/test_revocation.py::test_a_server_by_a_real_connection",
         words="A TLS server with this certificate. The gateway sees a client go during the "
@@ -325,7 +349,7 @@ _FILES = "the gateway's lists are files: nothing is fetched"
 _COMPUTER = "a computer's name chooses its connection: who has another one is another computer"
 ABSENT = {
     ("IPsec", "client", "another name"): _COMPUTER,
-    ("IPsec", "client", "wrong usage"): "charon looks at names, dates, chain and lists",
+    ("IPsec", "client", "wrong usage"): "has rows among certificates and accounts of others",
     ("IPsec", "gateway", "wrong usage"): "charon looks at names, dates, chain and lists",
     ("IP-HTTPS", "client", "another name"): "whoever the authority names is a client",
     **{

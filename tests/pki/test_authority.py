@@ -12,6 +12,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from throughway.model.errors import ConfigError, TrustError
 from throughway.pki import authority, pem
 from throughway.pki.authority import Credential, KeyType, Profile, Revoked
+from throughway.pki.computer_certificate import IKE_INTERMEDIATE
 
 NOW = datetime.now(UTC).replace(microsecond=0)  # OpenSSL judges by the real clock
 ROOT = authority.create_root("Corp Root", NOW)
@@ -90,7 +91,7 @@ def test_usages_fit_strongswan_and_tls() -> None:
     computer = extension(issued(Profile.COMPUTER, "c.example").certificate, x509.ExtendedKeyUsage)
     assert isinstance(gateway, x509.ExtendedKeyUsage)
     assert isinstance(computer, x509.ExtendedKeyUsage)
-    assert set(gateway) == {ExtendedKeyUsageOID.SERVER_AUTH, authority.IKE_INTERMEDIATE}
+    assert set(gateway) == {ExtendedKeyUsageOID.SERVER_AUTH, IKE_INTERMEDIATE}
     assert set(computer) == {ExtendedKeyUsageOID.CLIENT_AUTH}
 
 

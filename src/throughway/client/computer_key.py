@@ -11,7 +11,9 @@ from throughway.model.config import ClientConfig, TokenKey
 from throughway.model.errors import IPsecError, TrustError
 from throughway.net import smartcard
 from throughway.net.charon import Charon
-from throughway.net.files import read_secret
+from throughway.net.files import read_file, read_secret
+from throughway.pki import computer_certificate
+from throughway.pki.pem import parse_certificate
 
 UNUSABLE = "computer-key-token-unusable"
 
@@ -34,6 +36,17 @@ def modules_of(config: ClientConfig) -> tuple[Path, ...]:
     """Return the PKCS#11 modules that charon needs."""
     tokens = (config.token_key, config.smart_card)
     return tuple(token.module for token in tokens if token is not None)
+
+
+def check_usage(file: Path) -> None:
+    """Raise IPsecError for a certificate that is no computer's: every gateway refuses it."""
+    try:
+        computer_certificate.check_usage(parse_certificate(read_file(file)))
+    except TrustError as error:
+        if error.problem:
+            raise IPsecError(f"{file}: {error}", problem=error.problem) from error
+    except ValueError:
+        return  # charon says what is wrong with it
 
 
 class ComputerKey:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from throughway.client.computer_key import ComputerKey, modules_of
+from throughway.client.computer_key import ComputerKey, check_usage, modules_of
 from throughway.client.proof import NO_SUCH_KEY, Proof, UserKey
 from throughway.client.tunnel import Failure, Tunnel
 from throughway.model.config import ClientConfig
@@ -278,6 +278,7 @@ class ClientIPsec:
         await self._ready.wait()
         charon = self._charon
         assert charon is not None
+        check_usage(self._config.certificate)
         if name == INTRANET:
             await self._tunnels[INFRASTRUCTURE].up.wait()
             await self._load_proof(charon)

@@ -19,6 +19,7 @@ from typing import Any
 
 from throughway.gateway.gate import Gate, OpenGate
 from throughway.gateway.refusals import Refusals, Refused
+from throughway.gateway.usages import UsageCheck
 from throughway.gateway.user_proof import Expiry, certificates_of, methods_of
 from throughway.model.config import Computer, ESPMode, IPsecServerConfig, RADIUSConfig, UsersConfig
 from throughway.model.errors import ConfigError, IPsecError, TrustError
@@ -45,6 +46,7 @@ from throughway.net.radius_relay import Relay
 from throughway.net.revocation_lists import RevocationLists
 from throughway.net.sas import IKESA, ChildChanged, Event, IKEChanged, LineLogged
 from throughway.net.vici import Section
+from throughway.pki.computer_certificate import WRONG_USAGE
 from throughway.pki.shown import ShownCertificates, list_urls
 from throughway.proto.authoriser import Method
 
@@ -121,6 +123,7 @@ class GatewayIPsec:
         self._tasks: set[asyncio.Task[None]] = set()
         self._lists = lists
         self._shown = ShownCertificates()
+        self._usages = UsageCheck(self.shown_certificates, self.forget_shown, self._unfit)
         self._feed = None
         if lists is not None:
             self._feed = CRLFeed(lists, self._give_crl, self._spawn, on_given=self._cut_revoked)
@@ -136,7 +139,7 @@ class GatewayIPsec:
             self._authoriser = UserAuthoriser(
                 realm=users.realm if users is not None else realm,
                 accept=_acceptor(users, directory),
-                admit=gate.admit,
+                admit=self._usages.before(gate.admit),
                 on_relayed=gate.relayed,
                 account_of=self._account_of,
                 relay=Relay(radius) if radius is not None else None,
@@ -196,6 +199,7 @@ class GatewayIPsec:
             await self._authoriser.stop()
         if self._lists is not None:
             await self._lists.stop()
+        await self._usages.stop()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -329,15 +333,16 @@ class GatewayIPsec:
             case LineLogged():
                 if self._feed is not None:
                     self._feed.heard(event.text)
+                self._usages.line(event, self.computer_of(event.name))
                 if self._refusals.line(event):
                     self._ended(event.unique_id)
             case IKEChanged(up=True, sa=sa):
                 self._refusals.came_up(sa.unique_id)
                 self._spawn_refresh()
             case IKEChanged(up=False, sa=sa):
+                self._usages.ended(sa.unique_id)
                 self._spawn_refresh()
-                loop = asyncio.get_running_loop()
-                loop.call_later(_SETTLE, self._ended, sa.unique_id)
+                asyncio.get_running_loop().call_later(_SETTLE, self._ended, sa.unique_id)
             case ChildChanged():
                 self._spawn_refresh()
 
@@ -361,9 +366,7 @@ class GatewayIPsec:
                 await charon.terminate(unique_id=unique_id, wait=False)
             self._ended(unique_id)
 
-        task = asyncio.create_task(end())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._spawn(end())
 
     async def _end_expired(self, connection: str) -> None:
         """End a tunnel whose user's certificate is over; a ticket may have opened it since."""
@@ -376,16 +379,26 @@ class GatewayIPsec:
         if refused := self._refusals.ended(unique_id):
             words = self._feed.words() if self._feed and "-crl-" in refused.problem else ""
             reason = f"{refused.reason} ({words})" if words else refused.reason
-            refused = replace(refused, reason=reason)
-            self._on_failure(reason, refused.problem, refused.peer)
-            self._on_refused(refused)
+            self._tell(replace(refused, reason=reason))
+
+    def _tell(self, refused: Refused) -> None:
+        self._on_failure(refused.reason, refused.problem, refused.peer)
+        self._on_refused(refused)
+
+    async def _unfit(self, unique_id: int, reason: str) -> None:
+        """End an IKE_SA, up or not, whose certificate charon should not have taken."""
+        with contextlib.suppress(IPsecError):
+            if self._charon is not None:
+                await self._charon.terminate(unique_id=unique_id, wait=False)
+        if refused := self._refusals.unfit(unique_id, WRONG_USAGE, reason):
+            self._tell(refused)
 
     async def _give_crl(self, crl: bytes) -> None:
         if self._charon is not None:
             await self._charon.load_crl(crl)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

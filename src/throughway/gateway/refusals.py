@@ -139,6 +139,8 @@ class Refusals:
         self._withheld = withheld
         self._suspects: OrderedDict[int, _Suspect] = OrderedDict()
         self._users: OrderedDict[int, Refusal] = OrderedDict()
+        self._came: OrderedDict[int, _Suspect] = OrderedDict()
+        """Those that came up last."""
 
     def line(self, line: LineLogged) -> bool:
         """Take a line of the log; True when it says that its IKE_SA ends without an event."""
@@ -165,8 +167,18 @@ class Refusals:
 
     def came_up(self, unique_id: int) -> None:
         """Forget an IKE_SA: all is well with it."""
-        self._suspects.pop(unique_id, None)
+        if suspect := self._suspects.pop(unique_id, None):
+            _remember(self._came, unique_id, suspect)
         self._users.pop(unique_id, None)
+
+    def unfit(self, unique_id: int, problem: str, reason: str) -> Refused | None:
+        """Return what is to be told of an IKE_SA that is refused by us, up or not."""
+        suspect = self._suspects.pop(unique_id, None) or self._came.pop(unique_id, None)
+        self._users.pop(unique_id, None)
+        if suspect is None:
+            return None
+        peer = f"{suspect.identity or 'unknown'} ({suspect.address})"
+        return Refused(reason, problem, peer, suspect.seen)
 
     def ended(self, unique_id: int) -> Refused | None:
         """Return why an IKE_SA ended without having been up; None when nothing says so."""
@@ -190,6 +202,7 @@ class Refusals:
         """Forget everything: charon's numbers begin anew."""
         self._suspects.clear()
         self._users.clear()
+        self._came.clear()
 
     def _mismatch(self, connection: str, account: str) -> str:
         """Say what is wrong with the account that a computer names, "" when nothing is."""

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import CertificatePoliciesOID, ExtendedKeyUsageOID, NameOID
 
 from throughway.model.errors import ConfigError, TrustError
+from throughway.pki.computer_certificate import CMC_RA, IKE_INTERMEDIATE
 from throughway.pki.fields import check_dns_name
 from throughway.pki.pem import PrivateKey, same_key
 from throughway.pki.user_certificate import CODE_POLICY, upn_name
@@ -55,11 +56,6 @@ class Profile(StrEnum):
     USER = "user"
     """Of such a user, for hours."""
 
-
-CMC_RA = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.28")
-"""The usage of a registration authority (RFC 6402 section 2.10; RFC 7030 section 3.7)."""
-IKE_INTERMEDIATE = x509.ObjectIdentifier("1.3.6.1.5.5.8.2.2")
-"""The usage by which Windows and older IKE implementations choose a gateway's certificate."""
 
 USAGES = {
     # IP-HTTPS is TLS: serverAuth. Not clientAuth: a gateway's certificate must not pass

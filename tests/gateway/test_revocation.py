@@ -6,11 +6,14 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from cryptography import x509
+from cryptography.x509.ocsp import OCSPCertStatus
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from tests.ipsec_faults import (
     FAULTS,
@@ -26,7 +29,7 @@ from tests.ipsec_faults import (
     root_of,
 )
 from tests.ipsec_world import GATEWAY_IDENTITY, Site, shared_world, until
-from tests.revocation_world import CRL, ISSUING, OTHER, Web, ask
+from tests.revocation_world import CRL, ISSUING, OCSP, OTHER, Places, Web, ask, certify, long_crl
 from throughway.client import ipsec as client_ipsec
 from throughway.client.ipsec import INFRASTRUCTURE
 from throughway.gateway import ipsec as gateway_ipsec
@@ -42,6 +45,8 @@ from throughway.net.revocation_cache import RevocationCache
 from throughway.net.revocation_lists import RevocationLists, Want
 from throughway.net.vici import Section
 from throughway.pki.authority import Credential, Profile
+from throughway.pki.pem import build_certificate_pem, build_key_pem
+from throughway.pki.revocation import questions
 
 
 @pytest.fixture
@@ -315,6 +320,96 @@ def test_a_gateway_that_turns_out_to_be_revoked_is_left(charons: Charons, tmp_pa
     finally:
         site.close()
         shared_world().client.call(web.close)
+
+
+@pytest.mark.lab
+def test_a_list_of_five_megabytes_is_looked_at(charons: Charons, tmp_path: Path) -> None:
+    """One value of vici holds 64 KiB: such a list charon fetches from the gateway."""
+    charons.close_sites()
+    web: Web = shared_world().gateway.call(Web)
+    tracker = Tracker(time.time, (Component.IPSEC, Component.CERTIFICATES))
+    lists = make_lists(tmp_path / "state", tracker, lambda: STRONG)
+    site = Site(tmp_path, revocation=STRONG, lists=lists)
+    try:
+        names = ("client1.corp.example.com", "client2.corp.example.com")
+        good, bad = (
+            site.deployment.credential(
+                f"client{number}", Profile.COMPUTER, name, crl_url=web.url("/long.crl")
+            ).certificate.serial_number
+            for number, name in enumerate(names, 1)
+        )
+        web.pages["/long.crl"] = long = long_crl(site.deployment.root, 100_000, bad)
+        assert len(long) > 5_000_000
+        site.start_client()
+        with contextlib.suppress(IPsecError):
+            site.up()
+        site.wait_client(INFRASTRUCTURE, TunnelState.UP)
+        web.pages["/long.crl"] = long_crl(site.deployment.root, 100_000, bad, good)
+        site.world.gateway.run(site.gateway.reload(site.deployment.computers(1, 2)))
+        site.wait_client(INFRASTRUCTURE, TunnelState.DOWN)
+        site.stop_client()
+        other = {"account": "CLIENT2$", "password": "client2"}
+        for config in (None, site.deployment.client(certificate="client2", **other)):
+            assert site.refusal(config)[0] == "ipsec-cert-revoked"
+    finally:
+        site.close()
+        shared_world().gateway.call(web.close)
+
+
+@pytest.mark.lab
+def test_a_certificate_with_a_responder_alone_is_asked_for(
+    charons: Charons, tmp_path: Path
+) -> None:
+    charons.close_sites()
+    web: Web = shared_world().gateway.call(Web)
+    tracker = Tracker(time.time, (Component.IPSEC, Component.CERTIFICATES))
+    lists = make_lists(tmp_path / "state", tracker, lambda: STRONG)
+    site = Site(tmp_path, revocation=STRONG, lists=lists)
+    try:
+        answered, silent = (with_responder(site, web, number) for number in (1, 2))
+        web.pages[answered.path] = OCSP().build(answered.certificate, site.deployment.root)
+        other = {"account": "CLIENT2$", "password": "client2"}
+        config = site.deployment.client(certificate="client2", **other)
+        assert site.refusal(config)[0] == "ipsec-ocsp-unreachable"
+        assert f"{silent.responder}: the server answers 405" in site.failures[0][0]
+        site.start_client()
+        site.up()
+        revoked = OCSP(status=OCSPCertStatus.REVOKED)
+        web.pages[answered.path] = revoked.build(answered.certificate, site.deployment.root)
+        site.world.gateway.run(renewed(lists))
+        site.wait_client(INFRASTRUCTURE, TunnelState.DOWN)
+        site.stop_client()
+        assert site.refusal()[0] == "ipsec-cert-revoked"
+    finally:
+        site.close()
+        shared_world().gateway.call(web.close)
+
+
+async def renewed(lists: RevocationLists) -> None:
+    lists.refresh()
+
+
+@dataclass(frozen=True)
+class WithResponder:
+    certificate: x509.Certificate
+    responder: str
+    path: str
+
+
+def with_responder(site: Site, web: Web, number: int) -> WithResponder:
+    """Give a computer a certificate that names a responder and no list."""
+    responder, root = web.url(f"/ocsp{number}"), site.deployment.root
+    made = certify(
+        f"client{number}.corp.example.com",
+        root,
+        Places(responders=[responder]),
+        usages=[ExtendedKeyUsageOID.CLIENT_AUTH],
+    )
+    site.deployment.write(f"client{number}.crt", build_certificate_pem(made.certificate))
+    site.deployment.write(f"client{number}.key", build_key_pem(made.key))
+    (question,) = questions((made.certificate, root.certificate))
+    ((_, key),) = question.answer_urls()
+    return WithResponder(made.certificate, responder, key.removeprefix(web.url("")))
 
 
 async def fetched(lists: RevocationLists, root: Credential, url: str) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from throughway.net.causes import UNSPECIFIED, Cause, explain, meaning
+from throughway.net.causes import UNSPECIFIED, Cause, explain, goes_along, meaning
 
 SEEN = [
     (
@@ -80,3 +80,15 @@ def test_a_mismatch_outweighs_the_refusal_that_follows_from_it() -> None:
     cause = explain(reversed(lines))
     assert cause is not None
     assert cause.problem == "ipsec-account-certificate-mismatch"
+
+
+def test_a_responder_that_failed_is_told_from_a_list_that_was_not_there() -> None:
+    strict = "constraint check failed: RULE_CRL_VALIDATION is FAILED, but requires at least GOOD"
+    failed = "ocsp check failed, fallback to crl"
+    wanted = "  fetching crl from 'http://crl.example.com/ca.crl' ..."
+    assert goes_along(failed)
+    assert goes_along(wanted)
+    assert not goes_along(strict)
+    assert explain([failed, strict]) == Cause("ipsec-ocsp-unreachable", strict)
+    assert explain([failed, wanted, strict]) == Cause("ipsec-crl-unreachable", strict)
+    assert explain([failed, wanted]) is None

@@ -8,13 +8,28 @@ from typing import Any
 import pytest
 
 from tests.net.iphttps_world import wait_for
-from tests.revocation_world import CRL, ISSUING, NOW, OTHER, Web, ask
+from tests.patience import PATIENCE
+from tests.revocation_world import (
+    CRL,
+    HOUR,
+    ISSUING,
+    NOW,
+    OCSP,
+    OTHER,
+    Places,
+    Web,
+    ask,
+    chain,
+    long_crl,
+)
 from throughway.model.errors import IPsecError
+from throughway.model.revocation import Revocation
 from throughway.net import crl_feed as module
-from throughway.net.crl_feed import CRLFeed
+from throughway.net.crl_feed import MAXIMUM_PUSHED, CRLFeed
 from throughway.net.revocation_cache import RevocationCache
 from throughway.net.revocation_lists import RevocationLists
 from throughway.pki.pem import build_certificate_pem
+from throughway.pki.revocation import questions
 
 PEM = build_certificate_pem(ISSUING.certificate)
 
@@ -28,21 +43,38 @@ def web() -> Iterator[Web]:
 class World:
     def __init__(self, web: Web, folder: Path) -> None:
         self.web = web
+        self.policy = Revocation.WEAK
         self.pushed: list[bytes] = []
         self.trouble: list[tuple[str, str]] = []
-        self.lists = RevocationLists(RevocationCache(folder / "revocation"), ask)
+        self.lists = RevocationLists(
+            RevocationCache(folder / "revocation"),
+            ask,
+            on_failure=lambda url, why: self.trouble.append((url, why)),
+        )
         self.tasks: set[asyncio.Task[None]] = set()
+        self.given: list[bytes] = []
+        self.forgotten = 0
+        self.shown: tuple[bytes, ...] = ()
         self.feed = CRLFeed(
             self.lists,
-            self.push,
+            lambda: self,
             self.spawn,
-            on_trouble=lambda url, why: self.trouble.append((url, why)),
+            on_given=self.note,
         )
 
-    async def push(self, data: bytes) -> None:
-        if data.startswith(b"refuse"):
+    async def note(self, data: bytes) -> None:
+        self.given.append(data)
+
+    async def load_crl(self, crl: bytes) -> None:
+        if crl.startswith(b"refuse"):
             raise IPsecError("no")
-        self.pushed.append(data)
+        self.pushed.append(crl)
+
+    async def forget_fetched(self) -> None:
+        self.forgotten += 1
+
+    async def list_certificates(self) -> tuple[bytes, ...]:
+        return self.shown
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -51,7 +83,7 @@ class World:
 
     def run(self, condition: Callable[[], object], *urls: str) -> None:
         async def scenario() -> None:
-            self.feed.configure([PEM, b"no certificate"], urls)
+            self.feed.configure([PEM, b"no certificate"], urls, self.policy)
             self.lists.start()
             await wait_for(condition)
             await self.lists.stop()
@@ -77,8 +109,8 @@ def test_delta_lists_come_along(world: World) -> None:
     world.web.pages |= {"/ca.crl": base, "/delta.crl": delta}
     world.run(lambda: len(world.pushed) == 2, world.web.url("/ca.crl"))
     assert world.pushed == [base, delta]
-    again = CRLFeed(world.lists, world.push, world.spawn)
-    again.configure([PEM], ())
+    again = CRLFeed(world.lists, lambda: world, world.spawn)
+    again.configure([PEM], (), Revocation.WEAK)
     asyncio.run(again.supply())
     assert sorted(world.pushed[2:]) == sorted([base, delta])
 
@@ -122,16 +154,98 @@ def test_a_renewed_list_follows(world: World) -> None:
 
 
 def test_where_nobody_checks_nothing_is_given(world: World) -> None:
-    world.feed.enabled = False
-    world.feed.configure([PEM], [world.web.url("/ca.crl")])
+    world.feed.configure([PEM], [world.web.url("/ca.crl")], Revocation.NONE)
     world.feed.heard(f"  fetching crl from '{world.web.url('/ca.crl')}' ...")
     asyncio.run(world.feed.supply())
     assert (world.feed.urls, world.pushed, world.lists.wanted) == ((), [], ())
 
 
-def test_what_charon_does_not_take_is_said(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    asyncio.run(world.feed._give("http://x/", b"refuse"))
-    monkeypatch.setattr(module, "MAXIMUM_PUSHED", 3)
-    asyncio.run(world.feed._give("http://y/", b"long"))
-    assert [url for url, _ in world.trouble] == ["http://x/", "http://y/"]
-    assert "charon does not take it: no" in world.trouble[0][1]
+def test_what_charon_does_not_take_is_said(world: World) -> None:
+    url = world.web.url("/ca.crl")
+    world.feed.configure([PEM], [url], Revocation.WEAK)
+    asyncio.run(world.feed._give(url, b"refuse"))
+    assert world.trouble == [(url, "charon does not take it: no")]
+    assert world.feed.words() == f"{url}: charon does not take it: no"
+    asyncio.run(world.feed._give(url, b"fine"))
+    assert world.trouble[1:] == [(url, "")]
+    assert world.feed.words() == ""
+
+
+def test_a_list_that_is_too_long_to_be_given_is_fetched_from_us(world: World) -> None:
+    world.web.pages["/ca.crl"] = data = long_crl(ISSUING, 1200)
+    assert len(data) > MAXIMUM_PUSHED
+    url = world.web.url("/ca.crl")
+    world.run(lambda: world.given, url)
+    assert (world.pushed, world.given, world.forgotten) == ([], [data], 1)
+    assert asyncio.run(world.feed.answer(url, b"")) == data
+    assert asyncio.run(world.feed.answer(url.replace("http", "HTTP"), b"")) == data
+
+
+@pytest.mark.parametrize("policy", [Revocation.WEAK, Revocation.STRONG])
+def test_charon_waits_only_where_it_would_have_to_refuse(
+    world: World, monkeypatch: pytest.MonkeyPatch, policy: Revocation
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE", {Revocation.STRONG: PATIENCE})
+    world.web.pages["/ca.crl"] = data = CRL().build(ISSUING)
+    url, answers = world.web.url("/ca.crl"), []
+
+    async def scenario() -> None:
+        world.feed.configure([PEM], (), policy)
+        answers.append(await world.feed.answer(url, b""))
+        world.web.pages.clear()
+        answers.append(await world.feed.answer(world.web.url("/none.crl"), b""))
+        await world.lists.stop()
+
+    asyncio.run(scenario())
+    late = "it is not there yet"
+    gone = "the server answers 404 Not Found"
+    assert answers == ([data, gone] if policy is Revocation.STRONG else [late, late])
+
+
+class Asked:
+    """A certificate that has only a responder."""
+
+    def __init__(self, world: World, answer: OCSP) -> None:
+        responder = world.web.url("/ocsp")
+        self.chain = chain(Places(responders=[responder]))
+        (question,) = questions(self.chain.certificates[:2])
+        ((self.responder, self.key),) = question.answer_urls()
+        self.request = question.request(b"a nonce of charon").der
+        self.answer = answer.build(self.chain.leaf.certificate, ISSUING)
+        world.web.pages[self.key.removeprefix(world.web.url(""))] = self.answer
+        world.shown = (b"no certificate", self.chain.ders[0])
+        world.policy = Revocation.STRONG
+
+
+def test_charon_gets_the_answer_of_a_responder(world: World) -> None:
+    asked = Asked(world, OCSP())
+    told: list[bytes | str] = []
+
+    async def scenario() -> None:
+        world.feed.configure([PEM], (), Revocation.STRONG)
+        told.append(await world.feed.answer(asked.responder, asked.request))
+        told.append(await world.feed.answer(asked.responder, b"no request"))
+        world.shown = ()
+        told.append(await world.feed.answer(asked.responder, asked.request))
+        await world.lists.stop()
+        await asyncio.gather(*world.tasks)
+
+    asyncio.run(scenario())
+    unknown = "it is not known whose certificate that is"
+    assert told == [asked.answer, unknown, unknown]
+    assert (world.given, world.pushed) == ([asked.answer], [])
+
+
+def test_a_responder_that_fails_is_named(world: World) -> None:
+    asked = Asked(world, OCSP(end=NOW - HOUR / 2))
+
+    async def scenario() -> str | bytes:
+        world.feed.configure([PEM], (), Revocation.STRONG)
+        told = await world.feed.answer(asked.responder, asked.request)
+        await world.lists.stop()
+        return told
+
+    told = asyncio.run(scenario())
+    assert isinstance(told, str)
+    error = world.feed.explained(IPsecError("no", problem="ipsec-ocsp-unreachable"))
+    assert str(error) == f"no ({asked.responder}: {told})"

@@ -33,6 +33,7 @@ from throughway.pki.crl import (
     delta_urls_of,
     describe,
     distrust,
+    issuer_of,
     judge_crl,
     life_of,
     listed,
@@ -296,8 +297,10 @@ def test_what_a_list_says_of_itself() -> None:
     ]
     assert describe(BASE.build(ISSUING)).delta_urls == (DELTA_URL,)
     assert describe(b"no list").issuer == "(no CRL)"
-    assert listed(CRL(revoked=[UNHELD, (7, None)]).build(ISSUING))[1] == {7}
-    assert listed(b"no list") == (b"", frozenset())
+    changes = CRL(revoked=[UNHELD, (7, None), (9, None)]).build(ISSUING)
+    assert listed(changes, {CHAIN.serial, 7, 8}) == {7}
+    assert issuer_of(changes) == ISSUING.certificate.subject.public_bytes()
+    assert (listed(b"no list", {7}), issuer_of(b"no list")) == (frozenset(), b"")
 
 
 def test_whose_list_it_is() -> None:

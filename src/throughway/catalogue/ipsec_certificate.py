@@ -109,6 +109,25 @@ CRL_UNREACHABLE = Problem(
     depends_on=(CRL_EXPIRED,),
 )
 
+OCSP_UNREACHABLE = Problem(
+    code="ipsec-ocsp-unreachable",
+    title="Nobody answers for a tunnel certificate that has only an OCSP responder",
+    severity=Severity.CRITICAL,
+    component=Component.IPSEC,
+    cause=(
+        "Revocation is checked strictly, the certificate names no CRL, and its OCSP responder "
+        "does not answer, does not know it, or answers what proves nothing: who shows it is "
+        "refused (13817, 13848)."
+    ),
+    resolution=(
+        "Mend the responder, or issue certificates that name a CRL as well, which is fetched "
+        'before anybody needs it. Until then revocation = "weak" lets it in.'
+    ),
+    fix=("curl --head OCSP_URL", "throughway gateway reload"),
+    verify=("throughway pki cache list", "throughway gateway status ipsec"),
+    depends_on=(CLOCK_SKEW,),
+)
+
 CRL_NOT_RENEWED = Problem(
     code="ipsec-crl-not-renewed",
     title="A revocation list for computer certificates cannot be renewed",
@@ -172,6 +191,7 @@ NO_TRUST = (
     CERT_REVOKED,
     CRL_UNREACHABLE,
     CRL_EXPIRED,
+    OCSP_UNREACHABLE,
 )
 """Why the first round of authentication fails."""
 

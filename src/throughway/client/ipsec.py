@@ -92,7 +92,12 @@ class ClientIPsec:
         self._lists = lists
         self._feed = None
         if lists is not None:
-            self._feed = CRLFeed(lists, self._give_crl, self._spawn, on_given=self._judge_anew)
+            self._feed = CRLFeed(
+                lists,
+                lambda: self._charon if self.running else None,
+                self._spawn,
+                on_given=self._judge_anew,
+            )
         self._ready = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self.esp: esp.ESPSupport | None = None
@@ -124,6 +129,7 @@ class ClientIPsec:
             esp=self.esp.mode,
             plugins=PLUGINS + CLIENT_PLUGINS,
             modules=modules_of(self._config),
+            proxy=await self._feed.start() if self._feed is not None else "",
         )
         if self._lists is not None:
             self._lists.start()
@@ -142,6 +148,8 @@ class ClientIPsec:
                 with contextlib.suppress(IPsecError):
                     await self._charon.terminate(ike=name, wait=False)
             await self._charon.stop()
+        if self._feed is not None:
+            await self._feed.stop()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -252,10 +260,10 @@ class ClientIPsec:
             password = _content(file, "password_file", read_secret).strip(b"\r\n")
             await charon.load_secret(INFRASTRUCTURE, "eap", password, [self._config.account])
         if self._feed is not None:
-            self._feed.enabled = self._revocation is not Revocation.NONE
             self._feed.configure(
                 (*(a.encode() for a in self._policy.trust_anchors), *certificates[1:]),
                 self._policy.revocation.lists,
+                self._revocation,
             )
             await self._feed.supply()
         self._ready.set()
@@ -363,13 +371,10 @@ class ClientIPsec:
         shown = ShownCertificates()
         with contextlib.suppress(IPsecError):
             shown.note(await self._charon.list_certificates())
-        if self._policy.gateway_identity.lower() in shown.listed(crl):
+        listed = await asyncio.to_thread(shown.listed, crl)
+        if self._policy.gateway_identity.lower() in listed:
             for tunnel in self._tunnels.values():
                 tunnel.retry()
-
-    async def _give_crl(self, crl: bytes) -> None:
-        if self.running and self._charon is not None:
-            await self._charon.load_crl(crl)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

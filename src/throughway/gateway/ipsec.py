@@ -37,7 +37,7 @@ from throughway.net.charon import (
     RADIUSServer,
     split_pem,
 )
-from throughway.net.crl_feed import CRLFeed
+from throughway.net.crl_feed import CRLFeed, is_about_lists
 from throughway.net.files import read_file, read_secret
 from throughway.net.kerberos import token_acceptor
 from throughway.net.radius import Refusal, UserAuthoriser
@@ -126,7 +126,9 @@ class GatewayIPsec:
         self._usages = UsageCheck(self.shown_certificates, self.forget_shown, self._unfit)
         self._feed = None
         if lists is not None:
-            self._feed = CRLFeed(lists, self._give_crl, self._spawn, on_given=self._cut_revoked)
+            self._feed = CRLFeed(
+                lists, lambda: self._charon, self._spawn, on_given=self._cut_revoked
+            )
         self._stale = False
         """Whether something has happened since charon was asked for its tunnels."""
         self._refresher: asyncio.Task[None] | None = None
@@ -182,6 +184,7 @@ class GatewayIPsec:
             account=privileges.IKE_ACCOUNT,
             revocation=self._config.revocation is not Revocation.NONE,
             radius=radius,
+            proxy=await self._feed.start() if self._feed is not None else "",
         )
         self._charon = Charon(
             settings, on_ready=self._load, on_event=self._event, on_death=self._died
@@ -197,7 +200,8 @@ class GatewayIPsec:
             await self._charon.stop()
         if self._authoriser is not None:
             await self._authoriser.stop()
-        if self._lists is not None:
+        if self._lists is not None and self._feed is not None:
+            await self._feed.stop()
             await self._lists.stop()
         await self._usages.stop()
         for task in tuple(self._tasks):
@@ -237,6 +241,7 @@ class GatewayIPsec:
             return changed
         if self._lists is not None:
             self._lists.refresh()
+        await self.shown_certificates()  # charon forgets them, too
         await self._charon.clear_credentials()
         await self._load_material(self._charon, material)
         for name in gone:
@@ -279,10 +284,10 @@ class GatewayIPsec:
         for crl in self._crls:
             await charon.load_crl(crl)
         if self._feed is not None:
-            self._feed.enabled = self._config.revocation is not Revocation.NONE
             own = list_urls((material.certificate, *material.chain))
             urls = (*own, *self._config.crl_urls)
-            self._feed.configure((*material.authorities, *material.chain), urls)
+            authorities = (*material.authorities, *material.chain)
+            self._feed.configure(authorities, urls, self._config.revocation)
             await self._feed.supply()
         await charon.load_key(material.key)
         for name, computer in self._connections.items():
@@ -377,7 +382,8 @@ class GatewayIPsec:
 
     def _ended(self, unique_id: int) -> None:
         if refused := self._refusals.ended(unique_id):
-            words = self._feed.words() if self._feed and "-crl-" in refused.problem else ""
+            about = self._feed if is_about_lists(refused.problem) else None
+            words = about.words() if about is not None else ""
             reason = f"{refused.reason} ({words})" if words else refused.reason
             self._tell(replace(refused, reason=reason))
 
@@ -392,10 +398,6 @@ class GatewayIPsec:
                 await self._charon.terminate(unique_id=unique_id, wait=False)
         if refused := self._refusals.unfit(unique_id, WRONG_USAGE, reason):
             self._tell(refused)
-
-    async def _give_crl(self, crl: bytes) -> None:
-        if self._charon is not None:
-            await self._charon.load_crl(crl)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -418,7 +420,7 @@ class GatewayIPsec:
         """End the tunnels of computers that came in before this list was known."""
         with contextlib.suppress(IPsecError):
             await self.shown_certificates()
-            for identity in self._shown.listed(crl):
+            for identity in await asyncio.to_thread(self._shown.listed, crl):
                 for name, computer in self._connections.items():
                     if computer.identity.lower() == identity and self._charon is not None:
                         for tunnel in (INFRASTRUCTURE, INTRANET):

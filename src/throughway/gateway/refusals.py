@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from throughway.model.config import Computer
 from throughway.model.status import RefusedClient
-from throughway.net.causes import UNSPECIFIED, explain, meaning
+from throughway.net.causes import UNSPECIFIED, explain, goes_along, meaning
 from throughway.net.radius import Refusal
 from throughway.net.sas import LineLogged
 from throughway.proto.access import Withheld
@@ -100,6 +100,7 @@ class _Suspect:
     address: str
     identity: str = ""
     lines: list[str] = field(default_factory=list)
+    beside: list[str] = field(default_factory=list)
     seen: Seen = field(default=Seen(unique_id=0))
 
     def look(self, line: LineLogged) -> None:
@@ -159,6 +160,8 @@ class Refusals:
             suspect.lines.append("the client refused the gateway")
         if len(suspect.lines) < MAX_LINES and (meaning(text) or text.startswith(MISMATCH)):
             suspect.lines.append(text)
+        elif len(suspect.beside) < MAX_LINES and goes_along(text):
+            suspect.beside.append(text)
         return given_up or line.text.startswith(_TIMED_OUT)
 
     def user(self, refusal: Refusal) -> None:
@@ -186,7 +189,7 @@ class Refusals:
         user = self._users.pop(unique_id, None)
         if suspect is None or not (suspect.lines or user):
             return None
-        problem, reason = _cause(suspect.lines)
+        problem, reason = _cause(suspect.lines, suspect.beside)
         if user is not None:
             # Whoever is told why, by an alert of TLS, may go before charon says that it refused.
             problem, reason = user.problem, f"{user.principal}: {user.reason}"
@@ -218,12 +221,12 @@ def _remember(table: OrderedDict[int, T], key: int, value: T) -> None:
         table.popitem(last=False)
 
 
-def _cause(lines: list[str]) -> tuple[str, str]:
+def _cause(lines: list[str], beside: list[str]) -> tuple[str, str]:
     """Return problem and reason."""
     if not lines:
         return UNSPECIFIED, ""
     for line in lines:
         if line.startswith(MISMATCH):
             return MISMATCH, line.removeprefix(f"{MISMATCH}: ")
-    cause = explain(lines)
+    cause = explain((*lines, *beside))
     return (UNSPECIFIED, lines[-1]) if cause is None else (cause.problem, cause.reason)

@@ -60,11 +60,19 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("ipsec-negotiation-timeout", r"giving up after \d+ retransmits|peer not responding"),
 )
 _CAUSES = tuple((problem, re.compile(words)) for problem, words in _WORDS)
+_UNCHECKED = "ipsec-crl-unreachable"
+_NO_ANSWER = re.compile(r"ocsp request to .* failed|ocsp check failed, fallback to crl")
+_CRL_WANTED = re.compile(r"^\s*fetching (delta )?crl from")
 
 
 def meaning(line: str) -> str:
     """Return the problem that a line of charon's log speaks of, "" when of none."""
     return next((problem for problem, words in _CAUSES if words.search(line)), "")
+
+
+def goes_along(line: str) -> bool:
+    """Say whether a line, which proves nothing by itself, tells :func:`explain` more."""
+    return bool(_NO_ANSWER.search(line) or _CRL_WANTED.search(line))
 
 
 def explain(lines: Iterable[str]) -> Cause | None:
@@ -73,5 +81,11 @@ def explain(lines: Iterable[str]) -> Cause | None:
     for problem, words in _CAUSES:
         for line in lines:
             if words.search(line):
-                return Cause(problem, line)
+                return Cause(_narrowed(problem, lines), line)
     return None
+
+
+def _narrowed(problem: str, lines: tuple[str, ...]) -> str:
+    """Tell a certificate that only a responder could have spoken for from one with a list."""
+    asked = any(map(_NO_ANSWER.search, lines)) and not any(map(_CRL_WANTED.search, lines))
+    return "ipsec-ocsp-unreachable" if problem == _UNCHECKED and asked else problem

@@ -69,6 +69,8 @@ _STEADY = 60.0
 """Seconds charon must have lived for its next death to count as a first one."""
 _TERMINATE_TIMEOUT = 2000
 """Milliseconds to wait for the peer's answer to a DELETE."""
+FETCH_TIME = 4
+"""Seconds that charon waits for our own answer; a daemon that is busy gives it in less."""
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----\r?\n?", re.DOTALL)
 
 
@@ -95,7 +97,9 @@ class CharonSettings:
     retransmit_tries: int = 4
     """With these a silent peer is given up after 6.6 s; charon's own defaults take 165 s."""
     revocation: bool = True
-    """Whether CRLs are looked at. charon has no fetcher, and so asks nobody: see ``crl_feed``."""
+    """Whether lists and answers are looked at."""
+    proxy: str = field(default="", repr=False)
+    """By whom charon fetches them, see ``crl_proxy``; "" for nobody: it can fetch nothing then."""
     radius: RADIUSServer | None = None
     modules: tuple[Path, ...] = ()
     """PKCS#11 modules with keys."""
@@ -119,6 +123,8 @@ def settings_text(settings: CharonSettings) -> str:
         # pkcs1 makes the identifiers of RSA keys, without which no certificate finds its key.
         place = plugins.index("openssl")
         plugins[place:place] = ["pkcs1", "pkcs11"]
+    if settings.proxy:
+        plugins.insert(plugins.index("revocation"), "curl")
     parts = _modules_text(settings.modules)
     parts += "" if settings.radius is None else _radius_text(settings.radius)
     return f"""charon-systemd {{
@@ -149,7 +155,8 @@ def settings_text(settings: CharonSettings) -> str:
     }}
     revocation {{
       enable_crl = {"yes" if settings.revocation else "no"}
-      enable_ocsp = no
+      enable_ocsp = {"yes" if settings.revocation and settings.proxy else "no"}
+      timeout = {FETCH_TIME}s
     }}
 {parts}  }}
 }}
@@ -265,8 +272,13 @@ class Charon:
         await self.request("load-cert", {"type": "X509", "flag": flag, "data": certificate})
 
     async def load_crl(self, crl: bytes) -> None:
-        """Load a revocation list, PEM or DER."""
+        """Load a revocation list, PEM or DER, of no more than 65,535 bytes."""
         await self.request("load-cert", {"type": "X509_CRL", "data": crl})
+
+    async def forget_fetched(self) -> None:
+        """Forget lists and OCSP answers that were fetched; what was loaded stays."""
+        for kind in ("X509_CRL", "OCSP_RESPONSE"):
+            await self.request("flush-certs", {"type": kind})
 
     async def load_key(self, key: bytes) -> str:
         """Load a private key, PEM or DER, not encrypted; return its name."""
@@ -379,7 +391,9 @@ class Charon:
         account = privileges.usable_account(self._settings.account)
         if account is not None:
             _let_in(account[1], directory, configuration)
-        self._process = _spawn(configuration, directory / "charon.err", account)
+        self._process = _spawn(
+            configuration, directory / "charon.err", account, self._settings.proxy
+        )
         record(self._pid_file, self._process)
         self._died = death_of(self._process)
         session = await self._wait_ready()
@@ -505,10 +519,11 @@ def _as_account(account: tuple[int, int] | None) -> tuple[str, ...]:
 
 
 def _spawn(
-    configuration: Path, errors: Path, account: tuple[int, int] | None
+    configuration: Path, errors: Path, account: tuple[int, int] | None, proxy: str
 ) -> "subprocess.Popen[bytes]":
     environment = {"STRONGSWAN_CONF": str(configuration), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
     environment |= {key: os.environ[key] for key in _FOR_MODULES if key in os.environ}
+    environment |= {"http_proxy": proxy, "all_proxy": proxy} if proxy else {}
     write_private(errors, "")
     with errors.open("ab") as stream:
         try:

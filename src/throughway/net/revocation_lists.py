@@ -144,6 +144,10 @@ class RevocationLists:
         self._refreshed_at = time.time()
         self.network_changed()
 
+    def report(self, url: str, why: str) -> None:
+        """Tell of a list that nobody can use, or that all is well with it (""), as of fetches."""
+        self._on_failure(url, why)
+
     def failed(self, url: str) -> Answer | None:
         """Return what an address said that failed a moment ago."""
         failure = self._failed.get(url)

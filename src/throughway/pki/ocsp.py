@@ -94,6 +94,25 @@ def life_of(data: bytes) -> tuple[datetime, datetime] | None:
         return None
 
 
+def revokes(data: bytes, issuer: bytes, serial: int) -> bool:
+    """Say whether an answer, whoever signed it, has a certificate of this issuer (DER) revoked."""
+    try:
+        return any(
+            single.certificate_status is ocsp.OCSPCertStatus.REVOKED
+            and single.serial_number == serial
+            and single.issuer_name_hash == _digest(single.hash_algorithm, issuer)
+            for single in ocsp.load_der_ocsp_response(data).responses
+        )
+    except UNREADABLE:
+        return False
+
+
+def _digest(algorithm: hashes.HashAlgorithm, data: bytes) -> bytes:
+    digest = hashes.Hash(algorithm)
+    digest.update(data)
+    return digest.finalize()
+
+
 def _judge(
     certificate: x509.Certificate,
     issuer: x509.Certificate,

@@ -8,8 +8,9 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from contextlib import suppress
 
-from throughway.pki.crl import listed
+from throughway.pki.crl import issuer_of, listed
 from throughway.pki.judgement import crl_urls, names
+from throughway.pki.ocsp import revokes
 from throughway.pki.pem import UNREADABLE, load_certificate, parse_certificate
 
 MAXIMUM_NOTED = 20_000
@@ -45,12 +46,13 @@ class ShownCertificates:
         while len(self._names) > MAXIMUM_NOTED:
             self._names.popitem(last=False)
 
-    def listed(self, crl: bytes) -> frozenset[str]:
-        """Return the identities whose certificates a list has."""
-        issuer, serials = listed(crl)
-        return frozenset(
-            name
-            for (by, serial), found in self._names.items()
-            if by == issuer and serial in serials
-            for name in found
-        )
+    def listed(self, data: bytes) -> frozenset[str]:
+        """Return the identities whose certificates a list, or an OCSP answer, has revoked."""
+        names = self._names.copy()  # others may be noted meanwhile: this can take its time
+        issuer = issuer_of(data)
+        if not issuer:
+            revoked = {key for key in names if revokes(data, *key)}
+        else:
+            mine = {serial for by, serial in names if by == issuer}
+            revoked = {(issuer, serial) for serial in listed(data, mine)}
+        return frozenset(name for key in revoked for name in names[key])

@@ -148,7 +148,7 @@ def _judge_delta(
     if describe(body).base_number is None:
         words = "what it serves in place of the delta CRL is none"
         return replace(seen, state=PointState.USELESS, words=words)
-    if question.certificate.serial_number in listed(body)[1]:
+    if listed(body, {question.certificate.serial_number}):
         return replace(seen, state=PointState.REVOKED, words="the delta CRL has it")
     if seen.next_update is not None and now >= seen.next_update:
         words = f"the delta CRL was due to be replaced on {seen.next_update:%Y-%m-%d %H:%M} UTC"

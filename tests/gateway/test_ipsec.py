@@ -306,7 +306,10 @@ def test_a_reload_drops_no_tunnel_and_brings_new_revocation(site: Site) -> None:
         now=now,
         next_update=now + timedelta(days=1),
     )
-    site.world.gateway.run(site.gateway.reload(computers, crls=[build_crl_pem(crl)]))
+    site.world.gateway.run(site.gateway.reload(computers))
+    charon = site.gateway._charon
+    assert charon is not None
+    site.world.gateway.run(charon.load_crl(build_crl_pem(crl)))
     [after] = site.at_gateway("infrastructure")
     assert abs(after.since - before.since) < 2
     assert site.world.reach(SERVER) == CLIENT

@@ -119,7 +119,6 @@ class GatewayIPsec:
         gate = gate or OpenGate()
         self._refusals = Refusals(self.computer_of, gate.withheld)
         self._sas: tuple[IKESA, ...] = ()
-        self._crls: tuple[bytes, ...] = ()
         self._tasks: set[asyncio.Task[None]] = set()
         self._lists = lists
         self._shown = ShownCertificates()
@@ -215,12 +214,11 @@ class GatewayIPsec:
         computers: tuple[Computer, ...],
         *,
         config: IPsecServerConfig | None = None,
-        crls: Iterable[bytes] | None = None,
     ) -> tuple[str, ...]:
         """Read every file anew, and take another list of computers.
 
-        Tunnels stay, but for those of computers which are not in the list any more. ``crls``
-        replaces what was given before; None keeps it. Returns what of ``config`` needs a restart.
+        Tunnels stay, but for those of computers which are not in the list any more. Returns what
+        of ``config`` needs a restart.
         """
         config = config or self._config
         fixed = _fixed(self._config, config)
@@ -236,7 +234,6 @@ class GatewayIPsec:
             if self._connections[n] != connections[n]
         }
         self._config, self._connections = config, connections
-        self._crls = self._crls if crls is None else tuple(crls)
         if self._charon is None:
             return changed
         if self._lists is not None:
@@ -281,8 +278,6 @@ class GatewayIPsec:
             await charon.load_certificate(authority, authority=True)
         for certificate in material.chain:
             await charon.load_certificate(certificate)
-        for crl in self._crls:
-            await charon.load_crl(crl)
         if self._feed is not None:
             own = list_urls((material.certificate, *material.chain))
             urls = (*own, *self._config.crl_urls)

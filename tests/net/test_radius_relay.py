@@ -111,6 +111,10 @@ def response(name: bytes = b"CLIENT1$", *, opcode: int = mschapv2.RESPONSE) -> b
     return build_eap(EAPPacket(EAPCode.RESPONSE, 5, mschapv2.TYPE, data))
 
 
+def said(kind: int, data: bytes) -> bytes:
+    return build_eap(EAPPacket(EAPCode.RESPONSE, 5, kind, data))
+
+
 def failed(folder: Path, *servers: Server, steps: tuple[bytes, ...] = (response(),)) -> str:
     """Return the problem of a conversation that must fail."""
 
@@ -160,6 +164,12 @@ def test_the_account_of_the_certificate_is_asked_for_and_the_keys_come_back(
         (response(opcode=mschapv2.CHANGE_PASSWORD), "ipsec-computer-account-refused"),
         (b"junk", "ipsec-computer-account-refused"),
         (build_eap(EAPPacket(EAPCode.SUCCESS, 5)), "ipsec-computer-account-refused"),
+        # By methods with another identity inside anybody's password would do for the computer's.
+        (said(25, b"\x20a TLS hello"), "ipsec-computer-account-refused"),
+        (said(EAPType.TLS, b"\x20a TLS hello"), "ipsec-computer-account-refused"),
+        (said(EAPType.GTC, b"password"), "ipsec-computer-account-refused"),
+        (said(EAPType.IDENTITY, b"alice"), "ipsec-computer-account-refused"),
+        (said(EAPType.NAK, b"\x19\x15"), "ipsec-computer-account-refused"),
     ],
 )
 def test_what_a_client_may_not_say_does_not_reach_the_server(
@@ -168,6 +178,15 @@ def test_what_a_client_may_not_say_does_not_reach_the_server(
     server = Server(challenge, accept)
     assert failed(tmp_path, server, steps=(eap,)) == problem
     assert len(server.requests) == 1
+
+
+def test_a_client_can_ask_for_no_other_method(tmp_path: Path) -> None:
+    """FreeRADIUS offers its default first; the client's Nak names all that it can."""
+    server = Server(challenge, challenge, accept)
+    steps = (said(EAPType.NAK, bytes((25, mschapv2.TYPE, 21))), response())
+    assert failed(tmp_path, server, steps=steps) == "accepted"
+    asked = parse_eap(server.requests[1][EAP_MESSAGE][0])
+    assert (asked.type, asked.data, asked.identifier) == (EAPType.NAK, bytes((mschapv2.TYPE,)), 5)
 
 
 def failure(number: int) -> Answer:
@@ -214,7 +233,8 @@ def without_authenticator(request: AuthPacket) -> AuthPacket:
         ([Server()], "radius-server-unreachable"),
         ([Server(challenge, secret=b"another secret here")], "radius-secret-wrong"),
         ([Server(without_authenticator)], "radius-secret-wrong"),
-        ([Server(without_keys)], "ipsec-computer-account-refused"),
+        ([Server(challenge, without_keys)], "ipsec-computer-account-refused"),
+        ([Server(accept)], "ipsec-computer-account-refused"),
         ([Server(lambda r: reply(r, 5))], "ipsec-computer-account-refused"),
         ([Server(lambda r: reply(r, AccessReject))], "ipsec-computer-account-refused"),
     ],

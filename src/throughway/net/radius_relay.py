@@ -81,11 +81,13 @@ class RelayedConversation:
         self._state: list[bytes] = []
         self._steps = 0
         self._failure = 0
+        self._answered = False
+        """Whether the client has answered a challenge, in the name of the account."""
 
     async def begin(self, identifier: int) -> Step:
         """Tell the server who it is: the account, whatever the client has called itself."""
         identity = EAPPacket(EAPCode.RESPONSE, identifier, EAPType.IDENTITY, self._account.encode())
-        return await self.step(build_eap(identity))
+        return await self._pass(build_eap(identity))
 
     async def step(self, eap: bytes) -> Step:
         """Pass one EAP packet on.
@@ -93,13 +95,21 @@ class RelayedConversation:
         Raises TransportError when no server answers, TrustError when the client's packet, the
         server's answer, or its verdict is bad.
         """
+        try:
+            eap = self._looked_at(eap)
+        except WireError as error:
+            raise TrustError(str(error), problem=COMPUTER_REFUSED) from None
+        return await self._pass(eap)
+
+    async def _pass(self, eap: bytes) -> Step:
         self._steps += 1
         if self._steps > MAX_STEPS:
             raise TrustError("the conversation has no end", problem=COMPUTER_REFUSED)
         try:
-            self._look_at(eap)
             step = await self._ask(eap)
             self._note(step.eap)
+            if step.code == AccessAccept and not self._answered:
+                raise WireError("the RADIUS server accepts what nobody has proven")
         except WireError as error:
             raise TrustError(str(error), problem=COMPUTER_REFUSED) from None
         # A Failure without a retry is the end. The client, once it has seen it, would say nothing
@@ -109,21 +119,30 @@ class RelayedConversation:
             raise TrustError(reason, problem=problem)
         return step
 
-    def _look_at(self, eap: bytes) -> None:
-        """See that the client proves the account of its certificate, and no other."""
+    def _looked_at(self, eap: bytes) -> bytes:
+        """See that the client proves the account of its certificate, and no other.
+
+        By EAP-MSCHAPv2 alone: in the tunnel of PEAP or TTLS the server would hear of an identity
+        that nobody sees here, and any user's password would do for the computer's.
+        """
         packet = parse_eap(eap)
         if packet.code is not EAPCode.RESPONSE:
             raise WireError(f"an EAP {packet.code.name} where a response belongs")
+        if packet.type == EAPType.NAK and mschapv2.TYPE in packet.data:
+            wish = bytes((mschapv2.TYPE,))
+            return build_eap(EAPPacket(packet.code, packet.identifier, EAPType.NAK, wish))
         if packet.type != mschapv2.TYPE:
-            return
+            raise WireError(f"an EAP response of type {packet.type} where MSCHAPv2 belongs")
         opcode = mschapv2.parse_opcode(packet.data)
         if opcode == mschapv2.RESPONSE:
             name = mschapv2.parse_response_name(packet.data).rpartition("\\")[2]
             if name.casefold() != self._account.casefold():
                 reason = f"the certificate of {self._account} came with {name}"
                 raise TrustError(reason, problem=MISMATCH)
+            self._answered = True
         elif opcode not in (mschapv2.SUCCESS, mschapv2.FAILURE):
             raise WireError(f"EAP-MSCHAPv2 of opcode {opcode} from a client")
+        return eap
 
     def _note(self, eap: bytes) -> None:
         """Remember why the server is going to refuse."""

@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import pwd
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -263,6 +265,28 @@ def test_an_account_can_read_its_configuration_and_make_its_socket(
     assert owners == {"ipsec": (-1, 4711), "strongswan.conf": (-1, 4711)}
     modes = [p.stat().st_mode & 0o777 for p in (directory.parent, directory, configuration)]
     assert modes == [0o711, 0o770, 0o640]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
+def test_an_account_can_make_its_socket_and_put_nothing_of_ours_away(tmp_path: Path) -> None:
+    nobody = pwd.getpwnam("nobody")
+    with tempfile.TemporaryDirectory() as outside:  # pytest's own folders are closed to others
+        directory = Path(outside) / "run" / "ipsec"
+        directory.mkdir(parents=True)
+        Path(outside).chmod(0o711)
+        configuration = directory / "strongswan.conf"
+        configuration.touch(0o600)
+        charon._let_in(nobody.pw_gid, directory, configuration)
+        tries = (
+            f"cd {directory} && true > charon.vici && cat strongswan.conf && "
+            "! rm -f strongswan.conf && ! mv -f charon.vici strongswan.conf && "
+            "! (true >> strongswan.conf)"
+        )
+        command = ("sh", "-c", tries)
+        ids = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": ()}
+        done = subprocess.run(command, capture_output=True, check=False, **ids)  # type: ignore[call-overload]
+        assert done.returncode == 0, done.stderr
+        assert configuration.exists()
 
 
 def test_charon_is_root_or_an_account_with_three_capabilities() -> None:

@@ -77,3 +77,23 @@ def test_private_files_are_private_also_when_they_were_not(tmp_path: Path) -> No
     write_private(file, "new")
     assert file.read_text() == "new"
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_private_files_are_not_written_through_links(tmp_path: Path) -> None:
+    """Beside charon's socket, where charon may make files, it could lead us to a file of ours."""
+    file, ours = tmp_path / "charon.pid", tmp_path / "gateway.key"
+    ours.write_text("key")
+    file.symlink_to(ours)
+    write_private(file, "new")
+    assert ours.read_text() == "key"
+    assert not file.is_symlink()
+    assert file.read_text() == "new"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_record_of_somebody_else_ends_nobody(tmp_path: Path, sleeper: Process) -> None:
+    file = tmp_path / "pid"
+    record(file, sleeper)
+    os.chown(file, 65534, 65534)
+    assert not end_recorded(file)
+    assert sleeper.poll() is None

@@ -78,7 +78,7 @@ class CodeService:
             self._users.keytab,
             self._users.service,
             self._users.realm,
-            replay_cache=config.runtime_directory / "ipsec" / "replay.rcache",
+            replay_cache=config.runtime_directory / "replay.rcache",
         )
         self._server = WebServer(
             self._codes.listen, self.respond, key="users.codes.listen", body_limit=BODY_LIMIT

@@ -539,8 +539,9 @@ def _acceptor(users: UsersConfig | None, directory: Path) -> Callable[[bytes], s
     """Return what judges tickets; where there is no keytab nobody's is good."""
     if users is None:
         return _accept_nobody
+    # Not in the directory itself, where charon may make files: libkrb5 writes through links.
     return token_acceptor(
-        users.keytab, users.service, users.realm, replay_cache=directory / "replay.rcache"
+        users.keytab, users.service, users.realm, replay_cache=directory.parent / "replay.rcache"
     )
 
 

@@ -498,8 +498,11 @@ def _explained(error: IPsecError, lines: list[str]) -> IPsecError:
 
 
 def _let_in(gid: int, directory: Path, configuration: Path) -> None:
-    """Let an account's group make its socket beside its configuration; it can read nothing else."""
-    for path, mode in ((directory, 0o770), (configuration, 0o640)):
+    """Let an account's group make its socket beside its configuration; it can read nothing else.
+
+    The sticky bit keeps what is ours there from being put away or replaced by it.
+    """
+    for path, mode in ((directory, 0o1770), (configuration, 0o640)):
         os.chown(path, -1, gid)
         path.chmod(mode)
     above = directory.parent

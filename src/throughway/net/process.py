@@ -15,8 +15,13 @@ STOP_TIMEOUT = 2.0
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, also when it was there before."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    """Write a file that only its owner can read, also when it was there before.
+
+    It is always another file: what somebody with less power may have put there in its place, a
+    link to a file of ours perhaps, is not written through.
+    """
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with naming(path), os.fdopen(descriptor, "w") as file:
         os.fchmod(descriptor, 0o600)
         file.write(text)
@@ -30,6 +35,8 @@ def record(file: Path, process: "subprocess.Popen[bytes]") -> None:
 def end_recorded(file: Path) -> bool:
     """End the process of a :func:`record` that a killed daemon has left; say if there was one."""
     try:
+        if file.lstat().st_uid != os.geteuid():
+            return False  # only what we have written says whom to end
         pid, started = file.read_text().split()
     except (OSError, ValueError):
         return False

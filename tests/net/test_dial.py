@@ -121,3 +121,14 @@ def test_packets_are_marked() -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         assert asyncio.run(run(server.getsockname()[1])) == 0x42
+
+
+@pytest.mark.parametrize("host", ["a" * 64 + ".example", "a..example", ".example"])
+def test_a_name_that_cannot_be(host: str) -> None:
+    """Certificates and redirections of strangers may name any; Python's codec raises on some."""
+
+    async def resolve(name: str) -> Sequence[str]:
+        await asyncio.get_running_loop().getaddrinfo(name, None)
+        return ()
+
+    assert failure(Dialer(resolve), 80, host).problem == "iphttps-name-unresolvable"

@@ -192,6 +192,33 @@ def test_lists_are_renewed_before_they_end(world: World, monkeypatch: pytest.Mon
     assert world.lists._due(world.want) > time.time() + 3600
 
 
+def test_an_error_that_nobody_expected_ends_no_renewal(world: World) -> None:
+    """The list of one stranger must not be the end of everybody's."""
+    bad = Want("http://bad.example/", issuers=(ISSUING.certificate,))
+    told: list[str] = []
+
+    async def asking(url: str, post: bytes) -> bytes:
+        if url == bad.url:
+            raise UnicodeError("label empty or too long")
+        return await ask(url, post)
+
+    world.lists._ask = asking
+    world.web.pages["/ca.crl"] = data = CRL().build(ISSUING)
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: told.append(context["message"]))
+        world.lists.want(bad)
+        world.lists.start()
+        await wait_for(lambda: bool(told))
+        world.lists.want(world.want)
+        await wait_for(lambda: world.lists.cache.get(world.want.url) == data)
+        await world.lists.stop()
+
+    asyncio.run(scenario())
+    assert "label" in world.lists.trouble(bad.url)
+
+
 def test_what_somebody_asks_for_is_fetched_whatever_its_age(world: World) -> None:
     world.web.pages["/ca.crl"] = CRL().build(ISSUING)
     world.get()

@@ -56,9 +56,11 @@ class Dialer:
                 addresses = await self._resolve(host)
             if not addresses:
                 raise socket.gaierror(socket.EAI_NODATA, "no address")
-        except (OSError, TransportError) as error:
+        except (OSError, UnicodeError, TransportError) as error:
             if isinstance(error, TimeoutError):
                 error = socket.gaierror(socket.EAI_AGAIN, "timeout")
+            if isinstance(error, UnicodeError):  # a name that the DNS cannot have: of IDNA
+                error = socket.gaierror(socket.EAI_NONAME, "no name")
             cause = transport_error(error, Stage.RESOLVE)
             raise _about(f"{host} cannot be resolved", cause) from error
         return addresses

@@ -229,11 +229,21 @@ class RevocationLists:
             due = [(self._due(want), want) for want in self.wanted]
             late = [want for at, want in due if at <= now]
             for start in range(0, len(late), _TOGETHER):
-                await asyncio.gather(*map(self.get, late[start : start + _TOGETHER]))
+                some = late[start : start + _TOGETHER]
+                done = await asyncio.gather(*map(self.get, some), return_exceptions=True)
+                for want, outcome in zip(some, done, strict=True):
+                    if isinstance(outcome, Exception):
+                        self._stumbled(want, outcome)
             waits = [self._due(want) - time.time() for _, want in due]
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(1.0, min(waits, default=LATEST))):
                     await self._woken.wait()
+
+    def _stumbled(self, want: Want, error: Exception) -> None:
+        """Go on after an error that nobody expected: all other lists must stay fresh."""
+        self._fail(want, repr(error), repr(error))
+        told = {"message": f"the list {want.url} was not renewed", "exception": error}
+        asyncio.get_running_loop().call_exception_handler(told)
 
     def _due(self, want: Want) -> float:
         """Return when an address is to be asked next."""

@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.net.iphttps_world import wait_for
 from tests.revocation_faults import CERTIFICATES, NONE, ROWS, STRONG, WEAK, World, serve
@@ -17,6 +18,7 @@ from tests.revocation_world import (
     ISSUING,
     NOW,
     ROOT,
+    Places,
     Web,
     certify,
 )
@@ -26,7 +28,7 @@ from throughway.model.revocation import Fault, Revocation, Standing
 from throughway.net import revocation as module
 from throughway.net.exchange import Way
 from throughway.net.fetch import fetch
-from throughway.net.revocation import NO_CHECK, OFFLINE, PROBLEMS, REVOKED
+from throughway.net.revocation import MAXIMUM_CHAIN, NO_CHECK, OFFLINE, PROBLEMS, REVOKED
 from throughway.net.revocation_cache import RevocationCache
 from throughway.net.tls import client_context
 from throughway.pki.authority import Credential
@@ -85,6 +87,38 @@ def test_the_issuing_authority_may_be_revoked_too(world: World) -> None:
     error = world.refused(chain, WEAK)
     assert error.problem == "iphttps-cert-revoked"
     assert "the certificate of Corp Issuing" in str(error)
+
+
+def checked(world: World, chain: Sequence[bytes], policy: Revocation) -> None:
+    async def scenario() -> None:
+        try:
+            await world.checker(policy).check_chain(chain)
+        finally:
+            await world.lists.stop()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("policy", [WEAK, STRONG])
+def test_a_revoked_authority_hides_behind_no_long_chain(world: World, policy: Revocation) -> None:
+    """It can make as many more below itself as it likes, and lists of them that say all is well."""
+    serial = world.issuing.certificate.serial_number
+    world.web.pages["/root.crl"] = CRL(revoked=[(serial, None)]).build(ROOT)
+    above, below = world.issuing, []
+    for number in range(MAXIMUM_CHAIN):
+        path = f"/{number}.crl"
+        world.web.pages[path] = CRL().build(above)
+        above = certify(f"Evil {number}", above, Places((world.web.url(path),)), ca=True)
+        below.append(above.certificate)
+    chain = [*reversed(below), world.issuing.certificate, ROOT.certificate]
+    with pytest.raises(TransportError, match="at most 8") as caught:
+        checked(world, [each.public_bytes(Encoding.DER) for each in chain], policy)
+    assert caught.value.problem == "iphttps-cert-chain-invalid"
+
+
+def test_no_chain_at_all_proves_nothing(world: World) -> None:
+    with pytest.raises(TransportError, match="0 certificates"):
+        checked(world, [], STRONG)
 
 
 def test_what_is_kept_needs_nobody(world: World) -> None:

@@ -228,8 +228,14 @@ def chain_of(connection: ssl.SSLObject) -> tuple[bytes, ...]:
 
 
 def _read(chain: Sequence[bytes]) -> tuple[Question, ...]:
+    if not 0 < len(chain) <= MAXIMUM_CHAIN:
+        # Asking about a part of it would be worse than nothing: an authority that was revoked has
+        # only to put some more below itself.
+        words = f"the server's chain has {len(chain)} certificates, at most {MAXIMUM_CHAIN} may be"
+        problem = "iphttps-cert-chain-invalid"
+        raise TransportError(Stage.TLS, words, windows_code=0x800B010A, problem=problem)
     try:
-        return questions([x509.load_der_x509_certificate(each) for each in chain[:MAXIMUM_CHAIN]])
+        return questions([x509.load_der_x509_certificate(each) for each in chain])
     except UNREADABLE as error:
         words = f"a certificate of the server cannot be read: {error}"
         problem = "iphttps-tls-handshake-failed"

@@ -60,7 +60,26 @@ def test_what_was_granted_stands_in_the_kernel_and_can_be_taken_back(host: Host)
 def test_nothing_new_is_no_work() -> None:
     async def scenario() -> None:
         grants = Grants()
-        await grants.replace({})
+        await grants.change(dict)
         await grants.keep([])
 
     asyncio.run(scenario())
+
+
+def test_two_who_come_in_the_same_moment_do_not_undo_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    applied: list[str] = []
+    monkeypatch.setattr(access_wall.firewall, "apply", applied.append)
+
+    async def scenario() -> None:
+        grants = Grants()
+        prefixes = ("2001:db8:c0::/48",)
+        await asyncio.gather(grants.grant(ONE, prefixes), grants.grant(OTHER, prefixes))
+        assert grants.granted == {ONE: prefixes, OTHER: prefixes}
+        await asyncio.gather(grants.keep([ONE]), grants.grant("2001:db8:f1::4", prefixes))
+        assert set(grants.granted) == {ONE, "2001:db8:f1::4"}, "what was taken back stays so"
+
+    asyncio.run(scenario())
+    assert ONE in applied[-1]
+    assert OTHER not in applied[-1]

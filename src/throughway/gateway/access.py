@@ -22,7 +22,7 @@ from throughway.model.errors import ThroughwayError, TransportError, TrustError
 from throughway.model.findings import Component
 from throughway.model.status import TunnelState, TunnelStatus
 from throughway.net import access_wall
-from throughway.net.access_wall import AccessWall, Grants
+from throughway.net.access_wall import AccessWall, Granted, Grants
 from throughway.net.directory import Directory
 from throughway.net.esp import ESPSupport
 from throughway.net.firewall import FirewallError
@@ -361,9 +361,12 @@ class AccessControl:
                 kept[tunnel.remote_address] = prefixes
         now = self._clock()
         self._granted_at = {a: t for a, t in self._granted_at.items() if now - t < GRANT_WAIT}
-        coming = {a: p for a, p in self._grants.granted.items() if a in self._granted_at}
         with contextlib.suppress(FirewallError):  # seen, and told, when it is raised again
-            await self._grants.replace(coming | kept)
+            await self._grants.change(lambda granted: self._coming(granted) | kept)
+
+    def _coming(self, granted: Granted) -> dict[str, tuple[str, ...]]:
+        """Return what was granted to those whose tunnels are still to come up."""
+        return {a: p for a, p in granted.items() if a in self._granted_at}
 
     async def _enforce_computers(self) -> None:
         assert self._ipsec is not None

@@ -8,13 +8,15 @@ nowhere else.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv6Address, IPv6Network, collapse_addresses
 
 from throughway.net import firewall
 
 TABLE = "throughway-access"
+Granted = Mapping[str, tuple[str, ...]]
+"""Prefixes by the client's address."""
 _ERRORS = (
     "icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem }"
 )
@@ -46,21 +48,24 @@ class Grants:
 
     async def grant(self, address: str, prefixes: tuple[str, ...]) -> None:
         """Let a client reach these prefixes, and no others any more."""
-        await self.replace({**self._granted, address: prefixes})
+        await self.change(lambda granted: {**granted, address: prefixes})
 
     async def keep(self, addresses: Iterable[str]) -> None:
         """Take back what was granted to all others."""
         kept = set(addresses)
-        await self.replace({a: p for a, p in self._granted.items() if a in kept})
+        await self.change(lambda granted: {a: p for a, p in granted.items() if a in kept})
 
-    async def replace(self, granted: Mapping[str, tuple[str, ...]]) -> None:
-        """Grant exactly this; raises :exc:`FirewallError`, and nothing has changed then."""
-        granted = dict(granted)
-        if granted == self._granted:
-            return
+    async def change(self, changed: Callable[[Granted], Granted]) -> None:
+        """Grant exactly what ``changed`` makes of what is granted then.
+
+        One after the other: two who come in the same moment must not undo each other's. Raises
+        :exc:`FirewallError`, and nothing has changed then.
+        """
         async with self._one:
-            await asyncio.to_thread(firewall.apply, render_grants(granted))
-            self._granted = granted
+            granted = dict(changed(self._granted))
+            if granted != self._granted:
+                await asyncio.to_thread(firewall.apply, render_grants(granted))
+                self._granted = granted
 
     async def raise_again(self, wall: AccessWall) -> None:
         """Make the table, with all that is granted: at the start, and when somebody wiped it."""

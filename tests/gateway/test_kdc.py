@@ -1,6 +1,8 @@
 """The KDC proxy's process, and computers that come in by tickets got through it."""
 
+import asyncio
 import os
+import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +21,11 @@ from tests.ipsec_world import (
     shared_domain,
     shared_world,
     until,
+    until_true,
 )
+from tests.pki_world import NOW, ROOT, write_credential
+from tests.ports import free_port
+from throughway.gateway import kdc
 from throughway.gateway.kdc import PROBLEM, KDCProxyProcess
 from throughway.health.tracker import Tracker
 from throughway.model.config import ClientConfig, KDCProxyConfig, UsersConfig
@@ -27,6 +33,8 @@ from throughway.model.errors import IPsecError, ThroughwayError
 from throughway.model.findings import Component
 from throughway.net import computer_token
 from throughway.net.process import write_private
+from throughway.pki.authority import Profile, issue
+from throughway.pki.pem import build_certificate_pem
 
 OUTSIDE = "2001:db8:f1::1"
 """The gateway's address that clients reach without a tunnel."""
@@ -186,6 +194,52 @@ def test_the_process_is_nobody_and_comes_back(site: TicketSite) -> None:
     os.kill(first, 9)
     site.world.gateway.run(until(lambda: process() not in (0, first)))
     site.world.gateway.run(until(lambda: not site.tracker.current()))
+
+
+def test_a_renewed_certificate_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gateway renews it at two thirds of its life; the old one must not be shown to its end."""
+    monkeypatch.setattr(kdc, "TELL_INTERVAL", 0.05)
+    address = ("127.0.0.1", free_port())
+
+    def write() -> str:
+        made = issue(ROOT, Profile.GATEWAY, ["da.example.com"], now=NOW)
+        write_credential(tmp_path, "gateway", made)
+        return build_certificate_pem(made.certificate).decode()
+
+    def shown() -> str:
+        try:
+            return ssl.get_server_certificate(address, timeout=5)
+        except OSError:
+            return ""
+
+    async def until_shown(certificate: str) -> None:
+        async def holds() -> bool:
+            return await asyncio.to_thread(shown) == certificate
+
+        await until_true(holds)
+
+    config = config_of(tmp_path, servers=("127.0.0.1",))
+    files = {"certificate": tmp_path / "gateway.crt", "key": tmp_path / "gateway.key"}
+    config = replace(
+        config,
+        users=UsersConfig(realm=REALM, keytab=tmp_path / "keytab", service=SERVICE),
+        kdc_proxy=KDCProxyConfig(listen=address),
+        iphttps=replace(config.iphttps, **files),  # type: ignore[arg-type]
+    )
+    tracker = Tracker(lambda: 0.0, (Component.AUTHORISER,))
+
+    async def scenario() -> None:
+        proxy, first = KDCProxyProcess(config, tracker, list), write()
+        await proxy.start()
+        try:
+            await until_shown(first)
+            second = write()
+            await until_shown(second)
+            assert not tracker.current()
+        finally:
+            await proxy.stop()
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.lab

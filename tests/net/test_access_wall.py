@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.ipsec_world import Host
-from throughway.net import access_wall
+from throughway.net import access_wall, firewall
 from throughway.net.access_wall import TABLE, AccessWall, Grants, render, render_grants
 
 WALL = AccessWall(open_prefixes=("2001:db8:c0:1::/64",), tunnel_interface="tun0")
@@ -70,7 +70,7 @@ def test_two_who_come_in_the_same_moment_do_not_undo_each_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     applied: list[str] = []
-    monkeypatch.setattr(access_wall.firewall, "apply", applied.append)
+    monkeypatch.setattr(firewall, "apply", applied.append)
 
     async def scenario() -> None:
         grants = Grants()

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 
 from throughway.catalogue import find
+from throughway.gateway.client_lists import state_of
 from throughway.health.tracker import Tracker
 from throughway.model.config import GatewayConfig
 from throughway.model.errors import ConfigError
@@ -19,6 +20,8 @@ READY_TIMEOUT = 20.0
 """Seconds until it serves: Python, and perhaps a DNS server that is silent."""
 TELL_INTERVAL = 1.0
 """Seconds between two looks whether other accounts may ask."""
+
+Files = tuple[tuple[int, int], ...]
 
 
 class KDCProxyProcess:
@@ -47,7 +50,8 @@ class KDCProxyProcess:
         failures = 0
         while True:
             try:
-                await self._run()
+                if await self._run():
+                    continue
                 why = "it has ended"
             except (OSError, TimeoutError, ConfigError) as error:
                 why = str(error) or "it does not come up"
@@ -55,8 +59,9 @@ class KDCProxyProcess:
             await asyncio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
             failures += 1
 
-    async def _run(self) -> None:
-        """Start it, and tell it of accounts until it ends."""
+    async def _run(self) -> bool:
+        """Start it, and tell it of accounts until it ends; True: it is to have new files."""
+        files = self._files()
         listener = self._listener()
         try:
             process = await asyncio.create_subprocess_exec(
@@ -74,9 +79,9 @@ class KDCProxyProcess:
             process.stdin.write(_line(self._settings()))
             async with asyncio.timeout(READY_TIMEOUT):
                 if not await process.stdout.readline():
-                    return
+                    return False
             self._tracker.clear(find(PROBLEM))
-            await self._tell(process)
+            return await self._tell(process, files)
         finally:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
@@ -84,10 +89,15 @@ class KDCProxyProcess:
             await process.wait()
             process._transport.close()  # type: ignore[attr-defined]
 
-    async def _tell(self, process: asyncio.subprocess.Process) -> None:
+    async def _tell(self, process: asyncio.subprocess.Process, files: Files) -> bool:
+        """Tell it of accounts; True when there is another certificate, whose key is there too."""
         assert process.stdin is not None
         told: list[str] | None = None
+        seen = files
         while process.returncode is None:
+            before, seen = seen, self._files()
+            if seen != files and seen == before:  # nobody is writing them any more
+                return True
             accounts = sorted(self._accounts())
             if accounts != told:
                 told = accounts
@@ -96,6 +106,12 @@ class KDCProxyProcess:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TELL_INTERVAL):
                     await process.wait()
+        return False
+
+    def _files(self) -> Files:
+        """Return what changes with certificate and key: the process, nobody, cannot read them."""
+        iphttps = self._config.iphttps
+        return state_of(tuple(file for file in (iphttps.certificate, iphttps.key) if file))
 
     def _listener(self) -> socket.socket:
         assert self._config.kdc_proxy is not None

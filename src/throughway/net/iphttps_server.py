@@ -3,21 +3,19 @@
 import asyncio
 import socket
 import ssl
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from throughway.model.config import AuthenticationMode, IPHTTPSServerConfig
-from throughway.model.errors import ConfigError, Stage, TransportError, WireError
+from throughway.model.errors import ConfigError, WireError
 from throughway.model.status import SessionStatus
-from throughway.net.client_certificates import refusal_of
 from throughway.net.descriptors import free_beside
+from throughway.net.iphttps_session import SessionLink, Waiting
 from throughway.net.link import Buffers, Connection, tune
 from throughway.net.listeners import Listener, endpoints_of, is_adc, listen, source_of
-from throughway.net.preface import Preface
-from throughway.net.tls import describe, fingerprint_of, serial_of, server_context, subject_of
+from throughway.net.tls import server_context
 from throughway.net.tun import TUN
 from throughway.proto.iphttps.adc import ADC, Judge
 from throughway.proto.iphttps.hello import Offer
@@ -33,12 +31,11 @@ from throughway.proto.iphttps.server import (
     SessionOpened,
     State,
 )
-from throughway.proto.iphttps.session import Drop, Session, SessionState
+from throughway.proto.iphttps.session import Drop, Session
 from throughway.proto.iphttps.slowpath import PacketForClient, PacketForHost
 from throughway.proto.iphttps.stream import cut_packets, sort_packets
 from throughway.proto.router import Link, Router
-from throughway.wire.ipv6 import DESTINATION_OFFSET, HEADER_LENGTH, format_address
-from throughway.wire.proxy_protocol import ProxyHeader
+from throughway.wire.ipv6 import DESTINATION_OFFSET, HEADER_LENGTH
 
 ACCEPT_BATCH = 16
 """Connections accepted before sessions, and handshakes that have begun, have their turn again:
@@ -53,8 +50,8 @@ MAX_PARTING = 1024
 """Connections that may still take what they were told last; more are closed at once."""
 ACCEPT_PAUSE = 0.5
 """Seconds without accepting when the process has no more file descriptors."""
-STRANGER, NO_PROXY_HEADER = "iphttps-adc-stranger", "iphttps-adc-header-missing"
-"""The catalogue's codes."""
+STRANGER = "iphttps-adc-stranger"
+"""The catalogue's code."""
 FULL_PAUSE = 0.02
 """Seconds without accepting when there are as many handshakes as there may be."""
 
@@ -129,9 +126,9 @@ class IPHTTPSServer:
         self._on_device_lost = on_device_lost
         self._buffers = Buffers()
         self._listeners: list[Listener] = []
-        self._links: dict[int, _SessionLink] = {}
+        self._links: dict[int, SessionLink] = {}
         """Of half-open and open sessions, by number."""
-        self._waiting: dict[int, _Waiting] = {}
+        self._waiting: dict[int, Waiting] = {}
         """Of half-open sessions, before their connection's own first byte."""
         self._parting: set[Connection] = set()
         """Connections which still send their last bytes."""
@@ -284,12 +281,12 @@ class IPHTTPSServer:
                         waiting.close()
         self._arm_timer()
 
-    def _open(self, link: "_SessionLink", remainder: int) -> None:
+    def _open(self, link: SessionLink, remainder: int) -> None:
         link.opened(remainder)
         if self._on_opened is not None:
             self._on_opened(link.status())
 
-    def _end(self, link: "_SessionLink", reason: str, *, was_open: bool) -> None:
+    def _end(self, link: SessionLink, reason: str, *, was_open: bool) -> None:
         status = link.status()
         received, sent = self._ended_traffic
         self._ended_traffic = received + status.bytes_in, sent + status.bytes_out
@@ -326,7 +323,7 @@ class IPHTTPSServer:
             listener.socket.close()
         self._listeners.clear()
 
-    def _on_acceptable(self, listener: "Listener") -> None:
+    def _on_acceptable(self, listener: Listener) -> None:
         for _ in range(ACCEPT_BATCH):
             if not self.machine.may_accept(self._loop.time()):
                 self._pause_accepting(listener, FULL_PAUSE)
@@ -346,7 +343,7 @@ class IPHTTPSServer:
                 continue
             self._accept(sock, peer[0], peer[1], adc=listener.adc)
 
-    def _pause_accepting(self, listener: "Listener", seconds: float) -> None:
+    def _pause_accepting(self, listener: Listener, seconds: float) -> None:
         self._loop.remove_reader(listener.socket)
         self._loop.call_later(seconds, self._resume_accepting)
 
@@ -369,7 +366,7 @@ class IPHTTPSServer:
         header = rules is not None and rules.proxy_protocol
         hello = tls is not None and self._null_tls is not None
         if header or hello:
-            self._waiting[session.number] = waiting = _Waiting(self, session, sock, tls)
+            self._waiting[session.number] = waiting = Waiting(self, session, sock, tls)
             waiting.start(header=header, hello=hello)
         else:
             self.begin(session, sock, tls)
@@ -377,7 +374,7 @@ class IPHTTPSServer:
 
     def begin(self, session: Session, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
         """Let a connection's own bytes come."""
-        link = _SessionLink(self, session, sock, self._buffers, tls)
+        link = SessionLink(self, session, sock, self._buffers, tls)
         self._links[session.number] = link
         link.connection.start()
 
@@ -445,152 +442,3 @@ class IPHTTPSServer:
         if self._reads >= DEVICE_TURN:
             self._on_tun_readable()
         return batch.consumed
-
-
-class _Waiting:
-    """One connection before its own first byte."""
-
-    def __init__(
-        self,
-        server: IPHTTPSServer,
-        session: Session,
-        sock: socket.socket,
-        tls: ssl.SSLContext | None,
-    ) -> None:
-        self._server, self._session, self._socket, self._tls = server, session, sock, tls
-        self._preface: Preface | None = None
-
-    def start(self, *, header: bool, hello: bool) -> None:
-        """Look at what comes."""
-        self._preface = Preface(self._socket, self, header=header, hello=hello)
-        self._preface.start()
-
-    def close(self) -> None:
-        """Its session is closed."""
-        if self._preface is not None:
-            self._preface.stop()
-        self._socket.close()
-
-    def spoken(self) -> None:
-        """Take note that it is not silent."""
-        self._server.machine.peer_spoke(self._session)
-
-    def named(self, header: ProxyHeader) -> None:
-        """Note who the client is, where the ADC says it."""
-        self._session.tls = header.tls
-        if header.source:
-            address, port = header.source, header.source_port
-            now = asyncio.get_running_loop().time()
-            self._server.machine.peer_named(self._session, address, port, source_of(address), now)
-            self._server.pump()
-
-    def ready(self, offer: Offer) -> None:
-        """Go on with the connection itself."""
-        self._server.begin_after(self._session, self._socket, self._tls, offer)
-
-    def failed(self, why: str) -> None:
-        """Close it: without the header nobody knows whose it is. A health check says nothing."""
-        machine = self._server.machine
-        if why:
-            machine.client_refused(self._session, NO_PROXY_HEADER, why, Refusal.ADC)
-        else:
-            machine.connection_lost(self._session, "the other end closed the connection")
-        self._server.pump()
-
-
-class _SessionLink:
-    """One connection and its entry in the client table."""
-
-    __slots__ = (
-        "_loop",
-        "_machine",
-        "_remainder",
-        "_server",
-        "_session",
-        "_since",
-        "connection",
-    )
-
-    def __init__(
-        self,
-        server: IPHTTPSServer,
-        session: Session,
-        sock: socket.socket,
-        buffers: Buffers,
-        tls: ssl.SSLContext | None,
-    ) -> None:
-        self._server = server
-        self._machine = server.machine
-        self._session = session
-        self._since = time.time()
-        self._loop = asyncio.get_running_loop()
-        self._remainder = 0
-        self.connection = Connection(sock, buffers, self, tls=tls, server_side=True)
-        self.connection.on_spoken = self._spoke
-
-    def _spoke(self) -> None:
-        self._machine.peer_spoke(self._session)
-
-    def connection_ready(self) -> None:
-        """Note who the client is, and how it is encrypted."""
-        session, tls = self._session, self.connection.tls
-        if tls is not None:
-            session.certificate, session.fingerprint = subject_of(tls), fingerprint_of(tls)
-            session.serial = serial_of(tls)
-            session.suite = sys.intern(describe(tls))
-        elif session.tls is not None:
-            session.suite = sys.intern(f"{session.tls.version} {session.tls.cipher}".strip())
-
-    def stream_received(self, buffers: Buffers, end: int) -> int:
-        """Take the request, then packets in bulk."""
-        session, start = self._session, 0
-        session.heard_at = now = self._loop.time()
-        if session.state is SessionState.HALF_OPEN:
-            self._machine.receive_data(session, bytes(buffers.view[:end]), now)
-            self._server.pump()
-            start = end - self._remainder
-        if session.state is not SessionState.OPEN:
-            return end
-        return self._server.take(session, buffers, start, end)
-
-    def connection_lost(self, error: TransportError) -> None:
-        """Take the session off the table."""
-        if (refused := refusal_of(error.__cause__)) is not None:
-            self._machine.client_refused(self._session, *refused)
-        refusal = Refusal.HANDSHAKE if error.stage is Stage.TLS else Refusal.CLOSED
-        self._machine.connection_lost(self._session, str(error), refusal)
-        self._server.pump()
-
-    def opened(self, remainder: int) -> None:
-        """Answer the request; so many bytes of what was read are packets."""
-        self._remainder = remainder
-        self._since = time.time()
-        self.connection.send([self._session.data_to_send()])
-
-    def send(self, stretches: Sequence[memoryview]) -> None:
-        """Send packets to the client; too many are dropped and counted."""
-        if dropped := self.connection.send_packets(stretches):
-            self._session.drop(Drop.QUEUE_FULL, dropped)
-
-    def finish(self) -> None:
-        """Send what is due, a refusal perhaps, and close."""
-        last = self._session.data_to_send()
-        if last:
-            self.connection.send([last])
-        self.connection.finish()
-
-    def status(self) -> SessionStatus:
-        """Return the session as people want to see it."""
-        return SessionStatus(
-            id=self._session.number,
-            peer=self._session.peer,
-            since=self._since,
-            addresses=tuple(format_address(address) for address in self._session.owned),
-            certificate=self._session.certificate,
-            fingerprint=self._session.fingerprint,
-            serial=self._session.serial,
-            suite=self._session.suite,
-            bytes_in=self.connection.bytes_in,
-            bytes_out=self.connection.bytes_out,
-            dropped=self._session.drops.total(),
-        )

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ipaddress
 import os
 import signal
 import subprocess
@@ -32,11 +31,7 @@ from tests.ipsec_world import (
 from tests.patience import PATIENCE
 from throughway.client import ipsec as client_ipsec
 from throughway.client.proof import Token
-from throughway.gateway.ipsec import (
-    GatewayIPsec,
-    check_selectors,
-    read_nt_hash,
-)
+from throughway.gateway.ipsec import GatewayIPsec
 from throughway.model.config import UsersConfig
 from throughway.model.errors import ConfigError, IPsecError
 from throughway.model.revocation import Revocation
@@ -49,15 +44,6 @@ from throughway.pki.pem import build_crl_pem
 
 MISMATCH = "ipsec-account-certificate-mismatch"
 ALICE = f"alice@{REALM}"
-
-
-@pytest.mark.parametrize("text", ["", "0123", "x" * 32, "0" * 33, "0" * 64])
-def test_what_is_no_nt_hash_is_a_configuration_error(tmp_path: Path, text: str) -> None:
-    file = tmp_path / "hash"
-    file.touch(0o600)
-    file.write_text(text)
-    with pytest.raises(ConfigError, match="32 hexadecimal"):
-        read_nt_hash(file)
 
 
 def test_a_reload_takes_stricter_revocation_and_says_what_it_does_not_take(tmp_path: Path) -> None:
@@ -96,28 +82,6 @@ def test_a_thousand_events_are_one_question(
 
     asyncio.run(scenario())
     assert len(asked) == 1
-
-
-def test_an_nt_hash(tmp_path: Path) -> None:
-    file = tmp_path / "hash"
-    file.touch(0o600)
-    file.write_text("00112233445566778899AABBCCDDEEFF\n")
-    assert read_nt_hash(file).hex() == "00112233445566778899aabbccddeeff"
-    with pytest.raises(ConfigError, match="does not exist"):
-        read_nt_hash(tmp_path / "none")
-    file.chmod(0o640)
-    with pytest.raises(ConfigError, match="chmod 0600"):
-        read_nt_hash(file)
-
-
-def test_user_space_esp_needs_an_address_in_every_prefix(tmp_path: Path) -> None:
-    config = Deployment.create(tmp_path).server()
-    inside = ipaddress.IPv6Address("2001:db8:c0:1::1")
-    check_selectors(config, [inside])
-    elsewhere = replace(config, intranet_prefixes=("2001:db8:c0::/48", "2001:db8:ffff::/48"))
-    with pytest.raises(ConfigError, match="no address inside 2001:db8:ffff::/48") as caught:
-        check_selectors(elsewhere, [inside])
-    assert caught.value.key == "ipsec.intranet_prefixes"
 
 
 def test_a_computer_that_is_there_twice_is_a_configuration_error(tmp_path: Path) -> None:

@@ -1,85 +1,60 @@
-"""The two IPsec endpoints of a gateway: infrastructure for computers, intranet for users.
-
-Each computer has two connections of its own in charon, one an endpoint: that is how the account
-of round 2 of authentication (RFC 4739) is tied to the certificate of round 1. charon is not
-told to ask for an EAP identity, so it takes the connection's, and then compares as constraints
-IDi of round 2 and the name which MSCHAPv2 has proven (``eap_mschapv2.c`` puts it in the place of
-the EAP identity): neither may be another computer's. A client says its account as IDi of round 2.
-"""
+"""The two IPsec endpoints of a gateway: infrastructure for computers, intranet for users."""
 
 import asyncio
 import contextlib
-import ipaddress
-import re
 import time
-from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from throughway.gateway.connections import (
+    INFRASTRUCTURE,
+    INTRANET,
+    Material,
+    check_selectors,
+    connection_of,
+    fixed_settings,
+    named_connections,
+    read_material,
+)
 from throughway.gateway.gate import Gate, OpenGate
 from throughway.gateway.refusals import Refusals, Refused
 from throughway.gateway.usages import UsageCheck
 from throughway.gateway.user_proof import Expiry, certificates_of, methods_of
 from throughway.model.config import Computer, ESPMode, IPsecServerConfig, RADIUSConfig, UsersConfig
-from throughway.model.errors import ConfigError, IPsecError, TrustError
+from throughway.model.errors import IPsecError, TrustError
 from throughway.model.revocation import Revocation
 from throughway.model.status import TunnelState, TunnelStatus
 from throughway.net import esp, privileges
 from throughway.net.charon import (
-    ESP_PROPOSALS,
     GATEWAY_PLUGINS,
-    IKE_PROPOSALS,
     PLUGINS,
-    REVOCATION,
     Charon,
     CharonSettings,
     RADIUSServer,
-    split_pem,
 )
 from throughway.net.crl_feed import CRLFeed, is_about_lists
-from throughway.net.files import read_file, read_secret
 from throughway.net.kerberos import token_acceptor
 from throughway.net.radius import Refusal, UserAuthoriser
 from throughway.net.radius_relay import COMPUTER_REFUSED as REFUSED
 from throughway.net.radius_relay import Relay
 from throughway.net.revocation_lists import RevocationLists
 from throughway.net.sas import IKESA, ChildChanged, Event, IKEChanged, LineLogged
-from throughway.net.vici import Section
 from throughway.pki.computer_certificate import WRONG_USAGE
 from throughway.pki.shown import ShownCertificates, list_urls
 from throughway.proto.authoriser import Method
 
-INFRASTRUCTURE, INTRANET = "infrastructure", "intranet"
-
 _THREADS = 32
 """Of charon: a wrong password holds one for two seconds, an unreachable CRL for three."""
-_DPD_DELAY = "20s"
-"""Silence after which a client is asked whether it lives; it is given up 6.6 s later."""
 _ALERT_SETTLE = 0.5
 """Seconds that a client has for its answer to an alert of TLS; most give none."""
 _SETTLE = 0.25
 """Seconds from the end of an IKE_SA until the last line about it has come: charon sends its
 log by another thread than its events."""
 
-_FIXED = (
-    *("infrastructure_endpoint", "intranet_endpoint"),
-    *("infrastructure_prefixes", "intranet_prefixes", "esp"),
-)
-"""Settings that stay as they are until the gateway is started again."""
 _REFRESH_PAUSE = 0.1
 """Seconds in which events about tunnels gather: a thousand clients may come back in one moment."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Material:
-    """The files, read: all of them before charon is told anything."""
-
-    certificate: bytes
-    chain: tuple[bytes, ...]
-    key: bytes
-    authorities: tuple[bytes, ...]
-    nt_hashes: dict[str, bytes]
 
 
 class GatewayIPsec:
@@ -115,7 +90,7 @@ class GatewayIPsec:
         self._on_failure = on_failure
         self._on_change = on_change
         self._on_daemon = on_daemon
-        self._connections = _named(computers)
+        self._connections = named_connections(computers)
         gate = gate or OpenGate()
         self._refusals = Refusals(self.computer_of, gate.withheld)
         self._sas: tuple[IKESA, ...] = ()
@@ -165,7 +140,7 @@ class GatewayIPsec:
             raise
 
     async def _start(self) -> None:
-        _read(self._config, self._connections.values())
+        read_material(self._config, self._connections.values())
         self.esp = await asyncio.to_thread(esp.detect_esp, self._config.esp)
         if self.esp.mode is ESPMode.LIBIPSEC:
             check_selectors(self._config, esp.local_addresses())
@@ -221,12 +196,12 @@ class GatewayIPsec:
         of ``config`` needs a restart.
         """
         config = config or self._config
-        fixed = _fixed(self._config, config)
+        fixed = fixed_settings(self._config, config)
         kept = {key: getattr(self._config, key) for key in fixed}
         changed = tuple(f"ipsec.{k}" for k in fixed if getattr(config, k) != kept[k])
         config = replace(config, **kept)
-        connections = _named(computers)
-        material = _read(config, connections.values())
+        connections = named_connections(computers)
+        material = read_material(config, connections.values())
         gone = self._connections.keys() - connections.keys()
         gone |= {
             n
@@ -270,10 +245,10 @@ class GatewayIPsec:
         return self._config.infrastructure_endpoint, self._config.intranet_endpoint
 
     async def _load(self, charon: Charon) -> None:
-        await self._load_material(charon, _read(self._config, self._connections.values()))
+        await self._load_material(charon, read_material(self._config, self._connections.values()))
         self._on_daemon("")
 
-    async def _load_material(self, charon: Charon, material: _Material) -> None:
+    async def _load_material(self, charon: Charon, material: Material) -> None:
         for authority in material.authorities:
             await charon.load_certificate(authority, authority=True)
         for certificate in material.chain:
@@ -474,67 +449,6 @@ class GatewayIPsec:
             await asyncio.sleep(_REFRESH_PAUSE)
 
 
-def connection_of(
-    config: IPsecServerConfig, material: _Material, computer: Computer, tunnel: str
-) -> Section:
-    """Return charon's connection for one tunnel of one computer."""
-    if tunnel == INFRASTRUCTURE:
-        endpoint, prefixes = config.infrastructure_endpoint, config.infrastructure_prefixes
-        second = {"auth": "eap-mschapv2", "id": computer.account, "eap_id": computer.account}
-        if computer.nt_hash is None:
-            second |= {"auth": "eap-radius", "eap_id": "%any"}
-    else:
-        endpoint, prefixes = config.intranet_endpoint, config.intranet_prefixes
-        second = {"auth": "eap-radius", "id": computer.identity, "eap_id": "%any"}
-    first = {"auth": "pubkey", "cacerts": list(material.authorities)}
-    child = {
-        "local_ts": list(prefixes),
-        "remote_ts": ["dynamic"],
-        "esp_proposals": list(ESP_PROPOSALS),
-        "dpd_action": "clear",
-    }
-    return {
-        "version": "2",
-        "local_addrs": [endpoint],
-        "remote_addrs": ["%any6"],
-        "proposals": list(IKE_PROPOSALS),
-        "mobike": "no",
-        "send_cert": "always",
-        # A client that comes again has lost its old tunnel, whatever the gateway believes.
-        "unique": "replace",
-        "dpd_delay": _DPD_DELAY,
-        "local-1": {"auth": "pubkey", "id": config.identity, "certs": [material.certificate]},
-        "remote-1": first | {"id": computer.identity} | REVOCATION.get(config.revocation, {}),
-        "remote-2": second,
-        "children": {tunnel: child},
-    }
-
-
-def _fixed(before: IPsecServerConfig, after: IPsecServerConfig) -> tuple[str, ...]:
-    """Return the settings that cannot be changed now: charon learns only at its start of NONE."""
-    none = [each.revocation is Revocation.NONE for each in (before, after)]
-    return _FIXED if none[0] == none[1] else (*_FIXED, "revocation")
-
-
-def check_selectors(config: IPsecServerConfig, addresses: Iterable[ipaddress.IPv6Address]) -> None:
-    """Raise ConfigError if user-space ESP could not serve a prefix.
-
-    kernel-libipsec needs an address of the host's inside every selector, for its route; else
-    charon would answer every client TS_UNACCEPTABLE.
-    """
-    addresses = tuple(addresses)
-    for key in ("infrastructure_prefixes", "intranet_prefixes"):
-        for prefix in getattr(config, key):
-            network = ipaddress.IPv6Network(prefix, strict=False)
-            if not any(address in network for address in addresses):
-                raise ConfigError(
-                    "gateway configuration",
-                    f"ipsec.{key}",
-                    f"this host has no address inside {prefix}, which ESP in user space needs; "
-                    "give its inner interface one (ip -6 address add) or choose another prefix",
-                )
-
-
 def _acceptor(users: UsersConfig | None, directory: Path) -> Callable[[bytes], str]:
     """Return what judges tickets; where there is no keytab nobody's is good."""
     if users is None:
@@ -547,52 +461,3 @@ def _acceptor(users: UsersConfig | None, directory: Path) -> Callable[[bytes], s
 
 def _accept_nobody(_token: bytes) -> str:
     raise TrustError("no [users] are configured: tickets prove nothing", problem=REFUSED)
-
-
-def _named(computers: tuple[Computer, ...]) -> dict[str, Computer]:
-    """Give each computer a name that charon can carry; ConfigError on duplicates."""
-    named: dict[str, Computer] = {}
-    seen: set[str] = set()
-    for computer in computers:
-        for word in (computer.account.upper(), computer.identity.upper()):
-            if word in seen:
-                raise ConfigError("gateway configuration", "computers", f"{word} is there twice")
-            seen.add(word)
-        name = re.sub(r"[^a-z0-9]+", "-", computer.account.lower()).strip("-") or "computer"
-        while name in named:
-            name += "-x"
-        named[name] = computer
-    return named
-
-
-def _read(config: IPsecServerConfig, computers: Iterable[Computer]) -> _Material:
-    certificates = split_pem(_content(config.certificate, "ipsec.certificate"))
-    authorities = split_pem(_content(config.ca, "ipsec.ca"))
-    for file, key, found in (
-        (config.certificate, "ipsec.certificate", certificates),
-        (config.ca, "ipsec.ca", authorities),
-    ):
-        if not found:
-            raise ConfigError(str(file), key, "holds no PEM certificate")
-    return _Material(
-        certificates[0],
-        certificates[1:],
-        _content(config.key, "ipsec.key", read_secret),
-        authorities,
-        {c.account: read_nt_hash(c.nt_hash) for c in computers if c.nt_hash is not None},
-    )
-
-
-def read_nt_hash(file: Path) -> bytes:
-    """Return an NT hash: the file holds its 32 hexadecimal digits."""
-    text = _content(file, "computers.nt_hash", read_secret).strip()
-    if not re.fullmatch(rb"[0-9a-fA-F]{32}", text):
-        raise ConfigError(str(file), "computers.nt_hash", "must hold 32 hexadecimal digits")
-    return bytes.fromhex(text.decode())
-
-
-def _content(file: Path, key: str, read: Callable[[Path], bytes] = read_file) -> bytes:
-    try:
-        return read(file)
-    except ValueError as error:
-        raise ConfigError(str(file), key, str(error).removeprefix(f"{file} ")) from error

@@ -19,8 +19,8 @@ from tests import (
     smart_cards,
 )
 from tests.net.iphttps_world import CLIENT_FAULTS, ONLY_WITH_LISTS, told_to_client
+from tests.null_suites import OFFERS
 from tests.one_time_codes import CODE_FAULTS
-from tests.proto.iphttps.test_adc import HEADER_FAULTS
 from throughway.gateway.health import MISSING
 from throughway.model.audit import WINDOWS_NUMBERS, AuditEvent
 from throughway.model.revocation import Revocation
@@ -174,14 +174,23 @@ def devices() -> Iterator[Row]:
 
 
 def headers() -> Iterator[Row]:
-    for name, (_, problem) in HEADER_FAULTS.items():
+    for name, problem in adc_faults.said_by_devices().items():
         yield Row(
             fault=name,
             peer="device",
             policy="http",
             gateway=problem,
-            event=AuditEvent.IPHTTPS_REFUSED,
+            event=AuditEvent.IPHTTPS_REFUSED if problem else OPENED,
         )
+
+
+def null_suites() -> Iterator[Row]:
+    for name, offer in OFFERS.items():
+        for policy, suite in (("true", offer.allowed), ("false", offer.otherwise)):
+            # Of a handshake that fails only the client knows.
+            said = "" if suite else "iphttps-tls-handshake-failed"
+            fault = f"{name}: {suite}" if suite else name
+            yield Row(fault=fault, peer="client", policy=policy, client=said)
 
 
 def users() -> Iterator[Row]:
@@ -287,10 +296,19 @@ SECTIONS = (
     ),
     Section(
         title="IP-HTTPS: clients' certificates",
-        test="net/test_client_certificates.py::test_each_fault_has_its_code",
-        words="OpenSSL on both ends; `none` is a gateway without `client_crls`, `strong` one with "
-        "them. There is no `weak`: the lists are files of the gateway's own.",
+        test="net/test_client_certificates.py::test_who_comes_in_is_recorded",
+        words="Client, server and audit; `none` is a gateway without `client_crls`, `strong` one "
+        "with them. There is no `weak`: the lists are files of the gateway's own.",
         rows=tuple(iphttps_clients()),
+    ),
+    Section(
+        title="IP-HTTPS: NULL suites",
+        test="gateway/test_worker.py::test_only_who_offers_nothing_else_gets_no_encryption",
+        words="What a client offers, and the suite that it gets; the policy is `null_suites`, with "
+        "an RSA certificate beside the one of ECDSA.\nThey need what IPsec has encrypted: with "
+        "`client_to_client` or client certificates `null_suites = true` is refused as a\n"
+        "configuration (`tests/gateway/test_checks.py`).",
+        rows=tuple(null_suites()),
     ),
     Section(
         title="IP-HTTPS behind an ADC",
@@ -302,8 +320,9 @@ SECTIONS = (
     ),
     Section(
         title="IP-HTTPS: what a device says",
-        test="proto/iphttps/test_adc.py::test_each_fault_of_the_headers_has_its_code",
-        words="The headers of a device that terminates TLS.",
+        test="docs/test_adc.py::test_who_is_believed_beside_a_device",
+        words="A device that terminates TLS, or who passes for one: what is sent to a gateway's "
+        "socket.",
         rows=tuple(headers()),
     ),
     Section(
@@ -343,7 +362,7 @@ SECTIONS = (
 CERTIFICATE_FAULTS = (
     *("good", "expired", "not yet valid", "untrusted root", "another name", "wrong usage"),
     *("revoked", "no distribution point", "list unreachable", "distribution point silent"),
-    *("list stale", "list of another authority"),
+    *("list stale", "list of another authority", "list unusable"),
 )
 _FILES = "the gateway's lists are files: nothing is fetched"
 _COMPUTER = "a computer's name chooses its connection: who has another one is another computer"
@@ -352,6 +371,7 @@ ABSENT = {
     ("IPsec", "client", "wrong usage"): "has rows among certificates and accounts of others",
     ("IPsec", "gateway", "wrong usage"): "charon looks at names, dates, chain and lists",
     ("IP-HTTPS", "client", "another name"): "whoever the authority names is a client",
+    ("IP-HTTPS", "client", "list unusable"): "such a file is refused when it is configured",
     **{
         ("IP-HTTPS", "client", fault): _FILES
         for fault in ("no distribution point", "list unreachable", "distribution point silent")

@@ -36,7 +36,7 @@ class Fault:
     admitted: tuple[Revocation, ...] = ()
     """Under which it comes in all the same; it is refused under all others."""
     published: str | None = None
-    """What the distribution point serves: good, listed, stale, foreign, nothing, silent."""
+    """What the place serves: good, listed, stale, foreign, garbage, nothing, silent."""
     age_days: int = 0
     trusted: bool = True
     """Whether the gateway has the authority."""
@@ -96,6 +96,12 @@ FAULTS = {
         words="not signed with the key of",
         admitted=(NONE, WEAK),
         published="foreign",
+    ),
+    "list unusable": Fault(
+        gateway="ipsec-crl-unreachable",
+        words="no usable CRL",
+        admitted=(NONE, WEAK),
+        published="garbage",
     ),
     "list stale": Fault(
         gateway="ipsec-crl-expired",
@@ -169,6 +175,9 @@ GATEWAY_FAULTS = {
     "list of another authority": GatewayFault(
         client="ipsec-crl-unreachable", admitted=(NONE, WEAK), published="foreign"
     ),
+    "list unusable": GatewayFault(
+        client="ipsec-crl-unreachable", admitted=(NONE, WEAK), published="garbage"
+    ),
     "list stale": GatewayFault(
         client="ipsec-crl-expired", admitted=(NONE, WEAK), published="stale"
     ),
@@ -204,6 +213,8 @@ def publish(what: str, root: Credential, of: Credential, number: int = 1) -> byt
     now = datetime.now(UTC)
     if what in ("nothing", "silent"):
         return Web.SILENT if what == "silent" else 404
+    if what == "garbage":
+        return b"<html>"
     made, ends = now, now + timedelta(days=1)
     if what == "stale":
         made, ends = now - timedelta(days=2), now - timedelta(days=1)

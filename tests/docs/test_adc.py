@@ -8,17 +8,31 @@ import contextlib
 import re
 import socket
 import ssl
+import struct
 import subprocess
 import time
 import tomllib
 from base64 import b64encode
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
-from tests.adc_faults import ADMITTED, CLIENTS, CONFIGURATIONS, OUTCOMES, WINDOWS
+from tests.adc_faults import (
+    ADMITTED,
+    CLIENTS,
+    CONFIGURATIONS,
+    OUTCOMES,
+    SAID,
+    WINDOWS,
+    Said,
+    said_by_devices,
+)
+from tests.iphttps_audit import OPENED, Book, Event, refused_as
 from tests.net.iphttps_world import (
     CORP,
     NAME,
@@ -31,7 +45,9 @@ from tests.net.iphttps_world import (
     packet,
     wait_for,
 )
+from tests.patience import PATIENCE
 from tests.ports import free_port
+from tests.proto.iphttps.test_adc import HEADER_FAULTS
 from throughway.gateway.credentials import read_credentials
 from throughway.gateway.tables import ADCTable, IPHTTPSTable
 from throughway.model.config import ADCConfig, Assertion, AuthenticationMode, IPHTTPSServerConfig
@@ -44,6 +60,7 @@ from throughway.net.tls import client_context, context_of
 from throughway.proto.iphttps.client import State
 from throughway.proto.iphttps.http import SIGNED_LENGTH, build_request, parse_url
 from throughway.proto.iphttps.server import ClientRefused
+from throughway.wire.proxy_protocol import build_v1
 
 pytestmark = pytest.mark.lab
 OWN = "2001:db8:da:1000::a"
@@ -79,6 +96,7 @@ class World:
     port: int = field(default_factory=lambda: free_port("127.0.0.1", "127.0.0.2"))
     behind: int = field(default_factory=lambda: free_port("127.0.0.1", "127.0.0.2"))
     refused: list[ClientRefused] = field(default_factory=list)
+    book: Book = field(default_factory=Book)
     server: IPHTTPSServer = field(init=False)
     tun: FakeTUN = field(init=False)
     shown: Pair = field(init=False)
@@ -93,6 +111,10 @@ class World:
             else authority.client("" if fault == "revoked" else fault)
             for fault in CLIENTS
         }
+
+    def hear(self, refused: ClientRefused) -> None:
+        self.refused.append(refused)
+        self.book.refused(refused)
 
     @property
     def config(self) -> IPHTTPSServerConfig:
@@ -244,7 +266,8 @@ async def serving(world: World) -> AsyncIterator[IPHTTPSServer]:
         tun,
         tls=context_of(credentials),
         judge=CertificateJudge(credentials),
-        on_refused=world.refused.append,
+        on_opened=world.book.audit.session_opened,
+        on_refused=world.hear,
     )
     world.server.start()
     try:
@@ -284,13 +307,16 @@ def test_clients_come_through(name: str, tmp_path: Path) -> None:
 def test_only_clients_with_a_good_certificate_come_through(name: str, tmp_path: Path) -> None:
     world = World(name, Authority(tmp_path), certificates=True)
     outcomes: dict[str, tuple[str, str]] = {}
+    written: dict[str, list[Event]] = {}
 
     async def scenario() -> None:
         async with serving(world):
             with running(world):
                 for fault in CLIENTS:
                     world.refused.clear()
+                    world.book.take()
                     error = await world.connect(fault)
+                    written[fault] = world.book.take()
                     codes = {refused.problem for refused in world.refused}
                     said = "admitted" if error is None else error.problem
                     outcomes[fault] = said, "".join(codes)
@@ -298,6 +324,10 @@ def test_only_clients_with_a_good_certificate_come_through(name: str, tmp_path: 
                         assert error.windows_code == WINDOWS[fault]
 
     asyncio.run(scenario())
+    assert written == {
+        fault: OPENED if outcome == ADMITTED else refused_as(outcome[1])
+        for fault, outcome in outcomes.items()
+    }
     assert outcomes.pop("") == ADMITTED
     assert outcomes == OUTCOMES[name]
 
@@ -329,3 +359,124 @@ def test_nobody_passes_for_another_by_headers(name: str, tmp_path: Path) -> None
 
     asyncio.run(scenario())
     assert [refused.problem for refused in world.refused] == ["iphttps-client-cert-none"]
+
+
+def proxied(kind: str) -> bytes:
+    """Return a PROXY header of a client at 192.0.2.7."""
+    text = build_v1("192.0.2.7", 4711, "192.0.2.1", 443)
+    if kind == "v2":
+        addresses = socket.inet_aton("192.0.2.7") + socket.inet_aton("192.0.2.1")
+        ports = struct.pack(">HH", 4711, 443)
+        return b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c" + addresses + ports
+    return {"": b"", "v1": text, "cut": text[:20] + b"\r\n"}[kind]
+
+
+@dataclass
+class Device:
+    """A gateway that believes 127.0.0.1, and has a port of its own beside."""
+
+    world: World
+    port: int = field(default_factory=lambda: free_port("127.0.0.1"))
+    own: int = field(default_factory=lambda: free_port("127.0.0.1"))
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        world, authority = self.world, self.world.authority
+        revoked = world.clients["revoked"]
+        assert revoked is not None
+        config = IPHTTPSServerConfig(
+            url=URL,
+            listen=(("127.0.0.1", self.own),),
+            certificate=world.shown.certificate,
+            key=world.shown.key,
+            prefix=PREFIX,
+            authentication=AuthenticationMode.CERTIFICATES,
+            client_ca=authority.root.certificate,
+            client_crls=(authority.list_revoked(revoked),),
+            adc=ADCConfig(listen=(("127.0.0.1", self.port),), addresses=("127.0.0.1",)),
+        )
+        credentials = read_credentials(config, "gateway.toml")
+        world.tun = FakeTUN("gateway")
+        server = IPHTTPSServer(
+            config,
+            world.tun,
+            tls=context_of(credentials),
+            judge=CertificateJudge(credentials),
+            on_opened=world.book.audit.session_opened,
+            on_refused=world.book.refused,
+        )
+        server.start()
+        try:
+            yield
+        finally:
+            await server.close()
+            world.tun.close()
+
+    def headers(self, said: Said) -> dict[str, tuple[str, ...]]:
+        if not said.claims:
+            return {}
+        key = "" if said.claims == "good" else said.claims
+        pair = self.world.clients[key]
+        assert pair is not None
+        claim = b64encode(ssl.PEM_cert_to_DER_cert(pair.pem)).decode()
+        if said.verify == "SUCCESS":
+            claim = quote(pair.pem, safe="")
+        return {"X-SSL-Client-Cert": (claim,), "X-SSL-Client-Verify": (said.verify,)}
+
+    def say(self, said: Said, headers: Mapping[str, tuple[str, ...]]) -> bytes:
+        """Say it; return what is answered first."""
+        port = self.own if said.own else self.port
+        lines = [f"{name}: {value}\r\n" for name, values in headers.items() for value in values]
+        request = build_request(parse_url(URL)).decode().removesuffix("\r\n")
+        data = proxied(said.proxy) + f"{request}{''.join(lines)}\r\n".encode()
+        raw = socket.create_connection(
+            ("127.0.0.1", port), timeout=PATIENCE, source_address=(said.source, 0)
+        )
+        try:
+            if said.own:
+                raw = self.secured(raw)
+            raw.sendall(data)
+            return raw.recv(65536)
+        except ConnectionError:
+            return b""
+        finally:
+            raw.close()
+
+    def secured(self, raw: socket.socket) -> socket.socket:
+        """Speak TLS, with a good certificate of client1's own."""
+        good = self.world.clients[""]
+        assert good is not None
+        context = client_context(
+            anchors=[self.world.authority.root.pem],
+            system=False,
+            certificate=good.certificate,
+            key=good.key,
+        )
+        return context.wrap_socket(raw, server_hostname=NAME)
+
+
+def written_to(found: list[Event], book: Book) -> bool:
+    found += book.take()
+    return bool(found)
+
+
+def test_who_is_believed_beside_a_device(tmp_path: Path) -> None:
+    device = Device(World("haproxy http", Authority(tmp_path), certificates=True))
+    book = device.world.book
+    cases = {name: (said, device.headers(said)) for name, said in SAID.items()}
+    cases |= {f"headers: {name}": (Said(), told) for name, (told, _) in HEADER_FAULTS.items()}
+    written: dict[str, list[Event]] = {}
+
+    async def scenario() -> None:
+        async with device.serving():
+            for name, (said, headers) in cases.items():
+                answer = await asyncio.to_thread(device.say, said, headers)
+                found: list[Event] = []
+                await wait_for(partial(written_to, found, book))
+                written[name] = found
+                believed = answer.startswith(b"HTTP/1.1 200 ")
+                assert believed is (written[name] == OPENED), (name, answer)
+
+    asyncio.run(scenario())
+    codes = said_by_devices()
+    assert written == {n: refused_as(code) if code else OPENED for n, code in codes.items()}

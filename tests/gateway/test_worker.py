@@ -19,6 +19,7 @@ import pytest
 
 from tests.gateway.test_channel import CONFIG
 from tests.net.iphttps_world import CORP, NAME, Authority, FakeTUN, packet, wait_for
+from tests.null_suites import NULL, OFFERS
 from throughway.gateway.channel import (
     Ask,
     Change,
@@ -38,6 +39,7 @@ from throughway.gateway.channel import (
 )
 from throughway.gateway.worker import REFUSAL_BURST
 from throughway.model.config import ADCConfig, AuthenticationMode
+from throughway.model.errors import TransportError
 from throughway.net.iphttps_client import IPHTTPSClient
 from throughway.net.listeners import listen
 from throughway.net.tls import Credentials, client_context
@@ -222,60 +224,55 @@ async def openssl(one: Process, *words: str) -> str:
     return "" if found[2] == "(NONE)" else found[2]
 
 
-NULL = "NULL-SHA256:NULL-SHA"
-OFFERS = {
-    "NULL alone": (("-tls1_2", "-cipher", f"{NULL}:@SECLEVEL=0"), "NULL-SHA256"),
-    "the older NULL suite alone": (("-tls1_2", "-cipher", "NULL-SHA:@SECLEVEL=0"), "NULL-SHA"),
-    "NULL first, AES behind": (
-        ("-tls1_2", "-cipher", f"{NULL}:ECDHE-ECDSA-AES128-GCM-SHA256:@SECLEVEL=0"),
-        "ECDHE-ECDSA-AES128-GCM-SHA256",
-    ),
-    "NULL first, AES of the RSA certificate behind": (
-        ("-tls1_2", "-cipher", f"{NULL}:ECDHE-RSA-AES256-GCM-SHA384:@SECLEVEL=0"),
-        "ECDHE-RSA-AES256-GCM-SHA384",
-    ),
-    "NULL first, something that is not served behind": (
-        ("-tls1_2", "-cipher", f"{NULL}:AES128-GCM-SHA256:@SECLEVEL=0"),
-        "",
-    ),
-    "TLS 1.3 beside NULL": (("-cipher", f"{NULL}:@SECLEVEL=0"), "TLS_AES_256_GCM_SHA384"),
-    "TLS 1.3": ((), "TLS_AES_256_GCM_SHA384"),
-    "a suite that nobody has": (("-tls1_2", "-cipher", "AES128-SHA:@SECLEVEL=0"), ""),
-}
-
-
 def test_only_who_offers_nothing_else_gets_no_encryption(tmp_path: Path) -> None:
-    async def scenario(one: Process) -> None:
-        one.channel.send(with_null_suites(one, tmp_path))
-        await one.hear(Ready)
-        got = {name: await openssl(one, *words) for name, (words, _) in OFFERS.items()}
-        assert got == {name: suite for name, (_, suite) in OFFERS.items()}
-
-    play(tmp_path, scenario)
-
-
-def test_nobody_gets_it_where_it_is_not_allowed(tmp_path: Path) -> None:
     async def scenario(one: Process) -> None:
         one.channel.send(with_null_suites(one, tmp_path, allowed=False))
         await one.hear(Ready)
-        assert await openssl(one, *OFFERS["NULL alone"][0]) == ""
+        got = {name: await openssl(one, *offer.words) for name, offer in OFFERS.items()}
+        assert got == {name: offer.otherwise for name, offer in OFFERS.items()}
+        assert await refused_without(one) == "iphttps-tls-handshake-failed"
         allowed = with_null_suites(one, tmp_path)
         one.channel.send(Change(config=allowed.config, credentials=allowed.credentials))
         one.channel.send(Ask(1, sessions=False))
         await one.hear(Report)
-        assert await openssl(one, *OFFERS["NULL alone"][0]) == "NULL-SHA256"
+        got = {name: await openssl(one, *offer.words) for name, offer in OFFERS.items()}
+        assert got == {name: offer.allowed for name, offer in OFFERS.items()}
 
     play(tmp_path, scenario)
+
+
+async def refused_without(one: Process) -> str:
+    """Let a client of ours ask for NULL suites alone; return what it says."""
+    errors: list[Exception] = []
+    tun = FakeTUN()
+    client = IPHTTPSClient(
+        f"https://{NAME}/IPHTTPS",
+        tun,
+        dial=one.dial,
+        tls=null_client(one),
+        on_state=lambda _, error: errors.append(error) if error is not None else None,
+    )
+    client.start()
+    await wait_for(lambda: errors)
+    await client.close()
+    tun.close()
+    assert isinstance(errors[0], TransportError)
+    return errors[0].problem
+
+
+def null_client(one: Process) -> ssl.SSLContext:
+    tls = client_context(anchors=[one.authority.root.pem], system=False)
+    tls.maximum_version = ssl.TLSVersion.TLSv1_2
+    tls.set_ciphers(f"{NULL}:@SECLEVEL=0")
+    return tls
 
 
 def test_packets_cross_without_encryption(tmp_path: Path) -> None:
     async def scenario(one: Process) -> None:
         one.channel.send(with_null_suites(one, tmp_path))
         await one.hear(Ready)
-        tls = client_context(anchors=[one.authority.root.pem], system=False)
-        tls.maximum_version = ssl.TLSVersion.TLSv1_2
-        tls.set_ciphers(f"{NULL}:@SECLEVEL=0")
         tun = FakeTUN()
+        tls = null_client(one)
         client = IPHTTPSClient(f"https://{NAME}/IPHTTPS", tun, dial=one.dial, tls=tls)
         client.start()
         await wait_for(lambda: client.state is State.LINK_UP)

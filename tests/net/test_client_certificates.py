@@ -1,21 +1,38 @@
 """What OpenSSL says of a client's certificate, in real handshakes of both versions of TLS."""
 
+import asyncio
+import socket
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from tests.iphttps_audit import OPENED, Book, refused_as
 from tests.net.iphttps_world import (
     CLIENT_FAULTS,
     NAME,
     ONLY_WITH_LISTS,
+    PREFIX,
     Authority,
+    FakeTUN,
+    Pair,
     told_to_client,
+    wait_for,
 )
-from throughway.model.errors import Stage
+from tests.ports import free_port
+from throughway.gateway.credentials import read_credentials
+from throughway.model.config import AuthenticationMode, IPHTTPSServerConfig
+from throughway.model.errors import Stage, TransportError
 from throughway.model.revocation import Revocation
 from throughway.net.client_certificates import refusal_of
-from throughway.net.tls import client_context, server_context, transport_error
+from throughway.net.dial import Dialer
+from throughway.net.iphttps_client import IPHTTPSClient
+from throughway.net.iphttps_server import IPHTTPSServer
+from throughway.net.tls import client_context, context_of, server_context, transport_error
+from throughway.proto.iphttps.client import State
 
 
 def handshake(
@@ -79,6 +96,112 @@ def test_each_fault_has_its_code(
     code, words = refusal
     assert code == CLIENT_FAULTS[fault]
     assert words
+
+
+@dataclass
+class Gate:
+    """A server that asks for certificates, its audit, and clients that come to it."""
+
+    authority: Authority
+    policy: Revocation
+    crl: Path
+    book: Book = field(default_factory=Book)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        shown = self.authority.issue(NAME)
+        self.port = free_port("127.0.0.1")
+        config = IPHTTPSServerConfig(
+            url=f"https://{NAME}/IPHTTPS",
+            listen=(("127.0.0.1", self.port),),
+            certificate=shown.certificate,
+            key=shown.key,
+            prefix=PREFIX,
+            authentication=AuthenticationMode.CERTIFICATES,
+            client_ca=self.authority.root.certificate,
+            client_crls=(self.crl,) if self.policy is Revocation.STRONG else (),
+        )
+        tun = FakeTUN("gateway")
+        server = IPHTTPSServer(
+            config,
+            tun,
+            tls=context_of(read_credentials(config, "gateway.toml")),
+            on_opened=self.book.audit.session_opened,
+            on_refused=self.book.refused,
+        )
+        server.start()
+        try:
+            yield
+        finally:
+            await server.close()
+            tun.close()
+
+    async def connect(self, pair: Pair | None, version: ssl.TLSVersion) -> str:
+        """Let a client try once; return what it says, "" when it is in."""
+        keys = {"certificate": pair.certificate, "key": pair.key} if pair else {}
+        tls = client_context(anchors=[self.authority.root.pem], system=False, **keys)
+        tls.maximum_version = version
+        errors: list[TransportError] = []
+
+        async def dial(_host: str, _port: int) -> socket.socket:
+            async def resolve(_: str) -> tuple[str, ...]:
+                return ("127.0.0.1",)
+
+            return await Dialer(resolve)(NAME, self.port)
+
+        tun = FakeTUN()
+        client = IPHTTPSClient(
+            f"https://{NAME}/IPHTTPS",
+            tun,
+            dial=dial,
+            tls=tls,
+            on_state=lambda _, error: errors.append(error) if error is not None else None,
+        )
+        client.start()
+        try:
+            await wait_for(lambda: client.state is State.LINK_UP or errors)
+            return errors[0].problem if errors else ""
+        finally:
+            await client.close()
+            tun.close()
+
+
+PLACES = [
+    (Revocation.NONE, ""),
+    *((Revocation.STRONG, crl) for crl in ("", "old list", "no list")),
+]
+
+
+@pytest.mark.parametrize(("policy", "crl"), PLACES)
+def test_who_comes_in_is_recorded(policy: Revocation, crl: str, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    own = ("untrusted", "expired", "not yet valid", "wrong usage")
+    pairs = {"": authority.client(), "none": None, "revoked": authority.client()}
+    pairs |= {fault: authority.client(fault) for fault in own}
+    revoked = pairs["revoked"]
+    assert revoked is not None
+    file = authority.list_revoked(revoked, ends=-1 if crl == "old list" else 1)
+    if crl == "no list":
+        (other := tmp_path / "third").mkdir()
+        file = Authority(other, "Third Root").list_revoked()
+    if crl:
+        pairs = {crl: pairs[""]}
+    elif policy is Revocation.NONE:
+        pairs |= dict.fromkeys(("old list", "no list"), pairs[""])
+    gate = Gate(authority, policy, file)
+
+    async def scenario() -> None:
+        async with gate.serving():
+            for fault, pair in pairs.items():
+                for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+                    said = await gate.connect(pair, version)
+                    if not fault or (policy is Revocation.NONE and fault in ONLY_WITH_LISTS):
+                        assert (said, gate.book.take()) == ("", OPENED), fault
+                        continue
+                    assert said == told_to_client(fault, version), fault
+                    assert gate.book.take() == refused_as(CLIENT_FAULTS[fault])
+
+    asyncio.run(scenario())
 
 
 def test_other_failures_are_not_for_the_certificate() -> None:

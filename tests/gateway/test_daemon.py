@@ -8,14 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.net.iphttps_world import Authority
-from tests.patience import PATIENCE
 from throughway.catalogue import find
 from throughway.control.codec import Command
 from throughway.control.server import Peer, Request
 from throughway.gateway import daemon as module
 from throughway.gateway import settings
-from throughway.gateway.daemon import REFUSALS_SHOWN, GatewayDaemon, run
-from throughway.gateway.refusals import MISMATCH
+from throughway.gateway.daemon import GatewayDaemon, run
 from throughway.gateway.workers import Workers
 from throughway.model.config import GatewayConfig, IPHTTPSServerConfig, IPsecServerConfig
 from throughway.model.errors import ConfigError, IPsecError
@@ -70,41 +68,6 @@ def test_before_it_has_spoken_a_component_is_unknown(tmp_path: Path) -> None:
     assert {row.state for row in snapshot.components} == {ComponentState.UNKNOWN}
 
 
-def test_a_mistyped_password_is_shown_but_is_no_problem_of_the_gateway(tmp_path: Path) -> None:
-    def refused(daemon: GatewayDaemon) -> None:
-        daemon._refused("wrong password", "ipsec-computer-account-refused", "2001:db8::1")
-
-    snapshot = after(tmp_path, refused)
-    assert codes(snapshot) == set()
-    assert [r.reason for r in snapshot.refusals] == ["wrong password"]
-
-
-def test_a_stolen_certificate_is_a_problem(tmp_path: Path) -> None:
-    def refused(daemon: GatewayDaemon) -> None:
-        daemon._refused("client1 came with CLIENT2$", MISMATCH, "2001:db8::1")
-
-    assert codes(after(tmp_path, refused)) == {MISMATCH}
-
-
-def test_a_stolen_certificate_is_one_problem_from_however_many_addresses(tmp_path: Path) -> None:
-    def refused(daemon: GatewayDaemon) -> None:
-        for number in range(1000):
-            daemon._refused("no", MISMATCH, f"client1.corp.example.com (2001:db8::{number:x})")
-        daemon._refused("no", MISMATCH, "client2.corp.example.com (2001:db8::1)")
-
-    assert len(after(tmp_path, refused).problems) == 2
-
-
-def test_refusals_are_bounded(tmp_path: Path) -> None:
-    def refused(daemon: GatewayDaemon) -> None:
-        for number in range(REFUSALS_SHOWN * 3):
-            daemon._refused("no", "", f"2001:db8::{number}")
-
-    snapshot = after(tmp_path, refused)
-    assert len(snapshot.refusals) == REFUSALS_SHOWN
-    assert snapshot.refusals[-1].peer == f"2001:db8::{REFUSALS_SHOWN * 3 - 1}"
-
-
 def test_charon_s_death_is_a_problem_until_it_is_back(tmp_path: Path) -> None:
     down = find("ipsec-daemon-down").code
 
@@ -144,54 +107,6 @@ def test_run_without_a_configuration_says_so(
     assert "Traceback" not in printed
 
 
-class Router:
-    """Stands for the kernel's switch of forwarding."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, on: bool) -> None:
-        self.on = on
-        monkeypatch.setattr(module, "forwards", lambda: self.on)
-        monkeypatch.setattr(module, "disable_forwarding", self._off)
-        monkeypatch.setattr(firewall, "unguard_gateway", lambda: None)
-
-    def _off(self) -> None:
-        self.on = False
-
-
-def test_a_router_that_we_made_is_one_for_tunnels_only_and_none_afterwards(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    router = Router(monkeypatch, on=False)
-    (tmp_path / "run").mkdir()
-
-    async def scenario() -> None:
-        killed = GatewayDaemon(config(tmp_path))
-        assert not killed._was_router()
-        router.on = True
-        again = GatewayDaemon(config(tmp_path))
-        again._routes_others = again._was_router()
-        assert not again._routes_others, "it is still we who made it one"
-        again._linked = True
-        again._leave_kernel()
-        assert not router.on
-        assert not again._marker.exists()
-
-    asyncio.run(scenario())
-
-
-def test_a_router_stays_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    router = Router(monkeypatch, on=True)
-
-    async def scenario() -> None:
-        daemon = GatewayDaemon(config(tmp_path))
-        daemon._routes_others = daemon._was_router()
-        assert daemon._routes_others
-        daemon._linked = True
-        daemon._leave_kernel()
-        assert router.on
-
-    asyncio.run(scenario())
-
-
 def test_after_a_reload_the_firewall_guards_the_devices_that_are_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,7 +134,7 @@ def test_after_a_reload_the_firewall_guards_the_devices_that_are_there(
     async def scenario() -> None:
         daemon = GatewayDaemon(before)
         monkeypatch.setattr(daemon._ipsec, "reload", nothing_new)
-        daemon._workers = Workers(before.iphttps, daemon, routes=())
+        daemon._workers = Workers(before.iphttps, daemon._telling, routes=())
         waiting = [await asked(daemon) for _ in range(2)]
         await daemon.stop()
         # As long as it runs with others, and not only when they have just been read.
@@ -253,22 +168,6 @@ def test_reloads_that_come_at_once_follow_each_other(
 
     asyncio.run(scenario())
     assert steps == 3 * ["begin", "end"]
-
-
-def test_a_firewall_that_another_program_removed_is_made_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    raised = asyncio.Event()
-    monkeypatch.setattr(module, "FIREWALL_INTERVAL", 0.001)
-    monkeypatch.setattr(firewall, "gateway_guarded", lambda: False)
-    monkeypatch.setattr(firewall, "guard_gateway", lambda _wall: raised.set())
-
-    async def scenario() -> None:
-        watching = asyncio.ensure_future(GatewayDaemon(config(tmp_path))._watch_firewall())
-        await asyncio.wait_for(raised.wait(), PATIENCE)
-        watching.cancel()
-
-    asyncio.run(scenario())
 
 
 def test_ipsec_is_tried_again_while_a_file_is_absent(

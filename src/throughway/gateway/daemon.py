@@ -27,31 +27,30 @@ from throughway.gateway.ipsec import GatewayIPsec
 from throughway.gateway.kdc import KDCProxyProcess
 from throughway.gateway.metrics import MetricsServer
 from throughway.gateway.nat64 import Translation
-from throughway.gateway.publish import PolicyServer
+from throughway.gateway.publish import Publishing
 from throughway.gateway.reasons import ReasonsServer, reasons_address, start_reasons
-from throughway.gateway.refusals import MISMATCH, Lately
+from throughway.gateway.refusals import MISMATCH
 from throughway.gateway.revocation import make_lists
 from throughway.gateway.sixtofour import SixToFourServer
+from throughway.gateway.telling import Telling
 from throughway.gateway.teredo import TeredoGateway
 from throughway.gateway.transition import Transition
+from throughway.gateway.wall import Wall
 from throughway.gateway.watch import CertificateWatch
 from throughway.gateway.workers import State, Workers, interfaces
 from throughway.health import log
-from throughway.health.tracker import Change, Tracker
+from throughway.health.tracker import Tracker
 from throughway.model.config import ESPMode, GatewayConfig
 from throughway.model.errors import ConfigError, IPsecError, ThroughwayError
 from throughway.model.findings import Component
 from throughway.model.status import (
     GatewaySnapshot,
-    RefusedClient,
     SessionStatus,
-    WorkerStatus,
 )
 from throughway.net import firewall, privileges
 from throughway.net.esp import describe_esp, local_addresses
 from throughway.net.listeners import endpoints_of
-from throughway.net.process import write_private
-from throughway.net.tun import add_address, disable_forwarding, forwards
+from throughway.net.tun import add_address
 from throughway.proto.iphttps.http import parse_url
 from throughway.wire.ipv6 import parse_address
 
@@ -63,14 +62,6 @@ COMPONENTS = (
 """The rows of the gateway's Operations Status."""
 IPSEC_RETRY = 5.0
 """Seconds after which IPsec is started again when it could not be."""
-FIREWALL_INTERVAL = 5.0
-"""Seconds between two looks whether the firewall stands."""
-RESTART_SHOWN = 60.0
-"""Seconds for which a worker's restart is told when it serves again."""
-LIMIT_SHOWN = 60.0
-"""Seconds for which a limit that was reached is told."""
-REFUSALS_SHOWN = 20
-"""Refused clients that the status remembers."""
 
 FIXED = (
     *("users", "directory", "radius", "kdc_proxy", "sixtofour", "teredo", "nat64", "audit"),
@@ -87,30 +78,29 @@ class GatewayDaemon:
         self._needs_restart: tuple[str, ...] = ()
         self._log = log.logger("gateway")
         self._tracker = Tracker(time.time, COMPONENTS)
-        self._tracker.subscribe(self._changed)
         self._control = ControlServer(config.control_socket, self._command)
         self._alone = False
         """Whether no other gateway runs here: else what is in the kernel is that one's."""
-        self._routes_others = True
-        self._guarded = False
         self._linked = False
         self._workers: Workers | None = None
-        self._restart_timers: dict[int, asyncio.TimerHandle] = {}
         self._sixtofour: SixToFourServer | None = None
         self._teredo: TeredoGateway | None = None
         self._transition = Transition(self._tracker)
-        self._publisher: PolicyServer | None = None
+        self._publishing = Publishing(self._tracker)
         self._metrics: MetricsServer | None = None
-        self._access = AccessControl(config, self._tracker, self._cut)
-        self._health = HealthAuthority(config, self._cut)
-        self._reasons: ReasonsServer | None = None
         self._audit = audit_of(
             config, self._tracker, ipsec=lambda: self._ipsec, sessions=self._sessions
         )
+        self._telling = Telling(self._tracker, self._audit, self._place_endpoints)
+        self._tracker.subscribe(self._telling.changed)
+        self._wall = Wall(config.runtime_directory, self._tracker, self._wanted_firewall)
+        self._access = AccessControl(config, self._tracker, self._telling.cut)
+        self._health = HealthAuthority(config, self._telling.cut)
+        self._reasons: ReasonsServer | None = None
         self._kdc_proxy = KDCProxyProcess(config, self._tracker, self._access.by_ticket)
         self._ipsec = self._make_ipsec(config)
         self._health.bind(self._ipsec, self._keep)
-        self._codes = Codes(config, self._ipsec.tunnels, self._refused)
+        self._codes = Codes(config, self._ipsec.tunnels, self._telling.refused)
         self._translation = Translation(
             config.nat64, config.runtime_directory, self._tracker, self._encrypts_in_kernel
         )
@@ -118,8 +108,6 @@ class GatewayDaemon:
         self._certificates = CertificateWatch(self._tracker, self.reload)
         self._one_reload = asyncio.Lock()
         """A signal and commands may come at once, and two would be in each other's way."""
-        self._limit_timer: asyncio.TimerHandle | None = None
-        self._refusals = Lately(REFUSALS_SHOWN)
 
     # The daemon's life
 
@@ -133,18 +121,18 @@ class GatewayDaemon:
         for directory in (config.state_directory, config.runtime_directory):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._audit.start()
-        self._routes_others = self._was_router()
-        self._raise_firewall()  # before anything is forwarded
+        self._wall.look()
+        self._wall.rise()  # before anything is forwarded
         self._open_links()
         await self._start_ipsec()
-        self._raise_firewall()  # now that it is known who does ESP
+        self._wall.rise()  # now that it is known who does ESP
         await self._access.start(self._ipsec)
         await self._kdc_proxy.start()
         await self._translation.start()
         await self._start_workers()
         self._start_sixtofour()
         self._start_teredo()
-        await self._start_publisher()
+        await self._publishing.start(config.publish)
         await self._start_metrics()
         self._reasons = start_reasons(config, self._audit, self._tracker, self._health)
         await self._codes.start()
@@ -152,7 +140,7 @@ class GatewayDaemon:
         self._define()
         self._certificates.configure(config)
         self._keep(self._certificates.run())
-        self._keep(self._watch_firewall())
+        self._keep(self._wall.watch())
         if self._workers is not None:
             reload = self._workers.reload
             self._keep(watch_lists(lambda: self._config.iphttps, reload, self._tracker))
@@ -169,16 +157,16 @@ class GatewayDaemon:
         fixed = self._workers.reload(config.iphttps) if self._workers is not None else ()
         fixed += await self._access.reload(config, self._ipsec)
         fixed += tuple(k for k in FIXED if getattr(config, k) != getattr(self._started, k))
-        await self._stop_publisher()
+        await self._publishing.stop()
         await self._stop_metrics()
         self._config = config
         self._health.reload(config)
-        await self._start_publisher()
+        await self._publishing.start(config.publish)
         await self._start_metrics()
         if self._reasons is not None:
             await self._reasons.stop()
         self._reasons = start_reasons(config, self._audit, self._tracker, self._health)
-        self._raise_firewall()
+        self._wall.rise()
         self._certificates.configure(config)
         self._define()
         self._tracker.clear(find("configuration-refused"))
@@ -199,7 +187,7 @@ class GatewayDaemon:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._control.close)
             stack.push_async_callback(self._audit.close)
-            stack.callback(self._leave_kernel)
+            stack.callback(lambda: self._wall.leave(linked=self._linked))
             if self._workers is not None:
                 stack.push_async_callback(self._workers.close)
             if self._sixtofour is not None:
@@ -210,7 +198,7 @@ class GatewayDaemon:
             stack.push_async_callback(self._access.stop)
             stack.push_async_callback(self._kdc_proxy.stop)
             stack.push_async_callback(self._translation.stop)
-            stack.push_async_callback(self._stop_publisher)
+            stack.push_async_callback(self._publishing.stop)
             stack.push_async_callback(self._codes.close)
             stack.push_async_callback(self._stop_metrics)
             if self._reasons is not None:
@@ -219,12 +207,7 @@ class GatewayDaemon:
 
     def failed(self, what: str, error: BaseException | None) -> None:
         """Make a failure visible that nothing else has caught."""
-        if isinstance(error, ThroughwayError):
-            self._log.warning(what, reason=str(error))
-            self._tracker.set(find("configuration-refused"), str(error))
-            return
-        self._log.error("bug in throughway", where=what, error=repr(error), exc_info=error)
-        self._tracker.set(find("bug-in-throughway"), f"{what}: {error!r}")
+        self._telling.failed(what, error)
 
     # The parts
 
@@ -240,35 +223,17 @@ class GatewayDaemon:
             lists=make_lists(
                 config.state_directory, self._tracker, lambda: self._config.ipsec.revocation
             ),
-            on_failure=self._refused,
+            on_failure=self._telling.refused,
             on_daemon=self._charon_changed,
             on_event=self._audit.ipsec_event,
             on_refused=self._audit.refused,
         )
 
-    @property
-    def _marker(self) -> Path:
-        """The file that says, until the next boot, that it was us who made a router."""
-        return self._config.runtime_directory / "forwarding"
-
-    def _was_router(self) -> bool:
-        """Say whether the machine forwards of its own; what a killed daemon began is ours."""
-        if not forwards():
-            write_private(self._marker, "")
-        return not self._marker.exists()
-
-    def _leave_kernel(self) -> None:
-        if self._linked and not self._routes_others:
-            disable_forwarding()
-            self._marker.unlink(missing_ok=True)
-        if self._guarded:
-            firewall.unguard_gateway()
-
     def _open_links(self) -> None:
         """Make the links' devices; endpoints that the machine does not have live on the first."""
         config = self._config
         routes = tuple(f"{endpoint}/128" for endpoint in self._endpoints())
-        self._workers = Workers(config.iphttps, self, routes=routes, file=str(config.file))
+        self._workers = Workers(config.iphttps, self._telling, routes=routes, file=str(config.file))
         self._linked = True
         self._workers.open()
         if config.sixtofour is not None:
@@ -307,32 +272,16 @@ class GatewayDaemon:
     def _encrypts_in_kernel(self) -> bool:
         return self._ipsec.esp is not None and self._ipsec.esp.mode is ESPMode.KERNEL
 
-    def _raise_firewall(self) -> None:
+    def _wanted_firewall(self, routes_others: bool) -> firewall.GatewayFirewall:
         others = self._sixtofour.interfaces if self._sixtofour is not None else ()
         if self._config.teredo is not None:
             others += (self._config.teredo.interface,)
-        wall = firewall.GatewayFirewall(
+        return firewall.GatewayFirewall(
             interfaces=(*self._devices, *others),
             kernel_esp=self._encrypts_in_kernel(),
-            routes_others=self._routes_others,
+            routes_others=routes_others,
             reasons=reasons_address(self._config),
         )
-        self._guarded = True
-        firewall.guard_gateway(wall)
-        self._tracker.ok(Component.FIREWALL, "only IKE, ESP and ICMPv6 enter from the link")
-
-    async def _watch_firewall(self) -> None:
-        """Raise it again when another program has wiped it: `nft flush ruleset`."""
-        while True:
-            await asyncio.sleep(FIREWALL_INTERVAL)
-            try:
-                if not await asyncio.to_thread(firewall.gateway_guarded):
-                    self._log.warning("another program has removed our firewall rules: made again")
-                    self._raise_firewall()
-            except ThroughwayError as error:
-                self._tracker.report(error, attempt="firewall")
-            else:
-                self._tracker.succeeded("firewall")
 
     async def _start_ipsec(self) -> None:
         try:
@@ -378,31 +327,6 @@ class GatewayDaemon:
         else:
             self._teredo.start()
 
-    async def _start_publisher(self) -> None:
-        publish = self._config.publish
-        if publish is None:
-            self._tracker.disable(Component.POLICY, "nothing is published")
-            return
-        if publish.serve is not None:
-            self._publisher = PolicyServer(publish.bundle, publish.serve)
-            await self._publisher.start()
-        self._look_at_bundle()
-
-    def _look_at_bundle(self) -> None:
-        publish = self._config.publish
-        if publish is None:
-            return
-        if publish.bundle.exists():
-            self._tracker.clear(find("policy-not-built"))
-            self._tracker.ok(Component.POLICY, f"{publish.bundle}")
-        else:
-            self._tracker.set(find("policy-not-built"), str(publish.bundle))
-
-    async def _stop_publisher(self) -> None:
-        publisher, self._publisher = self._publisher, None
-        if publisher is not None:
-            await publisher.close()
-
     async def _start_metrics(self) -> None:
         if self._config.metrics is not None:
             figures = partial(self.snapshot, sessions=False)
@@ -415,84 +339,6 @@ class GatewayDaemon:
             await metrics.close()
 
     # What the parts tell
-
-    def session_opened(self, session: SessionStatus) -> None:
-        """Log it."""
-        self._log.info(
-            "session opened", worker=session.worker, session=session.id, peer=session.peer
-        )
-        self._audit.session_opened(session)
-
-    def session_closed(self, session: SessionStatus, reason: str) -> None:
-        """Log it."""
-        self._log.info(
-            "session closed",
-            worker=session.worker,
-            session=session.id,
-            peer=session.peer,
-            reason=reason,
-            bytes_in=session.bytes_in,
-            bytes_out=session.bytes_out,
-        )
-        self._audit.session_closed(session, reason)
-
-    def client_refused(self, peer: str, problem: str, reason: str) -> None:
-        """Log and show it: a client was refused before it had a link."""
-        self._refused(reason, problem, peer)
-        self._audit.session_refused(peer, problem, reason)
-
-    def worker_serves(self, worker: WorkerStatus) -> None:
-        """Log it; the restart is shown for a while longer."""
-        self._log.info("worker serves", worker=worker.number, pid=worker.pid, link=worker.prefix)
-        if worker.restarts:
-            loop, key = asyncio.get_running_loop(), str(worker.number)
-            self._restart_timers[worker.number] = loop.call_later(
-                RESTART_SHOWN, lambda: self._tracker.clear(find("worker-restarting"), key=key)
-            )
-
-    def worker_ended(self, worker: WorkerStatus) -> None:
-        """Make it visible; it is being started again."""
-        if (timer := self._restart_timers.pop(worker.number, None)) is not None:
-            timer.cancel()
-        self._log.error("worker ended", worker=worker.number, reason=worker.last_end)
-        self._tracker.set(
-            find("worker-restarting"),
-            f"worker {worker.number}: {worker.last_end}; restarts: {worker.restarts}",
-            key=str(worker.number),
-        )
-
-    def link_mended(self, worker: WorkerStatus) -> None:
-        """Log it; the endpoints may have been on that device."""
-        self._log.warning("somebody changed a link: made again", interface=worker.interface)
-        self._place_endpoints()
-
-    def limit_reached(self, source: str) -> None:
-        """Say so once, until nobody has come to the limit for a while; floods fill no log."""
-        problem = find("connection-limit-reached")
-        if not self._tracker.holds(problem):
-            self._tracker.set(problem, f"{source} wanted one more")
-        if self._limit_timer is not None:
-            self._limit_timer.cancel()
-        loop = asyncio.get_running_loop()
-        self._limit_timer = loop.call_later(LIMIT_SHOWN, self._tracker.clear, problem)
-
-    def _refused(self, reason: str, problem: str, peer: str) -> None:
-        """A client was refused: the client hears only "authentication failed", this is why."""
-        self._log.warning("client refused", peer=peer, reason=reason, problem=problem)
-        self._refusals.append(
-            RefusedClient(at=time.time(), peer=peer, reason=reason, problem=problem)
-        )
-        if problem == MISMATCH:
-            # Not a mistake but theft, or a computer account that was given away: a person must
-            # look. A mistyped password anywhere must not turn the gateway red.
-            # Once for each computer, from however many addresses it comes.
-            computer = peer.partition(" (")[0]
-            self._tracker.set(find(problem), f"{peer}: {reason}", key=computer)
-
-    def _cut(self, reason: str, problem: str, peer: str) -> None:
-        """The directory has taken back what a tunnel stands on."""
-        self._refused(reason, problem, peer)
-        self._audit.cut(reason, problem, peer)
 
     def _charon_changed(self, reason: str) -> None:
         down = find("ipsec-daemon-down")
@@ -514,10 +360,6 @@ class GatewayDaemon:
             self._tracker.ok(Component.AUTHORISER, "computer accounts by [radius]")
         else:
             self._tracker.ok(Component.AUTHORISER, f"tickets for {self._config.users.service}")
-
-    def _changed(self, change: Change) -> None:
-        word = "problem" if change.held else "problem is over"
-        self._log.info(word, code=change.code, detail=change.detail)
 
     # What is asked
 
@@ -541,7 +383,7 @@ class GatewayDaemon:
     async def snapshot(self, *, sessions: bool = True) -> GatewaySnapshot:
         """Return the whole gateway, the single sessions only where they are asked for."""
         await self._ipsec.refresh()
-        self._look_at_bundle()
+        self._publishing.look()
         workers = self._workers
         opened = await self._sessions(asked=sessions)
         return GatewaySnapshot(
@@ -555,7 +397,7 @@ class GatewayDaemon:
             tunnels=self._access.shown(self._ipsec.tunnels()),
             components=self._tracker.components(),
             problems=self._tracker.current(),
-            refusals=tuple(self._refusals),
+            refusals=tuple(self._telling.refusals),
             pump=workers.pump if workers is not None else "",
             workers=workers.status() if workers is not None else (),
             sixtofour=await self._sixtofour.report() if self._sixtofour is not None else None,

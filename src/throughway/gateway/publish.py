@@ -11,9 +11,12 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from throughway.catalogue import find
 from throughway.gateway.codes import PATH as CODE_PATH
+from throughway.health.tracker import Tracker
 from throughway.model.config import CodesConfig, GatewayConfig, PublishConfig
 from throughway.model.errors import ConfigError, ThroughwayError
+from throughway.model.findings import Component
 from throughway.model.policy import Policy, TransportsPolicy, TunnelPolicy
 from throughway.model.status import TransportKind
 from throughway.net.files import read_file, read_secret, write_atomically
@@ -208,3 +211,40 @@ class PolicyServer:
             return self._loaded[1:]
         self._loaded = None
         return _read_bundle(self._path)
+
+
+class Publishing:
+    """The bundle of a gateway as its status has it, and the server where one is wanted."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+        self._publish: PublishConfig | None = None
+        self._server: PolicyServer | None = None
+
+    async def start(self, publish: PublishConfig | None) -> None:
+        """Begin, by what is configured now."""
+        self._publish = publish
+        if publish is None:
+            self._tracker.disable(Component.POLICY, "nothing is published")
+            return
+        if publish.serve is not None:
+            self._server = PolicyServer(publish.bundle, publish.serve)
+            await self._server.start()
+        self.look()
+
+    def look(self) -> None:
+        """See whether the bundle is there."""
+        if self._publish is None:
+            return
+        bundle = self._publish.bundle
+        if bundle.exists():
+            self._tracker.clear(find("policy-not-built"))
+            self._tracker.ok(Component.POLICY, f"{bundle}")
+        else:
+            self._tracker.set(find("policy-not-built"), str(bundle))
+
+    async def stop(self) -> None:
+        """Serve no more."""
+        server, self._server = self._server, None
+        if server is not None:
+            await server.close()

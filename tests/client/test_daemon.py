@@ -3,22 +3,36 @@
 import asyncio
 import base64
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.client.test_uplink import config
 from tests.ipsec_world import Deployment
+from tests.patience import PATIENCE
 from tests.smart_cards import PIN, REALM, CardBox, Person, users_root
+from throughway.client import daemon as daemon_module
+from throughway.client.codes import Challenge
 from throughway.client.daemon import ClientDaemon, run
+from throughway.client.permission import Desk, Permission
+from throughway.client.proof import UserKey
 from throughway.client.user import User
 from throughway.control.codec import Command, CommandRefused, from_json
 from throughway.control.server import Peer, Request
-from throughway.model.errors import ThroughwayError
+from throughway.model.errors import ThroughwayError, TrustError
+from throughway.model.policy import Policy
 from throughway.model.status import ClientSnapshot, Connection
 from throughway.net import kerberos, smartcard
+from throughway.pki.authority import certify_user
+from throughway.pki.pem import build_certificate_pem, build_key_pem
 
 ALICE, BOB = "alice@CORP.EXAMPLE.COM", "bob@CORP.EXAMPLE.COM"
+
+
+EVERYBODY = Desk(lambda: True, lambda: True, lambda uid: True, lambda uid: True)
+"""A desk at which all sit: who may log on is test_permission's."""
 
 
 def request(name: str, uid: int = 0, **arguments: str) -> Request:
@@ -38,7 +52,9 @@ def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ClientDaemon:
     monkeypatch.setattr(kerberos, "ticket_principal", holder)
     settings = config(tmp_path)
     settings.runtime_directory.mkdir()
-    return ClientDaemon(settings)
+    daemon = ClientDaemon(settings)
+    daemon._permission = Permission((), EVERYBODY)
+    return daemon
 
 
 def ask(daemon: ClientDaemon, *requests: Request) -> object:
@@ -172,6 +188,7 @@ def test_a_user_logs_on_with_a_smart_card_until_it_is_pulled(
 
     async def scenario() -> None:
         daemon = ClientDaemon(settings)
+        daemon._permission = Permission((), EVERYBODY)
         daemon._policy = Deployment.create(tmp_path).policy()
         daemon._policy = replace(daemon._policy, kerberos_realm=REALM)
         offered = await daemon._command(request("smart-card", 1000))
@@ -211,3 +228,129 @@ def test_a_user_logs_on_with_a_smart_card_until_it_is_pulled(
     kept = [path for path in tmp_path.rglob("*") if path.is_file() and "cards" not in path.parts]
     assert not [path for path in kept if PIN.encode() in path.read_bytes()]
     assert PIN not in caplog.text
+
+
+class CodeGateway:
+    """What the gateway answers to codes; one that is asked of it once is used up."""
+
+    def __init__(self, life: timedelta = timedelta(hours=8)) -> None:
+        self.life = life
+        self.asked: list[tuple[str, str]] = []
+
+    async def exchange(
+        self, policy: Policy, ccache: Path, code: str, state: str = ""
+    ) -> UserKey | Challenge:
+        assert await asyncio.to_thread(ccache.read_text) == f"cache of {ALICE}"
+        self.asked.append((code, state))
+        if code == PIN:
+            return Challenge("Code of your token", "c3RhdGU=")
+        if code != "135790":
+            raise TrustError("not the code", problem="one-time-code-wrong")
+        if self.asked.count((code, state)) > 1:
+            raise TrustError("used before", problem="one-time-code-used")
+        key = ec.generate_private_key(ec.SECP256R1())
+        made = certify_user(
+            users_root(), ALICE, key.public_key(), now=datetime.now(UTC), life=self.life
+        )
+        return UserKey(certificate=build_certificate_pem(made), key=build_key_pem(key))
+
+
+@pytest.fixture
+def codes(daemon: ClientDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CodeGateway:
+    gateway = CodeGateway()
+    monkeypatch.setattr(daemon_module, "exchange_code", gateway.exchange)
+    daemon._policy = replace(Deployment.create(tmp_path).policy(), kerberos_realm=REALM)
+    return gateway
+
+
+def code_logon(code: str, uid: int = 1000, principal: str = ALICE, **more: str) -> Request:
+    cache = base64.b64encode(f"cache of {ALICE}".encode()).decode()
+    return request("login-code", uid, principal=principal, ccache=cache, code=code, **more)
+
+
+def contents(folder: Path) -> list[bytes]:
+    return [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+
+
+def test_a_user_logs_on_with_a_code_which_is_kept_nowhere(
+    daemon: ClientDaemon, codes: CodeGateway, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        challenge = await daemon._command(code_logon(PIN))
+        assert challenge == {"challenge": "Code of your token", "state": "c3RhdGU="}
+        assert daemon._user is None
+        assert await daemon._command(code_logon("135790", state="c3RhdGU=")) is None
+        assert daemon._user is not None
+        assert (daemon._user.principal, daemon._user.uid) == (ALICE, 1000)
+        assert daemon._user.key is not None
+        assert daemon._user.key.key not in contents(tmp_path)
+        # Whoever else comes, even with a right code, does not take the place.
+        with pytest.raises(CommandRefused) as caught:
+            await daemon._command(code_logon("135790", uid=1001))
+        assert caught.value.code == "not-permitted"
+        await daemon._command(request("logout", 1000))
+        await daemon._codes.close()
+
+    asyncio.run(scenario())
+    assert codes.asked == [(PIN, ""), ("135790", "c3RhdGU=")]
+    # The ticket was only shown: what the intranet is opened with is the certificate.
+    assert daemon._users.load() is None
+    assert not daemon._users.ccache.exists()
+    assert "135790" not in caplog.text
+    assert PIN not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [(("000000",), "one-time-code-wrong"), (("135790", "135790"), "one-time-code-used")],
+    ids=["wrong", "replayed"],
+)
+def test_a_refused_code_says_why_and_changes_nothing(
+    daemon: ClientDaemon, codes: CodeGateway, said: tuple[str, ...], problem: str
+) -> None:
+    async def scenario() -> None:
+        *before, last = said
+        for code in before:
+            await daemon._command(code_logon(code))
+        user = daemon._user
+        with pytest.raises(CommandRefused) as caught:
+            await daemon._command(code_logon(last))
+        assert caught.value.code == problem
+        assert daemon._user is user
+        await daemon._codes.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_code_needs_a_ticket_of_the_same_user_and_a_policy(
+    daemon: ClientDaemon, codes: CodeGateway
+) -> None:
+    with pytest.raises(ThroughwayError, match=r"alice@.* not bob"):
+        ask(daemon, code_logon("135790", principal=BOB))
+    daemon._policy = None
+    with pytest.raises(CommandRefused, match="no policy"):
+        ask(daemon, code_logon("135790"))
+    assert codes.asked == []
+
+
+def test_when_the_certificate_of_a_code_ends_so_does_the_logon(
+    daemon: ClientDaemon, codes: CodeGateway
+) -> None:
+    codes.life = timedelta(0)
+
+    async def scenario() -> None:
+        await daemon._command(code_logon("135790"))
+        async with asyncio.timeout(PATIENCE):
+            while daemon._user is not None:  # noqa: ASYNC110 - of another task
+                await asyncio.sleep(0)
+            assert daemon._leaving is not None
+            await daemon._leaving
+        [problem] = daemon._tracker.current()
+        assert problem.code == "one-time-code-ended"
+        assert ALICE in problem.detail
+        assert "ended at 20" in problem.detail
+        # The next logon, of whatever kind, is the end of it.
+        await daemon._command(login(ALICE, 1000))
+        assert daemon._tracker.current() == ()
+
+    asyncio.run(scenario())

@@ -87,9 +87,10 @@ def test_every_key_can_be_set(client: Path) -> None:
         "control_socket": "/c",
     }
     lines = "".join(f'{key} = "{value}"\n' for key, value in extra.items())
-    lines += 'transports = ["6to4", "iphttps"]\n'
+    lines += 'transports = ["6to4", "iphttps"]\nlogon_users = ["kiosk"]\n'
     config = settings.load(write(client, TOML + lines + PROXY))
     assert config.transports == ("6to4", "iphttps")
+    assert config.logon_users == ("kiosk",)
     assert config.esp is ESPMode.LIBIPSEC
     assert (config.iphttps_revocation, config.ipsec_revocation) == ("strong", "none")
     assert config.iphttps_ca == client.parent / "ca.crt"

@@ -64,6 +64,13 @@ NOT_OFFERED = _problem(
     "Log on without --code; or have the administrator set codes up and build the policy anew.",
     "throughway login USER",
 )
+ENDED = _problem(
+    "one-time-code-ended",
+    "What was given for the one-time code has ended",
+    "A right code is worth a certificate of some hours. They are over, and with them the intranet "
+    "tunnel; the user is logged off.",
+    "Log on again, with a new code.",
+)
 SERVICE_DOWN = _problem(
     "one-time-code-service-down",
     "The gateway's code service does not answer",
@@ -73,5 +80,5 @@ SERVICE_DOWN = _problem(
     "journalctl -u throughway-gateway --since -10min",
 )
 
-FOR_THE_USER = (WRONG, USED, CLOCK, TOO_MANY)
+FOR_THE_USER = (WRONG, USED, CLOCK, TOO_MANY, ENDED)
 PROBLEMS = (*FOR_THE_USER, UNKNOWN, NOT_OFFERED, SERVICE_DOWN)

@@ -19,12 +19,14 @@ from typing import Annotated
 
 import typer
 
+from throughway.catalogue.one_time_code import ENDED
+from throughway.catalogue.smart_card import REMOVED
 from throughway.cli import card_logon, code_logon
 from throughway.cli.asking import CLIENT_SOCKET, FAILED, ClientSocket, exit_codes, snapshot_of
 from throughway.cli.output import examples
 from throughway.cli.status import View, render_problems
 from throughway.control.client import ask
-from throughway.health.connection import headline, next_step, tunnel_state
+from throughway.health.connection import FOR_THE_USER, headline, next_step, tunnel_state
 from throughway.model.errors import ConfigError, Stage, TransportError, TrustError
 from throughway.model.findings import Component, Severity
 from throughway.model.status import (
@@ -54,6 +56,8 @@ ESCAPED = "surrogateescape"
 """How Python reads a terminal whose octets are no UTF-8."""
 ABOUT_DOMAIN = (Component.DOMAIN, Component.NAMES)
 """Components whose problems keep a ticket from being had."""
+FORMER_LOGON = {ENDED.code, REMOVED.code}
+"""Problems of a logon that is over: the next one mends them."""
 ABOUT_USERS = (Component.IPSEC, Component.DOMAIN, Component.AUTHORISER)
 """Components whose problems can stop an intranet tunnel while the infrastructure tunnel is up."""
 
@@ -175,7 +179,7 @@ def _wait_infrastructure(socket: Path, deadline: float) -> ClientSnapshot:
             return snapshot
         if tunnel_state(snapshot, "infrastructure") is TunnelState.UP and snapshot.names.effective:
             return snapshot
-        if snapshot.connection is Connection.ACTION_REQUIRED:
+        if snapshot.connection is Connection.ACTION_REQUIRED and not _mended_by_logon(snapshot):
             break
         if snapshot.connection is Connection.ERROR and time.monotonic() > patience:
             break
@@ -184,6 +188,10 @@ def _wait_infrastructure(socket: Path, deadline: float) -> ClientSnapshot:
             typer.echo(f"Waiting: {said}")
     typer.echo(f"{headline(snapshot)}. Logging on needs the infrastructure tunnel.\n", err=True)
     raise _stopped(snapshot.problems)
+
+
+def _mended_by_logon(snapshot: ClientSnapshot) -> bool:
+    return {p.code for p in snapshot.problems} & FOR_THE_USER <= FORMER_LOGON
 
 
 def _get_ticket(

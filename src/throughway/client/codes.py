@@ -5,7 +5,10 @@ The key is made here and stays in memory; it is good for as many hours as its ce
 
 import asyncio
 import base64
+import contextlib
 import json
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +20,11 @@ from throughway.net.kerberos import make_token_apart
 
 NOT_OFFERED = "one-time-code-not-offered"
 UNREACHABLE = "one-time-code-service-down"
+ENDED = "one-time-code-ended"
 TIMEOUT = 25.0
 """Seconds: a RADIUS server may ask a person's telephone."""
+LOOK_INTERVAL = 30.0
+"""Seconds between two looks at the clock, which jumps when a computer has slept."""
 _OK = 200
 
 
@@ -28,6 +34,52 @@ class Challenge:
 
     message: str
     state: str
+
+
+class CodeWatch:
+    """Waits for the end of what was given for a code; ``on_ended(principal, words)`` tells it."""
+
+    def __init__(
+        self, on_ended: Callable[[str, str], None], clock: Callable[[], float] = time.time
+    ) -> None:
+        self._on_ended = on_ended
+        self._clock = clock
+        self._watcher: asyncio.Task[None] | None = None
+
+    def watch(self, principal: str, key: UserKey) -> None:
+        """Watch a key, and no other any more."""
+        self.rest()
+        self._watcher = asyncio.create_task(
+            self._watch(principal, end_of(key)), name="one-time code"
+        )
+
+    def rest(self) -> None:
+        """Watch none any more."""
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            watcher.cancel()
+
+    async def close(self) -> None:
+        """Watch none any more, and wait for the end of it."""
+        watcher = self._watcher
+        self.rest()
+        if watcher is not None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait((watcher,))
+
+    async def _watch(self, principal: str, end: float) -> None:
+        while (left := end - self._clock()) > 0:  # noqa: ASYNC110 - the wall clock's
+            await asyncio.sleep(min(left, LOOK_INTERVAL))
+        self._watcher = None
+        until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(end))
+        self._on_ended(principal, f"the certificate that was given for the code ended at {until}")
+
+
+def end_of(key: UserKey) -> float:
+    """Return when a key's certificate ends."""
+    from throughway.pki.pem import parse_certificate
+
+    return parse_certificate(key.certificate).not_valid_after_utc.timestamp()
 
 
 async def exchange_code(

@@ -15,8 +15,9 @@ from throughway.client.access import Access
 from throughway.client.audit import client_audit
 from throughway.client.cards import REMOVED, SmartCards
 from throughway.client.certificates import CertificateKeeper
-from throughway.client.codes import Challenge, exchange_code
+from throughway.client.codes import ENDED, Challenge, CodeWatch, exchange_code
 from throughway.client.health import HealthKeeper
+from throughway.client.permission import Permission
 from throughway.client.policy import PolicyKeeper
 from throughway.client.user import User, UserStore
 from throughway.control import lifecycle
@@ -52,7 +53,7 @@ COMPONENTS = (
     Component.DOMAIN,
 )
 """The rows of the client's status."""
-CARD_PROBLEMS = (REMOVED, CARD_FAILED)
+LOGON_PROBLEMS = (REMOVED, CARD_FAILED, ENDED)
 """Gone with the logon that they were about."""
 
 
@@ -71,10 +72,12 @@ class ClientDaemon:
         self._user: User | None = None
         self._one_at_a_time = asyncio.Lock()
         """Users come and go one after the other."""
+        self._permission = Permission(config.logon_users)
         self._cards = SmartCards(config.smart_card, self._card_removed)
+        self._codes = CodeWatch(self._code_ended)
         self._policy: Policy | None = None
         self._leaving: asyncio.Task[None] | None = None
-        """Logs a user off whose card was pulled."""
+        """Logs a user off whose card was pulled, or whose certificate has ended."""
         self._keeper = PolicyKeeper(config, self._new_policy, self._policy_trouble)
         self._access: Access | None = None
         self._audit = client_audit(config, self._tracker)
@@ -120,6 +123,7 @@ class ClientDaemon:
                 stack.push_async_callback(access.stop)
             stack.push_async_callback(self._keeper.close)
             stack.push_async_callback(self._cards.close)
+            stack.push_async_callback(self._codes.close)
             stack.push_async_callback(self._certificates.close)
             stack.push_async_callback(self._health.close)
         self._log.info("client has ended")
@@ -203,34 +207,38 @@ class ClientDaemon:
             case "login-code":
                 return await self._log_on_with_code(request)
             case "logout":
-                require_owner(request, () if self._user is None else (self._user.uid,))
+                require_owner(request, self._owners())
                 await self._log_off()
                 return None
             case "refresh":
-                require_owner(request, () if self._user is None else (self._user.uid,))
+                require_owner(request, self._owners())
                 await self.reload()
                 return None
         raise unknown_command(request)
+
+    def _owners(self) -> tuple[int, ...]:
+        return () if self._user is None else (self._user.uid,)
+
+    def _owner(self) -> int | None:
+        return None if self._user is None else self._user.uid
 
     async def _log_on(self, request: Request) -> None:
         principal = request.command.text("principal")
         ccache = _ccache_of(request)
         async with self._one_at_a_time:
-            if self._user is not None:
-                # Nobody may take the place of another person behind their back, nor inherit it.
-                require_owner(request, (self._user.uid,))
+            await self._permission.require_logon(request, self._owner())
             with self._users.offered(ccache) as offered:
                 await self._check_holder(offered, principal)
             user = User(principal=principal, uid=request.peer.uid)
             self._users.save(user, ccache)
-            self._cards.rest()
             await self._set_user(user)
 
     def _realm(self) -> str:
         return self._policy.kerberos_realm if self._policy is not None else ""
 
     async def _offer_card(self, request: Request) -> JSON:
-        """Tell which card a user would log on with; what it shows without a PIN is public."""
+        """Tell which card a user would log on with, as it shows without a PIN."""
+        await self._permission.require_card(request, self._owner())
         try:
             choice = await self._cards.choose(self._realm(), request.command.text("principal", ""))
         except TrustError as error:
@@ -248,8 +256,7 @@ class ClientDaemon:
     async def _log_on_with_card(self, request: Request) -> None:
         principal, pin = request.command.text("principal"), request.command.text("pin", "")
         async with self._one_at_a_time:
-            if self._user is not None:
-                require_owner(request, (self._user.uid,))
+            await self._permission.require_card(request, self._owner())
             try:
                 choice = await self._cards.choose(self._realm(), principal)
                 key = await self._cards.unlock(choice, pin)
@@ -262,12 +269,11 @@ class ClientDaemon:
     async def _log_on_with_code(self, request: Request) -> JSON:
         """Exchange a code for a certificate; return what the gateway asks next, None at the end."""
         principal, code = request.command.text("principal"), request.command.text("code")
-        policy = self._policy
-        if policy is None:
-            raise CommandRefused("failed", "there is no policy yet")
         async with self._one_at_a_time:
-            if self._user is not None:
-                require_owner(request, (self._user.uid,))
+            await self._permission.require_logon(request, self._owner())
+            policy = self._policy
+            if policy is None:
+                raise CommandRefused("failed", "there is no policy yet")
             with self._users.offered(_ccache_of(request)) as offered:
                 await self._check_holder(offered, principal)
                 try:
@@ -279,8 +285,8 @@ class ClientDaemon:
             if isinstance(got, Challenge):
                 return {"challenge": got.message, "state": got.state}
             self._users.forget()
-            self._cards.rest()
             await self._set_user(User(principal=principal, uid=request.peer.uid, key=got))
+            self._codes.watch(principal, got)
             return None
 
     async def _check_holder(self, ccache: Path, principal: str) -> None:
@@ -292,7 +298,10 @@ class ClientDaemon:
 
     async def _set_user(self, user: User) -> None:
         self._user = user
-        for code in CARD_PROBLEMS:
+        if user.key is None or not user.key.handle:
+            self._cards.rest()
+        self._codes.rest()
+        for code in LOGON_PROBLEMS:
             self._tracker.clear(find(code))
         how = "ticket"
         if user.key is not None:
@@ -304,22 +313,26 @@ class ClientDaemon:
 
     def _card_removed(self, principal: str, card: str) -> None:
         """The card was the user's permission to be there."""
-        self._leaving = asyncio.create_task(self._log_off_without_card(principal, card))
+        self._leaving = asyncio.create_task(self._log_off_because(principal, REMOVED, card))
 
-    async def _log_off_without_card(self, principal: str, card: str) -> None:
+    def _code_ended(self, principal: str, what: str) -> None:
+        self._leaving = asyncio.create_task(self._log_off_because(principal, ENDED, what))
+
+    async def _log_off_because(self, principal: str, problem: str, what: str) -> None:
         if self._user is not None and self._user.principal == principal:
             await self._log_off()
-            self._log.warning("smart card pulled", user=principal, card=card)
-            self._tracker.set(find(REMOVED), f"{card}; {principal} is logged off")
+            self._log.warning("user lost the key", user=principal, problem=problem, detail=what)
+            self._tracker.set(find(problem), f"{what}; {principal} is logged off")
 
     async def _log_off(self) -> None:
         async with self._one_at_a_time:
             user, self._user = self._user, None
             self._users.forget()
             self._cards.rest()
+            self._codes.rest()
             if self._access is not None:
                 await self._access.set_user(None)
-            for code in CARD_PROBLEMS:
+            for code in LOGON_PROBLEMS:
                 self._tracker.clear(find(code))
         if user is not None:
             self._log.info("user logged off", user=user.principal)

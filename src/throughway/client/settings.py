@@ -83,6 +83,7 @@ def _read(table: Fields, path: Path) -> ClientConfig:
         audit=_read_audit(audit, path),
         iphttps_revocation=table.optional_text("iphttps_revocation", fields.check_revocation),
         ipsec_revocation=table.optional_text("ipsec_revocation", fields.check_revocation),
+        logon_users=table.texts("logon_users", fields.check_text, default=()),
         smart_card=_read_smart_card(smart_card, path) if table.has("smart_card") else None,
         state_directory=_path(table, path, "state_directory"),
         runtime_directory=_path(table, path, "runtime_directory"),

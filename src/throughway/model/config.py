@@ -504,6 +504,8 @@ class ClientConfig:
     smart_card: SmartCardConfig | None = None
     token_key: TokenKey | None = None
     """Where ``key`` is a URI (RFC 7512): the computer certificate's key, which no file has."""
+    logon_users: tuple[str, ...] = ()
+    """Accounts of this computer that may log on without sitting at it."""
     state_directory: Path = Path("/var/lib/throughway/client")
     runtime_directory: Path = Path("/run/throughway/client")
     control_socket: Path = Path("/run/throughway/client.sock")

@@ -11,6 +11,7 @@ from throughway.model.config import RADIUSConfig
 PROGRAM = "/usr/sbin/freeradius"
 SECRET = b"shared secret of tests"
 PIN, CODE = "2468", "135790"
+READY = "Ready to process requests"
 QUESTION = "Enter the code of your token"
 
 _CONFIGURATION = """
@@ -104,20 +105,28 @@ server tokens {{
 """
 
 
+def configuration(folder: str, port: int) -> str:
+    """Return radiusd.conf; the server keeps everything in the folder."""
+    return _CONFIGURATION.format(
+        folder=folder, port=port, secret=SECRET.decode(), pin=PIN, code=CODE, question=QUESTION
+    )
+
+
+def command(folder: str) -> tuple[str, ...]:
+    """Return what runs it until it is ended; it says when it is ready."""
+    return (PROGRAM, "-f", "-l", "stdout", "-d", folder, "-n", "radiusd", "-xx")
+
+
 @contextmanager
 def serving(folder: Path) -> Iterator[RADIUSConfig]:
     """Run it; yield how it is asked."""
     port = free_port()
-    (folder / "radiusd.conf").write_text(
-        _CONFIGURATION.format(
-            folder=folder, port=port, secret=SECRET.decode(), pin=PIN, code=CODE, question=QUESTION
-        )
-    )
+    (folder / "radiusd.conf").write_text(configuration(str(folder), port))
     secret = folder / "secret"
     secret.write_bytes(SECRET + b"\n")
     secret.chmod(0o600)
     process = subprocess.Popen(
-        (PROGRAM, "-f", "-l", "stdout", "-d", str(folder), "-n", "radiusd", "-xx"),
+        command(str(folder)),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -127,7 +136,7 @@ def serving(folder: Path) -> Iterator[RADIUSConfig]:
     try:
         for line in process.stdout:
             said.append(line)
-            if "Ready to process requests" in line:
+            if READY in line:
                 break
         else:
             raise AssertionError("".join(said[-20:]))

@@ -19,7 +19,7 @@ from tests.pki_world import write_gateway
 from tests.smart_cards import ALICE, BOB
 from throughway.authority.registrar import Registrar
 from throughway.gateway import settings
-from throughway.gateway.codes import PATH, CodeService, keep
+from throughway.gateway.codes import PATH, CodeService, Refusal, keep
 from throughway.model.config import (
     CodeCheck,
     CodesConfig,
@@ -62,6 +62,7 @@ class Desk:
     tunnels: tuple[TunnelStatus, ...] = (TUNNEL,)
     refused: list[tuple[str, str, str]] = field(default_factory=list)
     issued: list[tuple[str, str]] = field(default_factory=list)
+    failed: list[Refusal] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.key = ec.generate_private_key(ec.SECP256R1())
@@ -92,6 +93,7 @@ class Desk:
             lambda *refusal: self.refused.append(refusal),
             lambda *issued: self.issued.append(issued),
             lambda: self.now,
+            self.failed.append,
         )
         if self.keytab is None:
             self.service._accept = self.accept

@@ -1,16 +1,19 @@
 """The service as it runs, asked by curl and openssl after the examples of RFC 7030, appendix A."""
 
+import json
 import os
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
 
 from tests.authority_world import CLIENT, EST, OWNER, Authority, openssl, serving
 from throughway.authority import directory as directories
+from throughway.model.audit import AUTHORITY_EVENTS
 
 TEMPLATE = (
     f"[req]\ndistinguished_name=dn\nreq_extensions=v3\n[dn]\n[v3]\nsubjectAltName=DNS:{CLIENT}\n"
@@ -22,6 +25,11 @@ def authority() -> Iterator[Authority]:
     with serving(policy="policy.bundle", crl="pki/published.crl") as running:
         (running.folder / "policy.bundle").write_bytes(b"the bundle")
         yield running
+
+
+def events(authority: Authority) -> list[dict[str, Any]]:
+    lines = (authority.directory / AUTHORITY_EVENTS).read_text().splitlines()
+    return [json.loads(line) for line in lines]
 
 
 def make_request(folder: Path, name: str) -> str:
@@ -78,6 +86,14 @@ def test_enrol_and_renew_by_hand(authority: Authority, tmp_path: Path) -> None:
         f"{c.serial_number:X}".zfill(len(e)) for c in (first, second) for e in serials
     } & serials
     assert len(serials) == 2
+    told = [r for r in events(authority) if r["event"].startswith("certificate-")]
+    assert [(r["event"], r["windows"], r["computer"], r["outer_address"]) for r in told] == [
+        ("certificate-issued", 4887, CLIENT, "127.0.0.1"),
+        ("certificate-issued", 4887, CLIENT, "127.0.0.1"),
+        ("certificate-renewed", 4887, CLIENT, "127.0.0.1"),
+    ]
+    assert {r["certificate"]["serial"] for r in told} == serials
+    assert told[0]["certificate"]["serial"] in told[2]["detail"]
     chain = ("verify", "-x509_strict", "-CAfile", str(authority.directory / "ca.crt"))
     assert openssl(tmp_path, *chain, "second.crt") == "second.crt: OK\n"
 
@@ -97,6 +113,27 @@ def test_who_is_not_entitled_gets_a_reason(authority: Authority, tmp_path: Path)
     (tmp_path / "long").write_bytes(b"A" * 40_000)
     answer = authority.curl(f"{EST}/simpleenroll", "--include", *POST, long, check=False)
     assert b"413" in answer
+    # A token that is of no form, and one that was used for another key.
+    authority.curl(*enrol, "--user", ":no-token")
+    token = authority.token()
+    for name in ("one", "two"):
+        body = make_request(tmp_path, name)
+        authority.curl(f"{EST}/simpleenroll", "--user", f":{token}", *POST, body)
+    told = [
+        (r["problem"], r["outer_address"]) for r in events(authority) if r["outcome"] == "refused"
+    ]
+    for problem in (
+        "enrolment-name-mismatch",
+        "enrolment-request-refused",
+        "enrolment-token-unknown",
+        "enrolment-token-used",
+    ):
+        assert (problem, "127.0.0.1") in told
+    written = (authority.directory / AUTHORITY_EVENTS).read_text()
+    log = (authority.folder / "log").read_text()
+    for secret in (token, other):
+        assert secret not in written
+        assert secret not in log
 
 
 def test_whoever_is_spoken_to_has_neither_the_key_nor_root(authority: Authority) -> None:

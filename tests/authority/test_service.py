@@ -26,6 +26,8 @@ class Local:
     def __init__(self, place: Place) -> None:
         self.registrar = place.registrar
         self.offline = False
+        self.told: list[tuple[str, str, str]] = []
+        """Refusals that it heard of without having been asked."""
 
     async def enrol(self, request: bytes, secret: bytes, source: str) -> bytes:
         if self.offline:
@@ -43,6 +45,9 @@ class Local:
         seconds = timedelta(seconds=int(life))
         made = self.registrar.certify_user(request, certificate, principal, seconds)
         return made.public_bytes(Encoding.DER)
+
+    async def refused(self, problem: str, reason: str, source: str) -> None:
+        self.told.append((problem, reason, source))
 
     async def admit(self, secret: bytes, certificate: bytes, source: str) -> None:
         self.registrar.admit(secret=secret, certificate=certificate)
@@ -142,6 +147,7 @@ def test_refusals_name_their_problem(world: World) -> None:
     assert answer.headers["www-authenticate"] == 'Basic realm="throughway"'
     answer = world.enrol(body=b"AAAA")
     assert (answer.status, answer.headers[est.PROBLEM]) == (400, "enrolment-request-refused")
+    assert world.local.told[0][::2] == ("enrolment-token-unknown", "192.0.2.7")
     answer = world.enrol(content_type="text/plain")
     assert answer.status is HTTPStatus.BAD_REQUEST
     world.token = make_token(world.place.directory, "client2.corp.example.com")

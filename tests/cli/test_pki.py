@@ -55,6 +55,15 @@ def test_from_nothing_to_a_revoked_certificate(
     assert check(pki, "da.example.com").endswith(": OK\n")
     shown = openssl(pki, "crl", "-inform", "DER", "-in", "ca.crl", "-noout", "-text")
     assert "Key Compromise" in shown
+    events = [json.loads(line) for line in (pki / "events.jsonl").read_text().splitlines()]
+    assert [(event["windows"], event["computer"]) for event in events] == [
+        (4887, "da.example.com"),
+        (4887, "client1.corp.example.com"),
+        (4887, "nls.corp.example.com"),
+        (4870, "client1.corp.example.com"),
+    ]
+    assert events[1]["certificate"]["serial"] == events[3]["certificate"]["serial"]
+    assert events[3]["reason"] == "key-compromise"
 
     assert run("list") == 0
     lines = capsys.readouterr().out.splitlines()

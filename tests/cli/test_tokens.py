@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.ipsec_world import md4
+from throughway.authority.audit import who
 from throughway.cli.main import main
+from throughway.model.audit import AUTHORITY_EVENTS
 from throughway.model.config import Computer
 from throughway.net.files import read_toml
 from throughway.pki.tokens import account_password, parse_token
@@ -62,14 +64,21 @@ def test_hundreds_by_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert nt_hash.read_text().strip() == expected
 
 
-def test_a_token_can_be_made_void(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_token_can_be_made_void(pki: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("token", NAME, "--profile", "gateway", "--days", "1", "--json")
-    capsys.readouterr()
+    ((token,),) = (json.loads(capsys.readouterr().out),)
     assert run("tokens", "--json") == 0
     (told,) = json.loads(capsys.readouterr().out)
     assert (told["names"], told["state"]) == ([NAME], "unused")
     assert run("tokens", "--void", NAME) == 0
     assert NAME not in capsys.readouterr().out
+    written = (pki / AUTHORITY_EVENTS).read_text()
+    made, void = map(json.loads, written.splitlines())
+    assert (made["event"], void["event"]) == ("token-made", "token-voided")
+    assert made["computer"] == void["computer"] == NAME
+    assert made["detail"].startswith("for a gateway, until 20")
+    assert f"by {who()}" in made["detail"]
+    assert token["token"] not in written
     assert run("tokens", "--void", NAME) == 2
 
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.ipsec_world import CLIENT, Recorder, Site, until
 from throughway.gateway import audit as module
-from throughway.gateway.audit import GatewayAudit, seen_certificate
+from throughway.gateway.audit import GatewayAudit
 from throughway.gateway.refusals import MISMATCH, Refused, Seen
 from throughway.model.audit import AuditEvent, AuditRecord
 from throughway.model.config import Computer
@@ -19,6 +19,7 @@ from throughway.model.errors import IPsecError
 from throughway.model.status import SessionStatus
 from throughway.net.sas import IKESA, ChildChanged, ChildSA, IKEChanged, LineLogged
 from throughway.pki.authority import Profile, create_root, issue
+from throughway.pki.judgement import seen
 from throughway.proto.flood import PER_SOURCE
 
 COMPUTER = Computer(account="CLIENT1$", identity="client1.corp.example.com", nt_hash=Path("x"))
@@ -127,7 +128,7 @@ def test_a_computer_and_its_user_come_and_go() -> None:
     ]
     for record in records:
         assert record.computer == COMPUTER.identity
-        assert record.certificate == seen_certificate(CERTIFICATE)
+        assert record.certificate == seen(CERTIFICATE)
         assert (record.transport, record.outer_address, record.outer_port) == (
             *("iphttps", "198.51.100.7"),
             50123,
@@ -160,7 +161,7 @@ def test_a_refused_user_is_a_failed_logon_too() -> None:
 def test_an_expired_certificate_is_told_from_its_successor() -> None:
     scene = Scene(CERTIFICATE, EXPIRED)
     (record,) = scene.play(lambda audit: audit.refused(refusal("ipsec-cert-expired")))
-    assert record.certificate == seen_certificate(EXPIRED)
+    assert record.certificate == seen(EXPIRED)
     assert scene.forgotten == 1
 
 
@@ -171,7 +172,7 @@ def test_of_two_that_could_be_meant_the_doubt_is_told_and_no_reason_is_given() -
     assert record.certificate is not None
     assert record.certificate.others == 1
     for certificate in (CERTIFICATE, younger):
-        assert scene.audit.reasons_of(seen_certificate(certificate).thumbprint) == ()
+        assert scene.audit.reasons_of(seen(certificate).thumbprint) == ()
 
 
 def test_an_impostors_certificate_is_not_taken_for_the_true_one() -> None:
@@ -179,16 +180,16 @@ def test_an_impostors_certificate_is_not_taken_for_the_true_one() -> None:
     (record,) = scene.play(lambda audit: audit.refused(refusal("ipsec-cert-wrong-chain")))
     assert record.certificate is not None
     assert record.certificate.thumbprint == ""
-    assert scene.audit.reasons_of(seen_certificate(CERTIFICATE).thumbprint) == ()
+    assert scene.audit.reasons_of(seen(CERTIFICATE).thumbprint) == ()
 
 
 def test_only_its_own_refusal_is_remembered_for_a_certificate_until_it_comes_in() -> None:
     scene = Scene(CERTIFICATE, OTHER)
-    mine = seen_certificate(CERTIFICATE).thumbprint
+    mine = seen(CERTIFICATE).thumbprint
     scene.play(lambda audit: audit.refused(refusal("x", "why not", rounds=1)))
     (told,) = scene.audit.reasons_of(mine)
     assert (told.tunnel, told.problem, told.reason) == ("infrastructure", "x", "why not")
-    assert scene.audit.reasons_of(seen_certificate(OTHER).thumbprint) == ()
+    assert scene.audit.reasons_of(seen(OTHER).thumbprint) == ()
     scene.play(lambda audit: audit.ipsec_event(IKEChanged(True, sa())))
     assert scene.audit.reasons_of(mine) == ()
 
@@ -207,7 +208,7 @@ def test_what_was_said_of_the_computer_as_a_whole_is_over(
 ) -> None:
     """A thief who comes with another account hears nothing, not even why the owner was refused."""
     scene = Scene(CERTIFICATE)
-    mine = seen_certificate(CERTIFICATE).thumbprint
+    mine = seen(CERTIFICATE).thumbprint
     early = refusal(ACCOUNT_REFUSED, "no matching peer config found", connection="")
     scene.play(
         lambda audit: audit.refused(early),
@@ -318,7 +319,7 @@ def test_with_a_real_charon_every_outcome_has_its_number_and_certificate(site: S
     site.start_client()
     site.up()
     admitted = site.recorded(AuditEvent.MAIN_MODE_ESTABLISHED)
-    assert admitted.certificate == seen_certificate(first.certificate)
+    assert admitted.certificate == seen(first.certificate)
     assert (admitted.outer_address, admitted.outer_port) == (CLIENT, 4500)
     assert (admitted.transport, admitted.account) == ("native", "CLIENT1$")
     assert " === " in site.recorded(AuditEvent.QUICK_MODE_ESTABLISHED).detail
@@ -328,7 +329,7 @@ def test_with_a_real_charon_every_outcome_has_its_number_and_certificate(site: S
     old = deployment.credential("client1", Profile.COMPUTER, COMPUTER.identity, age_days=60)
     assert site.refusal()[0] == "ipsec-cert-expired"
     expired = site.recorded(AuditEvent.MAIN_MODE_FAILED)
-    assert expired.certificate == seen_certificate(old.certificate)
+    assert expired.certificate == seen(old.certificate)
     assert "valid from" in expired.reason
 
     stranger = create_root("Other Root", NOW - timedelta(days=9))
@@ -342,7 +343,7 @@ def test_with_a_real_charon_every_outcome_has_its_number_and_certificate(site: S
     assert site.refusal(deployment.client(password="client2"))[0] == ACCOUNT_REFUSED
     wrong = site.recorded(AuditEvent.EXTENDED_MODE_FAILED)
     assert (wrong.account, wrong.problem) == ("CLIENT1$", ACCOUNT_REFUSED)
-    thumbprint = seen_certificate(good.certificate).thumbprint
+    thumbprint = seen(good.certificate).thumbprint
     assert wrong.certificate is not None
     if not wrong.certificate.others:
         assert wrong.certificate.thumbprint == thumbprint

@@ -21,7 +21,7 @@ from tests.smart_cards import ALICE, REALM
 from throughway.client.codes import exchange_code
 from throughway.client.proof import UserKey
 from throughway.gateway import codes
-from throughway.gateway.codes import PATH, CodeService, check_totp, keep, opened, read_book
+from throughway.gateway.codes import PATH, CodeService, Refusal, check_totp, keep, opened, read_book
 from throughway.model.config import CodeCheck, UserProof
 from throughway.model.errors import ConfigError, ThroughwayError, TrustError
 from throughway.model.status import TunnelState
@@ -58,6 +58,8 @@ def test_what_is_wrong_with_a_code(desk: Desk, fault: CodeFault) -> None:
     assert (status, told["problem"]) == (HTTPStatus.FORBIDDEN, fault.problem)
     [(reason, problem, peer)] = desk.refused
     assert (problem, peer) == (fault.problem, f"client1.corp.example.com ({CLIENT})")
+    failed = Refusal(fault.user, "client1.corp.example.com", CLIENT, fault.problem, reason)
+    assert desk.failed == [failed]
     assert fault.user.partition("@")[0] in reason
     assert code not in reason
 

@@ -1,5 +1,6 @@
 """A second factor opens the intranet: from `throughway login --code` to the tunnel, and back."""
 
+import json
 import re
 import sys
 import time
@@ -223,6 +224,15 @@ def test_a_second_factor_opens_the_intranet(site: Site) -> None:
     assert code == 0, said
     assert f"the server asks: {freeradius.QUESTION}" in said, said
     assert client.wait_page(PAGE_BY_ADDRESS)
+    failed = ["throughway", "events", "--event", "4625", "--json"]
+    told = [json.loads(line) for line in lab.run("edge1", failed).stdout.splitlines()]
+    told = [e for e in told if e.get("problem", "").startswith("one-time-code-")]
+    assert [(e["user"], e["problem"], e["transport"]) for e in told] == [
+        (ALICE, f"one-time-code-{why}", "iphttps") for why in ("wrong", "used", "wrong")
+    ]
+    made = ["throughway", "events", "--event", "certificate-issued", "--json", "--user", "alice"]
+    (given, *_) = [json.loads(line) for line in lab.run("edge1", made).stdout.splitlines()]
+    assert "asked by da.example.com" in given["detail"]
     secrets = {"secret": site.device.secret, "wrong code": wrong, "code": right}
     secrets |= {"PIN": freeradius.PIN, "RADIUS": freeradius.CODE, "shared": str(freeradius.SECRET)}
     assert leaks(lab, secrets) == []

@@ -7,6 +7,7 @@ what it serves with (``serve``).
 
 import asyncio
 import base64
+import contextlib
 import itertools
 import socket
 from collections.abc import Mapping
@@ -17,8 +18,14 @@ from throughway.pki.est import MAX_CERTIFICATES
 
 LINE_LIMIT = 8 * MAX_CERTIFICATES
 """Bytes: the policy bundle is the longest."""
+MAX_REASON = 300
+"""Octets of a refusal's words."""
 ANSWER_TIMEOUT = 8.0
 """Seconds; less than a request may take in all."""
+
+
+class Judged(TrustError):
+    """A refusal by the half that has the key, which has written it down."""
 
 
 async def connect(sock: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -86,6 +93,13 @@ class Asker:
         """Say whether somebody may read the policy."""
         await self._ask("admit", source, secret=secret, certificate=certificate)
 
+    async def refused(self, problem: str, reason: str, source: str) -> None:
+        """Have it written down that somebody was refused here already."""
+        with contextlib.suppress(ThroughwayError):
+            await self._ask(
+                "refused", source, problem=problem.encode(), reason=reason.encode()[:MAX_REASON]
+            )
+
     async def policy(self) -> bytes:
         """Return the policy bundle."""
         return await self._ask("policy", "")
@@ -115,5 +129,5 @@ class Asker:
         if "error" in message:
             problem = text(message, "problem")
             error = text(message, "error")
-            raise TrustError(error, problem=problem) if problem else ThroughwayError(error)
+            raise Judged(error, problem=problem) if problem else ThroughwayError(error)
         return unpack(message, "result")

@@ -21,11 +21,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from throughway.authority import settings
+from throughway.authority.audit import AuthorityAudit, ended
 from throughway.authority.channel import connect, pack, parse_message, text, unpack
 from throughway.authority.registrar import Registrar
 from throughway.control import lifecycle
 from throughway.control.codec import JSON, encode_line
 from throughway.health import log
+from throughway.model.audit import AuditEvent
 from throughway.model.config import AuthorityConfig
 from throughway.model.errors import ConfigError, ThroughwayError, TrustError, WireError
 from throughway.net import privileges
@@ -46,6 +48,9 @@ class AuthorityDaemon:
         self._clock = clock
         self._log = log.logger("authority")
         self._registrar = self._make_registrar(config)
+        self._audit = AuthorityAudit(config.directory, self._audit_trouble)
+        self._looked = self._now()
+        """When it was last seen to which tokens have ended."""
         self._process: subprocess.Popen[bytes] | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._renew_at = datetime.max.replace(tzinfo=UTC)
@@ -98,6 +103,7 @@ class AuthorityDaemon:
             self._writer.close()  # by which the front ends
         if self._process is not None:
             await asyncio.to_thread(self._process.wait)
+        await asyncio.to_thread(self._audit.close)
         self._log.info("authority has ended")
 
     def failed(self, what: str, error: BaseException | None) -> None:
@@ -119,6 +125,7 @@ class AuthorityDaemon:
             async with self._one_at_a_time:
                 reply["result"] = pack(await asyncio.to_thread(self._answer, what, message))
         except TrustError as error:
+            await self._refused(what, error, message)
             reply |= {"error": str(error), "problem": error.problem}
             self._log.warning(
                 "refused", what=what, peer=source, reason=str(error), problem=error.problem
@@ -133,14 +140,21 @@ class AuthorityDaemon:
         match what:
             case "enrol":
                 made = self._registrar.enrol(unpack(message, "request"), unpack(message, "secret"))
+                self._audit.issued(made, "by token", source=source)
             case "renew":
                 proof = unpack(message, "proof") if "proof" in message else None
                 request, old = unpack(message, "request"), unpack(message, "certificate")
                 made = self._registrar.renew(request, old, proof)
+                why = f"in place of {judgement.serial_of(x509.load_der_x509_certificate(old))}"
+                renewed = AuditEvent.CERTIFICATE_RENEWED
+                self._audit.issued(made, why, source=source, event=renewed)
             case "user":
                 made = self._certify_user(message)
                 name = unpack(message, "principal").decode(errors="replace")
                 serial = judgement.serial_of(made)
+                asker = x509.load_der_x509_certificate(unpack(message, "certificate"))
+                why = f"for a one-time code, asked by {judgement.names(asker)[0]}"
+                self._audit.issued(made, why, source=source, user=name)
                 self._log.info(
                     "certificate issued", what=what, name=name, serial=serial, peer=source
                 )
@@ -152,11 +166,28 @@ class AuthorityDaemon:
                 return b""
             case "policy":
                 return self._read_policy()
+            case "refused":
+                problem, reason = unpack(message, "problem"), unpack(message, "reason")
+                raise TrustError(reason.decode(errors="replace"), problem=problem.decode())
             case _:
                 raise WireError(f"nobody knows how to {what[:20]}")
         serial, name = judgement.serial_of(made), judgement.names(made)[0]
         self._log.info("certificate issued", what=what, name=name, serial=serial, peer=source)
         return made.public_bytes(Encoding.DER)
+
+    async def _refused(self, what: str, error: TrustError, message: Mapping[str, JSON]) -> None:
+        shown = unpack(message, "certificate") if "certificate" in message else b""
+        source = text(message, "source")
+        async with self._one_at_a_time:
+            await asyncio.to_thread(
+                self._audit.refused, what, error.problem, str(error), source=source, shown=shown
+            )
+
+    def _audit_trouble(self, words: str) -> None:
+        if words:
+            self._log.error("audit not written", reason=words)
+        else:
+            self._log.info("audit is written again")
 
     def _certify_user(self, message: Mapping[str, JSON]) -> x509.Certificate:
         life = timedelta(seconds=int(unpack(message, "life")[:9]))
@@ -179,6 +210,8 @@ class AuthorityDaemon:
             await asyncio.sleep(LOOK_INTERVAL)
             try:
                 await asyncio.to_thread(self._keep_crl)
+                async with self._one_at_a_time:
+                    await asyncio.to_thread(self._keep_book)
                 if self._now() >= self._renew_at:
                     await self._serve()
             except (ThroughwayError, OSError) as error:
@@ -187,6 +220,13 @@ class AuthorityDaemon:
     def _keep_crl(self) -> None:
         if self._registrar.publish_crl(self._config.crl, self._config.crl_days):
             self._log.info("CRL renewed", published=str(self._config.crl or "") or None)
+
+    def _keep_book(self) -> None:
+        now = self._now()
+        tokens = ended(self._registrar.tokens(), self._looked, now)
+        self._looked = now
+        self._audit.tokens(AuditEvent.TOKEN_EXPIRED, tokens, "")
+        self._audit.sweep()
 
     async def _serve(self) -> None:
         """Give the front a certificate to serve with."""

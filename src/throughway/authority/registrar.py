@@ -127,6 +127,10 @@ class Registrar:
         self._judge_old(old, self.anchor(), self._read_index())
         return judgement.names(old)[0]
 
+    def tokens(self) -> tuple[Issuable, ...]:
+        """Return all tokens that are known."""
+        return self._read_book().tokens
+
     def serve_as(self, names: Sequence[str]) -> Credential:
         """Return a key and certificate for the service itself."""
         with self._opened() as (root, index):

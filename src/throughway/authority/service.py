@@ -11,6 +11,7 @@ from typing import Protocol
 
 from cryptography import x509
 
+from throughway.authority.channel import Judged
 from throughway.authority.limits import Limits
 from throughway.model.errors import ThroughwayError, TrustError, WireError
 from throughway.net.webserver import Answer, Heard, plain
@@ -42,6 +43,9 @@ class Registry(Protocol):
 
     async def admit(self, secret: bytes, certificate: bytes, source: str) -> None:
         """Say whether somebody may read the policy."""
+
+    async def refused(self, problem: str, reason: str, source: str) -> None:
+        """Write down that somebody was refused without having been asked about."""
 
 
 class EnrolmentService:
@@ -78,12 +82,13 @@ class EnrolmentService:
             return plain(HTTPStatus.METHOD_NOT_ALLOWED, f"{method} it", allow=method)
         try:
             return await respond(self, heard)
-        except TrustError as error:
+        except Judged as error:
             self._limits.failed(heard.source)
             return _refusal(error)
+        except TrustError as error:
+            return await self._refuse(error, heard.source)
         except WireError as error:
-            self._limits.failed(heard.source)
-            return _refusal(TrustError(str(error), problem=REFUSED))
+            return await self._refuse(TrustError(str(error), problem=REFUSED), heard.source)
         except ThroughwayError as error:
             return plain(
                 HTTPStatus.SERVICE_UNAVAILABLE,
@@ -91,6 +96,12 @@ class EnrolmentService:
                 retry_after="60",
                 throughway_problem=OFFLINE,
             )
+
+    async def _refuse(self, error: TrustError, source: str) -> Answer:
+        """Refuse what does not even get to the registry; that hears of it all the same."""
+        self._limits.failed(source)
+        await self._registry.refused(error.problem or REFUSED, str(error), source)
+        return _refusal(error)
 
     async def _cacerts(self, _heard: Heard) -> Answer:
         return _answer(est.CERTIFICATES, self._authorities)

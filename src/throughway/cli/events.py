@@ -15,13 +15,23 @@ import typer
 
 from throughway.cli.output import examples, note
 from throughway.control.codec import decode_line, from_json
-from throughway.model.audit import WINDOWS_NUMBERS, AuditEvent, AuditRecord, Outcome
+from throughway.model.audit import (
+    AUTHORITY_EVENTS,
+    WINDOWS_NUMBERS,
+    AuditEvent,
+    AuditRecord,
+    Outcome,
+)
 from throughway.model.errors import ConfigError, WireError
 from throughway.net.audit import clean, cleaned, encode, sentence
 from throughway.net.audit_file import rotations
 
 FOLDER = Path("/var/log/throughway")
-FILES = (FOLDER / "gateway-events.jsonl", FOLDER / "client-events.jsonl")
+FILES = (
+    FOLDER / "gateway-events.jsonl",
+    FOLDER / "client-events.jsonl",
+    Path("/etc/throughway/pki") / AUTHORITY_EVENTS,
+)
 FOUND, COULD_NOT_TELL = 1, 3
 """Exit codes: refusals were asked for and there are some; there is nothing to read."""
 LAST = 20
@@ -174,20 +184,24 @@ def _open(path: Path) -> int:
 
 def _readable(paths: tuple[Path, ...]) -> tuple[Path, ...]:
     """Return the files that can be read; say which cannot, and end when there is none."""
-    there = []
+    there, closed = [], []
     for path in paths:
         try:
             os.close(_open(path))
         except FileNotFoundError:
             continue
         except PermissionError:
-            typer.secho(
-                f"throughway: {path} is for root and its group only: sudo throughway events",
-                err=True,
-                fg="red",
-            )
-            raise typer.Exit(COULD_NOT_TELL) from None
+            closed.append(path)
+            continue
         there.append(path)
+    for path in closed:
+        typer.secho(
+            f"throughway: {path} is for root and its group only: sudo throughway events",
+            err=True,
+            fg="red",
+        )
+    if closed and not there:
+        raise typer.Exit(COULD_NOT_TELL)
     if not there:
         typer.secho(
             f"throughway: there is no {' and no '.join(map(str, paths))}: no daemon has run here "

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from throughway.authority import directory as directories
+from throughway.authority.audit import by_command, who
 from throughway.authority.files import write_new
 from throughway.cli import pki_cache, tokens
 from throughway.cli.output import examples, print_fields, print_json, print_table
@@ -106,6 +107,9 @@ def issue(
         output=output,
         force=force,
     )
+    with by_command(directory) as audit:
+        made = directories.read_certificate(written.certificate)
+        audit.issued(made, f"for a {profile}, by {who()}")
     if as_json:
         print_json(written)
         return
@@ -133,6 +137,8 @@ def revoke(
 ) -> None:
     """Revoke a certificate and write a new CRL; publish the CRL for it to count."""
     entry = directories.revoke(directory, certificate, reason, _now())
+    with by_command(directory) as audit:
+        audit.revoked(entry, reason)
     typer.echo(f"Revoked: {', '.join(entry.names)}, serial {entry.serial}.")
     typer.echo(f"Publish {directory / directories.CRL} where its certificates say the CRL is.")
 

@@ -12,11 +12,13 @@ from typing import Annotated
 import typer
 
 from throughway.authority import directory as directories
+from throughway.authority.audit import by_command, who
 from throughway.authority.files import locked, write_new
 from throughway.authority.registrar import make_tokens, read_book, write_book
 from throughway.authority.settings import DEFAULT_FILE
 from throughway.cli.output import examples, note, print_fields, print_json, print_table
 from throughway.client.enrolment import account_of
+from throughway.model.audit import AuditEvent
 from throughway.model.errors import ConfigError
 from throughway.net.files import PRIVATE, read_file
 from throughway.pki import fields
@@ -91,6 +93,13 @@ def token(
         now=now,
         life=timedelta(days=days),
     )
+    ends = (now + timedelta(days=days)).isoformat()
+    records = [
+        Issuable(digest="", names=tuple(names), profile=profile, expires_at=ends)
+        for names in computers
+    ]
+    with by_command(directory) as audit:
+        audit.tokens(AuditEvent.TOKEN_MADE, records, f"by {who()}")
     if accounts is not None:
         _write_accounts(accounts, made)
     rows = [(names[0], text) for names, text in zip(computers, made, strict=True)]
@@ -200,6 +209,9 @@ def _void(directory: Path, name: str) -> None:
         if len(kept) == len(book.tokens):
             raise ConfigError(name, "", "has no unused token")
         write_book(directory, type(book)(tuple(kept)))
+        with by_command(directory) as audit:
+            void = [token for token in book.tokens if token not in kept]
+            audit.tokens(AuditEvent.TOKEN_VOIDED, void, f"by {who()}")
 
 
 def _state(token: Issuable) -> str:

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from cryptography import x509
-from cryptography.hazmat.primitives.hashes import SHA256
 
 from throughway.catalogue import find
+from throughway.gateway.codes import Refusal
 from throughway.gateway.ipsec import GatewayIPsec
 from throughway.gateway.refusals import MISMATCH, Refused
 from throughway.gateway.whence import Origin, Sessions, Whence, split_peer
@@ -212,6 +212,20 @@ class GatewayAudit:
         if seen.user and event is AuditEvent.EXTENDED_MODE_FAILED:
             self._draft(_Draft(_as(record, AuditEvent.USER_LOGON_FAILED), particulars))
 
+    def code_refused(self, refusal: Refusal) -> None:
+        """Take a one-time code that was worth nothing."""
+        record = record_of(
+            AuditEvent.USER_LOGON_FAILED,
+            at=time.time(),
+            side=SIDE,
+            computer=refusal.computer,
+            user=refusal.user,
+            inner_address=refusal.address,
+            problem=refusal.problem,
+            reason=refusal.reason,
+        )
+        self._draft(_Draft(record, _Particulars()))
+
     def session_opened(self, session: SessionStatus) -> None:
         """Take a client that is there over IP-HTTPS."""
         self._session(AuditEvent.IPHTTPS_OPENED, session.peer, _of_session(session))
@@ -362,7 +376,7 @@ class GatewayAudit:
         if not named:
             return None
         newest = max(named, key=lambda certificate: certificate.not_valid_before_utc)
-        return replace(seen_certificate(newest), others=len(named) - 1)
+        return replace(judgement.seen(newest), others=len(named) - 1)
 
     def _remember(self, record: AuditRecord) -> None:
         """Keep what the certificate's owner may ask for; nothing where it is in doubt whose."""
@@ -440,16 +454,6 @@ def audit_of(
         shown=lambda: ipsec().shown_certificates(),
         forget=lambda: ipsec().forget_shown(),
         sessions=sessions,
-    )
-
-
-def seen_certificate(certificate: x509.Certificate) -> CertificateSeen:
-    """Return what the audit tells of a certificate."""
-    return CertificateSeen(
-        subject=certificate.subject.rfc4514_string(),
-        issuer=certificate.issuer.rfc4514_string(),
-        serial=judgement.serial_of(certificate),
-        thumbprint=certificate.fingerprint(SHA256()).hex(),
     )
 
 

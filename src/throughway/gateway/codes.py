@@ -54,6 +54,18 @@ class Asked:
     request: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A code that was worth nothing, for the audit."""
+
+    user: str
+    """By the ticket; "" where that was refused already."""
+    computer: str
+    address: str
+    problem: str
+    reason: str
+
+
 class CodeService:
     """Answers clients. ``tunnels`` returns those that are up now."""
 
@@ -64,6 +76,7 @@ class CodeService:
         on_refused: Refused,
         on_issued: Callable[[str, str], None] = lambda principal, computer: None,
         clock: Callable[[], float] = time.time,
+        on_failed: Callable[[Refusal], None] = lambda refusal: None,
     ) -> None:
         assert config.users is not None
         assert config.users.codes is not None
@@ -72,6 +85,7 @@ class CodeService:
         self._tunnels = tunnels
         self._on_refused = on_refused
         self._on_issued = on_issued
+        self._on_failed = on_failed
         self._clock = clock
         self._gate = FloodGate(per_source=ATTEMPTS, total=ALL_ATTEMPTS)
         self._accept = token_acceptor(
@@ -100,11 +114,15 @@ class CodeService:
         if not computer:
             why = "only who has an infrastructure tunnel may ask"
             return _told(HTTPStatus.FORBIDDEN, problem=REFUSED, reason=why)
+        principal = ""
         try:
             asked = _parse(heard.body)
-            return await self._answer(asked, computer)
+            principal = await asyncio.to_thread(self._accept, asked.token)
+            return await self._answer(asked, principal, computer)
         except TrustError as error:
             self._on_refused(str(error), error.problem, f"{computer} ({heard.source})")
+            refusal = Refusal(principal, computer, heard.source, error.problem, str(error))
+            self._on_failed(refusal)
             problem = error.problem or REFUSED
             return _told(HTTPStatus.FORBIDDEN, problem=problem, reason=str(error))
         except WireError as error:
@@ -114,8 +132,7 @@ class CodeService:
             why = "the gateway cannot check codes now; its log says why"
             return _told(HTTPStatus.SERVICE_UNAVAILABLE, problem=SERVICE_DOWN, reason=why)
 
-    async def _answer(self, asked: Asked, computer: str) -> Answer:
-        principal = await asyncio.to_thread(self._accept, asked.token)
+    async def _answer(self, asked: Asked, principal: str, computer: str) -> Answer:
         now = self._clock()
         self._gate.due(now)
         if not self._gate.admits(principal.casefold(), now):
@@ -174,11 +191,14 @@ class Codes:
         config: GatewayConfig,
         tunnels: Callable[[], tuple[TunnelStatus, ...]],
         on_refused: Refused,
+        on_failed: Callable[[Refusal], None],
     ) -> None:
         self._log = log.logger("gateway")
         self._service: CodeService | None = None
         if config.users is not None and config.users.codes is not None:
-            self._service = CodeService(config, tunnels, on_refused, self._issued)
+            self._service = CodeService(
+                config, tunnels, on_refused, self._issued, on_failed=on_failed
+            )
 
     async def start(self) -> None:
         """Listen; ConfigError when the address cannot be had."""

@@ -100,7 +100,9 @@ class GatewayDaemon:
         self._kdc_proxy = KDCProxyProcess(config, self._tracker, self._access.by_ticket)
         self._ipsec = self._make_ipsec(config)
         self._health.bind(self._ipsec, self._keep)
-        self._codes = Codes(config, self._ipsec.tunnels, self._telling.refused)
+        self._codes = Codes(
+            config, self._ipsec.tunnels, self._telling.refused, self._audit.code_refused
+        )
         self._translation = Translation(
             config.nat64, config.runtime_directory, self._tracker, self._encrypts_in_kernel
         )

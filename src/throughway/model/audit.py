@@ -30,6 +30,16 @@ class AuditEvent(StrEnum):
     IPHTTPS_OPENED = "iphttps-opened"
     IPHTTPS_REFUSED = "iphttps-refused"
     IPHTTPS_CLOSED = "iphttps-closed"
+    TOKEN_MADE = "token-made"
+    """A computer may join."""
+    TOKEN_VOIDED = "token-voided"
+    TOKEN_EXPIRED = "token-expired"
+    """Its time is over, and nobody has used it."""
+    CERTIFICATE_ISSUED = "certificate-issued"
+    CERTIFICATE_RENEWED = "certificate-renewed"
+    CERTIFICATE_REVOKED = "certificate-revoked"
+    ENROLMENT_REFUSED = "enrolment-refused"
+    """No certificate, or no policy, was given to who asked the authority for one."""
     LEFT_OUT = "left-out"
     """A source was refused so often that the rest is only counted."""
     RECORDS_LOST = "records-lost"
@@ -48,8 +58,15 @@ WINDOWS_NUMBERS = {
     AuditEvent.EXTENDED_MODE_FAILED: 4984,
     AuditEvent.QUICK_MODE_ESTABLISHED: 5451,
     AuditEvent.QUICK_MODE_ENDED: 5452,
+    AuditEvent.CERTIFICATE_REVOKED: 4870,
+    AuditEvent.CERTIFICATE_ISSUED: 4887,
+    AuditEvent.CERTIFICATE_RENEWED: 4887,
+    AuditEvent.ENROLMENT_REFUSED: 4888,
 }
-"""Of the security log. 4650 (no certificate was used) never happens: round 1 always uses one."""
+"""Of the security log; those of certificates are AD CS's. 4650 (no certificate was used) never
+happens: round 1 always uses one."""
+AUTHORITY_EVENTS = "events.jsonl"
+"""The name of an authority's file, in its directory."""
 
 
 class Outcome(StrEnum):
@@ -60,7 +77,7 @@ class Outcome(StrEnum):
     ENDED = "ended"
     """What was admitted is over."""
     NOTED = "noted"
-    """The audit speaks of itself."""
+    """Nobody has come or gone: tokens, and what the audit says of itself."""
 
 
 OUTCOMES = {
@@ -72,6 +89,12 @@ OUTCOMES = {
     AuditEvent.MAIN_MODE_ENDED: Outcome.ENDED,
     AuditEvent.USER_LOGOFF: Outcome.ENDED,
     AuditEvent.IPHTTPS_CLOSED: Outcome.ENDED,
+    AuditEvent.CERTIFICATE_ISSUED: Outcome.ADMITTED,
+    AuditEvent.CERTIFICATE_RENEWED: Outcome.ADMITTED,
+    AuditEvent.CERTIFICATE_REVOKED: Outcome.ENDED,
+    AuditEvent.TOKEN_MADE: Outcome.NOTED,
+    AuditEvent.TOKEN_VOIDED: Outcome.NOTED,
+    AuditEvent.TOKEN_EXPIRED: Outcome.NOTED,
     AuditEvent.LEFT_OUT: Outcome.NOTED,
     AuditEvent.RECORDS_LOST: Outcome.NOTED,
 }
@@ -112,7 +135,7 @@ class AuditRecord:
     """Seconds since 1970-01-01 UTC."""
     event: AuditEvent
     side: str
-    """Who tells it: ``gateway`` or ``client``."""
+    """Who tells it: ``gateway``, ``client`` or ``authority``."""
     computer: str = ""
     """The identity that the computer certificate names; proven unless main mode failed."""
     account: str = ""

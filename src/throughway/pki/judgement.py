@@ -14,8 +14,10 @@ from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
+from throughway.model.audit import CertificateSeen
 from throughway.pki.pem import UNREADABLE, certificate_fingerprint
 
 WARN_BEFORE = timedelta(days=60)
@@ -255,6 +257,16 @@ def may_issue(certificate: x509.Certificate, below: int = 0) -> bool:
 def serial_of(certificate: x509.Certificate) -> str:
     """Return the serial number in whole bytes, hexadecimal, as openssl prints it."""
     return hex_of(certificate.serial_number)
+
+
+def seen(certificate: x509.Certificate) -> CertificateSeen:
+    """Return what the audit tells of a certificate."""
+    return CertificateSeen(
+        subject=certificate.subject.rfc4514_string(),
+        issuer=certificate.issuer.rfc4514_string(),
+        serial=serial_of(certificate),
+        thumbprint=certificate.fingerprint(SHA256()).hex(),
+    )
 
 
 def hex_of(serial: int) -> str:

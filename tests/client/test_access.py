@@ -12,7 +12,7 @@ import pytest
 from tests.client.test_uplink import config
 from tests.patience import PATIENCE
 from tests.pki.test_bundle import POLICY
-from throughway.client.access import LOOK_INTERVAL, Access
+from throughway.client.access import Access
 from throughway.client.audit import ClientAudit
 from throughway.client.certificates import CertificateKeeper
 from throughway.client.plan import Observed, Wanted, wanted
@@ -152,10 +152,10 @@ def test_a_location_server_with_a_bad_certificate_is_a_problem(tmp_path: Path) -
 
 def test_a_tunnel_that_fails_says_why(tmp_path: Path) -> None:
     def refused(access: Access) -> None:
-        access._tunnel_failed("infrastructure", "refused", "ipsec-computer-account-refused")
+        access._tunnels.failed("infrastructure", "refused", "ipsec-computer-account-refused")
 
     def unexplained(access: Access) -> None:
-        access._tunnel_failed("infrastructure", "no answer", "")
+        access._tunnels.failed("infrastructure", "no answer", "")
 
     assert codes(after(tmp_path, refused)) == {"ipsec-computer-account-refused"}
     assert codes(after(tmp_path, unexplained)) == {"ipsec-infrastructure-tunnel-down"}
@@ -227,11 +227,9 @@ class Walls:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.closed: list[tuple[str, ...]] = []
-        self.stands = True
         monkeypatch.setattr(
             firewall, "close_client", lambda wall: self.closed.append(wall.prefixes)
         )
-        monkeypatch.setattr(firewall, "client_closed", lambda wall: self.stands)
 
 
 @pytest.fixture
@@ -328,30 +326,13 @@ def test_new_prefixes_are_closed_before_their_names_are_known(tmp_path: Path, wa
     intranet = replace(POLICY.intranet, prefixes=(*POLICY.intranet.prefixes, more))
 
     async def scenario(access: Access) -> None:
-        access._close(True)
+        access._lines.draw()
         closed: list[bool] = []
         access._names.update_policy = lambda policy: closed.append(  # type: ignore[method-assign]
             more in walls.closed[-1]
         )
         await access.update_policy(replace(POLICY, version=99, intranet=intranet))
         assert closed == [True]
-
-    live(tmp_path, scenario)
-
-
-def test_rules_that_another_program_removed_are_made_again(tmp_path: Path, walls: Walls) -> None:
-    async def scenario(access: Access) -> None:
-        access._close(True)
-        await access._redraw()
-        access._drawn_at -= LOOK_INTERVAL
-        await access._redraw()
-        assert len(walls.closed) == 1
-        walls.stands = False
-        await access._redraw()
-        assert len(walls.closed) == 1, "not looked at with every change"
-        access._drawn_at -= LOOK_INTERVAL
-        await access._redraw()
-        assert len(walls.closed) == 2
 
     live(tmp_path, scenario)
 

@@ -17,14 +17,15 @@ from throughway.catalogue import find
 from throughway.client.audit import ClientAudit
 from throughway.client.certificates import CertificateKeeper
 from throughway.client.forced import Forced
-from throughway.client.ipsec import INFRASTRUCTURE, INTRANET, ClientIPsec
+from throughway.client.ipsec import INFRASTRUCTURE, INTRANET
+from throughway.client.lines import Lines
 from throughway.client.names import Names
 from throughway.client.plan import Observed, Wanted, wanted
-from throughway.client.reasons import Reasons
 from throughway.client.registration import Registrar, inside_address
 from throughway.client.revocation import of_certificate
 from throughway.client.sleep import watch_sleep
-from throughway.client.transports import TUNNEL_INTERFACE, Transports
+from throughway.client.transports import Transports
+from throughway.client.tunnels import Tunnels
 from throughway.client.user import User
 from throughway.client.whereabouts import Whereabouts
 from throughway.client.words import define_words
@@ -32,7 +33,7 @@ from throughway.health import log
 from throughway.health.connection import LINK_UP, connection_of
 from throughway.health.tracker import Tracker
 from throughway.model.config import ClientConfig, ESPMode
-from throughway.model.errors import ConfigError, IPsecError, ThroughwayError, TransportError
+from throughway.model.errors import ConfigError, ThroughwayError, TransportError
 from throughway.model.findings import Component
 from throughway.model.policy import Policy
 from throughway.model.status import (
@@ -40,9 +41,8 @@ from throughway.model.status import (
     Location,
     TransportKind,
     TunnelState,
-    TunnelStatus,
 )
-from throughway.net import esp, firewall, kerberos
+from throughway.net import esp, firewall
 from throughway.net.exchange import Way
 from throughway.net.fetch import fetch
 from throughway.net.netlink import NetworkMonitor, NetworkState, sweep_host_routes
@@ -52,8 +52,8 @@ from throughway.proto.iphttps.client import State
 
 LOOK_INTERVAL = 15.0
 """Seconds between two looks at everything, in case an event was lost."""
-IPSEC_RETRY = 2.0
-"""Seconds after which charon is started again when it could not be."""
+WATCH_RETRY = 2.0
+"""Seconds after which the network is watched again when that has failed."""
 
 
 class Access:
@@ -78,7 +78,6 @@ class Access:
         self._log = log.logger("client")
         self._tracker = tracker
         self._policy = policy
-        self._ccache = ccache
         self._audit, self._certificates = audit, certificates
         self._on_infrastructure = on_infrastructure
         self._on_bug = on_bug
@@ -94,50 +93,47 @@ class Access:
             on_change=self._way_changed,
             on_failure=self._transport_failed,
         )
-        self._ipsec = ClientIPsec(
+        self._tunnels = Tunnels(
             config,
             policy,
+            tracker,
+            ccache=ccache,
             lists=self._transports.revocation.lists,
+            audit=audit,
+            certificates=certificates,
+            keep=self._keep,
+            carrier=lambda: str(self._transports.chosen or ""),
             on_change=self._wake,
-            on_failure=self._tunnel_failed,
-            on_daemon=self._charon_changed,
+            # The link may be dead too and would find out later: ask for a sign of life.
+            on_lost=self._transports.network_changed,
         )
         self._where = Whereabouts(
             policy.nls_urls, self._probe, self._location_changed, self._probed
         )
         self._forced = Forced(config, self._proxy_used)
-        self._reasons = Reasons(config, policy, self._tunnel_told)
+        self._lines = Lines(policy, tracker, lambda: self._forced.relay)
         self._registrar = Registrar(config, policy, self._registered)
         self._monitor = NetworkMonitor(self._network_changed, self._transports.devices)
         self._woken = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._kernel_esp = False
-        self._closed: firewall.ClientFirewall | None = None
-        self._drawn_at = 0.0  # when it was last seen to that the lines stand
         self._located = False
         self._carrier: TransportKind | None = None
         """The transport that the log has."""
-        self._raised: tuple[str, int] | None = None
-        """Address and number of the way over which the infrastructure tunnel was asked for."""
-        self._raised_for = ""
-        """The user for whom the intranet tunnel was asked for."""
-        self._told: dict[str, TunnelState] = {}
-        """The states of the tunnels that the log has."""
 
     async def start(self, user: User | None) -> None:
         """Hold the intranet back first, then bring everything up."""
         self._user = user
         define_words(self._tracker, self._config, self._policy)
         sweep_host_routes()  # routes that a killed daemon has left would lead tunnels astray
-        self._close(True)
+        self._lines.draw()
         await self._forced.update(self._policy)
         support = await asyncio.to_thread(esp.detect_esp, self._config.esp)
         if support.mode is ESPMode.KERNEL:
-            self._kernel_esp = True
-            self._close(True)
+            self._lines.kernel_esp = True
+            self._lines.draw()
         await self._names.start()
         self._tracker.ok(Component.NAMES, f"the stub serves on {self._config.stub_address}")
-        self._keep(self._start_ipsec())
+        self._keep(self._tunnels.start())
         self._keep(self._watch_network())
         self._keep(watch_sleep(self._woke_up))
         self._keep(self._registrar.run())
@@ -150,13 +146,12 @@ class Access:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         # From the last to the first; what one part fails at must not keep the others from it.
         async with contextlib.AsyncExitStack() as stack:
-            stack.callback(self._close, False)
+            stack.callback(self._lines.wipe)
             stack.push_async_callback(self._forced.close)
             stack.push_async_callback(self._names.close)
             stack.push_async_callback(self._transports.revocation.stop)
             stack.push_async_callback(self._transports.stop)
-            stack.push_async_callback(self._ipsec.stop)
-            stack.push_async_callback(self._reasons.close)
+            stack.push_async_callback(self._tunnels.stop)
             stack.push_async_callback(self._monitor.close)
             stack.push_async_callback(self._where.close)
 
@@ -165,28 +160,25 @@ class Access:
         self._policy = policy
         define_words(self._tracker, self._config, self._policy)
         await self._forced.update(policy)
-        if self._closed is not None:
+        self._lines.policy = policy
+        if self._lines.drawn:
             self._hold_back()  # prefixes that are new here, before their names are
         self._names.update_policy(policy)
         self._where.set_urls(policy.nls_urls)
         await self._transports.update_policy(policy)
-        await self._ipsec.update_policy(policy)
-        self._reasons.update_policy(policy)
+        await self._tunnels.update_policy(policy)
         self._registrar.update_policy(policy)
         self._wake()
 
     async def renew_certificate(self) -> None:
         """Take the certificate that is in place now; what is up stays up."""
         self._transports.renew_certificate()
-        await self._ipsec.renew_credentials()
+        await self._tunnels.ipsec.renew_credentials()
 
     async def set_user(self, user: User | None) -> None:
         """Take another user, or the same one with a new ticket, or nobody."""
         former, self._user = self._user, user
-        self._raised_for = ""
-        if former is not None and former != user:
-            await self._ipsec.down(INTRANET)
-        self._tracker.succeeded("tunnel-intranet")
+        await self._tunnels.set_user(former, user)
         self._wake()
 
     def refresh(self) -> None:
@@ -194,19 +186,8 @@ class Access:
         self._names.network_changed()
         self._where.refresh()
         self._transports.refresh()
-        self._ipsec.hurry()
+        self._tunnels.ipsec.hurry()
         self._wake()
-
-    async def _start_ipsec(self) -> None:
-        while True:
-            try:
-                await self._ipsec.start()
-            except IPsecError as error:
-                self._tracker.report(error, attempt="ipsec")
-                await asyncio.sleep(IPSEC_RETRY)
-            else:
-                self._wake()
-                return
 
     # What should hold, and the steps towards it
 
@@ -217,7 +198,7 @@ class Access:
         while True:
             self._woken.clear()
             try:
-                await self._redraw()
+                await self._lines.look()
                 await self._reconcile(wanted(self._observe()))
             except ConfigError as error:
                 # The policy was checked; what is left is the certificate with its key.
@@ -239,18 +220,22 @@ class Access:
         return Observed(
             location=self._where.location,
             address=self._transports.address,
-            infrastructure_up=self._tunnel(INFRASTRUCTURE).state is TunnelState.UP,
-            intranet_up=self._tunnel(INTRANET).state is TunnelState.UP,
+            infrastructure_up=self._tunnels.up(INFRASTRUCTURE),
+            intranet_up=self._tunnels.up(INTRANET),
             user=self._user.principal if self._user is not None else "",
         )
 
     async def _reconcile(self, plan: Wanted) -> None:
         # Names first: they cannot fail, and none must go astray because something else does.
         self._names.set_situation(effective=plan.names, intranet=self._way_to_names())
-        if plan.fail_closed or self._closed is not None:
-            self._close(plan.fail_closed)
+        if plan.fail_closed:
+            self._lines.draw()
+        elif self._lines.drawn:
+            self._lines.wipe()
         if not plan.infrastructure:
-            await self._release_tunnels()
+            await self._tunnels.release()
+            if self._where.location is Location.INSIDE:
+                self._tracker.disable(Component.IPSEC, "inside: not needed")
         if plan.link:
             if not self._transports.started:
                 self._tracker.forget(Component.IPHTTPS)
@@ -261,11 +246,11 @@ class Access:
             if self._where.location is Location.INSIDE:
                 self._transports.end_connections()
             self._tracker.disable(Component.IPHTTPS, "inside: not needed")
-        if plan.infrastructure and self._ipsec.running:
-            self._raise_infrastructure()
-        if plan.intranet and self._ipsec.running:
+        if plan.infrastructure and self._tunnels.ipsec.running:
+            self._tunnels.raise_infrastructure(self._transports.way)
+        if plan.intranet and self._tunnels.ipsec.running:
             assert self._user is not None
-            self._raise_intranet(self._user)
+            self._tunnels.raise_intranet(self._user)
         self._settle_tunnels()
         self._register_name()
 
@@ -273,7 +258,7 @@ class Access:
         """Let managers inside find this computer, before any user has logged on."""
         if self._where.location is Location.INSIDE:
             self._registrar.want(inside_address(self._policy))
-        elif self._tunnel(INFRASTRUCTURE).state is TunnelState.UP and self._transports.address:
+        elif self._tunnels.up(INFRASTRUCTURE) and self._transports.address:
             self._registrar.want((self._transports.address,))
         else:
             self._registrar.rest()
@@ -297,91 +282,17 @@ class Access:
 
     def _way_to_names(self) -> TunnelState:
         """Say whether intranet names can be asked now, soon, or not at all."""
-        state = self._tunnel(INFRASTRUCTURE).state
+        state = self._tunnels.of(INFRASTRUCTURE).state
         coming = state is TunnelState.DOWN and self._transports.coming
         return TunnelState.CONNECTING if coming else state
-
-    def _close(self, closed: bool) -> None:
-        """Hold intranet prefixes back, or let them be."""
-        if not closed:
-            firewall.open_client()
-            self._closed = None
-            self._tracker.disable(Component.FIREWALL, "inside: nothing is held back")
-            return
-        policy = self._policy
-        wall = firewall.ClientFirewall(
-            prefixes=policy.intranet.prefixes + policy.infrastructure.prefixes,
-            exempt=(policy.infrastructure.endpoint, policy.intranet.endpoint),
-            tunnel_interface=TUNNEL_INTERFACE,
-            kernel_esp=self._kernel_esp,
-            everything=policy.transports.force_tunnel,
-            relay=self._forced.relay,
-        )
-        if wall != self._closed:
-            firewall.close_client(wall)
-            self._closed, self._drawn_at = wall, time.monotonic()
-        what = "everything" if wall.everything else "intranet prefixes"
-        self._tracker.ok(Component.FIREWALL, f"{what} only through the tunnels")
 
     def _hold_back(self) -> None:
         """Close now, whatever step is under way: this may be another network already."""
         self._names.set_situation(effective=True, intranet=self._way_to_names())
         try:
-            self._close(True)
+            self._lines.draw()
         except (ThroughwayError, OSError) as error:
             self._tracker.set(find("firewall-rules-missing"), str(error), attempt="reconcile")
-
-    async def _redraw(self) -> None:
-        """Draw the lines again when another program has wiped them: `nft flush ruleset`."""
-        wall, now = self._closed, time.monotonic()
-        if wall is None or now < self._drawn_at + LOOK_INTERVAL:
-            return
-        self._drawn_at = now
-        stands = await asyncio.to_thread(firewall.client_closed, wall)
-        if not stands and self._closed is wall:
-            self._log.warning("another program has removed our firewall rules: made again")
-            firewall.close_client(wall)
-
-    async def _release_tunnels(self) -> None:
-        if self._raised is not None:
-            for name in (INTRANET, INFRASTRUCTURE):
-                await self._ipsec.down(name)
-            self._raised, self._raised_for = None, ""
-        if self._where.location is Location.INSIDE:
-            self._tracker.disable(Component.IPSEC, "inside: not needed")
-
-    def _raise_infrastructure(self) -> None:
-        """Ask for the tunnel once for each address and link; it sees to itself from then on.
-
-        A new link may lead to a gateway that was restarted and has forgotten the tunnels.
-        """
-        way = self._transports.way
-        if way != self._raised:
-            self._raised = way
-            self._attempt(self._ipsec.up_infrastructure(way[0], renew=True))
-
-    def _raise_intranet(self, user: User) -> None:
-        if user.principal != self._raised_for:
-            self._raised_for = user.principal
-            self._attempt(self._ipsec.up_intranet(user.principal, user.key or self._token))
-
-    def _attempt(self, attempt: Coroutine[Any, Any, None]) -> None:
-        """Start an attempt; its failures come by ``on_failure``, and it repeats itself."""
-
-        async def tried() -> None:
-            with contextlib.suppress(ThroughwayError):
-                await attempt
-
-        self._keep(tried())
-
-    async def _token(self) -> bytes:
-        policy = self._policy
-        return await kerberos.make_token_apart(
-            self._ccache, policy.kerberos_service, realm=policy.kerberos_realm
-        )
-
-    def _tunnel(self, name: str) -> TunnelStatus:
-        return next(tunnel for tunnel in self._ipsec.tunnels() if tunnel.name == name)
 
     # What the parts tell
 
@@ -392,7 +303,7 @@ class Access:
                 await self._monitor.run()
             except Exception as error:  # of the kernel's answers or of whoever heard of them
                 self._on_bug("watching the network", error)
-            await asyncio.sleep(IPSEC_RETRY)
+            await asyncio.sleep(WATCH_RETRY)
 
     def _woke_up(self, asleep: float) -> None:
         """It may be elsewhere now."""
@@ -497,61 +408,17 @@ class Access:
             return error
         return TransportError(error.stage, "there is no network", problem="internet-down")
 
-    def _tunnel_failed(self, name: str, reason: str, problem: str) -> None:
-        self._log.warning("tunnel failed", tunnel=name, reason=reason, problem=problem or None)
-        if problem.startswith("ipsec-cert-"):
-            self._keep(self._certificates.refused())
-        error = IPsecError(reason, problem=problem or f"ipsec-{name}-tunnel-down")
-        self._report_tunnel(name, self._reasons.failed(name, error))
-
-    def _report_tunnel(self, name: str, error: IPsecError) -> None:
-        self._audit.tunnel_failed(name, error, str(self._transports.chosen or ""))
-        self._tracker.report(error, attempt=f"tunnel-{name}")
-
-    def _tunnel_told(self, name: str, error: IPsecError) -> None:
-        """The gateway has said why."""
-        self._log.warning("tunnel refused", tunnel=name, reason=str(error), problem=error.problem)
-        self._report_tunnel(name, error)
-
-    def _charon_changed(self, reason: str) -> None:
-        down = find("ipsec-daemon-down")
-        if reason:
-            self._log.error("charon ended", reason=reason)
-            self._tracker.set(down, reason, attempt="ipsec")
-        else:
-            self._tracker.succeeded("ipsec")
-            self._tracker.clear(down)
-        self._wake()
-
     def _settle_tunnels(self) -> None:
-        """Tell what the tunnels are; take back what was said against those that are up."""
-        for name in (INFRASTRUCTURE, INTRANET):
-            tunnel = self._tunnel(name)
-            told = self._told.get(name, TunnelState.DOWN)
-            if tunnel.state is not told:
-                self._told[name] = tunnel.state
-                if told is TunnelState.UP and name == INFRASTRUCTURE:
-                    # The link may be dead too and would find out later: ask for a sign of life.
-                    self._transports.network_changed()
-                account = tunnel.account or None
-                self._log.info("tunnel", tunnel=name, state=str(tunnel.state), account=account)
-                if tunnel.state is TunnelState.UP:
-                    self._certificates.connected()
-                    self._audit.tunnel_up(tunnel, str(self._transports.chosen or ""))
-                elif told is TunnelState.UP:
-                    self._audit.tunnel_down(tunnel)
-            if tunnel.state is TunnelState.UP:
-                self._tracker.succeeded(f"tunnel-{name}")
-                self._reasons.forget(name)
-        if up := self._tunnel(INFRASTRUCTURE).state is TunnelState.UP:
-            self._tracker.ok(Component.IPSEC, esp.describe_esp(self._ipsec.esp))
+        self._tunnels.settle()
+        if up := self._tunnels.up(INFRASTRUCTURE):
+            self._tracker.ok(Component.IPSEC, esp.describe_esp(self._tunnels.ipsec.esp))
             self._on_infrastructure()
         if up or self._where.location is Location.INSIDE:
             self._certificates.authority_reachable()
 
     async def snapshot(self) -> ClientSnapshot:
         """Return the whole client."""
-        await self._ipsec.refresh()
+        await self._tunnels.ipsec.refresh()
         self._settle_tunnels()
         link, policy = self._transports.link(), self._policy
         names = replace(self._names.status(), registered=self._registrar.registered)
@@ -563,8 +430,8 @@ class Access:
             connection=connection_of(
                 location=self._where.location,
                 link_state=LINK_UP if self._transports.up else link.state,
-                infrastructure=self._tunnel(INFRASTRUCTURE).state,
-                intranet=self._tunnel(INTRANET).state,
+                infrastructure=self._tunnels.of(INFRASTRUCTURE).state,
+                intranet=self._tunnels.of(INTRANET).state,
                 names_effective=names.effective,
                 user=user,
                 problems=problems,
@@ -574,8 +441,8 @@ class Access:
             transport=str(self._transports.chosen or ""),
             transports=self._transports.status(),
             link=link,
-            esp=esp.describe_esp(self._ipsec.esp),
-            tunnels=self._reasons.shown(self._ipsec.tunnels()),
+            esp=esp.describe_esp(self._tunnels.ipsec.esp),
+            tunnels=self._tunnels.shown(),
             names=names,
             user=user,
             policy_deployment=policy.deployment,

@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from pathlib import Path
 
 import pytest
 
 from tests.patience import PATIENCE
+from tests.pki_world import GATEWAY, write_credential
 from throughway.model.errors import ConfigError
 from throughway.net import webserver
+from throughway.net.tls import server_context, unverified_context
 from throughway.net.webserver import HEAD_LIMIT, Answer, Heard, WebServer, plain
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -97,6 +100,48 @@ def test_silent_clients_are_ended_and_too_many_are_not_heard(
         assert answer.startswith(b"HTTP/1.1 200 ")
 
     serving(scenario)
+
+
+def test_who_holds_the_most_makes_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One who opens many connections, and says nothing, keeps nobody else out."""
+    monkeypatch.setattr(webserver, "MAX_CONNECTIONS", 8)
+
+    async def scenario(port: int) -> None:
+        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(8)]
+        for _ in range(3):
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", port, local_addr=("127.0.0.2", 0)
+            )
+            writer.write(GET)
+            assert (await read_all(reader, writer)).startswith(b"HTTP/1.1 200 ")
+        assert await silent[-1][0].read() == b""
+        assert await ask(port, GET) != b"", "there is room again for the first, too"
+        for _, writer in silent:
+            writer.transport.abort()
+
+    serving(scenario)
+
+
+def test_handshakes_that_do_not_begin_are_counted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(webserver, "MAX_CONNECTIONS", 2)
+    write_credential(tmp_path, "gateway", GATEWAY)
+    tls = server_context(tmp_path / "gateway.crt", tmp_path / "gateway.key")
+
+    async def run() -> None:
+        server = WebServer(("127.0.0.1", 0), respond, key="x.listen", tls=tls)
+        await server.start()
+        try:
+            silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(2)]
+            with pytest.raises(OSError):  # noqa: PT011 - reset or ended
+                await asyncio.open_connection("127.0.0.1", server.port, ssl=unverified_context())
+            for _, writer in silent:
+                writer.transport.abort()
+        finally:
+            await server.close()
+
+    asyncio.run(run())
 
 
 def test_an_address_that_is_not_here_is_told_with_its_key() -> None:

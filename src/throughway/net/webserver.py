@@ -4,21 +4,27 @@ import asyncio
 import os
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from functools import partial
 from http import HTTPStatus
 
 import h11
 
 from throughway.model.errors import ConfigError
+from throughway.net.listeners import source_of
 
 HEAD_LIMIT = 8 * 1024
 """Bytes of a request's head; a client of ours sends a few hundred."""
 REQUEST_TIMEOUT = 10.0
 """Seconds for the whole exchange: answers are small, and inside the network is near."""
 MAX_CONNECTIONS = 64
-"""At once; more are closed unheard, and their clients come again."""
+"""At once, TLS handshakes among them; more are closed unheard, and their clients come again."""
+BACKLOG = 100
+ACCEPT_PAUSE = 0.5
+"""Seconds without accepting when the process has no more file descriptors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,76 +81,110 @@ class WebServer:
         self._key = key
         self._tls = tls
         self._body_limit = body_limit
-        self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self._listener: socket.socket | None = None
+        self._accepting: asyncio.Task[None] | None = None
+        self._connections: dict[asyncio.Task[None], str] = {}
+        """With their sources."""
 
     @property
     def port(self) -> int:
         """The port on which it listens."""
-        assert self._server is not None
-        port: int = self._server.sockets[0].getsockname()[1]
+        assert self._listener is not None
+        port: int = self._listener.getsockname()[1]
         return port
 
     async def start(self) -> None:
         """Listen; raises :exc:`ConfigError` when the address cannot be had."""
-        patience = REQUEST_TIMEOUT if self._tls else None
-        if isinstance(self._address, socket.socket):
-            self._server = await asyncio.start_server(
-                self._accept,
-                sock=self._address,
-                limit=HEAD_LIMIT,
-                ssl=self._tls,
-                ssl_handshake_timeout=patience,
-            )
-            return
-        host, port = self._address
+        listener = self._address
+        if not isinstance(listener, socket.socket):
+            listener = self._listen(*listener)
+        listener.setblocking(False)
+        self._listener = listener
+        self._accepting = asyncio.get_running_loop().create_task(self._accept_forever(listener))
+
+    def _listen(self, host: str, port: int) -> socket.socket:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            self._server = await asyncio.start_server(
-                self._accept,
-                *(host, port),
-                limit=HEAD_LIMIT,
-                ssl=self._tls,
-                ssl_handshake_timeout=patience,
-            )
+            return socket.create_server((host, port), family=family, backlog=BACKLOG)
         except OSError as error:
             why = f"cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}"
             raise ConfigError("", self._key, why) from error
 
     async def close(self) -> None:
         """Stop listening and end what is being served."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        for task in tuple(self._connections):
+        accepting, self._accepting = self._accepting, None
+        tasks = [*self._connections, *((accepting,) if accepting is not None else ())]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._connections) >= MAX_CONNECTIONS:
-            writer.transport.abort()
-            return
-        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
-        self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
+    async def _accept_forever(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                sock, peer = await loop.sock_accept(listener)
+            except ConnectionAbortedError:
+                continue
+            except OSError:  # no more file descriptors: the kernel keeps the others meanwhile
+                await asyncio.sleep(ACCEPT_PAUSE)
+                continue
+            source = source_of(peer[0])
+            if not self._has_room(source):
+                sock.close()
+                continue
+            task = loop.create_task(self._serve(sock))
+            self._connections[task] = source
+            task.add_done_callback(partial(self._ended, sock))
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One request, one answer, the end."""
+    def _ended(self, sock: socket.socket, task: asyncio.Task[None]) -> None:
+        self._connections.pop(task, None)
+        sock.close()  # one that made room at once had not begun
+
+    def _has_room(self, source: str) -> bool:
+        """Make room for one more; who has the most gives it to who has fewer, if anybody does."""
+        if len(self._connections) < MAX_CONNECTIONS:
+            return True
+        held = Counter(self._connections.values())
+        heaviest, most = held.most_common(1)[0]
+        if held[source] + 1 >= most:
+            return False
+        newest = next(t for t, s in reversed(self._connections.items()) if s == heaviest)
+        newest.cancel()
+        del self._connections[newest]
+        return True
+
+    async def _serve(self, sock: socket.socket) -> None:
+        """One connection: TLS, one request, one answer, the end."""
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=HEAD_LIMIT)
+        protocol = asyncio.StreamReaderProtocol(reader)
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT):
-                writer.write(await self._exchange(reader, writer))
-                await writer.drain()
-                if not writer.can_write_eof():
-                    writer.close()  # TLS says the end by a message of its own
-                    await writer.wait_closed()
-                    return
-                writer.write_eof()
-                # Closing with something unread would reset the connection under the answer.
-                while await reader.read(HEAD_LIMIT):
-                    pass
+                transport, _ = await loop.connect_accepted_socket(
+                    lambda: protocol, sock, ssl=self._tls
+                )
+                writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+                try:
+                    await self._answer(reader, writer)
+                finally:
+                    transport.abort()
         except (OSError, TimeoutError):
             pass  # the client is gone or too slow; it will come again
-        finally:
-            writer.transport.abort()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await self._exchange(reader, writer))
+        await writer.drain()
+        if not writer.can_write_eof():
+            writer.close()  # TLS says the end by a message of its own
+            await writer.wait_closed()
+            return
+        writer.write_eof()
+        # Closing with something unread would reset the connection under the answer.
+        while await reader.read(HEAD_LIMIT):
+            pass
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_LIMIT)

@@ -14,6 +14,7 @@ from throughway.authority import directory as directories
 from throughway.authority import registrar as module
 from throughway.authority.registrar import Registrar, read_book
 from throughway.model.errors import ConfigError, TrustError
+from throughway.pki import index as index_module
 from throughway.pki import judgement, requests, tokens
 from throughway.pki.authority import Profile, create_root, issue
 from throughway.pki.requests import build_request, build_user_request, sign_proof
@@ -247,6 +248,41 @@ def test_a_registrar_gets_users_certificates_for_hours(place: Place) -> None:
     ):
         with pytest.raises(TrustError, match="is not renewed"):
             ask()
+
+
+def test_logons_do_not_fill_the_index(place: Place) -> None:
+    """Each has a certificate; a hundred thousand of them would be the authority's end."""
+    shown, request = der(registrar_of(place)), build_user_request(place.key)
+    first = place.registrar.certify_user(request, shown, ALICE, timedelta(hours=8))
+    place.clock.time += module.USERS_KEPT_FOR
+    place.registrar.certify_user(request, shown, ALICE, timedelta(hours=8))
+    assert len(directories.read_index(place.directory).find(ALICE)) == 2
+    place.clock.time += timedelta(days=1)
+    third = place.registrar.certify_user(request, shown, ALICE, timedelta(hours=8))
+    kept = directories.read_index(place.directory)
+    serials = [entry.serial for entry in kept.find(ALICE)]
+    assert judgement.serial_of(first) not in serials
+    assert serials[-1] == judgement.serial_of(third)
+    assert not (place.directory / "issued" / f"{judgement.serial_of(first)}.crt").exists()
+    assert kept.find(NAME), "those of computers and gateways stay"
+
+
+def test_a_full_index_stays_readable(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.enrolled()
+    monkeypatch.setattr(index_module, "MAX_ENTRIES", 1)
+    with pytest.raises(ConfigError, match="no room for another"):
+        place.registrar.serve_as((NAME,))
+    assert len(directories.read_index(place.directory).entries) == 1
+
+
+def test_what_is_shown_may_be_anything(place: Place) -> None:
+    """The header of a renewal by proof comes unjudged from strangers."""
+    shown = bytearray(der(place.enrolled()))
+    at = shown.index(b"\xa0\x03\x02\x01\x02") + 4
+    shown[at] = 9  # a version that there is not
+    for certificate in (bytes(shown), b"0", b""):
+        with pytest.raises(TrustError, match="no certificate was shown"):
+            place.registrar.renew(place.request(), certificate, b"proof")
 
 
 def test_nobody_else_gets_users_certificates(place: Place) -> None:

@@ -38,6 +38,9 @@ MAX_IN_FORCE = 12
 the index must not grow with it."""
 USER_LIFE = timedelta(hours=24)
 """The longest that a user's certificate lives: it stands for a code that was right a moment ago."""
+USERS_KEPT_FOR = timedelta(days=7)
+"""How long a user's certificate that has ended is remembered: there is one for each logon, and the
+index must last for years."""
 KEPT_FOR = timedelta(days=90)
 """How long a token that has expired can still be told from one that never was."""
 SERVER_LIFE = timedelta(days=90)
@@ -107,6 +110,7 @@ class Registrar:
                 why = f"{entry.names[0]} may not ask for users' certificates: it is no registrar"
                 raise TrustError(why, problem=REFUSED)
             key, now = judge_user_request(request), self.now()
+            index, gone = index.without_users(now - USERS_KEPT_FOR)
             self._judge_number(index, principal.lower(), now)
             made = certify_user(
                 root,
@@ -117,6 +121,8 @@ class Registrar:
                 crl_url=index.crl_url,
             )
             self._keep(index, made, Profile.USER)
+            for entry in gone:  # they are in no index any more
+                Path(entry.file).unlink(missing_ok=True)
             return made
 
     def admit(self, *, secret: bytes = b"", certificate: bytes = b"") -> str:
@@ -298,6 +304,6 @@ def _checked_principal(principal: str) -> str:
 
 def _parse(certificate: bytes) -> x509.Certificate:
     try:
-        return x509.load_der_x509_certificate(certificate)
-    except ValueError:
+        return pem.load_certificate(certificate)
+    except pem.UNREADABLE:
         raise TrustError("no certificate was shown", problem=REFUSED) from None

@@ -79,8 +79,23 @@ class Index:
         return tuple(entry for entry in self.entries if entry.is_called(wanted))
 
     def added(self, certificate: x509.Certificate, profile: Profile, file: str) -> "Index":
-        """Return the index with one more certificate."""
+        """Return the index with one more certificate; ConfigError when it is full."""
+        if len(self.entries) >= MAX_ENTRIES:
+            # One more, and nobody could read it again: nothing could be revoked, and no CRL made.
+            why = f"has {MAX_ENTRIES} certificates, and no room for another"
+            raise ConfigError("index.json", "entries", why)
         return replace(self, entries=(*self.entries, entry_of(certificate, profile, file)))
+
+    def without_users(self, before: datetime) -> tuple["Index", tuple[Entry, ...]]:
+        """Return the index without users' certificates that had ended then, and those."""
+        gone = tuple(
+            entry
+            for entry in self.entries
+            if entry.profile == Profile.USER and datetime.fromisoformat(entry.not_after) < before
+        )
+        serials = {entry.serial for entry in gone}
+        kept = tuple(entry for entry in self.entries if entry.serial not in serials)
+        return (replace(self, entries=kept) if gone else self), gone
 
     def with_revoked(self, serial: str, at: datetime, reason: str) -> "Index":
         """Return the index with one certificate revoked."""

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.authority.test_registrar import Place
 from tests.authority_world import CLIENT, make_token
-from throughway.authority.limits import FAILURES
+from throughway.authority.limits import FAILURES, REQUESTS
 from throughway.authority.service import EnrolmentService
 from throughway.model.errors import ThroughwayError
 from throughway.net.webserver import Answer, Heard
@@ -165,4 +165,11 @@ def test_who_fails_too_often_is_told_to_wait(world: World) -> None:
     assert answers[-2:] == [HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS]
     assert world.enrol().status is HTTPStatus.TOO_MANY_REQUESTS
     world.time += 61.0
+    assert world.enrol().status is HTTPStatus.OK
+
+
+def test_who_asks_for_what_is_public_keeps_nobody_out(world: World) -> None:
+    for _ in range(REQUESTS):
+        assert world.ask("GET", est.CACERTS).status is HTTPStatus.OK
+        assert world.ask("GET", est.POLICY).status is HTTPStatus.UNAUTHORIZED
     assert world.enrol().status is HTTPStatus.OK

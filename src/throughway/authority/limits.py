@@ -22,15 +22,19 @@ class Limits:
         self._requests = 0
         self._began = 0.0
 
-    def wait(self, source: str, now: float) -> float:
-        """Return for how many seconds this source is not heard; 0 when it is, and counted."""
+    def wait(self, source: str, now: float, *, costly: bool = True) -> float:
+        """Return for how many seconds this source is not heard; 0 when it is.
+
+        What is ``costly`` counts, for all together; who asks for nothing of the kind is not kept
+        waiting by that, nor keeps others.
+        """
         if now >= self._began + WINDOW:
             self._began, self._requests = now, 0
             self._failures.clear()
         tired = self._failures.get(site(source), 0) >= FAILURES
-        if tired or self._requests >= REQUESTS:
+        if tired or (costly and self._requests >= REQUESTS):
             return self._began + WINDOW - now
-        self._requests += 1
+        self._requests += costly
         return 0.0
 
     def failed(self, source: str) -> None:

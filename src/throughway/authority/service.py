@@ -70,7 +70,7 @@ class EnrolmentService:
 
     async def respond(self, heard: Heard) -> Answer:
         """Answer a request."""
-        if wait := self._limits.wait(heard.source, self._clock()):
+        if wait := self._limits.wait(heard.source, self._clock(), costly=_shows(heard)):
             why = "too many requests; come again later"
             return plain(HTTPStatus.TOO_MANY_REQUESTS, why, retry_after=str(int(wait) + 1))
         path = heard.request.target.partition(b"?")[0].decode("ascii", "replace")
@@ -155,6 +155,12 @@ class EnrolmentService:
         est.POLICY: ("GET", _bundle),
         est.USER: ("POST", _user),
     }
+
+
+def _shows(heard: Heard) -> bool:
+    """Say whether a request shows what the authority has to look at: all others are cheap."""
+    named = (b"authorization", est.CERTIFICATE.encode())
+    return bool(heard.certificate) or any(heard.header(name) for name in named)
 
 
 def _secret(heard: Heard) -> bytes:

@@ -1,6 +1,7 @@
 """Who gets a user's certificate for a one-time code; the whole way with authority and charon."""
 
 import functools
+import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -89,7 +90,22 @@ def test_guessing_is_stopped(desk: Desk) -> None:
     assert desk.ask(desk.code())[1]["problem"] == "one-time-code-too-many"
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"token": 1}', b"\xff"])
+def asked(**changed: str) -> bytes:
+    return json.dumps({"token": "", "code": "1", "state": "", "request": ""} | changed).encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"[]", b"{}", b'{"token": 1}', b"\xff"),
+        # JSON can say what UTF-8 cannot; and no attribute of RADIUS holds such a state.
+        asked(code="\ud800"),
+        asked(code="1" * 200),
+        asked(state="A" * 400),
+        asked(request="\xe9"),
+    ],
+    ids=map(str, range(9)),
+)
 def test_garbage(desk: Desk, body: bytes) -> None:
     assert desk.ask("", body=body)[0] is HTTPStatus.BAD_REQUEST
 

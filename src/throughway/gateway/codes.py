@@ -7,7 +7,6 @@ gateway is a registration authority then, and asks the authority for the certifi
 
 import asyncio
 import base64
-import binascii
 import fcntl
 import os
 import time
@@ -25,7 +24,7 @@ from throughway.model.status import TunnelState, TunnelStatus
 from throughway.net.est import ESTClient
 from throughway.net.files import PRIVATE, read_file, read_secret, write_atomically
 from throughway.net.kerberos import token_acceptor
-from throughway.net.radius_codes import Challenge, check_code
+from throughway.net.radius_codes import MAX_CODE, MAX_STATE, Challenge, check_code
 from throughway.net.tls import client_context
 from throughway.net.webserver import Answer, Heard, WebServer, plain
 from throughway.pki import totp
@@ -272,8 +271,10 @@ def _parse(body: bytes) -> Asked:
             try:
                 packed = (base64.b64decode(each, validate=True) for each in (token, state, request))
                 ticket, carried, wanted = packed
-            except binascii.Error:
+            except ValueError:
                 raise WireError("not base64") from None
+            if len(carried) > MAX_STATE or len(code) > MAX_CODE or not code.isprintable():
+                raise WireError("no code, or a state that no server has given")
             return Asked(ticket, code, carried, wanted)
     raise WireError("token, code, state and request must be given")
 

@@ -23,6 +23,8 @@ from throughway.net.radius_relay import (
 USER_PASSWORD, REPLY_MESSAGE = 2, 18
 MAX_CODE = 128
 """Octets of a User-Password (RFC 2865 section 5.2)."""
+MAX_NAME = MAX_STATE = 253
+"""Octets of an attribute's value (RFC 2865 section 5)."""
 MAX_MESSAGE = 1000
 REFUSED = "one-time-code-wrong"
 
@@ -48,6 +50,8 @@ async def check_code(
         raise ConfigError(str(config.secret), "users.codes.secret", str(error)) from None
     if not 0 < len(code.encode()) <= MAX_CODE:
         raise TrustError(f"a code of {len(code)} characters", problem=REFUSED)
+    if len(user.encode()) > MAX_NAME:
+        raise TrustError(f"a user name of {len(user)} characters", problem=REFUSED)
     wrong = False
     for server in config.servers:
         request = _request(secret, user, code, state)

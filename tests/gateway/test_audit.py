@@ -280,6 +280,21 @@ def test_sessions_over_iphttps_are_told() -> None:
     ]
 
 
+def test_a_network_of_ipv6_is_one_source() -> None:
+    """Else one host could fill what all together may, and hide who comes from elsewhere."""
+
+    def flood(audit: GatewayAudit) -> None:
+        for number in range(400):
+            peer = f"[2001:db8:bad::{number:x}]:1"
+            audit.session_refused(peer, "iphttps-client-cert-required", "none")
+        audit.session_refused("192.0.2.9:1", "iphttps-client-cert-required", "none")
+
+    *refused, left_out = Scene().play(flood)
+    assert [r.outer_address for r in refused].count("192.0.2.9") == 1
+    assert len(refused) == PER_SOURCE + 1
+    assert (left_out.outer_address, left_out.count) == ("2001:db8:bad::/64", 400 - PER_SOURCE)
+
+
 def test_a_flood_is_counted() -> None:
     def flood(audit: GatewayAudit) -> None:
         for _ in range(100):

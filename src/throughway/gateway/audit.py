@@ -34,6 +34,7 @@ from throughway.model.errors import ThroughwayError
 from throughway.model.status import SessionStatus, TransportKind
 from throughway.net.audit import AuditLog, audit_log
 from throughway.net.causes import meaning
+from throughway.net.listeners import source_of
 from throughway.net.sas import IKESA, ChildChanged, Event, IKEChanged, LineLogged
 from throughway.pki import judgement
 from throughway.proto.flood import FloodGate
@@ -406,7 +407,9 @@ class GatewayAudit:
     def _record(self, record: AuditRecord) -> None:
         """Record it, unless its source has filled its share of this minute."""
         if _by_strangers(record):
-            source = record.outer_address or record.inner_address
+            # Whoever has a network of IPv6 has all of its addresses; ours are one to a client.
+            outer = record.outer_address
+            source = source_of(outer) if outer else record.inner_address
             if not self._gate.admits(source, time.monotonic()):
                 return
         self._log.record(record)

@@ -1,7 +1,8 @@
 """How much one source, and all together, may write into the audit in a minute.
 
 Whoever is refused a thousand times is recorded ten times and then counted; the count follows as
-a record of its own when the minute is over. So a flood fills no disk, and hides nobody else.
+a record of its own when the minute is over. So a flood fills no disk; and one that comes from
+fewer than :data:`TOTAL` / :data:`PER_SOURCE` networks hides nobody else.
 """
 
 from collections import OrderedDict

@@ -61,7 +61,7 @@ PLACEHOLDERS = {
 }
 WORDS = {
     *("SRV", "ALL", "HKLM", "SYSTEM", "SOFTWARE", "TCPIP", "IPHTTPS", "HTTPS", "CRL", "TLS"),
-    *("CA", "IP", "NT", "NULL", "CLSID", "TLS_RSA_WITH_NULL_SHA", "AAAA"),
+    *("CA", "IP", "NT", "IIS", "OCSP", "NULL", "CLSID", "TLS_RSA_WITH_NULL_SHA", "AAAA"),
 }
 """Words in capitals that are meant as they stand."""
 ALL = [problem for module in MODULES for problem in module.PROBLEMS]

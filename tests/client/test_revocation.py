@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import ssl
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,18 +11,24 @@ from pathlib import Path
 import pytest
 
 from tests.client.test_uplink import config
+from tests.patience import PATIENCE
 from tests.pki.test_bundle import POLICY
-from tests.revocation_world import CRL, ISSUING, Web
+from tests.revocation_world import CRL, ISSUING, Places, Web, chain
 from throughway.client import revocation as module
 from throughway.client.proxy import ProxySource
-from throughway.client.revocation import ClientRevocation, of_certificate
+from throughway.client.revocation import LOCATION_PATIENCE, ClientRevocation, tell_location
+from throughway.health.tracker import Tracker
 from throughway.model.config import ClientConfig, ProxyConfig
 from throughway.model.errors import Stage, TransportError
 from throughway.model.policy import Policy
 from throughway.model.revocation import Revocation, RevocationPolicy
+from throughway.net import revocation as checker
 from throughway.net.dial import Dialer
 from throughway.net.revocation_lists import Answer, Want
+from throughway.pki.revocation import questions
+from throughway.proto.location import PROBE_TIME
 
+NLS = POLICY.nls_urls[0]
 LIST = CRL().build(ISSUING)
 
 
@@ -117,12 +125,76 @@ def test_who_says_how_hard_it_is_checked(tmp_path: Path) -> None:
     assert own._server.policy is Revocation.NONE
 
 
-def test_what_says_that_a_certificate_is_not_accepted() -> None:
-    for problem, expected in (
-        ("iphttps-cert-expired", True),
-        ("iphttps-crl-unreachable", True),
-        ("iphttps-ocsp-unknown", True),
-        ("iphttps-port-blocked", False),
-    ):
-        assert of_certificate(TransportError(Stage.TLS, "", problem=problem)) is expected
-    assert not of_certificate(None)
+@pytest.mark.parametrize(
+    ("problem", "told"),
+    [
+        ("iphttps-cert-expired", "nls-certificate-invalid"),
+        ("iphttps-cert-name-mismatch", "nls-certificate-invalid"),
+        ("iphttps-cert-revoked", "nls-cert-revoked"),
+        ("iphttps-crl-unreachable", "nls-crl-unreachable"),
+        ("iphttps-ocsp-unreachable", "nls-crl-unreachable"),
+        ("iphttps-crl-expired", "nls-crl-unusable"),
+        ("iphttps-crl-wrong-signer", "nls-crl-unusable"),
+        ("iphttps-delta-crl-missing", "nls-crl-unusable"),
+        ("iphttps-ocsp-unknown", "nls-crl-unusable"),
+        ("iphttps-cert-revocation-uncheckable", "nls-crl-unusable"),
+        ("iphttps-port-blocked", None),
+    ],
+)
+def test_why_a_location_server_proves_nothing(problem: str, told: str | None) -> None:
+    tracker = Tracker(time.time)
+    tell_location(tracker, NLS, TransportError(Stage.TLS, "why", problem=problem))
+    assert [p.code for p in tracker.current()] == ([] if told is None else [told])
+    tell_location(tracker, NLS, None)
+    assert tracker.current() == ()
+
+
+def test_a_location_server_whose_list_comes_late_is_looked_at_again(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = chain(Places((web.url("/nls.crl"),)))
+    monkeypatch.setattr(checker, "chain_of", lambda connection: (shown.ders[0], shown.ders[2]))
+    monkeypatch.setattr(checker, "questions", lambda _: questions(shown.certificates[:2]))
+    strong = replace(POLICY, revocation=RevocationPolicy(location=Revocation.STRONG))
+    located = asyncio.Event()
+
+    async def scenario() -> TransportError:
+        revocation = client(tmp_path, policy=strong)
+        revocation.on_located = located.set
+        connection = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).wrap_bio(
+            ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="nls"
+        )
+        try:
+            with pytest.raises(TransportError) as refused:
+                await revocation.judge_location(connection)
+            web.pages["/nls.crl"] = LIST
+            revocation.network_changed()
+            async with asyncio.timeout(PATIENCE):
+                await located.wait()
+            await revocation.judge_location(connection)
+        finally:
+            await revocation.stop()
+        return refused.value
+
+    error = asyncio.run(scenario())
+    assert error.problem == "iphttps-crl-unreachable"
+    assert f"404 Not Found ({web.url('/nls.crl')})" in str(error)
+
+
+def test_a_location_server_does_not_wait_for_a_place_that_hangs(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert LOCATION_PATIENCE < PROBE_TIME
+    monkeypatch.setattr(module, "LOCATION_PATIENCE", 0.05)
+    web.pages["/nls.crl"] = Web.SILENT
+    shown = chain(Places((web.url("/nls.crl"),)))
+    policy = replace(POLICY, revocation=RevocationPolicy(location=Revocation.WEAK))
+
+    async def scenario() -> None:
+        revocation = client(tmp_path, policy=policy)
+        begin = time.monotonic()
+        await revocation._location.check_chain(shown.ders[:2])
+        assert time.monotonic() - begin < PATIENCE / 2
+        await revocation.stop()
+
+    asyncio.run(scenario())

@@ -22,6 +22,7 @@ from tests.scenarios.actions import (
 from throughway.lab.deployment import BUNDLE, GATEWAY_CONFIG
 from throughway.lab.lab import Lab
 from throughway.lab.observe import Observer, problems, tunnel
+from throughway.model.revocation import Revocation, RevocationPolicy
 
 DAY = 86400
 CARRIED = "/tmp/carried.bundle"
@@ -160,3 +161,35 @@ def test_a_gateway_without_a_bundle_says_so(fresh: Lab) -> None:
     assert "throughway policy build" in shown(fresh, "edge1", "gateway").text
     fresh.run("edge1", BUILD, check=True)
     wait_gateway(fresh, "there", lambda s: s["state"] == "ok" and not s["problems"])
+
+
+UNPUBLISHED = ("unreachable", "131.107.0.1")
+"""A route to the lists, which are known on the Internet and not inside."""
+
+
+@pytest.fixture
+def strict(bundles: Lab) -> Iterator[Lab]:
+    """Return the lab with a client that checks location servers as Windows does."""
+    checked = RevocationPolicy(location=Revocation.STRONG)
+    policy = sign(bundles, version=policy_of(bundles).version + 1, revocation=checked)
+    bundles.write("client1", CLIENT_BUNDLE, policy)
+    bundles.run("client1", ["throughway", "pki", "cache", "flush"], check=True)
+    bundles.move("client1", "corp")
+    bundles.run("client1", ["ip", "route", "add", *UNPUBLISHED], check=True)
+    yield bundles
+    bundles.run("client1", ["ip", "route", "del", *UNPUBLISHED])
+
+
+def test_a_list_that_is_not_published_inside_strands_clients_inside(strict: Lab) -> None:
+    """The trap of DirectAccess: the location server is near, and proves nothing."""
+    strict.start_client("client1")
+    client = Observer(strict, "client1")
+    status = client.wait("the trap", lambda s: "nls-crl-unreachable" in problems(s))
+    assert status["location"] == "outside"
+    told = shown(strict, "client1").text
+    for word in ("[nls-crl-unreachable]", "believes to be outside", "http://crl.example.com/"):
+        assert word in told
+    strict.run("client1", ["ip", "route", "del", *UNPUBLISHED], check=True)
+    strict.run("client1", ["throughway", "client", "refresh"], check=True)
+    status = client.wait("inside", lambda s: s["location"] == "inside")
+    assert "nls-crl-unreachable" not in problems(status)

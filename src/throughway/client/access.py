@@ -22,7 +22,7 @@ from throughway.client.lines import Lines
 from throughway.client.names import Names
 from throughway.client.plan import Observed, Wanted, wanted
 from throughway.client.registration import Registrar, inside_address
-from throughway.client.revocation import of_certificate
+from throughway.client.revocation import tell_location
 from throughway.client.sleep import watch_sleep
 from throughway.client.transports import Transports
 from throughway.client.tunnels import Tunnels
@@ -316,6 +316,7 @@ class Access:
         self._names.network_changed()
         if not self._located:
             self._located = True
+            self._transports.revocation.on_located = self._where.refresh
             self._where.start(state.connected)
             return
         self._where.network_changed(state.connected)
@@ -346,11 +347,7 @@ class Access:
 
     def _probed(self, url: str, error: ThroughwayError | None) -> None:
         """A location server that answers with a bad certificate strands clients inside."""
-        problem = find("nls-certificate-invalid")
-        if of_certificate(error):
-            self._tracker.set(problem, f"{url}: {error}", key=url)
-        else:
-            self._tracker.clear(problem, key=url)
+        tell_location(self._tracker, url, error)
 
     async def _probe(self, url: str) -> None:
         context = client_context(anchors=self._policy.trust_anchors)

@@ -12,8 +12,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 from urllib.parse import urlsplit
 
+from throughway.catalogue.location import OF_CERTIFICATE
 from throughway.client.proxy import ProxySource
 from throughway.health import log
+from throughway.health.tracker import Tracker
 from throughway.model.config import ClientConfig
 from throughway.model.errors import Stage, TransportError
 from throughway.model.policy import Policy
@@ -25,7 +27,13 @@ from throughway.net.firewall import MARK
 from throughway.net.proxy import ProxyServer, open_tunnel
 from throughway.net.revocation import Checker
 from throughway.net.revocation_cache import RevocationCache
-from throughway.net.revocation_lists import FETCH_TIME, MAXIMUM_REDIRECTS, RevocationLists, question
+from throughway.net.revocation_lists import (
+    FETCH_TIME,
+    MAXIMUM_REDIRECTS,
+    RevocationLists,
+    Want,
+    question,
+)
 
 DIRECTORY = "revocation"
 """Of the state directory."""
@@ -33,6 +41,11 @@ MAXIMUM_LIST = 8 * 1024 * 1024
 """Bytes of a list: the client's memory is budgeted."""
 LEAD = 1.0
 """Seconds that a way has before the next one is tried beside it."""
+LOCATION_PATIENCE = 0.9
+"""Seconds that a location server waits for its lists; its probe has 1.5. What comes later counts in
+the next round, which then begins at once."""
+REVOKED = "iphttps-cert-revoked"
+_UNREACHABLE = ("iphttps-crl-unreachable", "iphttps-ocsp-unreachable")
 _PROXY_AUTHENTICATION = 0x80190000 + 407
 
 
@@ -55,8 +68,15 @@ class ClientRevocation:
         cache = RevocationCache(config.state_directory / DIRECTORY)
         self.lists = RevocationLists(cache, self._ask, on_failure=self._failed)
         self._server = Checker(self.lists, policy=Revocation.NONE, on_late=on_refused)
-        self._location = Checker(self.lists, policy=Revocation.NONE)
-        self.lists.subscribe(lambda want, data: self._server.look_again())
+        self._location = Checker(
+            self.lists,
+            policy=Revocation.NONE,
+            patience=dict.fromkeys(Revocation, LOCATION_PATIENCE),
+        )
+        self._location_unknown = False
+        self.on_located: Callable[[], None] = lambda: None
+        """Told when a list has come that a location server was not believed without."""
+        self.lists.subscribe(self._came)
         self.update_policy(policy)
 
     def update_policy(self, policy: Policy) -> None:
@@ -74,8 +94,13 @@ class ClientRevocation:
         await self._judge(self._server, connection)
 
     async def judge_location(self, connection: ssl.SSLObject) -> None:
-        """Judge a location server."""
-        await self._judge(self._location, connection)
+        """Judge a location server, in the time that such a one has."""
+        self._location_unknown = False
+        try:
+            await self._judge(self._location, connection)
+        except TransportError as error:
+            self._location_unknown = error.problem != REVOKED
+            raise
 
     async def stop(self) -> None:
         """End what is under way."""
@@ -87,6 +112,12 @@ class ClientRevocation:
         unknown = [verdict for verdict in judged.verdicts if verdict.fault is not None]
         for verdict in unknown:
             self._tell(verdict)
+
+    def _came(self, _want: Want, _data: bytes) -> None:
+        self._server.look_again()
+        if self._location_unknown:
+            self._location_unknown = False
+            self.on_located()
 
     def _tell(self, verdict: Verdict) -> None:
         self._log.info(
@@ -180,10 +211,29 @@ async def _first(attempts: list[Coroutine[Any, Any, bytes]]) -> bytes:
             left.close()
 
 
-def of_certificate(error: BaseException | None) -> bool:
-    """Whether an error says that a server's certificate is not accepted."""
+def problem_of_location(error: BaseException | None) -> str:
+    """Return what is wrong with a location server's certificate, by the error of its probe.
+
+    "" when that is not what was wrong. A server is judged in the same words wherever it is.
+    """
     problem = error.problem if isinstance(error, TransportError) else ""
-    return any(word in problem for word in ("cert", "crl", "ocsp"))
+    if problem == REVOKED:
+        return "nls-cert-revoked"
+    if problem in _UNREACHABLE:
+        return "nls-crl-unreachable"
+    if any(word in problem for word in ("crl", "ocsp", "revocation")):
+        return "nls-crl-unusable"
+    return "nls-certificate-invalid" if "cert" in problem else ""
+
+
+def tell_location(tracker: Tracker, url: str, error: BaseException | None) -> None:
+    """Tell why a location server proves nothing: it strands clients inside."""
+    found = problem_of_location(error)
+    for problem in OF_CERTIFICATE:
+        if problem.code == found:
+            tracker.set(problem, f"{url}: {error}", key=url)
+        else:
+            tracker.clear(problem, key=url)
 
 
 def _target(url: str) -> tuple[str, int]:

@@ -71,9 +71,11 @@ class Checker:
         *,
         policy: Revocation,
         on_late: Callable[[TransportError], None] = lambda error: None,
+        patience: Mapping[Revocation, float] = PATIENCE,
     ) -> None:
         self._lists = lists
         self.policy = policy
+        self._patience = patience
         self._on_late = on_late
         self._admitted: tuple[Question, ...] = ()
 
@@ -122,7 +124,7 @@ class Checker:
         if any(v.standing is Standing.REVOKED for v in judged.verdicts):
             return judged
         inquiries = [_Inquiry(self._lists, question) for question in asked]
-        deadline = asyncio.get_running_loop().time() + PATIENCE[self.policy]
+        deadline = asyncio.get_running_loop().time() + self._patience[self.policy]
         verdicts = await asyncio.gather(*(each.settle(deadline) for each in inquiries))
         return Judged(tuple(verdicts), refusal(verdicts, self.policy))
 

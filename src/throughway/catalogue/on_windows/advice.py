@@ -15,6 +15,7 @@ from throughway.catalogue.on_windows import (
     location,
     names,
     policy,
+    revocation,
     server,
     transitions,
 )
@@ -33,6 +34,7 @@ MODULES = (
     ipsec,
     ipsec_certificate,
     domain,
+    revocation,
     server,
 )
 

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 
 from throughway.catalogue import iphttps_certificate as certificate
+from throughway.catalogue.on_windows.revocation import EMPTIED, PUBLISH
+from throughway.catalogue.on_windows.revocation import VERIFY as _VERIFY
 from throughway.model.findings import Advice, Problem
 
 _STATE = "netsh interface httpstunnel show interfaces"
 _STORE = "certutil -store My"
-_VERIFY = "certutil -verify -urlfetch CERTIFICATE"
 _REBIND = "Set-RemoteAccess -SslCertificate (Get-Item Cert:/LocalMachine/My/THUMBPRINT)"
-_CACHE = "certutil -setreg chain/ChainCacheResyncFiletime @now"
 
 PROBLEMS: tuple[Problem, ...] = ()
 
@@ -79,13 +79,13 @@ ADVICE: Mapping[str, Advice] = {
             "Publish CRL and delta CRL at an http address that is reachable from the Internet; "
             "clear the client's cache."
         ),
-        fix=(_VERIFY, "certutil -urlcache CRL delete", _CACHE),
+        fix=(_VERIFY, *EMPTIED),
         verify=(_VERIFY, _STATE),
     ),
     certificate.CRL_EXPIRED.code: Advice(
         cause="The published revocation list (or its delta) is older than its next update.",
         resolution="Publish a new list on the authority and copy it to the distribution point.",
-        fix=("certutil -crl", "certutil -urlcache CRL delete"),
+        fix=(PUBLISH, *EMPTIED),
         verify=(_VERIFY,),
     ),
     certificate.CLIENT_CERT_REQUIRED.code: Advice(

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 
 from throughway.catalogue import ipsec_certificate as certificate
+from throughway.catalogue.on_windows.revocation import EMPTIED, PUBLISH
+from throughway.catalogue.on_windows.revocation import VERIFY as _VERIFY
 from throughway.model.findings import Advice, Problem
 
 _STORE = "certutil -v -store My"
 _ENROL = ("certutil -pulse", "gpupdate /force")
-_VERIFY = "certutil -verify -urlfetch CERTIFICATE"
 _RULES = "netsh advfirewall consec show rule name=all"
 _MAIN = "netsh advfirewall monitor show mmsa"
 
@@ -71,14 +72,17 @@ ADVICE: Mapping[str, Advice] = {
             "Revocation of the peer's certificate could not be checked and the check is strict "
             "(13817, 13848): the distribution point does not answer, so everybody is refused."
         ),
-        resolution="Publish the list where both sides reach it, or check less strictly meanwhile.",
-        fix=(_VERIFY, "netsh advfirewall set global ipsec strongcrlcheck 1"),
+        resolution=(
+            "Publish the list where both sides reach it, or check less strictly meanwhile: "
+            "strongcrlcheck 2 refuses what cannot be checked, 1 only what is revoked, 0 nothing."
+        ),
+        fix=(_VERIFY, *EMPTIED, "netsh advfirewall set global ipsec strongcrlcheck 1"),
         verify=("netsh advfirewall show global", _MAIN),
     ),
     certificate.CRL_EXPIRED.code: Advice(
         cause="The list's next update is past; with a strict check every peer is refused.",
         resolution="Publish a new list; then clear the caches.",
-        fix=("certutil -crl", "certutil -urlcache CRL delete"),
+        fix=(PUBLISH, *EMPTIED),
         verify=(_VERIFY, _MAIN),
     ),
 }

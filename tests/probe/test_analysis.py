@@ -24,6 +24,7 @@ from throughway.model.probing import (
     Trouble,
     VersionSeen,
 )
+from throughway.model.revocation import Fault
 from throughway.probe.analysis.certificates import see_certificate, see_chain
 from throughway.probe.analysis.folding import advice_for, fold, found
 from throughway.probe.analysis.hellos import (
@@ -187,33 +188,37 @@ def test_expiry_is_judged_by_the_length_of_the_life() -> None:
         assert codes(replace(WELL, chains=(chain,))) == (["iphttps-cert-expiring"] if soon else [])
 
 
-def point(kind: str, state: PointState, url: str = "http://crl.test/") -> PointSeen:
-    return PointSeen(kind=kind, url=url, subject=HOST, leaf=True, state=state)
+def point(kind: str, fault: Fault | None = None, url: str = "http://crl.test/") -> PointSeen:
+    states = {None: PointState.GOOD, Fault.REVOKED: PointState.REVOKED}
+    state = states.get(fault, PointState.USELESS)
+    return PointSeen(kind=kind, url=url, subject=HOST, leaf=True, state=state, fault=fault)
 
 
-GOOD, AWAY = PointState.GOOD, PointState.UNREACHABLE
+AWAY, SILENT, NOWHERE = Fault.UNREACHABLE, Fault.OCSP_UNREACHABLE, Fault.NO_POINT
+MISSING = Fault.DELTA_MISSING
 
 
 @pytest.mark.parametrize(
     ("points", "expected", "sure"),
     [
-        ((point("crl", GOOD), point("ocsp", AWAY)), [], None),
-        ((point("ocsp", AWAY),), ["iphttps-crl-unreachable"], Confidence.CERTAIN),
+        ((point("crl"), point("ocsp", SILENT)), [], None),
+        ((point("crl"), point("ocsp", Fault.OCSP_UNKNOWN)), ["iphttps-ocsp-unknown"], None),
+        ((point("ocsp", SILENT),), ["iphttps-ocsp-unreachable"], Confidence.CERTAIN),
         ((point("crl", AWAY),), ["iphttps-crl-unreachable"], Confidence.CERTAIN),
-        ((point("crl", GOOD), point("delta", AWAY)), ["iphttps-crl-unreachable"], None),
+        ((point("crl"), point("delta", MISSING)), ["iphttps-delta-crl-missing"], None),
         (
-            (point("crl", GOOD), point("crl", AWAY, "http://b/")),
+            (point("crl"), point("crl", AWAY, "http://b/")),
             ["iphttps-crl-unreachable"],
             Confidence.POSSIBLE,
         ),
-        ((point("crl", GOOD), point("crl", PointState.NOT_TRIED, "ldap:///")), [], None),
+        ((point("crl"), point("crl", NOWHERE, "ldap:///")), [], None),
         (
-            (point("crl", PointState.NOT_TRIED, "ldap:///"),),
-            ["iphttps-crl-unreachable"],
+            (point("crl", NOWHERE, "ldap:///"),),
+            ["iphttps-cert-revocation-uncheckable"],
             Confidence.CERTAIN,
         ),
-        ((point("delta", PointState.STALE),), ["iphttps-crl-expired"], None),
-        ((point("ocsp", PointState.REVOKED), point("crl", GOOD)), ["iphttps-cert-revoked"], None),
+        ((point("delta", Fault.EXPIRED),), ["iphttps-crl-expired"], None),
+        ((point("ocsp", Fault.REVOKED), point("crl")), ["iphttps-cert-revoked"], None),
     ],
 )
 def test_revocation(

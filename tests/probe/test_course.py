@@ -215,7 +215,13 @@ def test_revocation_that_fails_in_every_way(tmp_path: Path) -> None:
         ("delta", "delta.crl"): PointState.STALE,
         ("ocsp", "ocsp"): PointState.USELESS,
     }
-    assert set(codes(seen)) == {"iphttps-crl-expired", "iphttps-crl-unreachable"}
+    assert set(codes(seen)) == {
+        "iphttps-crl-expired",
+        "iphttps-crl-unreachable",
+        "iphttps-crl-unusable",
+        "iphttps-cert-revocation-uncheckable",
+        "iphttps-ocsp-unreachable",
+    }
 
 
 def test_a_revoked_certificate_and_a_delta_list_that_the_base_names(tmp_path: Path) -> None:

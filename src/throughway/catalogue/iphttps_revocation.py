@@ -1,8 +1,19 @@
 """Problems of checking whether the IP-HTTPS server's certificate was revoked."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from throughway.catalogue.host import CLOCK_SKEW
-from throughway.catalogue.iphttps_certificate import CRL_EXPIRED, ISSUE, SHOW, WRONG_PEER
+from throughway.catalogue.iphttps_certificate import (
+    CRL_EXPIRED,
+    CRL_UNREACHABLE,
+    ISSUE,
+    REVOKED,
+    SHOW,
+    WRONG_PEER,
+)
 from throughway.model.findings import Component, Problem, Severity
+from throughway.model.revocation import Fault
 
 LOOK = "curl --remote-name CRL_URL"
 CACHE = "throughway pki cache list"
@@ -173,3 +184,20 @@ PROBLEMS = (
     WRONG_USAGE,
     CHAIN_INVALID,
 )
+
+BY_FAULT: Mapping[Fault, Problem] = MappingProxyType(
+    {
+        Fault.REVOKED: REVOKED,
+        Fault.WRONG_SIGNER: WRONG_SIGNER,
+        Fault.EXPIRED: CRL_EXPIRED,
+        Fault.DELTA_MISSING: DELTA_MISSING,
+        Fault.UNUSABLE: UNUSABLE,
+        Fault.UNREACHABLE: CRL_UNREACHABLE,
+        Fault.OCSP_UNTRUSTED: OCSP_UNTRUSTED,
+        Fault.OCSP_UNKNOWN: OCSP_UNKNOWN,
+        Fault.OCSP_UNUSABLE: OCSP_UNUSABLE,
+        Fault.OCSP_UNREACHABLE: OCSP_UNREACHABLE,
+        Fault.NO_POINT: UNCHECKABLE,
+    }
+)
+"""What a fault is called, wherever it is found."""

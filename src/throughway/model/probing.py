@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from throughway.model.revocation import Fault
+
 
 class Outcome(StrEnum):
     """How a step ended."""
@@ -169,6 +171,8 @@ class PointSeen:
     """Whose revocation it tells of."""
     leaf: bool
     state: PointState
+    fault: Fault | None = None
+    """Why it does not prove that the certificate is good."""
     words: str = ""
     this_update: datetime | None = None
     next_update: datetime | None = None

@@ -15,6 +15,7 @@ from typing import Any
 
 from cryptography import x509
 
+from throughway.catalogue.iphttps_revocation import BY_FAULT
 from throughway.model.errors import Stage, TransportError
 from throughway.model.revocation import Fault, Revocation, Standing, Verdict
 from throughway.net.revocation_cache import OCSP
@@ -30,18 +31,10 @@ MAXIMUM_CHAIN = 8
 
 REVOKED, OFFLINE, NO_CHECK = 0x80092010, 0x80092013, 0x80092012
 """CRYPT_E_REVOKED, CRYPT_E_REVOCATION_OFFLINE, CRYPT_E_NO_REVOCATION_CHECK."""
+_NO_CHECK = (Fault.UNUSABLE, Fault.OCSP_UNKNOWN, Fault.NO_POINT)
+_NUMBERS = {Fault.REVOKED: REVOKED} | dict.fromkeys(_NO_CHECK, NO_CHECK)
 PROBLEMS: Mapping[Fault, tuple[str, int]] = {
-    Fault.REVOKED: ("iphttps-cert-revoked", REVOKED),
-    Fault.WRONG_SIGNER: ("iphttps-crl-wrong-signer", OFFLINE),
-    Fault.EXPIRED: ("iphttps-crl-expired", OFFLINE),
-    Fault.DELTA_MISSING: ("iphttps-delta-crl-missing", OFFLINE),
-    Fault.UNUSABLE: ("iphttps-crl-unusable", NO_CHECK),
-    Fault.UNREACHABLE: ("iphttps-crl-unreachable", OFFLINE),
-    Fault.OCSP_UNTRUSTED: ("iphttps-ocsp-untrusted", OFFLINE),
-    Fault.OCSP_UNKNOWN: ("iphttps-ocsp-unknown", NO_CHECK),
-    Fault.OCSP_UNUSABLE: ("iphttps-ocsp-unusable", OFFLINE),
-    Fault.OCSP_UNREACHABLE: ("iphttps-ocsp-unreachable", OFFLINE),
-    Fault.NO_POINT: ("iphttps-cert-revocation-uncheckable", NO_CHECK),
+    fault: (problem.code, _NUMBERS.get(fault, OFFLINE)) for fault, problem in BY_FAULT.items()
 }
 """By fault: the problem of the catalogue and Windows' number."""
 
@@ -71,7 +64,7 @@ class Checker:
         *,
         policy: Revocation,
         on_late: Callable[[TransportError], None] = lambda error: None,
-        patience: Mapping[Revocation, float] = PATIENCE,
+        patience: Mapping[Revocation, float] | None = None,
     ) -> None:
         self._lists = lists
         self.policy = policy
@@ -124,7 +117,7 @@ class Checker:
         if any(v.standing is Standing.REVOKED for v in judged.verdicts):
             return judged
         inquiries = [_Inquiry(self._lists, question) for question in asked]
-        deadline = asyncio.get_running_loop().time() + self._patience[self.policy]
+        deadline = asyncio.get_running_loop().time() + (self._patience or PATIENCE)[self.policy]
         verdicts = await asyncio.gather(*(each.settle(deadline) for each in inquiries))
         return Judged(tuple(verdicts), refusal(verdicts, self.policy))
 

@@ -113,8 +113,8 @@ def _by_lists(
     for url in question.lists:
         answer = answers.get(url)
         if isinstance(answer, bytes):
-            named = (*question.deltas, *delta_urls_of(answer))
-            deltas = [d for u in dict.fromkeys(named) if isinstance(d := answers.get(u), bytes)]
+            named = tuple(dict.fromkeys((*question.deltas, *delta_urls_of(answer))))
+            deltas = [data for url in named if isinstance(data := answers.get(url), bytes)]
             verdict = judge_crl(question.certificate, question.issuer, answer, now, deltas=deltas)
             if verdict.fault is Fault.DELTA_MISSING and not deltas:
                 verdict = _why_no_delta(verdict, named, answers)

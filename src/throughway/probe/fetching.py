@@ -3,18 +3,17 @@
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.utils import CryptographyDeprecationWarning
 
-from throughway.model.errors import Stage, TransportError
-from throughway.model.probing import PointSeen, PointState
+from throughway.model.errors import TransportError
+from throughway.model.probing import PointSeen
 from throughway.net.fetch import fetch
 from throughway.probe.analysis.certificates import issuer_of, see_certificate
-from throughway.probe.analysis.revocation import Question, judge, not_asked, web_address
+from throughway.probe.analysis.revocation import Question, judge, not_asked, not_had, web_address
 from throughway.probe.names import look_up
 
 FETCH_TIME = 8.0
@@ -40,9 +39,7 @@ async def ask_point(question: Question) -> tuple[PointSeen, bytes]:
     try:
         body = await fetch(url, resolve=resolve, limit=MAXIMUM_LIST, seconds=FETCH_TIME)
     except TransportError as error:
-        state = PointState.USELESS if error.stage is Stage.HTTP else PointState.UNREACHABLE
-        seconds = time.monotonic() - begin
-        return replace(question.seen, state=state, words=str(error), seconds=seconds), b""
+        return not_had(question, error, time.monotonic() - begin), b""
     return judge(question, body, datetime.now(UTC), time.monotonic() - begin), body
 
 

@@ -3,12 +3,21 @@
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
+from throughway.catalogue.iphttps_revocation import BY_FAULT
 from throughway.model.findings import Confidence, Finding
 from throughway.model.probing import ChainSeen, PointSeen, PointState, ProbeSeen
+from throughway.model.revocation import Fault
 from throughway.pki.judgement import URGENT_BEFORE
 from throughway.probe.analysis.folding import found, target_values
 
-_DEAD = (PointState.UNREACHABLE, PointState.USELESS, PointState.NOT_TRIED)
+_PLACE = {"crl": "CRL_URL", "delta": "CRL_URL", "ocsp": "OCSP_URL"}
+_REASONS = {
+    Fault.EXPIRED: "the list says when the next one is due, by the clock of this computer",
+    Fault.WRONG_SIGNER: "its signature was checked with the key of the certificate's issuer",
+    Fault.OCSP_UNTRUSTED: "its signature was checked with the key of the certificate's issuer",
+    Fault.OCSP_UNKNOWN: "the responder's own answer",
+    Fault.NO_POINT: "the certificate names no other place of the kind",
+}
 
 
 def chain_findings(seen: ProbeSeen) -> Iterator[Finding]:
@@ -114,11 +123,13 @@ def revocation_findings(seen: ProbeSeen) -> Iterator[Finding]:
     for subject in dict.fromkeys(point.subject for point in seen.revocation):
         points = [p for p in seen.revocation if p.subject == subject]
         yield from _revoked(seen, points)
-        yield from _stale(seen, points)
         for kind in ("crl", "delta"):
-            yield from _unreachable(seen, [p for p in points if p.kind == kind])
-        if all(p.kind == "ocsp" for p in points):
-            yield from _unreachable(seen, points)
+            yield from _faults(seen, [p for p in points if p.kind == kind])
+        responders = [p for p in points if p.kind == "ocsp"]
+        beside = any(p.kind == "crl" and p.state is PointState.GOOD for p in points)
+        # One that cannot be reached costs clients nothing beside a list that they have.
+        away = Fault.OCSP_UNREACHABLE
+        yield from _faults(seen, [p for p in responders if not (beside and p.fault is away)])
 
 
 def _revoked(seen: ProbeSeen, points: Sequence[PointSeen]) -> Iterator[Finding]:
@@ -134,34 +145,23 @@ def _revoked(seen: ProbeSeen, points: Sequence[PointSeen]) -> Iterator[Finding]:
             return
 
 
-def _stale(seen: ProbeSeen, points: Sequence[PointSeen]) -> Iterator[Finding]:
+def _faults(seen: ProbeSeen, points: Sequence[PointSeen]) -> Iterator[Finding]:
+    """Say of each place why it proves nothing, in the words and with the code of clients."""
+    alive = any(p.state in (PointState.GOOD, PointState.REVOKED) for p in points)
     for point in points:
-        if point.state is PointState.STALE:
-            yield found(
-                "iphttps-crl-expired",
-                f"{point.url}, for {point.subject}: {point.words or 'it is out of date'}.",
-                "the list says when the next one is due, by the clock of this computer",
-                step=f"{point.kind} {point.url}",
-                values=(*target_values(seen), ("CRL_URL", point.url)),
-            )
-
-
-def _unreachable(seen: ProbeSeen, points: Sequence[PointSeen]) -> Iterator[Finding]:
-    dead = [p for p in points if p.state in _DEAD]
-    alive = len(points) - len(dead)
-    for point in dead:
-        if alive and point.state is PointState.NOT_TRIED:
+        if point.fault is None or point.fault is Fault.REVOKED:
+            continue
+        if point.fault is Fault.NO_POINT and alive:
             continue  # LDAP beside a web address is how Windows authorities are set up
-        words = f"{point.url}, for {point.subject}: {point.words or 'it does not answer'}."
         if alive:
-            why = "another place for the same list answers; clients lose time with this one first"
+            why = "another place of the kind answers; clients lose time with this one first"
         else:
-            why = "no place for this list could be used from this computer"
+            why = _REASONS.get(point.fault, "no place of the kind could be used from this computer")
         yield found(
-            "iphttps-crl-unreachable",
-            words,
+            BY_FAULT[point.fault].code,
+            f"The certificate of {point.subject}: {point.words} ({point.url}).",
             why,
             step=f"{point.kind} {point.url}",
             confidence=Confidence.POSSIBLE if alive else Confidence.CERTAIN,
-            values=(*target_values(seen), ("CRL_URL", point.url)),
+            values=(*target_values(seen), (_PLACE[point.kind], point.url)),
         )

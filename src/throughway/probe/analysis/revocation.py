@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 
-from throughway.model.errors import TrustError
+from throughway.model.errors import Stage, TransportError, TrustError
 from throughway.model.probing import PointSeen, PointState
-from throughway.model.revocation import Fault
+from throughway.model.revocation import Fault, Standing, Verdict
 from throughway.pki.crl import delta_urls, describe, distrust, judge_crl, listed
 from throughway.pki.judgement import name_of
 from throughway.pki.ocsp import build_request, get_url, judge_ocsp
@@ -19,6 +19,11 @@ from throughway.probe.analysis.certificates import see_certificate
 
 MAXIMUM_POINTS = 16
 """Places that are asked of one chain."""
+_NOT_HAD = {
+    "crl": (Fault.UNREACHABLE, "its CRL cannot be fetched"),
+    "delta": (Fault.DELTA_MISSING, "its delta CRL cannot be had"),
+    "ocsp": (Fault.OCSP_UNREACHABLE, "its OCSP responder cannot be asked"),
+}
 _STATES = {
     None: PointState.GOOD,
     Fault.REVOKED: PointState.REVOKED,
@@ -33,6 +38,8 @@ class Question:
     seen: PointSeen
     certificate: x509.Certificate
     issuer: x509.Certificate | None
+    base: bytes = b""
+    """Of a delta list: the list that names it."""
 
 
 def questions(pairs: Sequence[tuple[x509.Certificate, x509.Certificate | None]]) -> list[Question]:
@@ -70,7 +77,7 @@ def further(question: Question, body: bytes, known: Sequence[Question]) -> list[
     asked = {each.seen.url for each in known}
     seen = replace(question.seen, kind="delta")
     return [
-        replace(question, seen=replace(seen, url=url))
+        replace(question, seen=replace(seen, url=url), base=body)
         for url in dict.fromkeys(urls[:MAXIMUM_POINTS])
         if url not in asked
     ]
@@ -100,7 +107,15 @@ def not_asked(question: Question) -> PointSeen:
         words = "the issuer's certificate is needed for the question, and is not known"
     else:
         words = "not an address that can be asked"
-    return replace(question.seen, words=words)
+    return replace(question.seen, fault=Fault.NO_POINT, words=words)
+
+
+def not_had(question: Question, error: TransportError, seconds: float) -> PointSeen:
+    """Say that a place did not give what it should, in the words that clients have for it."""
+    fault, words = _NOT_HAD[question.seen.kind]
+    state = PointState.USELESS if error.stage is Stage.HTTP else PointState.UNREACHABLE
+    why = f"{words}: {error}"
+    return replace(question.seen, state=state, fault=fault, words=why, seconds=seconds)
 
 
 def judge(question: Question, body: bytes, now: datetime, seconds: float) -> PointSeen:
@@ -121,38 +136,58 @@ def _judge_crl(question: Question, seen: PointSeen, body: bytes, now: datetime) 
             entries=len(crl),
             number=_number(crl),
         )
-    except (TrustError, ValueError):
-        return replace(seen, state=PointState.USELESS, words="what it serves is no CRL")
+    except (TrustError, ValueError) as error:
+        if seen.kind == "delta":
+            words = f"what is served in place of the delta CRL is none: {error}"
+            return _useless(seen, Fault.DELTA_MISSING, words)
+        return _useless(seen, Fault.UNUSABLE, f"what is served is no usable CRL: {error}")
     if question.issuer is None:
-        late = crl.next_update_utc is not None and now >= crl.next_update_utc
         if crl.issuer != question.certificate.issuer:
-            words = f"it is the CRL of {name_of(crl.issuer)}"
-            return replace(seen, state=PointState.USELESS, words=words)
+            words = f"what is served is the CRL of {name_of(crl.issuer)}"
+            return _useless(seen, Fault.WRONG_SIGNER, words)
         words = "its signature cannot be checked: the issuer's certificate is not known"
-        return replace(seen, state=PointState.STALE if late else PointState.GOOD, words=words)
+        if crl.next_update_utc is not None and now >= crl.next_update_utc:
+            return replace(seen, state=PointState.STALE, fault=Fault.EXPIRED, words=words)
+        return replace(seen, state=PointState.GOOD, words=words)
     if question.seen.kind == "delta":
         return _judge_delta(question, question.issuer, seen, body, now)
     verdict = judge_crl(question.certificate, question.issuer, body, now)
     if verdict.fault is Fault.DELTA_MISSING:
         # The delta list is a place of its own here.
         return replace(seen, state=PointState.GOOD)
+    return _judged(seen, verdict)
+
+
+def _judged(seen: PointSeen, verdict: Verdict) -> PointSeen:
     state = _STATES.get(verdict.fault, PointState.USELESS)
-    return replace(seen, state=state, words="" if verdict.fault is None else verdict.why)
+    words = "" if verdict.fault is None else verdict.why
+    return replace(seen, state=state, fault=verdict.fault, words=words)
+
+
+def _useless(seen: PointSeen, fault: Fault, words: str) -> PointSeen:
+    return replace(seen, state=PointState.USELESS, fault=fault, words=words)
 
 
 def _judge_delta(
     question: Question, issuer: x509.Certificate, seen: PointSeen, body: bytes, now: datetime
 ) -> PointSeen:
+    certificate = question.certificate
     if why := distrust(body, (issuer,)):
-        return replace(seen, state=PointState.USELESS, words=why)
+        return _useless(seen, Fault.WRONG_SIGNER, f"the delta CRL: {why}")
     if describe(body).base_number is None:
-        words = "what it serves in place of the delta CRL is none"
-        return replace(seen, state=PointState.USELESS, words=words)
-    if listed(body, {question.certificate.serial_number}):
-        return replace(seen, state=PointState.REVOKED, words="the delta CRL has it")
+        words = "what is served in place of the delta CRL is none"
+        return _useless(seen, Fault.DELTA_MISSING, words)
+    if listed(body, {certificate.serial_number}):
+        words = "the delta CRL has it"
+        return replace(seen, state=PointState.REVOKED, fault=Fault.REVOKED, words=words)
     if seen.next_update is not None and now >= seen.next_update:
         words = f"the delta CRL was due to be replaced on {seen.next_update:%Y-%m-%d %H:%M} UTC"
-        return replace(seen, state=PointState.STALE, words=words)
+        return replace(seen, state=PointState.STALE, fault=Fault.EXPIRED, words=words)
+    # With a base that is none, or out of date, there is nothing to go with.
+    base = question.base
+    alone = judge_crl(certificate, issuer, base, now, deltas=None)
+    if alone.standing is Standing.GOOD:
+        return _judged(seen, judge_crl(certificate, issuer, base, now, deltas=(body,)))
     return replace(seen, state=PointState.GOOD)
 
 
@@ -177,9 +212,9 @@ def _judge_ocsp(question: Question, seen: PointSeen, body: bytes, now: datetime)
     verdict = judge_ocsp(question.certificate, question.issuer, body, now)
     seen = replace(seen, this_update=verdict.this_update, next_update=verdict.next_update)
     life = ocsp_life(body)
+    seen = _judged(seen, verdict)
     if verdict.fault is Fault.OCSP_UNUSABLE and life is not None:
-        seen = replace(seen, this_update=life[0], next_update=life[1])
-        if now >= life[1]:
-            return replace(seen, state=PointState.STALE, words=verdict.why)
-    state = _STATES.get(verdict.fault, PointState.USELESS)
-    return replace(seen, state=state, words="" if verdict.fault is None else verdict.why)
+        late = now >= life[1]
+        state = PointState.STALE if late else PointState.USELESS
+        seen = replace(seen, state=state, this_update=life[0], next_update=life[1])
+    return seen

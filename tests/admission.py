@@ -230,6 +230,32 @@ def cards() -> Iterator[Row]:
         )
 
 
+def shown_by_users() -> Iterator[Row]:
+    for name, case in smart_cards.CASES:
+        yield Row(
+            fault=name,
+            peer="user",
+            policy=case.policy,
+            client=case.at_client,
+            gateway=case.at_gateway,
+            event=AuditEvent.EXTENDED_MODE_FAILED if case.at_gateway else AuditEvent.USER_LOGON,
+        )
+
+
+def readers() -> Iterator[Row]:
+    for name, problem in smart_cards.READERS.items():
+        heard = problem == smart_cards.REQUIRED
+        refused = AuditEvent.EXTENDED_MODE_FAILED if heard else None
+        yield Row(
+            fault=name,
+            peer="user",
+            policy="smart-card",
+            client=problem,
+            gateway=problem if heard else "",
+            event=refused if problem else AuditEvent.USER_LOGON,
+        )
+
+
 def codes() -> Iterator[Row]:
     for fault in CODE_FAULTS:
         yield Row(
@@ -343,6 +369,20 @@ SECTIONS = (
         words="EAP-TLS in the second round of the intranet tunnel. "
         "[Smart cards](smart-cards.md) has what a client says of a card before it tries.",
         rows=tuple(cards()),
+    ),
+    Section(
+        title="Smart cards, and certificates for codes",
+        test="gateway/test_user_proof.py::test_who_shows_what",
+        words="The policy is `require` under `[users]`, and `revocation` under "
+        "`[users.certificates]`, with a web server that has the lists.",
+        rows=tuple(shown_by_users()),
+    ),
+    Section(
+        title="Smart cards in a reader",
+        test="gateway/test_user_proof.py::test_a_wrong_pin_is_presented_once",
+        words="SoftHSM; of a wrong PIN the gateway hears nothing. The other two are in\n"
+        "`test_a_user_with_a_smart_card_has_the_intranet` beside it.",
+        rows=tuple(readers()),
     ),
     Section(
         title="Health",

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 
 from cryptography import x509
@@ -15,7 +16,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from throughway.model.config import SmartCardConfig
+from throughway.model.config import SmartCardConfig, UserProof
+from throughway.model.revocation import Revocation
 from throughway.pki.authority import Credential, create_root
 from throughway.pki.pem import PrivateKey, build_certificate_pem, build_key_pem
 from throughway.pki.user_certificate import SMART_CARD_LOGON, upn_name
@@ -43,6 +45,8 @@ class Person:
     policies: tuple[x509.ObjectIdentifier, ...] = ()
     crl_url: str = ""
     rsa: bool = False
+    upns: tuple[str, ...] = ()
+    """Of others, beside."""
     mail: str = ""
     """An address beside the UPN, by which charon would send the certificate for another user."""
 
@@ -63,6 +67,7 @@ class Person:
         )
         extensions: list[x509.ExtensionType] = [x509.ExtendedKeyUsage(self.usages)]
         names: list[x509.GeneralName] = [upn_name(self.upn)] if self.upn else []
+        names += map(upn_name, self.upns)
         names += [x509.RFC822Name(self.mail)] if self.mail else []
         if names:
             extensions.append(x509.SubjectAlternativeName(names))
@@ -194,5 +199,122 @@ FAULTS = (
         name="user-not-allowed",
         allowed=False,
         words="may not come in",
+    ),
+)
+
+
+class Kind(StrEnum):
+    """What a user has to show."""
+
+    CARD = "card"
+    """A card that let itself be copied: what is judged is the same."""
+    CODE = "code"
+    """A certificate that was given for a one-time code."""
+    TICKET = "ticket"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One row of who comes in by what; without a code of the gateway's or client's: in."""
+
+    require: UserProof = UserProof.SMART_CARD
+    revocation: Revocation | None = None
+    """The policy, where it is about lists."""
+    kind: Kind = Kind.CARD
+    person: Person = field(default_factory=Person)
+    published: str = ""
+    """What the place of the list serves; "": the certificate names none."""
+    claims: str = ALICE
+    at_gateway: str = ""
+    at_client: str = ""
+
+    @property
+    def policy(self) -> str:
+        """Under which name it is in the table."""
+        policy = str(self.require)
+        return policy if self.revocation is None else f"{policy}, {self.revocation}"
+
+
+WRONG_USAGE, USER_REFUSED = "user-certificate-wrong-usage", "ipsec-user-refused"
+REVOKED, UNKNOWN = "user-certificate-revoked", "user-certificate-revocation-unknown"
+REQUIRED = "ipsec-smart-card-required"
+MAIL = "alice@corp.example.com"
+READERS = {"good": "", "wrong PIN": "smart-card-failed", "none": REQUIRED}
+"""Cards in a reader, and what the client says of them; the gateway says the same where it does."""
+CASES: tuple[tuple[str, Case], ...] = (
+    ("good", Case()),
+    ("none, but a ticket", Case(kind=Kind.TICKET, at_gateway=REQUIRED, at_client=REQUIRED)),
+    (
+        "of another user",
+        Case(
+            person=Person(mail="bob@corp.example.com"),
+            claims=BOB,
+            at_gateway=USER_REFUSED,
+            at_client=USER_REFUSED,
+        ),
+    ),
+    (
+        "of two users at once",
+        Case(
+            person=Person(upns=("bob@corp.example.com",)),
+            at_gateway="user-certificate-no-principal",
+            at_client=USER_REFUSED,
+        ),
+    ),
+    (
+        "of a computer",
+        Case(
+            person=Person(upn="", mail=MAIL, usages=(ExtendedKeyUsageOID.CLIENT_AUTH,)),
+            at_gateway=WRONG_USAGE,
+            at_client=USER_REFUSED,
+        ),
+    ),
+    (
+        "without a user's name",
+        Case(
+            person=Person(upn="", mail=MAIL),
+            at_gateway="user-certificate-no-principal",
+            at_client=USER_REFUSED,
+        ),
+    ),
+    (
+        "certificate for a one-time code",
+        Case(kind=Kind.CODE, at_gateway=WRONG_USAGE, at_client=USER_REFUSED),
+    ),
+    ("certificate for a one-time code", Case(require=UserProof.CODE, kind=Kind.CODE)),
+    (
+        "a card without a code",
+        Case(require=UserProof.CODE, at_gateway=WRONG_USAGE, at_client=USER_REFUSED),
+    ),
+    (
+        "none, but a ticket",
+        Case(require=UserProof.CODE, kind=Kind.TICKET, at_gateway=REQUIRED, at_client=REQUIRED),
+    ),
+    ("certificate for a one-time code", Case(require=UserProof.STRONG, kind=Kind.CODE)),
+    ("good", Case(require=UserProof.STRONG)),
+    (
+        "none, but a ticket",
+        Case(require=UserProof.STRONG, kind=Kind.TICKET, at_gateway=REQUIRED, at_client=REQUIRED),
+    ),
+    *(
+        (
+            name,
+            Case(
+                revocation=policy,
+                published=published,
+                at_gateway="" if policy in admitted else problem,
+                at_client="" if policy in admitted else USER_REFUSED,
+            ),
+        )
+        for name, published, problem, admitted in (
+            ("list good", "good", "", tuple(Revocation)),
+            ("revoked", "listed", REVOKED, (Revocation.NONE,)),
+            ("list unreachable", "nothing", UNKNOWN, (Revocation.NONE, Revocation.WEAK)),
+            ("list stale", "stale", UNKNOWN, (Revocation.NONE, Revocation.WEAK)),
+            ("list unusable", "garbage", UNKNOWN, (Revocation.NONE, Revocation.WEAK)),
+            ("list of another authority", "foreign", UNKNOWN, (Revocation.NONE, Revocation.WEAK)),
+            ("no distribution point", "", UNKNOWN, (Revocation.NONE, Revocation.WEAK)),
+        )
+        for policy in Revocation
     ),
 )

@@ -1,18 +1,37 @@
 """Users who prove themselves by certificates: real charons, SoftHSM's cards, and every fault."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.ipsec_faults import publish
 from tests.ipsec_world import APPLICATION, CLIENT, REALM, SERVICE, Site, shared_world, until
-from tests.smart_cards import ALICE, BOB, FAULTS, MODULE, PIN, CardBox, Fault, Person, users_root
+from tests.revocation_world import Web
+from tests.smart_cards import (
+    ALICE,
+    CASES,
+    FAULTS,
+    MODULE,
+    PIN,
+    READERS,
+    CardBox,
+    Case,
+    Fault,
+    Kind,
+    Person,
+    users_root,
+)
 from throughway.client.proof import Proof, UserKey
 from throughway.gateway import user_proof
-from throughway.gateway.user_proof import check_revocation, methods_of
+from throughway.gateway.revocation import make_lists
+from throughway.gateway.user_proof import certificates_of, check_revocation, methods_of
+from throughway.health.tracker import Tracker
 from throughway.model.audit import AuditEvent
 from throughway.model.config import UserCertificatesConfig, UserProof, UsersConfig
 from throughway.model.errors import (
@@ -28,7 +47,12 @@ from throughway.net import smartcard
 from throughway.net.radius import Login
 from throughway.net.revocation_cache import RevocationCache
 from throughway.net.revocation_lists import RevocationLists
-from throughway.pki.authority import Credential, Revoked, build_crl
+from throughway.pki.authority import (
+    Credential,
+    Revoked,
+    build_crl,
+    certify_user,
+)
 from throughway.pki.pem import build_certificate_pem, build_crl_der, build_key_pem
 from throughway.proto.authoriser import Method
 
@@ -55,9 +79,11 @@ def test_what_a_gateway_asks_users_for(tmp_path: Path) -> None:
 class CardSite(Site):
     """With cards in the readers, and a client whose infrastructure tunnel is up."""
 
-    def __init__(self, directory: Path, require: UserProof) -> None:
+    def __init__(
+        self, directory: Path, require: UserProof, lists: RevocationLists | None = None
+    ) -> None:
         self.box = CardBox(directory / "cards")
-        super().__init__(directory, users_of(directory, require))
+        super().__init__(directory, users_of(directory, require), lists=lists)
 
     def let_in(self, allowed: bool) -> None:
         """Let users who have proven themselves in, or not."""
@@ -68,6 +94,18 @@ class CardSite(Site):
 
         assert self.gateway._authoriser is not None
         self.gateway._authoriser._admit = admit
+
+    def ask_for(self, require: UserProof, revocation: Revocation) -> None:
+        """Let the gateway want this of users from now on."""
+        users = users_of(self.deployment.directory, require)
+        assert users.certificates is not None
+        certificates = replace(users.certificates, revocation=revocation)
+        users = replace(users, certificates=certificates)
+        authoriser = self.gateway._authoriser
+        assert authoriser is not None
+        lists = self.gateway._lists
+        authoriser._certificates = certificates_of(self.deployment.server(), users, lists)
+        authoriser._methods = methods_of(users)
 
     def begin(self) -> None:
         self.start_client(replace(self.deployment.client(), smart_card=self.box.config))
@@ -121,6 +159,7 @@ def test_a_user_with_a_smart_card_has_the_intranet(site: CardSite) -> None:
     [tunnel] = site.at_gateway("intranet")
     assert (tunnel.remote_identity, tunnel.account) == ("client1.corp.example.com", ALICE)
     assert site.failures == []
+    assert site.recorded(AuditEvent.USER_LOGON).user == ALICE
     # Whoever has none does not get in with a ticket, and both ends know why.
     assert site.client is not None
     site.world.client.run(site.client.down("intranet"))
@@ -129,7 +168,8 @@ def test_a_user_with_a_smart_card_has_the_intranet(site: CardSite) -> None:
         return b"a ticket of Kerberos"
 
     problem, reason, at_client = site.refused(token)
-    assert problem == at_client == "ipsec-smart-card-required"
+    assert problem == at_client == READERS["none"]
+    assert site.refused_as() == (AuditEvent.EXTENDED_MODE_FAILED, READERS["none"])
     assert f"{ALICE} came with a ticket" in reason
 
 
@@ -154,7 +194,10 @@ def test_a_wrong_pin_is_presented_once(site: CardSite) -> None:
     key = site.card_key(pin="0000")
     with pytest.raises(IPsecError) as caught:
         site.user_up(key)
-    assert caught.value.problem == "smart-card-failed"
+    assert caught.value.problem == READERS["wrong PIN"]
+    # The gateway has not heard of it.
+    events = {record.event for record in site.records}
+    assert not events & {AuditEvent.USER_LOGON, AuditEvent.EXTENDED_MODE_FAILED}
     client = site.client
     assert client is not None
     # It goes on trying, but not with the card.
@@ -210,12 +253,53 @@ def test_what_is_wrong_with_a_card(fault: Fault, shared: CardSite) -> None:
 
 
 @pytest.mark.lab
-def test_the_card_of_one_user_is_no_proof_of_another(shared: CardSite) -> None:
+@pytest.mark.parametrize(
+    ("name", "case"), CASES, ids=lambda each: str(getattr(each, "policy", each))
+)
+def test_who_shows_what(shared: CardSite, web: Web, name: str, case: Case) -> None:
+    shared.ask_for(case.require, case.revocation or Revocation.WEAK)
     shared.let_in(True)
-    alice = Person(mail="bob@corp.example.com").issue(USERS_ROOT)
-    problem, reason, _ = shared.refused(soft(alice), BOB)
-    assert problem == "ipsec-user-refused"
-    assert f"the certificate is {ALICE}'s" in reason
+    proof = proof_of(shared, case, web)
+    shared.forget_told()
+    if not case.at_gateway:
+        shared.user_up(proof, case.claims)
+        assert [tunnel.account for tunnel in shared.at_gateway("intranet")] == [case.claims]
+        assert shared.recorded(AuditEvent.USER_LOGON).user == case.claims
+    else:
+        problem, _, at_client = shared.refused(proof, case.claims)
+        assert (problem, at_client) == (case.at_gateway, case.at_client)
+        assert shared.refused_as() == (AuditEvent.EXTENDED_MODE_FAILED, case.at_gateway)
+    assert shared.client is not None
+    shared.world.client.run(shared.client.down("intranet"))
+
+
+def proof_of(site: CardSite, case: Case, web: Web) -> Proof:
+    """Make what a user shows; a list has a place of its own, and is asked for anew."""
+    if case.kind is Kind.TICKET:
+
+        async def ticket() -> bytes:
+            return b"a ticket of Kerberos"
+
+        return ticket
+    if case.kind is Kind.CODE:
+        key = ec.generate_private_key(ec.SECP256R1())
+        hour = timedelta(hours=1)
+        now = datetime.now(UTC)
+        made = certify_user(USERS_ROOT, case.claims, key.public_key(), now=now, life=hour)
+        return soft(Credential(key, made))
+    path = f"/{case.published}-{case.revocation}.crl"
+    person = replace(case.person, crl_url=web.url(path) if case.published else "")
+    made_card = person.issue(USERS_ROOT)
+    if case.published:
+        web.pages[path] = publish(case.published, USERS_ROOT, made_card)
+    return soft(made_card)
+
+
+@pytest.fixture(scope="module")
+def web() -> Iterator[Web]:
+    web: Web = shared_world().gateway.call(Web)
+    yield web
+    shared_world().gateway.call(web.close)
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +307,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CardSite]:
     """One gateway and client for all faults."""
     directory = tmp_path_factory.mktemp("cards")
     assert shared_world()
-    site = CardSite(directory, UserProof.SMART_CARD)
+    tracker = Tracker(time.time)
+    lists = make_lists(directory / "state", tracker, lambda: Revocation.NONE)
+    site = CardSite(directory, UserProof.SMART_CARD, lists)
     site.begin()
     yield site
     site.close()

@@ -206,6 +206,19 @@ def users() -> Iterator[Row]:
         )
 
 
+def tickets() -> Iterator[Row]:
+    for name, words in ipsec_attacks.TOKENS.items():
+        problem = ipsec_attacks.USER_REFUSED if words else ""
+        yield Row(
+            fault=name,
+            peer="user",
+            policy="any",
+            client=problem,
+            gateway=problem,
+            event=AuditEvent.EXTENDED_MODE_FAILED if problem else AuditEvent.USER_LOGON,
+        )
+
+
 def computers() -> Iterator[Row]:
     for fault in directory_world.COMPUTER_FAULTS:
         yield Row(
@@ -216,6 +229,51 @@ def computers() -> Iterator[Row]:
             gateway=fault.problem,
             event=AuditEvent.MAIN_MODE_FAILED,
         )
+
+
+def cut() -> Iterator[Row]:
+    for who, faults, client in (
+        ("user", directory_world.CUT_USERS, "ipsec-user-refused"),
+        ("client", directory_world.CUT_COMPUTERS, ipsec_faults.UNSPECIFIED),
+    ):
+        for fault in faults:
+            yield Row(
+                fault=f"{fault.name} while connected",
+                peer=who,
+                policy="groups",
+                client=client,
+                gateway=fault.problem,
+                event=AuditEvent.MAIN_MODE_ENDED,
+            )
+
+
+def _proofs(proofs: dict[str, directory_world.Proof], policy: str) -> Iterator[Row]:
+    for name, proof in proofs.items():
+        refused = AuditEvent.EXTENDED_MODE_FAILED if proof.at_gateway else None
+        yield Row(
+            fault=name,
+            peer="client",
+            policy=policy,
+            client=proof.at_client,
+            gateway=proof.at_gateway,
+            event=refused if proof.at_client else ESTABLISHED,
+        )
+
+
+def by_ticket() -> Iterator[Row]:
+    yield from _proofs(directory_world.TICKETS, "Kerberos")
+
+
+def by_radius() -> Iterator[Row]:
+    yield from _proofs(directory_world.BY_RADIUS, "RADIUS")
+    yield Row(
+        fault="server silent",
+        peer="client",
+        policy="RADIUS",
+        client=directory_world.RADIUS_SILENT_AT_CLIENT,
+        gateway=directory_world.RADIUS_SILENT,
+        event=AuditEvent.EXTENDED_MODE_FAILED,
+    )
 
 
 def cards() -> Iterator[Row]:
@@ -352,6 +410,12 @@ SECTIONS = (
         rows=tuple(headers()),
     ),
     Section(
+        title="Tickets of users",
+        test="gateway/test_ipsec.py::test_tokens_that_prove_nothing_are_refused",
+        words="A real Kerberos, charon on both ends; nobody is asked but the gateway's keytab.",
+        rows=tuple(tickets()),
+    ),
+    Section(
         title="Accounts of users",
         test="gateway/test_access.py::test_users_who_may_and_who_may_not",
         words="Samba's Active Directory, real tickets, charon on both ends.",
@@ -362,6 +426,28 @@ SECTIONS = (
         test="gateway/test_access.py::test_a_computer_that_may_not_is_refused",
         words="The same directory; certificate and password are good.",
         rows=tuple(computers()),
+    ),
+    Section(
+        title="Accounts that lose their right",
+        test="gateway/test_access.py::test_a_user_who_loses_his_right_is_cut",
+        words="Who is in is looked up each 20 seconds, or as `interval` under `[directory]` says, "
+        "and cut; what the ends say, they say when\nthe client comes again. Computers: "
+        "`test_a_computer_that_loses_its_right_is_cut` beside it.",
+        rows=tuple(cut()),
+    ),
+    Section(
+        title="Computers by Kerberos",
+        test="gateway/test_kdc.py::test_who_proves_an_account_by_a_ticket",
+        words="Tickets through the gateway's KDC proxy: who gets none does not come to the tunnel. "
+        "A ticket that a computer has got is good\nuntil it ends, some hours later, unless "
+        "`[directory]` says otherwise before.",
+        rows=tuple(by_ticket()),
+    ),
+    Section(
+        title="Computers by FreeRADIUS and winbind",
+        test="net/test_radius_relay.py::test_who_proves_an_account_in_the_domain",
+        words="EAP-MSCHAPv2, passed on to a FreeRADIUS that asks winbind of the same domain.",
+        rows=tuple(by_radius()),
     ),
     Section(
         title="Smart cards",
@@ -386,9 +472,8 @@ SECTIONS = (
     ),
     Section(
         title="Health",
-        test="gateway/test_health.py::test_who_comes_in",
-        words="The gateway's judgement; what charon, both ends and the audit say of it is proven "
-        "in mode `full` by\n`test_with_charon_only_the_healthy_have_the_intranet` beside it.",
+        test="gateway/test_health.py::test_who_comes_in_by_charon",
+        words="charon on both ends, real tickets; what a computer has stated last, by mode.",
         rows=tuple(health()),
     ),
     Section(

@@ -155,6 +155,65 @@ USER_FAULTS = (
     Fault("locked", "access-account-locked", locked=True),
     Fault("of another computer", "access-computer-not-allowed", "userWorkstations", "OTHER", ""),
 )
+CUT_USERS = tuple(fault for fault in FAULTS if fault.name != "expired")
+CUT_COMPUTERS = tuple(fault for fault in CUT_USERS if not fault.deleted)
+"""Of those who are in."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """How a computer proves its account in the domain, and what follows; a row."""
+
+    keytab: str = ""
+    """Of which computer, where it has one."""
+    password: str = ""
+    account: str = "CLIENT1$"
+    fault: Fault | None = None
+    at_client: str = ""
+    at_gateway: str = ""
+    """Both "": it comes in."""
+
+
+_MISMATCH, _ACCOUNT = "ipsec-account-certificate-mismatch", "ipsec-computer-account-refused"
+_DISABLED = "kerberos-account-disabled"
+TICKETS = {
+    "keytab": Proof(keytab="client1"),
+    "password": Proof(password="Passw0rd.CLIENT1"),
+    "keytab and account of another computer": Proof(
+        keytab="client2", account="CLIENT2$", at_gateway=_MISMATCH, at_client=_ACCOUNT
+    ),
+    "keytab of another computer": Proof(keytab="client2", at_client="kerberos-ticket-missing"),
+    "wrong password": Proof(password="wrong", at_client="kerberos-password-wrong"),
+    "a user's account": Proof(
+        password=PASSWORDS["alice"], account="alice", at_client="kerberos-unreachable"
+    ),
+    "account disabled": Proof(
+        keytab="client1", fault=FAULTS[0], at_client="kerberos-account-disabled"
+    ),
+    "account expired": Proof(
+        keytab="client1", fault=FAULTS[1], at_client="kerberos-account-disabled"
+    ),
+}
+"""Computers by Kerberos."""
+BY_RADIUS = {
+    "good": Proof(password="client1"),
+    "wrong password": Proof(password="wrong", at_gateway=_ACCOUNT, at_client=_ACCOUNT),
+    "account of another computer": Proof(
+        password="client2", account="CLIENT2$", at_gateway=_MISMATCH, at_client=_ACCOUNT
+    ),
+    "account disabled": Proof(
+        password="client1",
+        fault=FAULTS[0],
+        at_gateway=_ACCOUNT,
+        at_client=_ACCOUNT,
+    ),
+    "account expired": Proof(
+        password="client1", fault=FAULTS[1], at_gateway=_ACCOUNT, at_client=_ACCOUNT
+    ),
+}
+"""Computers by EAP-MSCHAPv2, FreeRADIUS and winbind."""
+RADIUS_SILENT = "radius-server-unreachable"
+RADIUS_SILENT_AT_CLIENT = _ACCOUNT
 
 GROUPS = {"alice": "DA Users", "carol": "DA Sales", "CLIENT1$": "DA Computers"}
 

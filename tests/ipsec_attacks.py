@@ -162,3 +162,14 @@ ATTACKS = {
     ),
     "identity of the gateway": Attack(modify=_for_the_gateway, gateway=REFUSED, client=UNSPECIFIED),
 }
+
+TOKENS = {
+    "good ticket": "",
+    "ticket that was used before": "the token was used before",
+    "no ticket": "no Kerberos AP-REQ",
+    "ticket of another user": "the ticket is",
+    "ticket of the computer": "is the account of a computer or of a service",
+    "ticket of another computer": "is the account of a computer or of a service",
+}
+"""What users come with, and words of the gateway's; both ends say USER_REFUSED."""
+USER_REFUSED = "ipsec-user-refused"

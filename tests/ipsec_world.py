@@ -627,7 +627,7 @@ class Site:
         """Return event and problem of the next refusal in the audit."""
         records = self.records
         self.world.gateway.run(
-            until(lambda: any(one.outcome is Outcome.REFUSED for one in records), 5.0)
+            until(lambda: any(one.outcome is Outcome.REFUSED for one in records))
         )
         record = next(one for one in records if one.outcome is Outcome.REFUSED)
         return record.event, record.problem

@@ -10,7 +10,8 @@ import pytest
 
 from tests.directory_world import (
     COMPUTER_FAULTS,
-    FAULTS,
+    CUT_COMPUTERS,
+    CUT_USERS,
     USER_FAULTS,
     Fault,
     broken,
@@ -58,9 +59,6 @@ CLIENT1 = Computer(account="CLIENT1$", identity="client1.corp.example.com", nt_h
 CORP = "2001:db8:c0:2::/64"
 RULES = (AccessRule(computers=("C",), users=("U",), prefixes=(CORP,)),)
 ALICE = f"alice@{REALM}"
-NOT_IN_GROUP = next(fault for fault in FAULTS if fault.group)
-DELETED = next(fault for fault in FAULTS if fault.deleted)
-DISABLED = FAULTS[0]
 
 
 def account(name: str, group: str, **more: object) -> Account:
@@ -464,11 +462,13 @@ class DirectorySite(Site):
             access=rules,
             ipsec=self.deployment.server(),
         )
-        self.access = AccessControl(
-            config, self.tracker, lambda *failure: self.failures.append(failure)
-        )
+        self.access = AccessControl(config, self.tracker, self.cut)
         self.world.gateway.run(self.access.start(self.gateway))
         self.wait(lambda: len(self.control._loaded) == 2)
+
+    def cut(self, reason: str, problem: str, peer: str) -> None:
+        self.audit.cut(reason, problem, peer)
+        self.failures.append((reason, problem, peer))
 
     async def admit(self, login: Login) -> None:
         await self.control.admit(login)
@@ -549,7 +549,7 @@ def test_a_user_reaches_his_prefixes_and_no_others(site: DirectorySite, tmp_path
 
 
 @pytest.mark.lab
-@pytest.mark.parametrize("fault", [DISABLED, NOT_IN_GROUP, DELETED], ids=str)
+@pytest.mark.parametrize("fault", CUT_USERS, ids=str)
 def test_a_user_who_loses_his_right_is_cut(
     site: DirectorySite, tmp_path: Path, fault: Fault
 ) -> None:
@@ -562,6 +562,8 @@ def test_a_user_who_loses_his_right_is_cut(
         reason, problem, _peer = site.failures[0]
         assert problem == fault.problem
         assert reason.startswith("the intranet tunnel was ended: ")
+        ended = site.recorded(AuditEvent.MAIN_MODE_ENDED)
+        assert (ended.tunnel, ended.problem) == ("intranet", fault.problem)
         # She tries again at once, with a ticket that is still good, and is refused.
         site.wait(lambda: "carol@CORP" in site.failures[-1][0])
         assert site.failures[-1][1] == fault.problem
@@ -570,13 +572,14 @@ def test_a_user_who_loses_his_right_is_cut(
 
 
 @pytest.mark.lab
-@pytest.mark.parametrize("fault", [DISABLED, NOT_IN_GROUP], ids=str)
+@pytest.mark.parametrize("fault", CUT_COMPUTERS, ids=str)
 def test_a_computer_that_loses_its_right_is_cut(site: DirectorySite, fault: Fault) -> None:
     site.start_client()
     site.up()
     with broken("CLIENT1$", fault):
         site.wait(lambda: bool(site.failures))
         assert site.failures[0][1] == fault.problem
+        assert site.recorded(AuditEvent.MAIN_MODE_ENDED).problem == fault.problem
         site.wait(lambda: len(site.failures) > 1)
         assert site.failures[-1][1] == fault.problem, "and why it does not come in again"
         assert site.world.reach(SERVER, 0.3) == ""

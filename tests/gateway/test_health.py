@@ -1,6 +1,7 @@
 """The health registration authority: who is believed, for how long, and who comes in."""
 
 import asyncio
+import time
 from collections.abc import Coroutine, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from throughway.model.audit import AuditEvent
 from throughway.model.config import Computer, GatewayConfig, HealthConfig, UsersConfig
 from throughway.model.errors import IPsecError, TrustError
 from throughway.model.statement import HealthMode, HealthPolicy
+from throughway.net.kerberos import make_token
 from throughway.net.radius import Login
 from throughway.pki.authority import Profile, create_root, issue
 
@@ -190,3 +192,33 @@ def test_with_charon_only_the_healthy_have_the_intranet(
     assert "firewall" in world.failures[0][0]
     assert world.at_gateway("intranet") == []
     assert len(world.at_gateway("infrastructure")) == 1
+
+
+@pytest.mark.lab
+def test_who_comes_in_by_charon(site: tuple[Site, HealthAuthority], tmp_path: Path) -> None:
+    world, authority = site
+    alice = User(world, "alice", tmp_path / "alice")
+    client = world.client
+    assert client is not None
+
+    async def token() -> bytes:
+        return await asyncio.to_thread(make_token, alice.ccache, SERVICE, realm=REALM)
+
+    for mode, case in CASES:
+        authority._policy = replace(POLICY, mode=mode, deferred_until="2100-01-01")
+        authority._computers.clear()
+        authority._clock = time.time
+        if case != "nothing":
+            authority.register(NAMES, BAD if case == "bad" else statement())
+        if case == "expired":
+            authority._clock = lambda: time.time() + POLICY.hours * HOUR
+        world.forget_told()
+        if ADMITTED[mode][case]:
+            alice.up(token)
+            assert world.recorded(AuditEvent.USER_LOGON)
+        else:
+            with pytest.raises(IPsecError) as caught:
+                alice.up(token)
+            assert caught.value.problem == REFUSED_AT_CLIENT
+            assert world.refused_as() == (AuditEvent.EXTENDED_MODE_FAILED, MISSING)
+        world.world.client.run(client.down("intranet"))

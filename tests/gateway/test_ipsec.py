@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ipsec_attacks import TOKENS, USER_REFUSED
 from tests.ipsec_world import (
     APPLICATION,
     CLIENT,
@@ -32,11 +33,12 @@ from tests.patience import PATIENCE
 from throughway.client import ipsec as client_ipsec
 from throughway.client.proof import Token
 from throughway.gateway.ipsec import GatewayIPsec
+from throughway.model.audit import AuditEvent
 from throughway.model.config import UsersConfig
 from throughway.model.errors import ConfigError, IPsecError
 from throughway.model.revocation import Revocation
 from throughway.model.status import TunnelState
-from throughway.net.kerberos import get_ticket, make_token_apart
+from throughway.net.kerberos import get_ticket, get_ticket_by_keytab, make_token_apart
 from throughway.net.sas import ChildChanged, parse_sa
 from throughway.net.vici import Section
 from throughway.pki.authority import Profile, Revoked, build_crl, create_root
@@ -396,12 +398,39 @@ def test_tokens_that_prove_nothing_are_refused(user_site: Site, tmp_path: Path) 
     async def garbage() -> bytes:
         return b"\x60junk" * 100
 
-    assert alice.refused(replayed) == f"{ALICE}: the token was used before"
-    assert "no Kerberos AP-REQ" in alice.refused(garbage)
-    assert bob.refused(alice.token) == f"bob@{REALM}: the ticket is {ALICE}'s"
+    ccaches = {}
+    for number in (1, 2):
+        ccaches[number] = tmp_path / f"client{number}"
+        keytab = shared_domain().directory / f"client{number}.keytab"
+        client_host = user_site.world.client
+        account = f"CLIENT{number}$@{REALM}"
+        client_host.call(get_ticket_by_keytab, account, keytab, f"FILE:{ccaches[number]}")
+
+    async def computers() -> bytes:
+        return await make_token_apart(ccaches[1], SERVICE, realm=REALM)
+
+    async def others() -> bytes:
+        return await make_token_apart(ccaches[2], SERVICE, realm=REALM)
+
+    computer = User(user_site, "alice", tmp_path / "again")
+    tried: dict[str, tuple[User, str, Token]] = {
+        "ticket that was used before": (alice, ALICE, replayed),
+        "no ticket": (alice, ALICE, garbage),
+        "ticket of another user": (bob, bob.principal, alice.token),
+        "ticket of the computer": (computer, f"CLIENT1$@{REALM}", computers),
+        "ticket of another computer": (computer, f"CLIENT2$@{REALM}", others),
+    }
+    for name, (user, principal, token) in tried.items():
+        user.principal = principal
+        user_site.forget_told()
+        assert TOKENS[name] in user.refused(token), name
+        assert user_site.refused_as() == (AuditEvent.EXTENDED_MODE_FAILED, USER_REFUSED)
+    assert set(tried) == {name for name, words in TOKENS.items() if words}
     # And an honest one after all that.
+    user_site.forget_told()
     bob.up()
     assert [t.account for t in user_site.at_gateway("intranet")] == [f"bob@{REALM}"]
+    assert user_site.recorded(AuditEvent.USER_LOGON).user == f"bob@{REALM}"
 
 
 @pytest.mark.lab

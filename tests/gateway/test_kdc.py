@@ -1,6 +1,7 @@
 """The KDC proxy's process, and computers that come in by tickets got through it."""
 
 import asyncio
+import contextlib
 import os
 import ssl
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.directory_world import with_hosts
+from tests.directory_world import TICKETS, Proof, broken, with_hosts
 from tests.gateway.test_access import config_of, tickets
 from tests.ipsec_world import (
     CLIENT,
@@ -28,6 +29,7 @@ from tests.ports import free_port
 from throughway.gateway import kdc
 from throughway.gateway.kdc import PROBLEM, KDCProxyProcess
 from throughway.health.tracker import Tracker
+from throughway.model.audit import AuditEvent
 from throughway.model.config import ClientConfig, KDCProxyConfig, UsersConfig
 from throughway.model.errors import IPsecError, ThroughwayError
 from throughway.model.findings import Component
@@ -138,6 +140,41 @@ def test_the_ticket_of_another_computer_is_refused(site: TicketSite) -> None:
     stolen = site.by_ticket(account="CLIENT2$", keytab=shared_domain().directory / "client2.keytab")
     at_gateway, _at_client = site.refusal(stolen)
     assert at_gateway == "ipsec-account-certificate-mismatch"
+
+
+@pytest.mark.lab
+def test_who_proves_an_account_by_a_ticket(site: TicketSite) -> None:
+    found = {name: proven(site, proof) for name, proof in TICKETS.items()}
+    assert found == {name: (p.at_client, p.at_gateway) for name, p in TICKETS.items()}
+
+
+def proven(site: TicketSite, proof: Proof) -> tuple[str, str]:
+    """Let a computer try; return what both ends say."""
+    ccache(site).unlink(missing_ok=True)
+    file = site.deployment.directory / "account.password"
+    write_private(file, f"{proof.password}\n")
+    keytab = shared_domain().directory / f"{proof.keytab}.keytab" if proof.keytab else None
+    config = site.by_ticket(account=proof.account, keytab=keytab)
+    config = config if keytab else replace(config, password_file=file)
+    site.forget_told()
+    broken_for = broken("CLIENT1$", proof.fault) if proof.fault else contextlib.nullcontext()
+    with broken_for:
+        site.start_client(config)
+        try:
+            site.up()
+        except ThroughwayError as error:
+            said = getattr(error, "problem", "")
+        else:
+            assert site.recorded(AuditEvent.MAIN_MODE_ESTABLISHED)
+            site.stop_client()
+            return "", ""
+        site.stop_client()
+    if not proof.at_gateway:
+        assert site.records == []
+        return said, ""
+    event, problem = site.refused_as()
+    assert event is AuditEvent.EXTENDED_MODE_FAILED
+    return said, problem
 
 
 def without_the_account(site: TicketSite) -> ClientConfig:

@@ -21,6 +21,7 @@ from throughway.proto.authoriser import (
     TokenReceived,
     UserAccepted,
     UserRefused,
+    is_person,
     same_principal,
 )
 from throughway.wire.eap import EAPCode, EAPPacket, EAPType, build_eap, parse_eap
@@ -175,6 +176,20 @@ def test_the_peer_cannot_make_our_error(state: State, data: bytes) -> None:
     machine.state = state
     machine.receive_data(data)
     assert machine.state in {TRANSITIONS[state, what] for what in PEER_INPUTS}
+
+
+@pytest.mark.parametrize(
+    ("principal", "person"),
+    [
+        (ALICE, True),
+        ("CLIENT1$@CORP.EXAMPLE.COM", False),
+        ("host/da.example.com@CORP.EXAMPLE.COM", False),
+        ("@CORP.EXAMPLE.COM", False),
+        ("", False),
+    ],
+)
+def test_computers_and_services_are_no_users(principal: str, person: bool) -> None:
+    assert is_person(principal) is person
 
 
 def test_realms_are_compared_without_case_and_names_with() -> None:

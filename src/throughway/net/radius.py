@@ -41,6 +41,7 @@ from throughway.proto.authoriser import (
     TokenReceived,
     UserAccepted,
     UserRefused,
+    is_person,
     same_principal,
 )
 from throughway.wire import mschapv2
@@ -286,6 +287,9 @@ class UserAuthoriser(asyncio.DatagramProtocol):
         if account and initiator.casefold() != f"{account}@{self._realm}".casefold():
             reason = f"the certificate of {account} came with {initiator}"
             raise TrustError(reason, problem=MISMATCH)
+        if not account and not is_person(initiator):
+            reason = f"{initiator} is the account of a computer or of a service, no user's"
+            raise TrustError(reason, problem=USER_REFUSED)
         if same_principal(conversation.machine.identity, initiator):
             await self._admit(_login(initiator, conversation))
 

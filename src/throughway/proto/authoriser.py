@@ -331,6 +331,16 @@ def same_principal(one: str, other: str) -> bool:
     return bool(name) and name == other_name and realm.upper() == other_realm.upper()
 
 
+def is_person(principal: str) -> bool:
+    """Say whether a principal may be a user's.
+
+    Accounts of computers and managed services end with ``$`` ([MS-SAMR] 3.1.1.6); a name of two
+    parts is a service's (RFC 4120 section 6.2).
+    """
+    name = principal.rpartition("@")[0]
+    return bool(name) and not name.endswith("$") and "/" not in name
+
+
 def _identity(data: bytes, realm: str) -> str:
     """Return the principal that an EAP identity names, "" when it names none."""
     try:

@@ -17,8 +17,12 @@ from tests.revocation_world import (
     OCSP_URL,
     chain,
 )
+from throughway.cli import pki_cache as module
 from throughway.cli.main import app
+from throughway.control.codec import CommandRefused
 from throughway.net.revocation_cache import Kept, RevocationCache
+from throughway.pki.ocsp import get_url
+from throughway.pki.revocation import questions
 
 CHAIN = chain()
 
@@ -57,6 +61,7 @@ def test_list(state: Path) -> None:
         ("gateway", "ocsp", OCSP_URL),
     }
     assert text.count("out of date") == 1
+    assert text.count("Corp Issuing") == 2
     code, text = run(state, "list", "--json")
     assert [row["fresh"] for row in json.loads(text)].count(False) == 1
 
@@ -87,7 +92,49 @@ def test_flush(state: Path) -> None:
     assert json.loads(run(state, "flush", "--json")[1]) == {
         "removed": {"client": 0, "gateway": 0},
         "told": [],
+        "failed": {},
     }
+
+
+@pytest.fixture
+def everywhere(state: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The state is where daemons keep it."""
+    monkeypatch.setattr(module, "STATE", state)
+    monkeypatch.setattr(module, "CLIENT_SOCKET", state / "client.sock")
+    monkeypatch.setattr(module, "GATEWAY_SOCKET", state / "gateway.sock")
+    return state
+
+
+def test_daemons_that_do_not_run_have_nothing_to_forget(everywhere: Path) -> None:
+    code, text = run(everywhere, "flush", "--json")
+    assert (code, json.loads(text)["told"], json.loads(text)["failed"]) == (0, [], {})
+
+
+def test_a_daemon_that_cannot_forget_is_named(
+    everywhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(socket: Path, command: str) -> None:
+        if command == "reload":
+            raise CommandRefused("bad-configuration", "gateway.toml: no such key")
+
+    monkeypatch.setattr(module, "ask", answer)
+    code, text = run(everywhere, "flush")
+    assert code == 1
+    assert "The client and its charon have forgotten theirs" in text
+    assert "The gateway still has its own (gateway.toml: no such key)" in text
+    assert "systemctl restart throughway-gateway" in text
+
+
+def test_an_answer_is_of_a_certificate_and_from_its_responder(tmp_path: Path) -> None:
+    (question,) = questions(CHAIN.certificates[:2])
+    url = get_url(OCSP_URL, question.request())
+    cache = RevocationCache(tmp_path / "client" / "revocation")
+    answer = OCSP().build(CHAIN.leaf.certificate, ISSUING)
+    cache.put(Kept(url=url, kind="ocsp", fetched_at=1.0, begins_at=1.0, ends_at=2.0), answer)
+    line = run(tmp_path, "list")[1].splitlines()[1]
+    assert line.endswith(f"serial {CHAIN.serial:X}  {OCSP_URL}")
+    [row] = json.loads(run(tmp_path, "list", "--json")[1])
+    assert (row["url"], row["about"]) == (url, f"serial {CHAIN.serial:X}")
 
 
 def test_a_file_that_is_damaged_is_not_shown(state: Path) -> None:

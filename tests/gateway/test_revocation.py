@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -28,10 +29,10 @@ from tests.ipsec_faults import (
     publish,
     root_of,
 )
-from tests.ipsec_world import GATEWAY_IDENTITY, Site, shared_world, until
+from tests.ipsec_world import GATEWAY_IDENTITY, Site, shared_world, until, until_true
 from tests.revocation_world import CRL, ISSUING, OCSP, OTHER, Places, Web, ask, certify, long_crl
 from throughway.client import ipsec as client_ipsec
-from throughway.client.ipsec import INFRASTRUCTURE
+from throughway.client.ipsec import INFRASTRUCTURE, ClientIPsec
 from throughway.gateway import ipsec as gateway_ipsec
 from throughway.gateway.revocation import DIRECTORY, make_lists
 from throughway.health.tracker import Tracker
@@ -41,9 +42,10 @@ from throughway.model.errors import IPsecError
 from throughway.model.findings import Component, Severity
 from throughway.model.revocation import Revocation, RevocationPolicy
 from throughway.model.status import TunnelState
-from throughway.net.revocation_cache import RevocationCache
+from throughway.net.charon import Charon
+from throughway.net.revocation_cache import Kept, RevocationCache
 from throughway.net.revocation_lists import RevocationLists, Want
-from throughway.net.vici import Section
+from throughway.net.vici import Section, Session
 from throughway.pki.authority import Credential, Profile
 from throughway.pki.pem import build_certificate_pem, build_key_pem
 from throughway.pki.revocation import questions
@@ -383,6 +385,67 @@ def test_a_certificate_with_a_responder_alone_is_asked_for(
     finally:
         site.close()
         shared_world().gateway.call(web.close)
+
+
+@pytest.mark.lab
+def test_what_is_flushed_charon_forgets_at_once(charons: Charons, tmp_path: Path) -> None:
+    charons.close_sites()
+    web: Web = shared_world().gateway.call(Web)
+    tracker = Tracker(time.time, (Component.IPSEC, Component.CERTIFICATES))
+    lists = make_lists(tmp_path / "state", tracker, lambda: STRONG)
+    site = Site(tmp_path, revocation=STRONG, lists=lists)
+    near = RevocationLists(RevocationCache(tmp_path / "kept"), ask)
+    try:
+        url, root = web.url("/ca.crl"), site.deployment.root
+        made = site.deployment.credential(
+            "client1", Profile.COMPUTER, "client1.corp.example.com", crl_url=url
+        )
+        data = publish("good", root, made)
+        assert isinstance(data, bytes)
+        near.cache.put(kept(url), data)
+        site.client_options = {"lists": near}
+        site.policy = replace(site.policy, revocation=RevocationPolicy(lists=(url,)))
+        web.pages["/ca.crl"] = data
+        client = site.start_client()
+        site.up()
+        charon, its = site.gateway._charon, client._charon
+        assert charon is not None
+        assert its is not None
+        assert site.world.gateway.run(lists_in(charon)) == [data]
+        assert site.world.client.run(lists_in(its)) == [data]
+        web.pages.clear()
+        lists.cache.flush()
+        near.cache.flush()
+        site.world.gateway.run(site.gateway.reload(site.deployment.computers(1, 2)))
+        assert site.world.gateway.run(lists_in(charon)) == []
+        site.world.client.run(forgotten(client, its))
+        site.stop_client()
+        site.world.client.run(near.stop())
+    finally:
+        site.close()
+        shared_world().gateway.call(web.close)
+
+
+def kept(url: str) -> Kept:
+    now = time.time()
+    return Kept(url=url, kind="crl", fetched_at=now, begins_at=now, ends_at=now + 3600)
+
+
+async def lists_in(charon: Charon) -> list[bytes]:
+    """Return the lists that a charon has."""
+    async with Session(charon._settings.socket) as session:
+        wanted = {"type": "X509_CRL"}
+        found = [each["data"] async for each in session.stream("list-certs", "list-cert", wanted)]
+    return list(dict.fromkeys(found))
+
+
+async def forgotten(client: ClientIPsec, charon: Charon) -> None:
+    client.hurry()
+    await until_true(partial(_empty, charon))
+
+
+async def _empty(charon: Charon) -> bool:
+    return await lists_in(charon) == []
 
 
 async def renewed(lists: RevocationLists) -> None:

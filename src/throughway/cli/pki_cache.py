@@ -1,6 +1,5 @@
 """``throughway pki cache``: the revocation lists and answers that the daemons here keep."""
 
-import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,10 +11,10 @@ import typer
 
 from throughway.cli.asking import CLIENT_SOCKET, GATEWAY_SOCKET, exit_codes
 from throughway.cli.output import examples, print_fields, print_json, print_table
-from throughway.control.client import ask
+from throughway.control.client import ask, not_running
 from throughway.control.codec import CommandRefused
 from throughway.model.errors import ConfigError, ControlError
-from throughway.net.revocation_cache import CRL, Kept, RevocationCache
+from throughway.net.revocation_cache import CRL, OCSP, Kept, RevocationCache
 from throughway.pki import crl, ocsp
 
 STATE = Path("/var/lib/throughway")
@@ -44,6 +43,8 @@ class Row:
     daemon: str
     url: str
     kind: str
+    about: str
+    """Whose list it is, or which certificate the answer is about."""
     size: int
     fetched: datetime
     begins: datetime
@@ -57,19 +58,23 @@ class Row:
 def list_kept(state: State = STATE, as_json: AsJSON = False) -> None:
     """List what is kept and until when it is good. Exit 1 when something is out of date."""
     with exit_codes():
-        rows = [_row(daemon, kept) for daemon, cache in _caches(state) for kept in cache.entries()]
+        rows = [
+            _row(daemon, kept, cache.get(kept.url) or b"")
+            for daemon, cache in _caches(state)
+            for kept in cache.entries()
+        ]
     if as_json:
         print_json(rows)
     elif not rows:
         typer.echo("Nothing is kept.")
     else:
         print_table(
-            ("DAEMON", "KIND", "STATE", "GOOD UNTIL", "FETCHED", "BYTES", "FROM"),
+            ("DAEMON", "KIND", "STATE", "GOOD UNTIL", "FETCHED", "BYTES", "OF", "FROM"),
             (
                 (
                     *(row.daemon, row.kind, "fresh" if row.fresh else "out of date"),
                     *(f"{row.ends:%Y-%m-%d %H:%M}", f"{row.fetched:%Y-%m-%d %H:%M}"),
-                    *(str(row.size), row.url),
+                    *(str(row.size), row.about, _place(row)),
                 )
                 for row in rows
             ),
@@ -91,10 +96,10 @@ def show(
     """Show what a kept list or answer says."""
     with exit_codes():
         found = [
-            (_row(daemon, kept), cache.get(kept.url) or b"")
+            (_row(daemon, kept, data), data)
             for daemon, cache in _caches(state)
             for kept in cache.entries()
-            if url in kept.url
+            if url in kept.url and (data := cache.get(kept.url)) is not None
         ]
         if not found:
             raise ConfigError(url, "", "is not among what is kept: throughway pki cache list")
@@ -114,26 +119,33 @@ def flush(state: State = STATE, as_json: AsJSON = False) -> None:
         if os.geteuid() != 0 and state == STATE:
             raise CommandRefused("not-permitted", "flush: only root may do this")
         counts = {daemon: cache.flush() for daemon, cache in _caches(state)}
-        told = _tell() if state == STATE else ()
+        told, failed = _tell() if state == STATE else ((), {})
     if as_json:
-        print_json({"removed": counts, "told": told})
-        return
+        print_json({"removed": counts, "told": told, "failed": failed})
+        raise typer.Exit(FINDINGS if failed else 0)
     for daemon, count in counts.items():
         typer.echo(f"{daemon}: {count} removed")
     if not counts:
         typer.echo("Nothing is kept.")
     for daemon in told:
-        typer.echo(f"The {daemon} begins anew.")
+        typer.echo(f"The {daemon} and its charon have forgotten theirs, and fetch what they need.")
+    for daemon, why in failed.items():
+        typer.echo(f"The {daemon} still has its own ({why}): systemctl restart throughway-{daemon}")
+    raise typer.Exit(FINDINGS if failed else 0)
 
 
-def _tell() -> tuple[str, ...]:
-    told = []
+def _tell() -> tuple[tuple[str, ...], dict[str, str]]:
+    """Have the daemons that run forget what they and charon know; return which did, and not."""
+    told, failed = [], {}
     commands = (("client", CLIENT_SOCKET, "refresh"), ("gateway", GATEWAY_SOCKET, "reload"))
     for daemon, socket, command in commands:
-        with contextlib.suppress(ControlError):
+        try:
             ask(socket, command)
             told.append(daemon)
-    return tuple(told)
+        except ControlError as error:
+            if str(error) != not_running(socket):
+                failed[daemon] = str(error)
+    return tuple(told), failed
 
 
 def _caches(state: Path) -> Iterator[tuple[str, RevocationCache]]:
@@ -148,12 +160,14 @@ def _caches(state: Path) -> Iterator[tuple[str, RevocationCache]]:
         yield daemon, RevocationCache(directory)
 
 
-def _row(daemon: str, kept: Kept) -> Row:
+def _row(daemon: str, kept: Kept, data: bytes) -> Row:
     ends = _time(kept.ends_at)
+    about = crl.issuer_name(data) if kept.kind == CRL else ", ".join(_serials(data))
     return Row(
         daemon=daemon,
         url=kept.url,
         kind=kept.kind,
+        about=about,
         size=kept.size,
         fetched=_time(kept.fetched_at),
         begins=_time(kept.begins_at),
@@ -167,6 +181,16 @@ def _time(seconds: float) -> datetime:
         return datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, ValueError, OSError):
         return datetime.fromtimestamp(0, UTC)
+
+
+def _place(row: Row) -> str:
+    """Return where it is from, for people: a responder without the question in its address."""
+    place, _, question = row.url.rpartition("/")
+    return f"{place}/" if row.kind == OCSP and len(question) > SHOWN else row.url
+
+
+def _serials(data: bytes) -> list[str]:
+    return [f"serial {serial:X}" for serial in ocsp.serials_of(data)]
 
 
 def _said(row: Row, data: bytes) -> object:

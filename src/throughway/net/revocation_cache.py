@@ -53,9 +53,8 @@ class RevocationCache:
         return found[1] if found is not None and found[0].url == url else None
 
     def find(self, url: str) -> Kept | None:
-        """Return what is said of it."""
-        found = self._read(self._file(url))
-        return found[0] if found is not None and found[0].url == url else None
+        """Return what is said of it, without reading it: some have megabytes."""
+        return self._head(self._file(url))
 
     def put(self, kept: Kept, data: bytes) -> None:
         """Keep it, in the place of what was there; what cannot be written is not kept."""
@@ -91,10 +90,8 @@ class RevocationCache:
 
     def entries(self) -> tuple[Kept, ...]:
         """Return what there is, the newest first."""
-        found = (self._read(file) for file in self._files())
-        return tuple(
-            sorted((each[0] for each in found if each), key=lambda k: k.fetched_at, reverse=True)
-        )
+        found = (self._head(file) for file in self._files())
+        return tuple(sorted(filter(None, found), key=lambda k: k.fetched_at, reverse=True))
 
     def _file(self, url: str) -> Path:
         return self.directory / (hashlib.sha256(url.encode()).hexdigest()[:32] + SUFFIX)
@@ -102,6 +99,21 @@ class RevocationCache:
     def _files(self) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             yield from sorted(self.directory.glob(f"*{SUFFIX}"))
+
+    def _head(self, file: Path) -> Kept | None:
+        if not file.exists():
+            return None
+        try:
+            with file.open("rb") as stream:
+                line = stream.readline(MAXIMUM_HEAD + 1)
+            kept = _parse(line.removesuffix(b"\n"), file.stat().st_size - len(line))
+        except (ValueError, OSError):
+            kept = None
+        if kept is not None and kept.size <= MAXIMUM_LIST and self._file(kept.url) == file:
+            return kept
+        with contextlib.suppress(OSError):
+            file.unlink()
+        return None
 
     def _read(self, file: Path) -> tuple[Kept, bytes] | None:
         if not file.exists():

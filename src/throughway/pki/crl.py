@@ -198,6 +198,14 @@ def issuer_of(data: bytes) -> bytes:
         return b""
 
 
+def issuer_name(data: bytes) -> str:
+    """Return whose list it is, for people; it is cheap, however long the list is."""
+    try:
+        return name_of(parse_crl(data).issuer)
+    except UNREADABLE:
+        return "(no CRL)"
+
+
 def listed(data: bytes, among: Collection[int]) -> frozenset[int]:
     """Return which of these serial numbers a list revokes."""
     try:

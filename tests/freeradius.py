@@ -10,7 +10,7 @@ from throughway.model.config import RADIUSConfig
 
 PROGRAM = "/usr/sbin/freeradius"
 SECRET = b"shared secret of tests"
-PIN, CODE = "2468", "135790"
+PIN, CODE = "24-68-alice", "135790"
 READY = "Ready to process requests"
 QUESTION = "Enter the code of your token"
 

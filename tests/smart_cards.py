@@ -23,7 +23,7 @@ from throughway.pki.pem import PrivateKey, build_certificate_pem, build_key_pem
 from throughway.pki.user_certificate import SMART_CARD_LOGON, upn_name
 
 MODULE = Path("/usr/lib/softhsm/libsofthsm2.so")
-PIN, SECURITY_OFFICER = "4711", "12345678"
+PIN, SECURITY_OFFICER = "47-11-alice", "12345678"
 LOGON = (ExtendedKeyUsageOID.CLIENT_AUTH, SMART_CARD_LOGON)
 REALM = "CORP.EXAMPLE.COM"
 ALICE, BOB = f"alice@{REALM}", f"bob@{REALM}"

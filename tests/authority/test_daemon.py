@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -154,6 +155,9 @@ def test_whoever_is_spoken_to_has_neither_the_key_nor_root(authority: Authority)
         .split()
     )
     assert ids(authority.process.pid) == (OWNER, "0" * 16)
+    for pid in (authority.process.pid, int(front)):
+        limits = Path(f"/proc/{pid}/limits").read_text()
+        assert re.search(r"Max core file size +0 +0 ", limits)
     uid, powers = ids(int(front))
     assert uid not in {0, OWNER}
     assert powers == "0" * 16

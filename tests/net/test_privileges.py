@@ -177,6 +177,22 @@ def test_an_account_is_used_only_where_it_is_and_can_be_reached(
     assert privileges.usable_account("nobody") is None, "it could not be ended"
 
 
+HIDE = """
+import sys
+from throughway.net import privileges
+privileges.hide_argument(sys.argv[2])
+print(open("/proc/self/cmdline").read().replace(chr(0), " "))
+"""
+
+
+def test_a_secret_is_taken_out_of_the_command_line() -> None:
+    secret = "dG9rZW4gb2YgdGVzdHM"
+    told = run(sys.executable, "-c", HIDE, "--token", secret, "after")
+    assert f"--token {'*' * len(secret)} after" in told
+    assert secret not in told
+    assert "--token  after" in run(sys.executable, "-c", HIDE, "--token", "", "after")
+
+
 def _silent() -> None:
     privileges.drop(privileges.CLIENT)
     limits = run("cat", "/proc/self/limits")
@@ -188,6 +204,8 @@ def _silent() -> None:
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status)
     assert not os.WCOREDUMP(status)
+    # Wherever cores are piped to, the kernel makes none (prctl(2), PR_GET_DUMPABLE).
+    assert privileges._prctl(3, 0) == 0
 
 
 @pytest.mark.lab

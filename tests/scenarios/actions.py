@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -162,6 +163,26 @@ def edited(lab: Lab, *changes: tuple[str, str], table: str = "", count: int = -1
         assert old in part, f"{old} is not in the configuration"
         part = part.replace(old, new, count)
     return text[:begin] + part + text[end:]
+
+
+def leaks(lab: Lab, secrets: dict[str, str], *logs: str) -> list[str]:
+    """Return which secrets can be read where nobody may; ``logs`` are others of the gateway's."""
+    places = {f"log of {name}": log_of(lab, "edge1", name) for name in logs}
+    for host, side in (("edge1", "gateway"), ("client1", "client")):
+        shell = "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>&- | tr '\\0' '\\n'"
+        places[f"processes of {host}"] = lab.run(host, ["sh", "-c", shell]).stdout
+        places[f"log of {side}"] = log_of(lab, host, side)
+        places[f"status of {side}"] = lab.run(host, ["throughway", side, "status", "--json"]).stdout
+        events = ["throughway", "events", "--json", "--last", "1000"]
+        places[f"events of {side}"] = lab.run(host, events).stdout
+    assert all(places.values()), places
+    words = re.compile(r"[\w.]+")
+    return [
+        f"{what} in {place}"
+        for place, text in places.items()
+        for what, secret in secrets.items()
+        if secret in (text if len(secret) > 8 else words.findall(text))
+    ]
 
 
 # Certificates

@@ -1,7 +1,6 @@
 """A second factor opens the intranet: from `throughway login --code` to the tunnel, and back."""
 
 import json
-import re
 import sys
 import time
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from tests.scenarios.actions import (
     CLIENT_BUNDLE,
     gateway_status,
     kept,
-    log_of,
+    leaks,
     refusal,
     shown,
     wait_gateway,
@@ -227,15 +226,15 @@ def test_a_second_factor_opens_the_intranet(site: Site) -> None:
     failed = ["throughway", "events", "--event", "4625", "--json"]
     told = [json.loads(line) for line in lab.run("edge1", failed).stdout.splitlines()]
     told = [e for e in told if e.get("problem", "").startswith("one-time-code-")]
-    assert [(e["user"], e["problem"], e["transport"]) for e in told] == [
+    assert [(e["user"], e["problem"], e["transport"]) for e in told[-3:]] == [
         (ALICE, f"one-time-code-{why}", "iphttps") for why in ("wrong", "used", "wrong")
-    ]
+    ], told
     made = ["throughway", "events", "--event", "certificate-issued", "--json", "--user", "alice"]
     (given, *_) = [json.loads(line) for line in lab.run("edge1", made).stdout.splitlines()]
     assert "asked by da.example.com" in given["detail"]
     secrets = {"secret": site.device.secret, "wrong code": wrong, "code": right}
     secrets |= {"PIN": freeradius.PIN, "RADIUS": freeradius.CODE, "shared": str(freeradius.SECRET)}
-    assert leaks(lab, secrets) == []
+    assert leaks(lab, secrets, "authority") == []
 
     # A certificate that ends takes the tunnel and the logon with it.
     site.log_off()
@@ -247,24 +246,3 @@ def test_a_second_factor_opens_the_intranet(site: Site) -> None:
     assert (status["user"], status["connection"]) == ("", "connected-remotely")
     assert client.fetch(PAGE_BY_ADDRESS, 1.0) == ""
     assert "throughway login USER --code" in shown(lab, "client1").text
-
-
-def leaks(lab: Lab, secrets: dict[str, str]) -> list[str]:
-    """Return which secrets can be read where nobody may."""
-    places = {}
-    for host, side in (("edge1", "gateway"), ("client1", "client")):
-        shell = "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>&- | tr '\\0' '\\n'"
-        places[f"processes of {host}"] = lab.run(host, ["sh", "-c", shell]).stdout
-        places[f"log of {side}"] = log_of(lab, host, side)
-        places[f"status of {side}"] = lab.run(host, ["throughway", side, "status", "--json"]).stdout
-        events = ["throughway", "events", "--json", "--last", "1000"]
-        places[f"events of {side}"] = lab.run(host, events).stdout
-    places["log of authority"] = log_of(lab, "edge1", "authority")
-    assert all(places.values()), places
-    words = re.compile(r"[\w.]+")
-    return [
-        f"{what} in {place}"
-        for place, text in places.items()
-        for what, secret in secrets.items()
-        if secret in (text if len(secret) > 8 else words.findall(text))
-    ]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.scenarios.actions import gateway_status, kept, login, refusal
+from tests.scenarios.actions import gateway_status, kept, leaks, login, refusal
 from tests.smart_cards import MODULE, PIN, SECURITY_OFFICER, Person, users_root
 from throughway.lab.deployment import CLIENT_CONFIG, CONFIGURATION, GATEWAY_CONFIG
 from throughway.lab.lab import Lab
@@ -88,6 +88,7 @@ def test_only_a_smart_card_opens_the_intranet(strict: Lab) -> None:
     code, said = card_login(client, PIN)
     assert code == 0, said
     assert PIN not in said
+    assert leaks(lab, {"PIN": PIN}) == []
     assert client.wait_page(PAGE_BY_ADDRESS)
     up = tunnel(gateway_status(lab), "intranet")
     assert up["account"] == "alice@CORP.EXAMPLE.COM"

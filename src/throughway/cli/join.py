@@ -22,6 +22,7 @@ from throughway.client.enrolment import (
 )
 from throughway.client.enrolment import join as enrol
 from throughway.model.errors import ConfigError, TrustError
+from throughway.net import privileges
 from throughway.net.files import read_file, read_secret, read_toml
 from throughway.pki import bundle
 
@@ -109,6 +110,9 @@ def _join_by_token(
 ) -> Joined:
     from throughway.client import joining  # what speaks to the authority is loaded only for it
 
+    privileges.leave_no_image()
+    if token != str(STANDARD_INPUT):
+        privileges.hide_argument(token.strip())
     text = sys.stdin.readline() if token == str(STANDARD_INPUT) else token
     if not text.strip():
         raise ConfigError("--token", "", "is missing; `throughway pki token` makes one")

@@ -36,7 +36,7 @@ from throughway.model.status import (
     Location,
     TunnelState,
 )
-from throughway.net import kerberos
+from throughway.net import kerberos, privileges
 
 POLL_INTERVAL = 0.1
 """Seconds between two looks at a daemon that is connecting."""
@@ -119,6 +119,7 @@ def login(
     wait: Wait = DEFAULT_WAIT,
 ) -> None:
     """Log a user on for the intranet, and wait until the intranet tunnel is up."""
+    privileges.leave_no_image()  # there will be a password in it, or a PIN
     with exit_codes():
         deadline = time.monotonic() + wait
         before = _wait_infrastructure(socket, deadline)

@@ -321,7 +321,8 @@ class ClientDaemon:
     async def _log_off_because(self, principal: str, problem: str, what: str) -> None:
         if self._user is not None and self._user.principal == principal:
             await self._log_off()
-            self._log.warning("user lost the key", user=principal, problem=problem, detail=what)
+            words = "smart card pulled" if problem == REMOVED else "certificate for a code ended"
+            self._log.warning(words, user=principal, detail=what)
             self._tracker.set(find(problem), f"{what}; {principal} is logged off")
 
     async def _log_off(self) -> None:

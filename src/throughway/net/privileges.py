@@ -100,8 +100,28 @@ def keep_to_itself() -> None:
 
     What it starts has no image either, but can be debugged by its own account.
     """
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    leave_no_image()
     _prctl(_SET_DUMPABLE, 0)
+
+
+def leave_no_image() -> None:
+    """Let no image of this process, nor of what it starts, get to a disk when it crashes."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def hide_argument(secret: str) -> None:
+    """Take a secret out of this process's command line, which everybody on the machine can read.
+
+    What was started less than a moment ago may have been seen: the best place of a secret is a
+    file, and this is for who has typed it all the same.
+    """
+    wanted = os.fsencode(secret)
+    # proc(5): the fields arg_start and arg_end, 48 and 49, the first two of which hold the name.
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    start, end = int(fields[45]), int(fields[46])
+    at = ctypes.string_at(start, end - start).find(wanted) if wanted and end > start else -1
+    if at >= 0:
+        ctypes.memset(start + at, ord("*"), len(wanted))
 
 
 def renounce() -> None:

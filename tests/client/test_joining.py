@@ -1,7 +1,7 @@
 """Joining by token, against the service as it runs: whole, twice, cut short, and refused."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from tests.authority_world import (
     now,
     serving,
 )
+from tests.net import squid_world
+from tests.ports import free_port
 from throughway.authority import directory as directories
 from throughway.client import joining, settings
 from throughway.client.enrolment import Joined, Place, leave
@@ -207,3 +209,69 @@ def test_urls(url: str, service: str) -> None:
     with pytest.raises(ConfigError) as told:
         service_url(url)
     assert "secret" not in str(told.value)
+
+
+PROXY = """\
+[proxy]
+url = "http://127.0.0.1:{port}"
+user = "{user}"
+password_file = "proxy.password"
+"""
+
+
+def lead_nowhere(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
+) -> Callable[[str], Awaitable[Sequence[str]]]:
+    """Return a resolver in a network where only a proxy knows the authority."""
+    for name in ("https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    async def nobody(_: str) -> Sequence[str]:
+        raise OSError("there is no such name here")
+
+    return nobody
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("scheme", ["nothing", "basic", "digest"])
+def test_joining_through_a_proxy(
+    authority: Authority, place: Place, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    token = authority.token()
+    with squid_world.squid_folder() as folder:
+        asking = getattr(squid_world, scheme)(folder) if scheme != "nothing" else []
+        with squid_world.squid(port := free_port(), *asking, folder=folder) as log:
+            environment = {} if asking else {"HTTPS_PROXY": f"http://127.0.0.1:{port}"}
+            resolve = lead_nowhere(monkeypatch, environment)
+            if asking:
+                place.config.parent.mkdir(parents=True)
+                secret = place.config.parent / "proxy.password"
+                secret.touch(mode=0o600)
+                secret.write_text(f"wrong {squid_world.PASSWORD}\n")
+                place.config.write_text(PROXY.format(port=port, user=squid_world.USER))
+                with pytest.raises(TransportError) as caught:
+                    joining.join(authority.url, token, place, resolve=resolve)
+                assert caught.value.problem == "proxy-credentials-refused"
+                assert squid_world.PASSWORD not in str(caught.value)
+                secret.write_text(f"{squid_world.PASSWORD}\n")
+            joined = joining.join(authority.url, token, place, resolve=resolve)
+            assert joined.identity == CLIENT
+            assert f"CONNECT {NAME}:{authority.port}" in log.read_text()
+    # The daemon goes the same way from now on.
+    proxy = settings.load(place.config).proxy
+    assert proxy.url == (f"http://127.0.0.1:{port}" if asking else "")
+
+
+def test_without_any_way_that_is_told(
+    authority: Authority, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = {"HTTPS_PROXY": f"http://127.0.0.1:{free_port()}"}
+    with pytest.raises(TransportError) as caught:
+        joining.join(
+            authority.url, authority.token(), place, resolve=lead_nowhere(monkeypatch, dead)
+        )
+    assert caught.value.problem == "proxy-unreachable"
+    assert "directly: " in str(caught.value)

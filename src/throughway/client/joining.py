@@ -17,9 +17,11 @@ from cryptography import x509
 
 from throughway.client.enrolment import Computer, Joined, Place, trusted_key
 from throughway.client.enrolment import join as enrol
+from throughway.client.first_way import way_out
 from throughway.model.errors import ConfigError, TrustError
-from throughway.net.dial import Resolve
+from throughway.net.dial import Dial, Resolve
 from throughway.net.est import CLOCK, NOT_GENUINE, ESTClient
+from throughway.net.exchange import ask_machine
 from throughway.net.files import PRIVATE, read_file, read_secret, write_atomically
 from throughway.net.tls import client_context, unverified_context
 from throughway.pki import bundle, est, fields, judgement, pem, tokens
@@ -50,7 +52,8 @@ def join(
     """Make this computer a client by a token; the same again changes nothing."""
     token = tokens.parse_token(text)
     base = service_url(url)
-    received = asyncio.run(_receive(base, text.strip(), token, place, clock, resolve))
+    dial = way_out(place, resolve or ask_machine)
+    received = asyncio.run(_receive(base, text.strip(), token, place, clock, dial))
     shown = bundle.fingerprint(bundle.claimed_key(received.policy))
     # The bundle came from a server that the token's pin has proven; a key that was pinned before
     # counts all the same.
@@ -87,12 +90,12 @@ async def _receive(
     token: Token,
     place: Place,
     clock: Callable[[], float],
-    resolve: Resolve | None,
+    dial: Dial,
 ) -> _Received:
-    first = ESTClient(url, unverified_context(), resolve=resolve)
+    first = ESTClient(url, unverified_context(), dial=dial)
     anchor = _pinned(await first.authorities(), token, url)
     context = client_context(anchors=(pem.build_certificate_pem(anchor).decode(),), system=False)
-    client = ESTClient(url, context, resolve=resolve)
+    client = ESTClient(url, context, dial=dial)
     try:
         certificate, key = await _certificate(client, text, token, place)
         policy = await client.policy(text)

@@ -51,12 +51,17 @@ class ProxySource:
         *,
         environment: Mapping[str, str] | None = None,
         resolv_conf: Path = RESOLV_CONF,
+        mark: int = MARK,
+        ccache: Path | None = None,
     ) -> None:
         self._config = config
         self._policy = policy
         self.resolve = resolve
         self._environment = os.environ if environment is None else environment
         self._resolv_conf = resolv_conf
+        self._mark = mark
+        self._ccache = ccache or UserStore(config.runtime_directory).ccache
+        """Of the user whose tickets count first."""
         self._scripts: dict[str, tuple[str, float, str | TransportError]] = {}
         """By URL: the network, until when it is good, and the script or why there is none."""
         self._known: dict[tuple[str, int, str], ProxyServer] = {}
@@ -65,7 +70,7 @@ class ProxySource:
     def dialer(self) -> WayDialer:
         """Return what connects to the gateway by all these ways."""
         return WayDialer(
-            Dialer(self.resolve, mark=MARK),
+            Dialer(self.resolve, mark=self._mark),
             named=self.named,
             find=self.find if self._config.proxy.detect else None,
             ticket=self.ticket,
@@ -137,7 +142,11 @@ class ProxySource:
         if of != network or now > until:
             try:
                 body = await fetch(
-                    url, resolve=self.resolve, mark=MARK, limit=MAXIMUM_SCRIPT, seconds=FETCH_TIME
+                    url,
+                    resolve=self.resolve,
+                    mark=self._mark,
+                    limit=MAXIMUM_SCRIPT,
+                    seconds=FETCH_TIME,
                 )
                 until, script = now + SCRIPT_AGE, _decoded(body)
             except TransportError as error:
@@ -186,10 +195,10 @@ class ProxySource:
             accounts.append((who.user, who.password))
         try:
             if self._config.password_file is None:
-                raise ValueError("the computer account has a keytab and no password")
+                raise ValueError("there is no ticket, and no password of the computer account")
             password = read_secret(self._config.password_file).decode().strip("\r\n")
         except ValueError as error:
-            if not accounts:
+            if not accounts and not self._ccache.exists():
                 raise ThroughwayError(str(error)) from error
         else:
             accounts.append((self._config.account, password))
@@ -197,7 +206,7 @@ class ProxySource:
             TicketRequest(
                 host=host,
                 realm=self._policy.kerberos_realm,
-                ccaches=(str(UserStore(self._config.runtime_directory).ccache),),
+                ccaches=(str(self._ccache),),
                 accounts=tuple(accounts),
             )
         )

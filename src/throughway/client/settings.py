@@ -56,6 +56,17 @@ def load(path: Path = DEFAULT_FILE) -> ClientConfig:
     return config
 
 
+def load_proxy(path: Path) -> ProxyConfig:
+    """Return the proxy of a file that need not be whole yet, nor be there."""
+    if not os.path.exists(path):
+        return ProxyConfig()
+    table = Fields(read_toml(path), str(path)).optional_table("proxy")
+    proxy = _read_proxy(table, path)
+    if table.errors:
+        raise fields.combined(str(path), table.errors)
+    return proxy
+
+
 def _read(table: Fields, path: Path) -> ClientConfig:
     proxy, audit = table.optional_table("proxy"), table.optional_table("audit")
     smart_card = table.optional_table("smart_card")

@@ -7,8 +7,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from throughway.model.errors import Stage, TransportError, TrustError, WireError
-from throughway.net.dial import Resolve
-from throughway.net.exchange import Answered, Asked, exchange
+from throughway.net.dial import Dial, Resolve
+from throughway.net.exchange import Answered, Asked, Way, exchange
 from throughway.pki import est
 from throughway.pki.bundle import MAX_BUNDLE
 from throughway.pki.requests import REFUSED
@@ -25,12 +25,19 @@ class ESTClient:
     """Speaks to one authority at ``url``, which has no path; ``tls`` says whom to trust."""
 
     def __init__(
-        self, url: str, tls: ssl.SSLContext, *, resolve: Resolve | None = None, mark: int = 0
+        self,
+        url: str,
+        tls: ssl.SSLContext,
+        *,
+        resolve: Resolve | None = None,
+        mark: int = 0,
+        dial: Dial | None = None,
     ) -> None:
         self._url = url
         self._tls = tls
         self._resolve = resolve
         self._mark = mark
+        self._way = Way(dial=dial)
         self.date = ""
         """What the server's clock said last, as in HTTP; by itself that proves nothing."""
 
@@ -92,6 +99,7 @@ class ESTClient:
                 resolve=self._resolve,
                 mark=self._mark,
                 limit=limit,
+                way=self._way,
             )
         except TransportError as error:
             raise self._unheard(error) from error
@@ -102,6 +110,8 @@ class ESTClient:
 
     def _unheard(self, error: TransportError) -> TransportError | TrustError:
         words = f"{self._url}: {error}"
+        if error.stage is Stage.PROXY:
+            return TransportError(error.stage, words, problem=error.problem or OFFLINE)
         if error.stage is not Stage.TLS:
             return TransportError(error.stage, words, problem=OFFLINE)
         if error.problem in _BAD_DATES:

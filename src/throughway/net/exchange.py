@@ -97,7 +97,7 @@ async def exchange(
     default the machine's resolver; ``mark`` is put on the packets. Raises :exc:`TransportError`
     with the stage it came to when there is no answer.
     """
-    dial = way.dial or Dialer(resolve or _ask_machine, mark=mark)
+    dial = way.dial or Dialer(resolve or ask_machine, mark=mark)
     attempt = _Attempt(_target(url), asked or Asked(), tls, dial, limit, way)
     try:
         async with asyncio.timeout(seconds):
@@ -229,6 +229,7 @@ def _path(parts: SplitResult) -> str:
     return quote(path, safe="/?%:@!$&'()*+,;=~-._[]")
 
 
-async def _ask_machine(host: str) -> Sequence[str]:
+async def ask_machine(host: str) -> Sequence[str]:
+    """Return what the machine's resolver says."""
     found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return tuple(dict.fromkeys(str(address[0]) for *_, address in found))

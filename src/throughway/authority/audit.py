@@ -20,6 +20,7 @@ from throughway.model.audit import AUTHORITY_EVENTS, AuditEvent, CertificateSeen
 from throughway.net.audit import cleaned, encode, journal_fields
 from throughway.net.audit_file import AuditFile
 from throughway.net.journal import Journal
+from throughway.net.listeners import source_of
 from throughway.pki import judgement
 from throughway.pki.index import Entry
 from throughway.pki.tokens import Issuable
@@ -75,7 +76,7 @@ class AuthorityAudit:
         self, what: str, problem: str, reason: str, *, source: str, shown: bytes = b""
     ) -> None:
         """Somebody was refused; ``shown`` is the certificate by which he asked, if any."""
-        if not self._gate.admits(source, time.monotonic()):
+        if not self._gate.admits(source_of(source) if source else "", time.monotonic()):
             return
         certificate = _parsed(shown)
         self._write(

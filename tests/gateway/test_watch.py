@@ -1,6 +1,7 @@
 """The dates of certificates, at the edges."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -136,6 +137,51 @@ def test_a_renewal_that_fails_is_told_and_repeated(
     world.failure = None
     world.look(world.config())
     assert "certificate-not-renewed" not in world.codes()
+    assert world.renewed.is_set()
+
+
+def test_what_is_renewed_comes_into_force_whatever_stands_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files are new, and nobody renews them again: one reload that fails must not be all."""
+    world = World(tmp_path, monkeypatch, age_days=25)
+    keeper = CertificateWatch(world.tracker, world.on_renewed)
+
+    async def refused() -> None:
+        raise ConfigError("gateway.toml", "ipsec", "is being edited just now")
+
+    async def scenario() -> None:
+        keeper._on_renewed = refused
+        assert await keeper._look(world.config()) == watch.RETRY_INTERVAL
+        assert "certificate-not-renewed" in world.codes()
+        keeper._on_renewed = world.on_renewed
+        await keeper._look(world.config())
+
+    asyncio.run(scenario())
+    assert world.renewed.is_set()
+    assert world.codes() == set()
+    assert len(world.asked) == 1
+
+
+def test_one_that_is_refused_keeps_no_other_from_coming_into_force(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, monkeypatch, age_days=25)
+    world.deployment.credential("rsa", Profile.GATEWAY, "da.example.com", age_days=25)
+    (tmp_path / "rsa.key").chmod(0o600)
+    config = world.config()
+    files = (tmp_path / "rsa.crt", tmp_path / "rsa.key")
+    iphttps = replace(config.iphttps, rsa_certificate=files[0], rsa_key=files[1])
+    config = replace(config, iphttps=iphttps)
+
+    async def renew(pair: Pair, url: str, *rest: object, by_proof: bool) -> x509.Certificate:
+        if pair.certificate.name == "rsa.crt":
+            raise TrustError("its name is another one's")
+        return await world.renew(pair, url, *rest, by_proof=by_proof)
+
+    monkeypatch.setattr(watch, "renew", renew)
+    assert world.look(config) == watch.RETRY_INTERVAL
+    assert "certificate-not-renewed" in world.codes()
     assert world.renewed.is_set()
 
 

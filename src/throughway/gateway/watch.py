@@ -61,6 +61,8 @@ class CertificateWatch:
         self._log = log.logger("certificates")
         self._changed = asyncio.Event()
         self._config: GatewayConfig | None = None
+        self._waiting = False
+        """Whether a new certificate is on the disk that is not in force yet."""
 
     def configure(self, config: GatewayConfig) -> None:
         """Take a configuration, and look at once."""
@@ -88,22 +90,37 @@ class CertificateWatch:
         pause = min(LOOK_INTERVAL, left + 1) if left > 0 else LOOK_INTERVAL
         if config.enrolment is None:
             return pause
-        try:
-            renewed = await self._renew(config, config.enrolment.url)
-        except (ThroughwayError, OSError) as error:
-            self._log.warning("certificate not renewed", reason=str(error))
-            self._tracker.set(find("certificate-not-renewed"), str(error))
+        why = [await self._renew(config, config.enrolment.url), await self._put_in_force()]
+        if words := "; ".join(filter(None, why)):
+            self._log.warning("certificate not renewed", reason=words)
+            self._tracker.set(find("certificate-not-renewed"), words)
             return min(pause, RETRY_INTERVAL)
         self._tracker.clear(find("certificate-not-renewed"))
-        if renewed:
-            await self._on_renewed()
         return pause
 
-    async def _renew(self, config: GatewayConfig, url: str) -> bool:
-        """Renew what is due and of our own authority; say whether anything was."""
+    async def _put_in_force(self) -> str:
+        """Let what was renewed be used, now or the next time; say why it cannot be."""
+        if not self._waiting:
+            return ""
+        try:
+            await self._on_renewed()
+        except (ThroughwayError, OSError) as error:
+            return f"it is renewed, but not in force: {error}"
+        self._waiting = False
+        return ""
+
+    async def _renew(self, config: GatewayConfig, url: str) -> str:
+        """Renew what is due and of our own authority; say why anything of it is not."""
+        try:
+            await self._renew_pairs(config, url)
+        except (ThroughwayError, OSError) as error:
+            return str(error)
+        return ""
+
+    async def _renew_pairs(self, config: GatewayConfig, url: str) -> None:
         anchors = parse_certificates(_read(config.ipsec.ca), str(config.ipsec.ca))
         texts = [build_certificate_pem(anchor).decode() for anchor in anchors]
-        now, renewed = datetime.now(UTC), False
+        now = datetime.now(UTC)
         for pair in pairs(config):
             own, *between = parse_certificates(_read(pair.certificate), str(pair.certificate))
             ours = judgement.chain(own, anchors, now, between).trusted
@@ -111,8 +128,7 @@ class CertificateWatch:
                 made = await renew(pair, url, texts, now, by_proof=True)
                 ends = made.not_valid_after_utc
                 self._log.info("certificate renewed", file=str(pair.certificate), until=str(ends))
-                renewed = True
-        return renewed
+                self._waiting = True
 
 
 def pairs(config: GatewayConfig) -> tuple[Pair, ...]:

@@ -190,3 +190,23 @@ def test_news_are_dropped_when_nobody_reads_but_orders_are_not(
         other.close()
 
     asyncio.run(scenario())
+
+
+def test_a_message_without_an_end_ends_the_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that was taken over must not fill the gateway's memory."""
+    monkeypatch.setattr(module, "MAX_LINE", 1000)
+
+    async def scenario() -> None:
+        loop, told, lost = asyncio.get_running_loop(), [], []
+        loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+        ours, theirs = pair()
+        channel = Channel(ours, lambda message: None, lambda: lost.append(True))
+        theirs.send(b"x" * 1001)
+        await wait_for(lambda: bool(lost))
+        assert channel.closed
+        assert not channel._received
+        await wait_for(lambda: bool(told))
+        assert isinstance(told[0], WireError)
+        theirs.close()
+
+    asyncio.run(scenario())

@@ -336,6 +336,8 @@ class Channel:
             seen = 0
             self._on_message(parse(line))
         if len(self._received) > MAX_LINE:
+            self._received.clear()
+            self._lose()  # who has been taken over must not fill the gateway's memory, too
             raise WireError("a message between gateway and worker has no end")
 
     def _lose(self) -> None:

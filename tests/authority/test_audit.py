@@ -62,6 +62,23 @@ def test_certificates_and_refusals(folder: Path) -> None:
     assert (folder / AUTHORITY_EVENTS).stat().st_mode & 0o777 == 0o640
 
 
+def test_whatever_a_stranger_shows_he_is_written_down(folder: Path) -> None:
+    """A header brings certificates that no TLS has looked at: none may hide who asks."""
+    audit = AuthorityAudit(folder)
+    good = directories.read_certificate(folder / "ca.crt").public_bytes(Encoding.DER)
+    version = good.index(b"\xa0\x03\x02\x01\x02") + 4
+    name = good.rindex(b"\x06\x03\x55\x04\x03\x0c") + 5
+    changes = ((version, 9), (name, 0x03), (name, 0x02), (name + 2, 0xFF))
+    for number, (at, value) in enumerate(changes):
+        shown = bytearray(good)
+        shown[at] = value
+        audit.refused("renew", "x", "y", source=f"192.0.2.{number}", shown=bytes(shown))
+    audit.close()
+    assert [told["outer_address"] for told in written(folder)] == [
+        f"192.0.2.{number}" for number in range(len(changes))
+    ]
+
+
 def test_a_flood_of_refusals_is_counted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = 1000.0
     monkeypatch.setattr(time, "monotonic", lambda: clock)

@@ -23,6 +23,7 @@ from throughway.net.journal import Journal
 from throughway.net.listeners import source_of
 from throughway.pki import judgement
 from throughway.pki.index import Entry
+from throughway.pki.pem import UNREADABLE, load_certificate
 from throughway.pki.tokens import Issuable
 from throughway.proto.flood import FloodGate
 
@@ -78,12 +79,12 @@ class AuthorityAudit:
         """Somebody was refused; ``shown`` is the certificate by which he asked, if any."""
         if not self._gate.admits(source_of(source) if source else "", time.monotonic()):
             return
-        certificate = _parsed(shown)
+        name, seen = _looked_at(shown)
         self._write(
             AuditEvent.ENROLMENT_REFUSED,
-            computer="" if certificate is None else _name_of(certificate),
+            computer=name,
             outer_address=source,
-            certificate=None if certificate is None else judgement.seen(certificate),
+            certificate=seen,
             problem=problem,
             reason=reason,
             detail=what,
@@ -186,8 +187,12 @@ def _name_of(certificate: x509.Certificate) -> str:
     return names[0] if names else judgement.name_of(certificate.subject)
 
 
-def _parsed(data: bytes) -> x509.Certificate | None:
+def _looked_at(data: bytes) -> tuple[str, CertificateSeen | None]:
+    """Return what a stranger's certificate says of itself, nothing where it is none."""
+    if not data:
+        return "", None
     try:
-        return x509.load_der_x509_certificate(data) if data else None
-    except ValueError:
-        return None
+        certificate = load_certificate(data)
+        return _name_of(certificate), judgement.seen(certificate)
+    except UNREADABLE:
+        return "", None

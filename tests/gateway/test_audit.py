@@ -149,6 +149,16 @@ def test_a_refusal_has_the_number_of_its_mode(refused: Refused, windows: int) ->
     assert (record.windows, record.problem, record.reason) == (windows, refused.problem, "because")
 
 
+def test_a_certificate_that_nobody_can_read_does_not_silence_the_audit() -> None:
+    scene = Scene(CERTIFICATE)
+    bad = bytearray(CERTIFICATE.public_bytes(Encoding.DER))
+    bad[bad.index(b"\xa0\x03\x02\x01\x02") + 4] = 9  # a version that there is not
+    scene._shown.insert(0, bytes(bad))
+    refused = refusal("ipsec-computer-account-refused", rounds=1)
+    records = scene.play(lambda audit: audit.refused(refused), lambda audit: audit.refused(refused))
+    assert [record.certificate for record in records] == [seen(CERTIFICATE)] * 2
+
+
 def test_a_refused_user_is_a_failed_logon_too() -> None:
     refused = refusal("ipsec-user-refused", rounds=1, user="alice@R", connection="intranet-client1")
     records = Scene(CERTIFICATE).play(lambda audit: audit.refused(refused))

@@ -37,6 +37,7 @@ from throughway.net.causes import meaning
 from throughway.net.listeners import source_of
 from throughway.net.sas import IKESA, ChildChanged, Event, IKEChanged, LineLogged
 from throughway.pki import judgement
+from throughway.pki.pem import UNREADABLE
 from throughway.proto.flood import FloodGate
 
 SIDE = "gateway"
@@ -329,7 +330,8 @@ class GatewayAudit:
         while True:
             draft = await self._drafts.get()
             record = draft.record
-            with contextlib.suppress(ThroughwayError):
+            # Of a certificate, too, that nobody can read: whose it was is then not told.
+            with contextlib.suppress(ThroughwayError, *UNREADABLE):
                 record = await self._completed(draft)
             self._record(record)
 
@@ -469,7 +471,7 @@ def _of_session(session: SessionStatus) -> CertificateSeen | None:
 def _parsed(data: bytes) -> x509.Certificate | None:
     try:
         return x509.load_der_x509_certificate(data)
-    except ValueError:
+    except UNREADABLE:
         return None
 
 

@@ -22,17 +22,20 @@ from tests.net.iphttps_world import (
     told_to_client,
     wait_for,
 )
+from tests.patience import PATIENCE
 from tests.ports import free_port
 from throughway.gateway.credentials import read_credentials
 from throughway.model.config import AuthenticationMode, IPHTTPSServerConfig
 from throughway.model.errors import Stage, TransportError
 from throughway.model.revocation import Revocation
-from throughway.net.client_certificates import refusal_of
+from throughway.net import iphttps_session
+from throughway.net.client_certificates import lapsed, refusal_of
 from throughway.net.dial import Dialer
 from throughway.net.iphttps_client import IPHTTPSClient
 from throughway.net.iphttps_server import IPHTTPSServer
 from throughway.net.tls import client_context, context_of, server_context, transport_error
 from throughway.proto.iphttps.client import State
+from throughway.proto.iphttps.http import build_request, parse_url
 
 
 def handshake(
@@ -200,6 +203,45 @@ def test_who_comes_in_is_recorded(policy: Revocation, crl: str, tmp_path: Path) 
                         continue
                     assert said == told_to_client(fault, version), fault
                     assert gate.book.take() == refused_as(CLIENT_FAULTS[fault])
+
+    asyncio.run(scenario())
+
+
+def test_who_resumes_a_session_still_needs_a_certificate_in_force(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenSSL looks at it once, and lets a session of TLS 1.2 be resumed for two hours."""
+    authority = Authority(tmp_path)
+    pair = authority.client()
+    gate = Gate(authority, Revocation.NONE, tmp_path)
+    tls = client_context(
+        anchors=[authority.root.pem], system=False, certificate=pair.certificate, key=pair.key
+    )
+    tls.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    def ask(session: ssl.SSLSession | None) -> tuple[ssl.SSLSession | None, bool, bytes]:
+        with (
+            socket.create_connection(("127.0.0.1", gate.port), PATIENCE) as plain,
+            tls.wrap_socket(plain, server_hostname=NAME, session=session) as secured,
+        ):
+            secured.sendall(build_request(parse_url(f"https://{NAME}/IPHTTPS")))
+            return secured.session, bool(secured.session_reused), secured.recv(12)
+
+    def in_a_week(connection: ssl.SSLObject | None, now: float) -> bool:
+        return lapsed(connection, now + 7 * 86400)
+
+    async def scenario() -> None:
+        async with gate.serving():
+            session, reused, said = await asyncio.to_thread(ask, None)
+            assert (reused, said) == (False, b"HTTP/1.1 200")
+            _, reused, said = await asyncio.to_thread(ask, session)
+            assert (reused, said) == (True, b"HTTP/1.1 200"), "it is in force still"
+            gate.book.take()
+            monkeypatch.setattr(iphttps_session, "lapsed", in_a_week)
+            _, reused, said = await asyncio.to_thread(ask, session)
+            assert (reused, said) == (True, b"")
+            await wait_for(lambda: not gate.book.audit._drafts.empty())
+            assert gate.book.take() == refused_as("iphttps-client-cert-expired")
 
     asyncio.run(scenario())
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from throughway.model.errors import Stage, TransportError
 from throughway.model.status import SessionStatus
-from throughway.net.client_certificates import refusal_of
+from throughway.net.client_certificates import LAPSED, lapsed, refusal_of
 from throughway.net.link import Buffers, Connection
 from throughway.net.listeners import source_of
 from throughway.net.preface import Preface
@@ -141,7 +141,10 @@ class SessionLink:
         """Take the request, then packets in bulk."""
         session, start = self._session, 0
         session.heard_at = now = self._loop.time()
-        if session.state is SessionState.HALF_OPEN:
+        if session.state is SessionState.HALF_OPEN and lapsed(self.connection.tls, time.time()):
+            self._machine.client_refused(session, *LAPSED)
+            self._server.pump()
+        elif session.state is SessionState.HALF_OPEN:
             self._machine.receive_data(session, bytes(buffers.view[:end]), now)
             self._server.pump()
             start = end - self._remainder

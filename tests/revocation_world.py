@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
+from tests.patience import PATIENCE
 from throughway.net.fetch import fetch
 from throughway.net.revocation_lists import question
 from throughway.pki.authority import Credential
@@ -31,6 +32,8 @@ ROOT_URL = "http://crl.example.com/root.crl"
 DELTA_URL = "http://crl.example.com/issuing+.crl"
 OCSP_URL = "http://ocsp.example.com/"
 HOST = "da.example.com"
+FETCH_TIME = PATIENCE
+"""Seconds."""
 
 
 def name(common: str) -> x509.Name:
@@ -296,8 +299,8 @@ class Web:
 
 
 async def ask(url: str, post: bytes) -> bytes:
-    """Fetch as a gateway does, in less time."""
-    return await fetch(url, question(post), limit=100_000, seconds=1.0, redirects=3)
+    """Fetch as a gateway does, with more patience; less only where silence is told."""
+    return await fetch(url, question(post), limit=100_000, seconds=FETCH_TIME, redirects=3)
 
 
 def long_crl(by: Credential, count: int, *revoked: int) -> bytes:

@@ -13,6 +13,7 @@ import pytest
 from cryptography import x509
 
 from tests.authority_world import CLIENT, EST, OWNER, Authority, openssl, serving
+from tests.patience import PATIENCE
 from throughway.authority import directory as directories
 from throughway.model.audit import AUTHORITY_EVENTS
 
@@ -177,7 +178,7 @@ def test_a_new_configuration_and_a_new_certificate_while_it_runs(authority: Auth
     config.write_text(f"{config.read_text()}days = 3\n")
     authority.process.send_signal(signal.SIGHUP)
     log = authority.folder / "log"
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while "configuration reloaded" not in log.read_text():
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.02)
@@ -193,4 +194,4 @@ def test_without_its_front_there_is_no_service() -> None:
             .split()
         )
         os.kill(int(front), signal.SIGKILL)
-        assert authority.process.wait(10) == 1
+        assert authority.process.wait(PATIENCE) == 1

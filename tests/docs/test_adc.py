@@ -191,7 +191,7 @@ class World:
         # nginx in http mode refuses what Windows sends, and is asked otherwise.
         enough = 2 if self.name == "nginx http" else 1
         try:
-            await wait_for(lambda: client.state is State.LINK_UP or len(errors) >= enough, 10)
+            await wait_for(lambda: client.state is State.LINK_UP or len(errors) >= enough)
             if client.state is not State.LINK_UP:
                 return errors[-1]
             for _ in range(2):
@@ -205,7 +205,7 @@ class World:
         finally:
             await client.close()
             tun.close()
-            await wait_for(lambda: not self.server.sessions(), 10)
+            await wait_for(lambda: not self.server.sessions())
 
     async def exchange(self, tun: FakeTUN) -> None:
         """Each packet comes through at once, by itself: nothing on the way waits for more."""
@@ -251,7 +251,10 @@ def running(world: World) -> Iterator[None]:
 
 
 def listens(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+    with (
+        contextlib.suppress(OSError),
+        socket.create_connection(("127.0.0.1", port), PATIENCE),
+    ):
         return True
     return False
 
@@ -345,7 +348,7 @@ def test_nobody_passes_for_another_by_headers(name: str, tmp_path: Path) -> None
 
     def ask() -> bytes:
         context = client_context(anchors=[world.authority.root.pem], system=False)
-        raw = socket.create_connection(("127.0.0.1", world.port), timeout=10)
+        raw = socket.create_connection(("127.0.0.1", world.port), timeout=PATIENCE)
         with context.wrap_socket(raw, server_hostname=NAME) as sock:
             sock.sendall(f"{forged}\r\n".encode())
             return sock.recv(65536)

@@ -406,7 +406,7 @@ def test_reload_takes_another_certificate_and_says_what_it_cannot(hall: Hall) ->
             assert hall.server.reload(other, tls_context(other)) == ("prefix",)
             assert hall.closed == []
             shown = await asyncio.to_thread(
-                ssl.get_server_certificate, ("127.0.0.1", hall.port), timeout=5
+                ssl.get_server_certificate, ("127.0.0.1", hall.port), timeout=PATIENCE
             )
             assert ssl.PEM_cert_to_DER_cert(shown) == ssl.PEM_cert_to_DER_cert(
                 pair.certificate.read_text()

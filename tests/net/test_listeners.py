@@ -12,6 +12,7 @@ import pytest
 
 from tests.gateway.test_channel import CONFIG
 from tests.net.iphttps_world import NAME, PREFIX, Authority, FakeTUN, wait_for
+from tests.patience import PATIENCE
 from throughway.model.config import ADCConfig, AuthenticationMode, IPHTTPSServerConfig
 from throughway.model.errors import TransportError
 from throughway.net.certificate_judge import CertificateJudge
@@ -80,7 +81,7 @@ class Gate:
         return await asyncio.to_thread(self._ask, address, data, whence, tls=tls)
 
     def _ask(self, address: tuple[str, int], data: bytes, whence: str, *, tls: bool) -> bytes:
-        sock = socket.create_connection(address, timeout=5, source_address=(whence, 0))
+        sock = socket.create_connection(address, timeout=PATIENCE, source_address=(whence, 0))
         if tls:
             context = client_context(anchors=[self.authority.root.pem], system=False)
             sock = context.wrap_socket(sock, server_hostname=NAME)

@@ -1,7 +1,6 @@
 """Lists that are fetched, kept and renewed; from a real web server."""
 
 import asyncio
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -9,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests import revocation_world
 from tests.net.iphttps_world import wait_for
+from tests.patience import PATIENCE
+from tests.ports import free_port
 from tests.revocation_world import (
     CRL,
     DAY,
@@ -89,8 +91,12 @@ WORTHLESS: dict[str, bytes | int | str] = {
 
 
 @pytest.mark.parametrize("words", WORTHLESS)
-def test_what_proves_nothing_is_not_kept(world: World, words: str) -> None:
+def test_what_proves_nothing_is_not_kept(
+    world: World, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     page = WORTHLESS[words]
+    if page == Web.SILENT:
+        monkeypatch.setattr(revocation_world, "FETCH_TIME", 0.5)
     world.web.pages |= {"/ca.crl": page, "/again": "/again"}
     answer = world.get()
     assert isinstance(answer, bytes) is isinstance(page, bytes) or "longer" in str(answer)
@@ -273,8 +279,7 @@ def test_a_responder_of_openssl(world: World, tmp_path: Path) -> None:
     ends = f"{NOW + DAY:%y%m%d%H%M%SZ}"
     entry = f"V\t{ends}\t\t{leaf.serial_number:040X}\tunknown\t/CN=da.example.com\n"
     (tmp_path / "index.txt").write_text(entry)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = ["openssl", "ocsp", "-port", str(port), "-index", "index.txt", "-CA", "ca.crt"]
     command += ["-rsigner", "ca.crt", "-rkey", "ca.key", "-nmin", "5"]
     responder = f"http://127.0.0.1:{port}"
@@ -282,7 +287,7 @@ def test_a_responder_of_openssl(world: World, tmp_path: Path) -> None:
     want = Want(url, KIND, (ISSUING.certificate,), leaf, responder)
 
     async def scenario() -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while isinstance(await world.lists.get(want), str) and time.monotonic() < deadline:
             world.lists.network_changed()
             await asyncio.sleep(0.02)

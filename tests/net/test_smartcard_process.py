@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.smart_cards import MODULE, PIN, CardBox
 
 COMMAND = (sys.executable, "-P", "-m", "throughway.net.smartcard_process")
@@ -20,7 +21,7 @@ def asked(module: str, question: dict[str, object]) -> dict[str, object]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=20,
+        timeout=PATIENCE,
     )
     told: dict[str, object] = json.loads(answer.stdout)
     return told

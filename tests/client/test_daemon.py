@@ -17,6 +17,7 @@ from throughway.client import daemon as daemon_module
 from throughway.client.codes import Challenge
 from throughway.client.daemon import ClientDaemon, run
 from throughway.client.permission import Desk, Permission
+from throughway.client.policy import FilesError
 from throughway.client.proof import UserKey
 from throughway.client.user import User
 from throughway.control.codec import Command, CommandRefused, from_json
@@ -71,6 +72,30 @@ def test_without_a_policy_it_is_not_connected(daemon: ClientDaemon) -> None:
     snapshot = from_json(ClientSnapshot, ask(daemon, request("status", uid=1000)))  # type: ignore[arg-type]
     assert snapshot.connection is Connection.ERROR
     assert snapshot.tunnels == ()
+
+
+def test_a_disk_that_takes_nothing_is_told_once_and_when_it_is_over(
+    daemon: ClientDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    class Log:
+        def warning(self, what: str, *, reason: str) -> None:
+            told.append(f"{what}: {reason}")
+
+        def info(self, what: str, **_: object) -> None:
+            told.append(what)
+
+    monkeypatch.setattr(daemon, "_log", Log())
+    full, refused = FilesError("/var: No space left on device"), FilesError("/var: Read-only")
+    for trouble in (full, full, full, refused, None, None, full):
+        daemon._policy_trouble(trouble)
+    assert [line for line in told if line.startswith("policy")] == [
+        "policy: /var: No space left on device",
+        "policy: /var: Read-only",
+        "policy is well again",
+        "policy: /var: No space left on device",
+    ]
 
 
 def test_a_user_logs_on_and_off(daemon: ClientDaemon) -> None:

@@ -78,6 +78,7 @@ class ClientDaemon:
         self._policy: Policy | None = None
         self._leaving: asyncio.Task[None] | None = None
         """Logs a user off whose card was pulled, or whose certificate has ended."""
+        self._trouble = ""
         self._keeper = PolicyKeeper(config, self._new_policy, self._policy_trouble)
         self._access: Access | None = None
         self._audit = client_audit(config, self._tracker)
@@ -179,11 +180,15 @@ class ClientDaemon:
             await self._access.renew_certificate()
 
     def _policy_trouble(self, error: ThroughwayError | None) -> None:
+        former, self._trouble = self._trouble, str(error or "")
         if error is None:
+            if former:
+                self._log.info("policy is well again")
             self._tracker.succeeded("policy")
             self._tracker.ok(Component.POLICY, f"version {self._keeper.version}")
         else:
-            self._log.warning("policy", reason=str(error))
+            if self._trouble != former:  # it is looked at every two seconds
+                self._log.warning("policy", reason=self._trouble)
             self._tracker.report(error, attempt="policy")
 
     def _changed(self, change: Change) -> None:

@@ -11,6 +11,7 @@ from throughway.cli.output import plain
 from throughway.model.network import (
     NAT,
     AddressSeen,
+    LocationSeen,
     NativeSeen,
     NetworkSeen,
     PathSeen,
@@ -125,6 +126,19 @@ def test_home() -> None:
 def test_problems(seen: NetworkSeen, expected: list[str]) -> None:
     assert codes(seen) == expected
     assert exit_code(seen, judge(seen)) == (1 if expected else 0)
+
+
+def test_inside_nobody_wants_to_get_out() -> None:
+    near = LocationSeen(url="https://nls.corp.example.com/", proven=True, seconds=0.01)
+    away = LocationSeen(url="https://nls2.corp.example.com/", words="no answer in time")
+    inside = replace(OFFICE, portals=(PORTAL,), locations=(away, near))
+    assert codes(inside) == []
+    assert exit_code(inside, ()) == 0
+    text = "\n".join(plain_lines(as_lines(inside, ())))
+    assert text.startswith("This is the intranet: https://nls.corp.example.com/ has proven itself")
+    assert "https://nls2.corp.example.com/ no answer in time" in text
+    check(json.loads(json.dumps(plain(as_data(inside, ())))), schema("netcheck-1"))
+    assert codes(replace(inside, locations=(away,))) != []
 
 
 def test_ways() -> None:

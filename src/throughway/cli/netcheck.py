@@ -109,6 +109,8 @@ def _known(gateway: str, teredo: str, config: Path, timeout: float) -> Around:
         who=_who(ProxySource(client, policy, resolve)),
         endpoint=policy.infrastructure.endpoint,
         own_interfaces=frozenset({client.interface, "sixtofour0", "teredo0"}),
+        locations=policy.nls_urls,
+        anchors=policy.trust_anchors,
         pages=(transports.portal_probe,) if transports.portal_probe else PAGES,
         seconds=timeout,
     )

@@ -85,6 +85,17 @@ class PortalSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LocationSeen:
+    """What came of a network location server."""
+
+    url: str
+    proven: bool = False
+    """Whether it has answered with a certificate that proves it."""
+    seconds: float = 0.0
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProxySeen:
     """A web proxy that somebody names, or the name by which programs look for one."""
 
@@ -149,6 +160,7 @@ class NetworkSeen:
     routes: tuple[RouteSeen, ...] = ()
     resolver: ResolverSeen = ResolverSeen()
     portals: tuple[PortalSeen, ...] = ()
+    locations: tuple[LocationSeen, ...] = ()
     proxies: tuple[ProxySeen, ...] = ()
     names: tuple[NameSeen, ...] = ()
     connections: tuple[ConnectionSeen, ...] = ()

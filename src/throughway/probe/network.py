@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from throughway.model.network import (
     NAT,
     AddressSeen,
+    LocationSeen,
     NetworkSeen,
     PathSeen,
     PortalSeen,
@@ -23,6 +24,7 @@ from throughway.probe.analysis.network import reach_of
 from throughway.probe.analysis.teredo import classify, successor
 from throughway.probe.analysis.verdict import is_address
 from throughway.probe.connecting import try_to_connect
+from throughway.probe.location import ask_location
 from throughway.probe.names import look_up
 from throughway.probe.native import try_native
 from throughway.probe.path import look_at_path
@@ -81,6 +83,10 @@ class Around:
     """Our own links, which are no part of the network around."""
     pages: tuple[str, ...] = PAGES
     """URLs that answer 204 or a known page."""
+    locations: tuple[str, ...] = ()
+    """URLs of the network location servers."""
+    anchors: tuple[str, ...] = ()
+    """Who may have issued their certificates (PEM)."""
     seconds: float = TOTAL_TIME
 
 
@@ -94,6 +100,7 @@ class Look:
         self._routes: tuple[RouteSeen, ...] = ()
         self._resolver = ResolverSeen()
         self._portals: list[PortalSeen] = []
+        self._locations: list[LocationSeen] = []
         self._proxies: list[ProxySeen] = []
         self._native: list[NativeSeen] = []
         self._names: tuple[NameSeen, ...] = ()
@@ -126,6 +133,7 @@ class Look:
             routes=self._routes,
             resolver=self._resolver,
             portals=tuple(self._portals),
+            locations=tuple(self._locations),
             proxies=tuple(self._proxies),
             native=tuple(self._native),
             names=self._names,
@@ -152,6 +160,8 @@ class Look:
             tasks.create_task(self._steps.do("native", self._try_native()))
             for page in self._around.pages:
                 tasks.create_task(self._steps.do(f"page {page}", self._ask_page(page)))
+            for url in self._around.locations:
+                tasks.create_task(self._steps.do(f"location {url}", self._ask_location(url)))
             for source, url in (*self._around.proxies, *_environment(environment)):
                 name = f"proxy {without_user(url)}"
                 tasks.create_task(self._steps.do(name, self._ask_proxy(source, url)))
@@ -222,6 +232,11 @@ class Look:
         seen = await ask_page(page)
         self._portals.append(seen)
         return "" if seen.open else seen.words or f"{seen.status}, another page"
+
+    async def _ask_location(self, url: str) -> str:
+        seen = await ask_location(url, self._around.anchors, STEP_TIME)
+        self._locations.append(seen)
+        return seen.words
 
     async def _the_gateway(self) -> None:
         host = self._around.gateway or WELL_KNOWN

@@ -64,6 +64,9 @@ def _around(seen: NetworkSeen) -> Iterator[Line]:
     for page in seen.portals:
         said = {True: "as it should be", False: f"another page ({page.status})", None: page.words}
         yield _row("page", f"{page.url}: {said[page.open]}", page.seconds)
+    for location in seen.locations:
+        how = "has proven itself: this is inside" if location.proven else location.words
+        yield _row("location", f"{location.url} {how}", location.seconds)
 
 
 def _beyond(seen: NetworkSeen) -> Iterator[Line]:

@@ -31,7 +31,12 @@ def reach_of(text: str) -> Reach:
 
 
 def judge(seen: NetworkSeen) -> tuple[Judged, ...]:
-    """Return root causes with their consequences, the weightiest first."""
+    """Return root causes with their consequences, the weightiest first.
+
+    Inside nobody wants to get out: the gateway may well be out of reach there.
+    """
+    if inside(seen):
+        return fold([*_resolver(seen)])
     return fold(
         [
             *_internet(seen),
@@ -43,10 +48,17 @@ def judge(seen: NetworkSeen) -> tuple[Judged, ...]:
     )
 
 
+def inside(seen: NetworkSeen) -> str:
+    """Return the location server that has proven that this is the intranet, "" when none has."""
+    return next((location.url for location in seen.locations if location.proven), "")
+
+
 def exit_code(seen: NetworkSeen, judged: tuple[Judged, ...]) -> int:
     """Return 0 when IP-HTTPS would get through, 1 with findings, 3 when nobody could tell."""
     if any(each.finding.problem.severity is not Severity.INFO for each in judged):
         return FINDINGS
+    if inside(seen):
+        return WELL
     return WELL if _connected(seen) or _tunnelled(seen) else COULD_NOT_TELL
 
 
@@ -59,6 +71,8 @@ def verdict(seen: NetworkSeen, judged: tuple[Judged, ...]) -> str:
     """Return the whole in one sentence."""
     if judged:
         return f"{judged[0].finding.problem.title}."
+    if server := inside(seen):
+        return f"This is the intranet: {server} has proven itself, so the client needs no tunnels."
     works = [way.transport for way in ways(seen) if way.possible]
     if works:
         return f"This network lets the client through: {', '.join(works)}."

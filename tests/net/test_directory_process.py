@@ -51,6 +51,10 @@ def test_filters() -> None:
     assert computer_filter([{"dn": "CN=X", "sid": "S-1-5-21-1-515"}]) == (
         "(&(objectCategory=computer)(|(memberOf=CN\\3dX)(primaryGroupID=515)))"
     )
+    # One whose SID the gateway may not read has no members by it, and ends nothing.
+    assert computer_filter([{"dn": "CN=X", "sid": ""}]) == (
+        "(&(objectCategory=computer)(|(memberOf=CN\\3dX)))"
+    )
 
 
 class Fake:

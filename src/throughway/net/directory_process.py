@@ -85,7 +85,8 @@ def account_filter(names: Iterable[str]) -> str:
 def computer_filter(groups: Iterable[Entry]) -> str:
     """Return what finds the computers that are direct members of groups."""
     terms = [f"(memberOf={escape(group['dn'])})" for group in groups]
-    terms += [f"(primaryGroupID={int(group['sid'].rpartition('-')[2])})" for group in groups]
+    rids = (group["sid"].rpartition("-")[2] for group in groups)  # which not everybody may read
+    terms += [f"(primaryGroupID={rid})" for rid in rids if rid.isdecimal()]
     return f"(&(objectCategory=computer){any_of(terms)})"
 
 

@@ -33,6 +33,7 @@ from tests.ipsec_world import (
     shared_world,
     until,
 )
+from tests.patience import PATIENCE
 from throughway.gateway import access as module
 from throughway.gateway.access import AccessControl
 from throughway.health.tracker import Tracker
@@ -265,6 +266,24 @@ def test_the_infrastructure_tunnel_is_the_computer_s_alone(gate: Gate) -> None:
             with pytest.raises(TrustError) as caught:
                 await gate.log_on(ALICE, "infrastructure")
             assert caught.value.problem == "ipsec-account-certificate-mismatch"
+
+    asyncio.run(scenario())
+
+
+def test_a_wall_that_was_wiped_stands_again_before_the_next_look(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "GUARD_INTERVAL", 0.01)
+
+    async def scenario() -> None:
+        async with started(gate):
+            await gate.log_on()
+            watching = asyncio.create_task(gate.access._pause(PATIENCE))
+            gate.walls.clear()
+            await until(lambda: bool(gate.walls))
+            assert CORP in gate.walls[0], "with all that is granted"
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
 
     asyncio.run(scenario())
 

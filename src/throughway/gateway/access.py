@@ -46,6 +46,8 @@ UNREACHABLE = "directory-unreachable"
 GROUP_UNKNOWN = "access-group-unknown"
 CUT_SHOWN = 600.0
 """Seconds for which a tunnel that was cut is told."""
+GUARD_INTERVAL = 5.0
+"""Seconds between two looks whether the wall stands: `nft flush ruleset` takes it away."""
 GRANT_WAIT = 30.0
 """Seconds from the grant until charon must have the tunnel up; it takes one round trip."""
 
@@ -228,7 +230,15 @@ class AccessControl:
                 self._tracker.report(error, attempt="access")
             else:
                 self._tracker.succeeded("access")
-            await asyncio.sleep(self._config.directory.interval)
+            await self._pause(self._config.directory.interval)
+
+    async def _pause(self, seconds: float) -> None:
+        """Let time pass; without its wall everybody would reach everything meanwhile."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while (left := until - loop.time()) > 0:
+            await asyncio.sleep(min(left, GUARD_INTERVAL))
+            await self._guard()
 
     async def _look(self) -> None:
         """Look all accounts in use up, and act on what has changed."""

@@ -1,7 +1,7 @@
 """Enrolment over Secure Transport (RFC 7030) as a service: HTTP in, orders to the registrar out.
 
-It parses what strangers send, so it holds no key of the authority's: whoever breaks it can ask,
-as every stranger can, and read nothing.
+It parses what strangers send, so it holds no key of the authority's: whoever breaks it can read
+nothing, and ask no more than strangers, but in the name of those whose keys it says TLS has proven.
 """
 
 import time

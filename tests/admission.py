@@ -18,7 +18,8 @@ from tests import (
     revocation_faults,
     smart_cards,
 )
-from tests.net.iphttps_world import CLIENT_FAULTS, ONLY_WITH_LISTS, told_to_client
+from tests.ipsec_world import CLIENT
+from tests.net.iphttps_world import CLIENT_FAULTS, ONLY_WITH_LISTS, RESUMED, told_to_client
 from tests.null_suites import OFFERS
 from tests.one_time_codes import CODE_FAULTS
 from throughway.gateway.health import MISSING
@@ -316,13 +317,36 @@ def readers() -> Iterator[Row]:
 
 def codes() -> Iterator[Row]:
     for fault in CODE_FAULTS:
+        heard = fault.source == CLIENT
         yield Row(
             fault=fault.name.replace("-", " "),
             peer="user",
             policy="code",
             client=fault.problem,
-            gateway=fault.problem,
+            gateway=fault.problem if heard else "",
         )
+
+
+def resumed() -> Iterator[Row]:
+    for name, problem in RESUMED.items():
+        yield Row(
+            fault=name,
+            peer="client",
+            policy=Revocation.NONE,
+            gateway=problem,
+            event=AuditEvent.IPHTTPS_REFUSED if problem else OPENED,
+        )
+
+
+def impostors() -> Iterator[Row]:
+    yield Row(
+        fault="account of another computer in EAP, its own in IKE",
+        peer="client",
+        policy=Revocation.WEAK,
+        client=ipsec_faults.UNSPECIFIED,
+        gateway=ipsec_attacks.MISMATCH,
+        event=AuditEvent.EXTENDED_MODE_FAILED,
+    )
 
 
 def health() -> Iterator[Row]:
@@ -365,6 +389,13 @@ SECTIONS = (
         rows=tuple(attacks()),
     ),
     Section(
+        title="IPsec: a modified charon",
+        test="gateway/test_ipsec.py::test_a_modified_peer_cannot_say_one_account_and_prove_another",
+        words="Its identity in IKE is client1's, with client1's stolen certificate; its EAP proves "
+        "the account CLIENT2$.",
+        rows=tuple(impostors()),
+    ),
+    Section(
         title="IP-HTTPS: the server's certificate",
         test="net/test_revocation.py::test_a_server_by_a_real_connection",
         words="A TLS server with this certificate. The gateway sees a client go during the "
@@ -384,6 +415,14 @@ SECTIONS = (
         words="Client, server and audit; `none` is a gateway without `client_crls`, `strong` one "
         "with them. There is no `weak`: the lists are files of the gateway's own.",
         rows=tuple(iphttps_clients()),
+    ),
+    Section(
+        title="IP-HTTPS: resumed sessions",
+        test="net/test_client_certificates.py::"
+        "test_who_resumes_a_session_still_needs_a_certificate_in_force",
+        words="TLS 1.2, as Windows does it; sessions of TLS 1.3 are not resumed. Another list of "
+        "revoked certificates is\nanother context, which knows none.",
+        rows=tuple(resumed()),
     ),
     Section(
         title="IP-HTTPS: NULL suites",

@@ -117,7 +117,7 @@ class Desk:
         body: bytes | None = None,
     ) -> tuple[HTTPStatus, dict[str, Any]]:
         asked = {
-            "token": base64.b64encode(f"ticket of {user}".encode()).decode(),
+            "token": base64.b64encode(f"ticket of {user}".encode() if user else b"").decode(),
             "code": code,
             "state": state,
             "request": base64.b64encode(build_user_request(self.key)).decode(),
@@ -138,10 +138,18 @@ class CodeFault:
     code: str = ""
     user: str = ALICE
     used: bool = False
-    problem: str
+    guesses: int = 0
+    """Wrong ones before it."""
+    source: str = CLIENT
+    problem: str = ""
+    """"": a certificate is given."""
 
 
 CODE_FAULTS = (
+    CodeFault(name="good"),
+    CodeFault(name="guessed-too-often", guesses=5, problem="one-time-code-too-many"),
+    CodeFault(name="without-a-ticket", user="", problem="ipsec-user-refused"),
+    CodeFault(name="from-beside-the-tunnel", source="2001:db8::bad", problem="ipsec-user-refused"),
     CodeFault(name="wrong", code="000000", problem="one-time-code-wrong"),
     CodeFault(name="replayed", used=True, problem="one-time-code-used"),
     CodeFault(name="drifted", off=150.0, problem="one-time-code-clock"),

@@ -148,6 +148,18 @@ def test_a_certificate_must_be_in_force() -> None:
     assert world.authority.state(b"x", statement()).refused
 
 
+@pytest.mark.parametrize("profile", [Profile.USER, Profile.SERVER, Profile.REGISTRAR])
+def test_nobody_else_states_a_computers_health(profile: Profile) -> None:
+    """TLS lets users come, too: their certificates are for clients as well."""
+    world = World()
+    world.now = datetime.now(UTC).timestamp()
+    root = create_root("Root", datetime.now(UTC) - timedelta(days=1))
+    made = issue(root, profile, list(NAMES), now=datetime.now(UTC)).certificate
+    judged = world.authority.state(made.public_bytes(Encoding.DER), statement())
+    assert judged.refused.startswith("the certificate of client1.corp.example.com is")
+    assert world.authority.status() == ()
+
+
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Site, HealthAuthority]]:
     domain = shared_domain()

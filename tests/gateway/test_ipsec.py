@@ -192,8 +192,10 @@ def test_a_modified_peer_cannot_say_one_account_and_prove_another(
     site.up()
     assert [t.account for t in site.at_gateway("infrastructure")] == ["CLIENT2$"]
     monkeypatch.setattr(client_ipsec, "connection_of", impostor)
-    problem, _ = site.refusal(site.deployment.client(account="CLIENT2$", password="client2"))
-    assert problem == MISMATCH
+    site.forget_told()
+    said = site.refusal(site.deployment.client(account="CLIENT2$", password="client2"))
+    assert said == (MISMATCH, "ipsec-auth-failure-unspecified")
+    assert site.refused_as() == (AuditEvent.EXTENDED_MODE_FAILED, MISMATCH)
     assert site.at_gateway("infrastructure") == []
 
 

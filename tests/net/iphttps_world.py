@@ -40,6 +40,8 @@ CLIENT_FAULTS = {
 """What can be wrong with a client's certificate, and the gateway's code for it."""
 ONLY_WITH_LISTS = ("revoked", "no list", "old list")
 """Nobody sees these where revocation is not checked."""
+RESUMED = {"resumed": "", "resumed, but expired since": "iphttps-client-cert-expired"}
+"""Sessions of TLS 1.2 that are resumed, and the gateway's code."""
 REJECTED, REQUIRED = "iphttps-client-cert-rejected", "iphttps-client-cert-required"
 """What the client says."""
 

@@ -28,6 +28,7 @@ from throughway.model.statement import (
 )
 from throughway.net.radius import Login
 from throughway.pki import judgement
+from throughway.pki.computer_certificate import check_usage
 from throughway.proto.access import Withheld
 from throughway.proto.statement import enforced, judge
 
@@ -94,6 +95,9 @@ class HealthAuthority:
             own = x509.load_der_x509_certificate(certificate)
             good = judgement.in_force(own, datetime.fromtimestamp(self._clock(), UTC))
             names = judgement.names(own)
+            check_usage(own)
+        except TrustError as error:
+            return Judged(healthy=False, enforced=self.enforced, refused=str(error))
         except ValueError:
             return Judged(healthy=False, enforced=self.enforced, refused="no certificate is shown")
         if not good:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from tests.patience import PATIENCE
 from tests.ports import free_port
 from throughway.authority import directory as directories
 from throughway.authority.registrar import make_tokens
@@ -109,7 +110,7 @@ def serving(**settings: str) -> Iterator[Authority]:
         yield Authority(folder, port, process)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE)
         shutil.rmtree(folder)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.patience import PATIENCE
 from tests.ports import free_port
 from throughway.model.config import RADIUSConfig
 
@@ -144,4 +145,4 @@ def serving(folder: Path) -> Iterator[RADIUSConfig]:
     finally:
         process.terminate()
         process.stdout.close()
-        process.wait(10)
+        process.wait(PATIENCE)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.smart_cards import ALICE, BOB, MODULE, PIN, REALM, CardBox, Person, users_root
 from throughway.client.cards import SmartCards, choose
 from throughway.model.config import CardRemoval, SmartCardConfig
@@ -105,7 +106,7 @@ def test_a_card_that_is_pulled_is_told_of_as_the_policy_says(
         assert (key.pin, PIN in repr(key)) == (PIN, False)
         box.pull()
         if policy is CardRemoval.LOG_OFF:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 assert await removed == (ALICE, "alice was pulled")
         await cards.close()
         assert removed.done() is (policy is CardRemoval.LOG_OFF)

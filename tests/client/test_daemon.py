@@ -238,7 +238,7 @@ def test_a_user_logs_on_with_a_smart_card_until_it_is_pulled(
         with pytest.raises(CommandRefused):
             await daemon._command(request("login-smart-card", 1001, pin=PIN, principal=ALICE))
         box.pull()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while daemon._user is not None:  # noqa: ASYNC110 - of another process
                 await asyncio.sleep(0.02)
             assert daemon._leaving is not None

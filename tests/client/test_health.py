@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.ipsec_world import Deployment
+from tests.patience import PATIENCE
 from throughway.catalogue import find
 from throughway.client.health import FAILED, MISSING, UNANSWERED, HealthKeeper
 from throughway.health.tracker import Tracker
@@ -149,7 +150,7 @@ def test_it_runs_and_ends(world: World) -> None:
     async def scenario() -> None:
         world.keeper.start()
         world.keeper.connected()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while not world.stated:  # noqa: ASYNC110 - of a thread
                 await asyncio.sleep(0.01)
         await world.keeper.close()

@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.health_faults import statement
+from tests.patience import PATIENCE
 from tests.ports import free_port
 from throughway.client import reasons as client
 from throughway.control.codec import decode_line, encode_line, from_json, to_json
@@ -124,7 +125,7 @@ def test_a_process_that_is_nobody_answers_over_tls(
     async def scenario() -> None:
         served = server(told, port, troubles.append)
         served.start()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE):
             while not troubles:  # noqa: ASYNC110 - of another process
                 await asyncio.sleep(0.01)
         assert troubles == [""]
@@ -153,7 +154,7 @@ def test_a_port_that_is_taken_is_said_and_tried_again(monkeypatch: pytest.Monkey
         port = taken.sockets[0].getsockname()[1]
         served = server({}, port, troubles.append)
         served.start()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE):
             while len(troubles) < 2:  # noqa: ASYNC110 - of the task
                 await asyncio.sleep(0.01)
             taken.close()
@@ -178,7 +179,7 @@ def test_health_is_judged_over_tls_and_what_is_no_statement_is_refused(tmp_path:
     async def scenario() -> tuple[bytes, list[str]]:
         served = server({}, port, troubles.append, judged)
         served.start()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE):
             while not troubles:  # noqa: ASYNC110 - of another process
                 await asyncio.sleep(0.01)
         certificate, key = tmp_path / "computer.crt", tmp_path / "computer.key"

@@ -9,6 +9,7 @@ import pytest
 from cryptography import x509
 
 from tests.ipsec_world import Deployment
+from tests.patience import PATIENCE
 from throughway.gateway import watch
 from throughway.gateway.watch import CertificateWatch, read_certificate
 from throughway.health.tracker import Tracker
@@ -195,7 +196,7 @@ def test_a_change_of_configuration_is_looked_at_at_once(
         task = asyncio.create_task(keeper.run())
         await asyncio.sleep(0)
         keeper.configure(world.config())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await world.renewed.wait()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -221,12 +221,12 @@ def test_stopping_waits_for_what_is_being_judged() -> None:
 
         def slow(token: bytes) -> str:
             begun.set()
-            end.wait(5)
+            end.wait(PATIENCE)
             return ALICE
 
         async with serving(slow) as (_, peer, _):
             task = asyncio.create_task(peer.converse(ALICE, TOKEN))
-            await asyncio.to_thread(begun.wait, 5)
+            await asyncio.to_thread(begun.wait, PATIENCE)
             end.set()
             task.cancel()
 

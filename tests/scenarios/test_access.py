@@ -75,7 +75,7 @@ def test_the_directory_decides_at_every_moment(guarded: Lab) -> None:
     assert client.wait_page(PAGE_BY_ADDRESS)
     samba(lab, "user", "disable", "alice")
     try:
-        wait_gateway(lab, "the cut", lambda s: "access-account-disabled" in problems(s), 10.0)
+        wait_gateway(lab, "the cut", lambda s: "access-account-disabled" in problems(s))
         client.wait("cut", lambda s: not tunnel(s, "intranet"))
         assert client.fetch(PAGE_BY_ADDRESS, 1.0) == ""
         answer = shown(lab, "edge1", "gateway")

@@ -5,17 +5,12 @@ and raw sockets it is given as file descriptors; before the first packet is read
 every capability.
 """
 
-import asyncio
-import os
-import signal
 import sys
 from ipaddress import IPv4Address, IPv6Address
 
 from throughway.gateway.channel import (
     Ask,
     Carry,
-    Channel,
-    Failed,
     Message,
     Ready,
     Report,
@@ -23,7 +18,7 @@ from throughway.gateway.channel import (
     Totals,
     adopt,
 )
-from throughway.gateway.worker import EXIT_FAILED, EXIT_WELL
+from throughway.gateway.ordered_process import EXIT_WELL, OrderedProcess, main
 from throughway.model.errors import ThroughwayError
 from throughway.net import privileges
 from throughway.net.sixtofour import Pipe
@@ -31,21 +26,18 @@ from throughway.net.tun import TUN
 from throughway.proto.sixtofour import Budget, Gate
 
 
-class CarrierProcess:
+class CarrierProcess(OrderedProcess):
     """The process, from its first order to the end of the channel."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._pipe: Pipe | None = None
-        self._over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._channel = Channel(adopt(descriptor), self._take, lambda: self._end(EXIT_FAILED))
+    what = "6to4"
 
-    async def run(self) -> int:
-        """Carry until told to stop, or until the gateway is gone; return the exit code."""
-        code = await self._over
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor)
+        self._pipe: Pipe | None = None
+
+    async def _close(self) -> None:
         if self._pipe is not None:
             self._pipe.close()
-        self._channel.close()
-        return code
 
     def _take(self, message: Message) -> None:
         match message:
@@ -82,27 +74,6 @@ class CarrierProcess:
             totals = Totals(0, traffic.bytes_in, traffic.bytes_out, told)
         self._channel.send(Report(number=number, state="serving", count=0, totals=totals))
 
-    def _fail(self, why: str) -> None:
-        self._channel.send(Failed("6to4", why, fatal=True))
-        self._end(EXIT_FAILED)
-
-    def _end(self, code: int) -> None:
-        if not self._over.done():
-            self._over.set_result(code)
-
-
-async def live(descriptor: int) -> int:
-    """Carry for the gateway on the channel of this descriptor."""
-    return await CarrierProcess(descriptor).run()
-
-
-def main() -> int:
-    """Run the process; what ends the gateway from a terminal is for the gateway to pass on."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    os.chdir("/")
-    return asyncio.run(live(int(sys.argv[1])))
-
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(CarrierProcess))

@@ -9,8 +9,6 @@ taken too: that it has expired may be what its owner asks for.
 
 import asyncio
 import json
-import os
-import signal
 import ssl
 import sys
 from hashlib import sha256
@@ -22,8 +20,6 @@ from cryptography import x509
 from throughway.control.codec import decode_line, from_json, to_json
 from throughway.gateway.channel import (
     Because,
-    Channel,
-    Failed,
     HealthJudged,
     Message,
     Ready,
@@ -33,7 +29,7 @@ from throughway.gateway.channel import (
     WhyRefused,
     adopt,
 )
-from throughway.gateway.worker import EXIT_FAILED, EXIT_WELL
+from throughway.gateway.ordered_process import EXIT_WELL, OrderedProcess, main
 from throughway.model.errors import ThroughwayError, WireError
 from throughway.model.statement import MAX_STATEMENT, StatementOfHealth
 from throughway.net import privileges
@@ -50,24 +46,21 @@ NO_CHECK_TIME = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME of OpenSSL: dates do not matter here."""
 
 
-class ReasonsProcess:
+class ReasonsProcess(OrderedProcess):
     """The process, from its first order to the end of the channel."""
 
+    what = "reasons"
+
     def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor)
         self._server: WebServer | None = None
         self._numbers = count()
         self._questions: dict[int, asyncio.Future[Because | HealthJudged]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._channel = Channel(adopt(descriptor), self._take, lambda: self._end(EXIT_FAILED))
 
-    async def run(self) -> int:
-        """Answer until told to stop, or until the gateway is gone; return the exit code."""
-        code = await self._over
+    async def _close(self) -> None:
         if self._server is not None:
             await self._server.close()
-        self._channel.close()
-        return code
 
     def _take(self, message: Message) -> None:
         match message:
@@ -97,8 +90,7 @@ class ReasonsProcess:
             )
             await self._server.start()
         except (ThroughwayError, OSError) as error:
-            self._channel.send(Failed("reasons", str(error), fatal=True))
-            self._end(EXIT_FAILED)
+            self._fail(str(error))
             return
         self._channel.send(Ready(""))
 
@@ -142,10 +134,6 @@ class ReasonsProcess:
         finally:
             self._questions.pop(number, None)
 
-    def _end(self, code: int) -> None:
-        if not self._over.done():
-            self._over.set_result(code)
-
 
 def reasons_context(credentials: Credentials) -> ssl.SSLContext:
     """Make the context that demands a certificate of ours, be it in force or not."""
@@ -163,18 +151,5 @@ def _names(certificate: bytes) -> tuple[str, ...]:
         return ()
 
 
-async def live(descriptor: int) -> int:
-    """Answer for the gateway on the channel of this descriptor."""
-    return await ReasonsProcess(descriptor).run()
-
-
-def main() -> int:
-    """Run the process; what ends the gateway from a terminal is for the gateway to pass on."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    os.chdir("/")
-    return asyncio.run(live(int(sys.argv[1])))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(ReasonsProcess))

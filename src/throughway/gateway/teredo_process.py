@@ -5,16 +5,11 @@ Device and sockets it is given as file descriptors; before the first datagram is
 renounced every capability.
 """
 
-import asyncio
-import os
-import signal
 import sys
 from ipaddress import IPv4Address
 
 from throughway.gateway.channel import (
     Ask,
-    Channel,
-    Failed,
     Message,
     Ready,
     Report,
@@ -23,7 +18,7 @@ from throughway.gateway.channel import (
     Totals,
     adopt,
 )
-from throughway.gateway.worker import EXIT_FAILED, EXIT_WELL
+from throughway.gateway.ordered_process import EXIT_WELL, OrderedProcess, main
 from throughway.model.errors import ThroughwayError
 from throughway.net import privileges
 from throughway.net.teredo_server import TeredoServer
@@ -32,21 +27,18 @@ from throughway.proto.teredo.server import Socket
 from throughway.wire.ipv6 import parse_address
 
 
-class TeredoProcess:
+class TeredoProcess(OrderedProcess):
     """The process, from its first order to the end of the channel."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._server: TeredoServer | None = None
-        self._over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._channel = Channel(adopt(descriptor), self._take, lambda: self._end(EXIT_FAILED))
+    what = "Teredo"
 
-    async def run(self) -> int:
-        """Serve until told to stop, or until the gateway is gone; return the exit code."""
-        code = await self._over
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor)
+        self._server: TeredoServer | None = None
+
+    async def _close(self) -> None:
         if self._server is not None:
             self._server.close()
-        self._channel.close()
-        return code
 
     def _take(self, message: Message) -> None:
         match message:
@@ -87,27 +79,6 @@ class TeredoProcess:
             totals = Totals(traffic.advertisements, traffic.bytes_in, traffic.bytes_out, drops)
         self._channel.send(Report(number=number, state="serving", count=count, totals=totals))
 
-    def _fail(self, why: str) -> None:
-        self._channel.send(Failed("Teredo", why, fatal=True))
-        self._end(EXIT_FAILED)
-
-    def _end(self, code: int) -> None:
-        if not self._over.done():
-            self._over.set_result(code)
-
-
-async def live(descriptor: int) -> int:
-    """Serve for the gateway on the channel of this descriptor."""
-    return await TeredoProcess(descriptor).run()
-
-
-def main() -> int:
-    """Run the process; what ends the gateway from a terminal is for the gateway to pass on."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    os.chdir("/")
-    return asyncio.run(live(int(sys.argv[1])))
-
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(TeredoProcess))

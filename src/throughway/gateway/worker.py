@@ -6,8 +6,6 @@ over the channel. Before the first byte of a stranger arrives it is nobody, with
 """
 
 import asyncio
-import os
-import signal
 import ssl
 import sys
 from collections.abc import Sequence
@@ -34,6 +32,7 @@ from throughway.gateway.channel import (
     Totals,
     adopt,
 )
+from throughway.gateway.ordered_process import EXIT_FAILED, EXIT_WELL, main
 from throughway.model.config import Assertion, IPHTTPSServerConfig
 from throughway.model.errors import ThroughwayError
 from throughway.model.status import SessionStatus
@@ -44,7 +43,6 @@ from throughway.net.tun import TUN
 from throughway.proto.iphttps.adc import UNTRUSTED, Judge, Verdict
 from throughway.proto.iphttps.server import ClientRefused
 
-EXIT_WELL, EXIT_FAILED = 0, 1
 REFUSAL_BURST, REFUSAL_RATE = 20, 5
 """Refused clients that are told by name, at once and each second; floods are only counted."""
 PAGE = 100
@@ -211,18 +209,5 @@ def _distrust(_der: bytes) -> Verdict:
     return Verdict(problem=UNTRUSTED, why="no client_ca is configured")
 
 
-async def live(descriptor: int) -> int:
-    """Be a worker on the channel of this descriptor."""
-    return await Worker(descriptor).run()
-
-
-def main() -> int:
-    """Run the process; what ends the gateway from a terminal is for the gateway to pass on."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    os.chdir("/")
-    return asyncio.run(live(int(sys.argv[1])))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(Worker))

@@ -62,3 +62,13 @@ ADMITTED = {
 }
 REFUSED_AT_CLIENT = "ipsec-user-refused"
 """What IKE tells a client of it; the health authority tells it what fails."""
+CERTIFICATES = {
+    "none": "ipsec-health-certificate-missing",
+    "no policy": "ipsec-health-certificate-missing",
+    "expired": "ipsec-cert-expired",
+    "another's": "ipsec-cert-wrong-chain",
+    "another authority's": "ipsec-cert-wrong-chain",
+    "good": "",
+}
+"""Health certificates that are shown where one is demanded, and what the gateway says of it; "":
+who shows it comes in."""

@@ -477,6 +477,14 @@ CHECK = CheckResult(name="firewall", state=CheckState.BAD, words="nothing filter
             "  firewall              nothing filters what comes in\n"
             "                        to mend it: ufw enable\n",
         ),
+        (
+            HealthStatus(mode="deferred", healthy=False, deferred_until="2027-02-01"),
+            "not good enough, mode deferred: everybody comes in until 2027-02-01\n",
+        ),
+        (
+            HealthStatus(mode="full", healthy=True, until=NOW + 60, certified_until=NOW + 60),
+            "  Certificate           health certificate until 22:14\n",
+        ),
         (HealthStatus(mode="full", last_error="refused"), "  Last error            refused\n"),
     ],
 )

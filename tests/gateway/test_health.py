@@ -9,17 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.gateway.test_ipsec import User
 from tests.health_faults import ADMITTED, FAULTS, POLICY, REFUSED_AT_CLIENT, statement
 from tests.ipsec_world import REALM, SERVER, SERVICE, Site, shared_domain, until
+from throughway.gateway import health
 from throughway.gateway.gate import OpenGate
 from throughway.gateway.health import FAILED, MISSING, HealthAuthority
+from throughway.gateway.health_certificates import REVOKED
 from throughway.model.audit import AuditEvent
 from throughway.model.config import Computer, GatewayConfig, HealthConfig, UsersConfig
 from throughway.model.errors import IPsecError, TrustError
 from throughway.model.statement import HealthMode, HealthPolicy
+from throughway.model.status import TunnelState, TunnelStatus
 from throughway.net.kerberos import make_token
 from throughway.net.radius import Login
 from throughway.pki.authority import Profile, create_root, issue
@@ -45,6 +49,8 @@ class World:
         self.now = 1_800_000_000.0
         self.cuts: list[tuple[str, str]] = []
         self.told: list[tuple[str, str, str]] = []
+        self.open: tuple[TunnelStatus, ...] = ()
+        self.revoked = False
         self.authority = HealthAuthority(
             config(policy), lambda *words: self.told.append(words), wall_clock=lambda: self.now
         )
@@ -56,6 +62,13 @@ class World:
 
     async def cut(self, name: str, account: str) -> None:
         self.cuts.append((name, account))
+
+    def tunnels(self) -> tuple[TunnelStatus, ...]:
+        return self.open
+
+    async def check_computer_certificate(self, certificate: x509.Certificate) -> None:
+        if self.revoked:
+            raise TrustError("it was revoked", problem=REVOKED)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run(work)
@@ -158,6 +171,72 @@ def test_nobody_else_states_a_computers_health(profile: Profile) -> None:
     judged = world.authority.state(made.public_bytes(Encoding.DER), statement())
     assert judged.refused.startswith("the certificate of client1.corp.example.com is")
     assert world.authority.status() == ()
+
+
+INTRANET = TunnelStatus(
+    name="intranet",
+    state=TunnelState.UP,
+    remote_address="2001:db8:f1::2",
+    remote_identity=CLIENT1.identity,
+)
+
+
+def test_who_states_its_health_no_more_loses_the_tunnel_in_time() -> None:
+    world = World()
+    world.authority.register(NAMES, statement())
+    world.open = (INTRANET, replace(INTRANET, name="infrastructure"))
+    world.now += POLICY.hours * HOUR - 1
+    world.authority.look()
+    assert world.cuts == []
+    world.now += 1
+    world.authority.look()
+    assert world.cuts == [("intranet", "CLIENT1$")]
+    reason, problem, peer = world.told[-1]
+    assert "has not stated its health for 4 hours" in reason
+    assert (problem, peer) == (MISSING, f"{CLIENT1.identity} ({INTRANET.remote_address})")
+
+
+def test_another_policy_cuts_nobody_before_the_old_one_would_have() -> None:
+    world = World()
+    world.authority.register(NAMES, statement())
+    world.open = (INTRANET,)
+    world.authority.reload(config(replace(POLICY, update_days=1)))
+    world.authority.look()
+    assert world.cuts == []
+    world.now += POLICY.hours * HOUR
+    world.authority.look()
+    assert world.cuts != []
+
+
+def test_the_day_of_deferred_health_reloads_and_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "INTERVAL", 0.0)
+    world = World(replace(POLICY, mode=HealthMode.DEFERRED, deferred_until="2027-01-20"))
+    world.authority.register(NAMES, BAD)
+    world.open = (INTRANET,)
+    cuts: list[str] = []
+
+    def spawn(work: Coroutine[Any, Any, None]) -> None:
+        cuts.append("cut")
+        work.close()
+
+    world.authority.bind(world, spawn)
+    reloads: list[float] = []
+
+    async def reload() -> None:
+        reloads.append(world.now)
+
+    async def scenario() -> None:
+        watch = asyncio.create_task(world.authority.watch(reload))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert (reloads, cuts) == ([], [])
+        world.now = datetime(2027, 1, 20, tzinfo=UTC).timestamp()
+        await until(lambda: bool(cuts))
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
+
+    asyncio.run(scenario())
+    assert reloads == [world.now]
 
 
 @pytest.fixture

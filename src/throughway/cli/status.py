@@ -174,7 +174,12 @@ def _health(health: HealthStatus | None, view: View) -> Iterator[str]:
         return
     said = {None: "not judged yet", True: "good", False: "not good enough"}[health.healthy]
     until = f"believed until {view.at(health.until)}" if health.until else ""
-    yield row("Health", joined(said, until, f"mode {health.mode}"))
+    mode = f"mode {health.mode}"
+    if health.deferred_until:
+        mode += f": everybody comes in until {health.deferred_until}"
+    yield row("Health", joined(said, until, mode))
+    if health.certified_until:
+        yield row("Certificate", f"health certificate until {view.at(health.certified_until)}", 1)
     failing = {each.name: each for each in health.failing}
     for check in health.checks:
         bad = failing.get(check.name)

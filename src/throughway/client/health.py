@@ -2,7 +2,8 @@
 
 The gateway's health registration authority is asked as :mod:`~.reasons` are: by TLS with the
 computer certificate, at the infrastructure endpoint, since who is refused inside must still reach
-it. Nothing is stated while that tunnel is down.
+it. Nothing is stated while that tunnel is down. With the answer a health certificate may come, of
+a key that was made for it; both are kept, while they are good, where no disk has them.
 """
 
 import asyncio
@@ -10,10 +11,15 @@ import contextlib
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from throughway.catalogue import find
 from throughway.client.computer_key import shown_by_tls
+from throughway.client.ipsec import HEALTH_CERTIFICATE
 from throughway.control.codec import decode_line, encode_line, from_json, to_json
 from throughway.health import log
 from throughway.health.tracker import Change, Tracker
@@ -33,8 +39,10 @@ from throughway.net.audit import clean
 from throughway.net.collectors import Machine, collect
 from throughway.net.exchange import Asked
 from throughway.net.fetch import fetch
+from throughway.net.files import PRIVATE, write_atomically
 from throughway.net.tls import client_context
-from throughway.proto.statement import judge
+from throughway.pki.pem import build_key_pem
+from throughway.proto.statement import enforced, judge
 
 PATH = "/health"
 LOOK_INTERVAL = 20.0
@@ -81,6 +89,9 @@ class HealthKeeper:
         self._stated: object = None
         """What of the last statement a change of must be told."""
         self._judged: Judged | None = None
+        self._file = config.runtime_directory / HEALTH_CERTIFICATE
+        self._beside = b""
+        """The computer certificate that was shown for the health certificate."""
         self._last_error = ""
         self._reachable_until = 0.0
         self._next_at, self._backoff = 0.0, FIRST_BACKOFF
@@ -106,6 +117,7 @@ class HealthKeeper:
             self._judged, self._stated = None, None
             self.look()
         if policy.health.mode is HealthMode.OFF:
+            self._file.unlink(missing_ok=True)
             self._settle()
 
     def connected(self) -> None:
@@ -133,6 +145,8 @@ class HealthKeeper:
             until=judged.until if judged is not None else 0.0,
             failing=judged.failing if judged is not None else (),
             last_error=self._last_error,
+            deferred_until="" if enforced(health, self._clock()) else health.deferred_until,
+            certified_until=judged.until if judged is not None and judged.certificate else 0.0,
         )
 
     @property
@@ -162,6 +176,7 @@ class HealthKeeper:
         """Look once, and state what is to be stated."""
         policy, now = self._policy, self._clock()
         assert policy is not None
+        self._look_at_certificate(now)
         slow = now >= self._slow_at
         found = await asyncio.to_thread(collect, policy.health, self._machine, slow=slow)
         if slow:
@@ -182,8 +197,10 @@ class HealthKeeper:
         now = self._clock()
         self._next_at = now + self._backoff
         self._backoff = min(LAST_BACKOFF, self._backoff * 2)
+        key, own = ec.generate_private_key(ec.SECP256R1()), self._own_certificate()
+        point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
         try:
-            judged = await self._ask(policy, statement)
+            judged = await self._ask(policy, replace(statement, key=point.hex()))
             if judged.refused:
                 raise TrustError(clean(judged.refused))
         except (ThroughwayError, OSError) as error:
@@ -192,6 +209,7 @@ class HealthKeeper:
             self._tracker.set(find(UNANSWERED), str(error))
             return
         before, self._judged = self._judged, judged
+        self._keep_certificate(judged.certificate, key, own)
         self._stated = _essence(policy.health, statement)
         self._last_error = ""
         if before is None or before.healthy != judged.healthy:
@@ -199,8 +217,34 @@ class HealthKeeper:
             self._log.info("health judged", healthy=judged.healthy, failing=words)
         self._settle()
         held = self._tracker.holds(find(MISSING))
-        if judged.healthy and (held or (before is not None and not before.healthy)):
+        first = bool(judged.certificate) and (before is None or not before.certificate)
+        if judged.healthy and (held or first or (before is not None and not before.healthy)):
             self._on_healthy()
+
+    def _own_certificate(self) -> bytes:
+        try:
+            return self._config.certificate.read_bytes()
+        except OSError:
+            return b""
+
+    def _keep_certificate(
+        self, certificate: str, key: ec.EllipticCurvePrivateKey, own: bytes
+    ) -> None:
+        self._beside = own
+        if certificate:
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_atomically(self._file, certificate.encode() + build_key_pem(key), PRIVATE)
+        else:
+            self._file.unlink(missing_ok=True)
+
+    def _look_at_certificate(self, now: float) -> None:
+        """Forget one that is over, and ask for another where it did not help, or where it stands
+        on a computer certificate that was renewed."""
+        judged = self._judged
+        if judged is None or not judged.certificate or now >= judged.until:
+            self._file.unlink(missing_ok=True)
+        elif not self._file.exists() or self._own_certificate() != self._beside:
+            self._judged, self._stated = None, None
 
     def _settle(self) -> None:
         """Tell what the gateway has said."""

@@ -41,6 +41,8 @@ from throughway.net.vici import Section
 from throughway.pki.shown import ShownCertificates
 
 INFRASTRUCTURE, INTRANET = "infrastructure", "intranet"
+HEALTH_CERTIFICATE = "health.pem"
+"""Of the runtime directory, which no disk has: a health certificate in force, and its key."""
 
 INITIATE_TIMEOUT_MS = 10_000
 """Longer than charon's retransmissions, so that its own words for the failure are heard."""
@@ -290,6 +292,8 @@ class ClientIPsec:
         if name == INTRANET:
             await self._tunnels[INFRASTRUCTURE].up.wait()
             await self._load_proof(charon)
+            if health := health_credential(self._config):
+                await charon.load_key(split_pem(health, "PRIVATE KEY")[0])
         ticket = computer_ticket(self._config, self._policy) if name == INFRASTRUCTURE else None
         if ticket is not None:
             token = await make_computer_token(ticket)
@@ -301,6 +305,8 @@ class ClientIPsec:
         except IPsecError as error:
             if ticket is not None and error.problem not in NO_VERDICT:
                 ticket.forget()
+            if name == INTRANET and _narrowed(name, error) is error:
+                _forget_health(self._config, error)
             raise (self._feed.explained(error) if self._feed else error) from error
         finally:
             if (name == INTRANET or ticket is not None) and charon.running:
@@ -475,6 +481,8 @@ def connection_of(
     if key is not None:
         second |= {"auth": "eap-tls", "certs": [key.certificate]}
     certificate = split_pem(_content(config.certificate, "certificate"))[0]
+    if name == INTRANET and (health := health_credential(config)):
+        certificate = split_pem(health)[0]
     anchors = [anchor.encode() for anchor in policy.trust_anchors]
     child = {
         "local_ts": ["dynamic"],
@@ -497,6 +505,20 @@ def connection_of(
         | REVOCATION.get(revocation_of(config, policy), {}),
         "children": {name: child},
     }
+
+
+def health_credential(config: ClientConfig) -> bytes:
+    """Return the health certificate and its key, b"" where the gateway has given none."""
+    try:
+        return read_secret(config.runtime_directory / HEALTH_CERTIFICATE)
+    except ValueError:
+        return b""
+
+
+def _forget_health(config: ClientConfig, error: IPsecError) -> None:
+    """Forget a certificate that did not help: another one is asked for then."""
+    if error.problem == UNSPECIFIED:
+        (config.runtime_directory / HEALTH_CERTIFICATE).unlink(missing_ok=True)
 
 
 def _content(file: Path, key: str, read: Callable[[Path], bytes] = read_file) -> bytes:

@@ -18,7 +18,7 @@ from cryptography import x509
 from throughway.catalogue import find
 from throughway.gateway.codes import Refusal
 from throughway.gateway.ipsec import GatewayIPsec
-from throughway.gateway.refusals import MISMATCH, Refused
+from throughway.gateway.refusals import MISMATCH, UNHEALTHY, Refused
 from throughway.gateway.whence import Origin, Sessions, Whence, split_peer
 from throughway.health.tracker import Tracker
 from throughway.model.audit import (
@@ -37,6 +37,7 @@ from throughway.net.causes import meaning
 from throughway.net.listeners import source_of
 from throughway.net.sas import IKESA, ChildChanged, Event, IKEChanged, LineLogged
 from throughway.pki import judgement
+from throughway.pki.authority import is_health
 from throughway.pki.pem import UNREADABLE
 from throughway.proto.flood import FloodGate
 
@@ -370,6 +371,13 @@ class GatewayAudit:
             for data in await self._shown()
             if (certificate := _parsed(data)) and _names(certificate, record.computer)
         ]
+        healthy = [c for c in named if is_health(c)]
+        shows_health = record.tunnel == INTRANET and record.problem != UNHEALTHY
+        named = (
+            healthy
+            if healthy and shows_health
+            else [c for c in named if c not in healthy] or healthy
+        )
         if len(named) > 1:
             # Renewed, or stolen: from the next time on it is sure again which of them it is.
             await self._forget()

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from throughway.gateway import access_checks
 from throughway.gateway.code_checks import check_codes
+from throughway.gateway.health_certificates import open_health_authority
 from throughway.gateway.sixtofour import interfaces as sixtofour_interfaces
 from throughway.gateway.workers import interfaces
 from throughway.model.config import (
@@ -99,6 +100,14 @@ def _health(config: GatewayConfig) -> Wrong:
     if health.policy.mode is not HealthMode.OFF and (publish is None or not publish.reasons_port):
         why = f"is {health.policy.mode}: computers state their health at publish.reasons_port"
         yield "mode", f"{why}, which is not set"
+    if health.authority is not None:
+        try:
+            root = open_health_authority(health.authority)
+            if root.certificate in pem.parse_certificates(read_file(config.ipsec.ca), "ipsec.ca"):
+                why = "health certificates would pass for computer certificates"
+                yield "authority", f"must be another one than ipsec.ca: {why}"
+        except (ValueError, TrustError) as error:
+            yield "authority", str(error)
 
 
 def _iphttps(iphttps: IPHTTPSServerConfig) -> Wrong:

@@ -9,10 +9,12 @@ the EAP identity): neither may be another computer's. A client says its account 
 
 import ipaddress
 import re
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from throughway.gateway.health_certificates import authorities_demanded, with_health
 from throughway.model.config import Computer, IPsecServerConfig
 from throughway.model.errors import ConfigError
 from throughway.model.revocation import Revocation
@@ -40,6 +42,8 @@ class Material:
     key: bytes
     authorities: tuple[bytes, ...]
     nt_hashes: dict[str, bytes]
+    health: tuple[bytes, ...] = ()
+    """Of health certificates, which open nothing but the intranet; none: none is demanded."""
 
 
 def connection_of(
@@ -54,7 +58,10 @@ def connection_of(
     else:
         endpoint, prefixes = config.intranet_endpoint, config.intranet_prefixes
         second = {"auth": "eap-radius", "id": computer.identity, "eap_id": "%any"}
-    first = {"auth": "pubkey", "cacerts": list(material.authorities)}
+    first: Section = {"auth": "pubkey", "cacerts": list(material.authorities)}
+    first |= {"id": computer.identity} | REVOCATION.get(config.revocation, {})
+    if tunnel == INTRANET and material.health:
+        first = with_health(first, material.health)
     child = {
         "local_ts": list(prefixes),
         "remote_ts": ["dynamic"],
@@ -72,7 +79,7 @@ def connection_of(
         "unique": "replace",
         "dpd_delay": _DPD_DELAY,
         "local-1": {"auth": "pubkey", "id": config.identity, "certs": [material.certificate]},
-        "remote-1": first | {"id": computer.identity} | REVOCATION.get(config.revocation, {}),
+        "remote-1": first,
         "remote-2": second,
         "children": {tunnel: child},
     }
@@ -135,6 +142,7 @@ def read_material(config: IPsecServerConfig, computers: Iterable[Computer]) -> M
         _content(config.key, "ipsec.key", read_secret),
         authorities,
         {c.account: read_nt_hash(c.nt_hash) for c in computers if c.nt_hash is not None},
+        authorities_demanded(config.health, time.time()),
     )
 
 

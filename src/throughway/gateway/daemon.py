@@ -143,6 +143,7 @@ class GatewayDaemon:
         self._certificates.configure(config)
         self._keep(self._certificates.run())
         self._keep(self._wall.watch())
+        self._keep(self._health.watch(self.reload))
         if self._workers is not None:
             reload = self._workers.reload
             self._keep(watch_lists(lambda: self._config.iphttps, reload, self._tracker))

@@ -3,18 +3,23 @@
 A statement comes by TLS from whoever has the key of a computer certificate
 (:mod:`~.reasons_process`). A computer that is found healthy is believed for some hours; in mode
 full the intranet tunnel is refused to all others (13905), with the checks that fail. The
-infrastructure tunnel stays open to them: what mends a computer is behind it.
+infrastructure tunnel stays open to them: what mends a computer is behind it. With an authority
+of its own it gives the healthy a certificate (:mod:`~.health_certificates`), and charon, too, wants
+to see that.
 """
 
+import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from cryptography import x509
 
 from throughway.gateway.gate import Gate
+from throughway.gateway.health_certificates import HealthCertificates, demanded
 from throughway.health import log
 from throughway.model.config import Computer, GatewayConfig
 from throughway.model.errors import ThroughwayError, TrustError
@@ -26,8 +31,10 @@ from throughway.model.statement import (
     Judged,
     StatementOfHealth,
 )
+from throughway.model.status import TunnelState, TunnelStatus
 from throughway.net.radius import Login
 from throughway.pki import judgement
+from throughway.pki.authority import is_health
 from throughway.pki.computer_certificate import check_usage
 from throughway.proto.access import Withheld
 from throughway.proto.statement import enforced, judge
@@ -38,6 +45,8 @@ FAILED = "health-check-failed"
 MAX_COMPUTERS = 65536
 """That are remembered."""
 SECONDS_PER_HOUR = 3600.0
+INTERVAL = 15.0
+"""Seconds between two looks at who is not believed any more."""
 
 OnUnhealthy = Callable[[str, str, str], None]
 
@@ -48,6 +57,10 @@ class Tunnels(Protocol):
     def computer(self, tunnel: str, remote_identity: str) -> Computer | None: ...
 
     async def cut(self, name: str, account: str) -> None: ...
+
+    async def check_computer_certificate(self, certificate: x509.Certificate) -> None: ...
+
+    def tunnels(self) -> tuple[TunnelStatus, ...]: ...
 
 
 class HealthAuthority:
@@ -61,7 +74,11 @@ class HealthAuthority:
         *,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self._policy = config.health.policy
+        self._config, self._policy = config.health, config.health.policy
+        self._certificates = HealthCertificates()
+        self._since = wall_clock()
+        """Since when computers have known what is wanted of them."""
+        self._was_enforced = enforced(self._policy, self._since)
         self._on_unhealthy = on_unhealthy
         self._clock = wall_clock
         self._log = log.logger("health")
@@ -85,8 +102,9 @@ class HealthAuthority:
 
     def reload(self, config: GatewayConfig) -> None:
         """Take another policy; who was healthy by the old one states its health anew."""
+        self._config = config.health
         if config.health.policy != self._policy:
-            self._policy = config.health.policy
+            self._policy, self._since = config.health.policy, self._clock()
             self._computers.clear()
 
     def state(self, certificate: bytes, statement: StatementOfHealth) -> Judged:
@@ -100,10 +118,36 @@ class HealthAuthority:
             return Judged(healthy=False, enforced=self.enforced, refused=str(error))
         except ValueError:
             return Judged(healthy=False, enforced=self.enforced, refused="no certificate is shown")
+        if is_health(own):
+            why = "a health certificate is shown in the place of the computer certificate"
+            return Judged(healthy=False, enforced=self.enforced, refused=why)
         if not good:
             why = "the computer certificate is not in force"
             return Judged(healthy=False, enforced=self.enforced, refused=why)
-        return self.register(names, statement)
+        judged = self.register(names, statement)
+        if not judged.healthy or not demanded(self._config, self._clock()):
+            return judged
+        return self._certified(own, names, statement, judged)
+
+    def _certified(
+        self,
+        own: x509.Certificate,
+        names: Sequence[str],
+        statement: StatementOfHealth,
+        judged: Judged,
+    ) -> Judged:
+        computer, directory = self._known(names), self._config.authority
+        assert computer is not None
+        assert directory is not None
+        try:
+            made = self._certificates.issue(
+                directory, computer.identity, own, statement.key, self._clock(), judged.until
+            )
+        except (ThroughwayError, ValueError, OSError) as error:
+            self._log.error("no health certificate", computer=computer.identity, reason=str(error))
+            # To strangers no files are named: the reason is for who can mend it.
+            return Judged(healthy=False, enforced=True, refused="no health certificate was issued")
+        return replace(judged, certificate=made)
 
     def register(self, names: Sequence[str], statement: StatementOfHealth) -> Judged:
         """Judge the statement of a computer that has proven one of these names."""
@@ -133,6 +177,63 @@ class HealthAuthority:
             raise TrustError(f"{login.connection} is no computer's any more", problem=MISSING)
         if why := self._why_not(computer.identity):
             raise TrustError(why, problem=MISSING)
+
+    async def check_owner(self, login: Login) -> None:
+        """Raise TrustError where the certificate was revoked on which the health one stands."""
+        if not login.connection.startswith(f"{INTRANET}-") or self._ipsec is None:
+            return
+        computer = self._ipsec.computer(login.connection, "")
+        if computer is None or not demanded(self._config, self._clock()):
+            return
+        own = self._certificates.owner(computer.identity)
+        if own is None:
+            why = f"{computer.identity} was given no health certificate"
+            raise TrustError(why, problem=MISSING)
+        await self._ipsec.check_computer_certificate(own)
+
+    def withheld(self, identity: str) -> Withheld | None:
+        """Say in what a computer is not healthy that came without a health certificate."""
+        if self._known((identity,)) is None or not self.enforced:
+            return None
+        why = self._why_not(identity) or f"{identity} has not shown its health certificate"
+        return Withheld(MISSING, why)
+
+    def also_of(self, thumbprint: str) -> str:
+        """Return the thumbprint of the health certificate beside a computer's, "" for none."""
+        return self._certificates.also_of(thumbprint)
+
+    async def watch(self, reload: Callable[[], Awaitable[None]]) -> None:
+        """End the tunnels of those who have not stated their health in time.
+
+        ``reload`` is awaited on the day from which on what was deferred is demanded.
+        """
+        while True:
+            await asyncio.sleep(INTERVAL)
+            if self.enforced != self._was_enforced:
+                self._was_enforced = self.enforced
+                await reload()
+            self.look()
+
+    def look(self) -> None:
+        """Cut the tunnels of who is not healthy, or not believed any more."""
+        if not self.enforced or self._ipsec is None or self._spawn is None:
+            return
+        for tunnel in self._ipsec.tunnels():
+            if tunnel.name != INTRANET or tunnel.state is not TunnelState.UP:
+                continue
+            computer = self._known((tunnel.remote_identity,))
+            if computer is not None and (why := self._outlived(computer.identity)):
+                self._on_unhealthy(
+                    f"the {INTRANET} tunnel was ended: {why}", MISSING, _peer(tunnel)
+                )
+                self._spawn(self._ipsec.cut(INTRANET, computer.account))
+
+    def _outlived(self, identity: str) -> str:
+        """Say why an open tunnel ends, "" where it stays."""
+        told = self._since + self._policy.hours * SECONDS_PER_HOUR
+        if identity.lower() not in self._computers and self._clock() < told:
+            return ""  # by another policy it was healthy, and would be believed until then
+        return self._why_not(identity)
 
     def status(self) -> tuple[ComputerHealth, ...]:
         """Return what is known of computers, the latest last."""
@@ -188,13 +289,18 @@ class _HealthGate:
 
     async def admit(self, login: Login) -> None:
         self._health.check(login)
+        await self._health.check_owner(login)
         await self._inner.admit(login)
 
     def withheld(self, identity: str) -> Withheld | None:
-        return self._inner.withheld(identity)
+        return self._inner.withheld(identity) or self._health.withheld(identity)
 
     def relayed(self, error: ThroughwayError | None) -> None:
         self._inner.relayed(error)
+
+
+def _peer(tunnel: TunnelStatus) -> str:
+    return f"{tunnel.remote_identity} ({tunnel.remote_address})"
 
 
 def _told(failing: tuple[Failing, ...]) -> str:

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+
 from throughway.gateway.connections import (
     INFRASTRUCTURE,
     INTRANET,
@@ -19,6 +21,7 @@ from throughway.gateway.connections import (
     read_material,
 )
 from throughway.gateway.gate import Gate, OpenGate
+from throughway.gateway.health_certificates import check_owner
 from throughway.gateway.refusals import Refusals, Refused
 from throughway.gateway.usages import UsageCheck
 from throughway.gateway.user_proof import Expiry, certificates_of, methods_of
@@ -249,7 +252,7 @@ class GatewayIPsec:
         self._on_daemon("")
 
     async def _load_material(self, charon: Charon, material: Material) -> None:
-        for authority in material.authorities:
+        for authority in (*material.authorities, *material.health):
             await charon.load_certificate(authority, authority=True)
         for certificate in material.chain:
             await charon.load_certificate(certificate)
@@ -385,6 +388,10 @@ class GatewayIPsec:
         found = await self._charon.list_certificates()
         self._shown.note(found)
         return found
+
+    async def check_computer_certificate(self, certificate: x509.Certificate) -> None:
+        """Raise TrustError where it was revoked since it was shown, as the policy has it."""
+        await check_owner(certificate, self._config, self._lists)
 
     async def _cut_revoked(self, crl: bytes) -> None:
         """End the tunnels of computers that came in before this list was known."""

@@ -230,6 +230,10 @@ def start_reasons(
         return None
     known = {computer.identity.lower() for computer in config.computers}
 
+    def reasons_of(thumbprint: str) -> tuple[Reason, ...]:
+        also = health.also_of(thumbprint)
+        return (*audit.reasons_of(thumbprint), *(audit.reasons_of(also) if also else ()))
+
     def trouble(words: str) -> None:
         if words:
             tracker.set(problem, words)
@@ -239,7 +243,7 @@ def start_reasons(
     server = ReasonsServer(
         address,
         credentials,
-        reasons_of=audit.reasons_of,
+        reasons_of=reasons_of,
         knows=lambda names: any(name.lower() in known for name in names),
         judge=health.state,
         on_trouble=trouble,

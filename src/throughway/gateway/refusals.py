@@ -21,6 +21,7 @@ from throughway.proto.access import Withheld
 T = TypeVar("T")
 
 MISMATCH = "ipsec-account-certificate-mismatch"
+UNHEALTHY = "ipsec-health-certificate-missing"
 
 MAX_SUSPECTS = 1000
 """IKE_SAs under way whose lines are remembered; a flood pushes the oldest out."""
@@ -193,7 +194,9 @@ class Refusals:
         if user is not None:
             # Whoever is told why, by an alert of TLS, may go before charon says that it refused.
             problem, reason = user.problem, f"{user.principal}: {user.reason}"
-        elif reason.startswith(_NO_CONNECTION) and (why := self._withheld(suspect.identity)):
+        elif (reason.startswith(_NO_CONNECTION) or problem == UNHEALTHY) and (
+            why := self._withheld(suspect.identity)
+        ):
             problem, reason = why.problem, why.reason
         seen = suspect.seen
         if user is not None:

@@ -50,7 +50,7 @@ def load(path: Path = DEFAULT_FILE) -> GatewayConfig:
 
 
 def _config(file: GatewayFile, path: Path) -> GatewayConfig:
-    ipsec = model.IPsecServerConfig(**dict(file.ipsec))
+    ipsec = model.IPsecServerConfig(**dict(file.ipsec), health=_health(file.health))
     if file.publish is not None and file.publish.force_tunnel:
         ipsec = replace(ipsec, intranet_prefixes=(EVERYTHING,))
     return GatewayConfig(
@@ -69,7 +69,7 @@ def _config(file: GatewayFile, path: Path) -> GatewayConfig:
         sixtofour=model.SixToFourServerConfig(**dict(file.sixtofour)) if file.sixtofour else None,
         nat64=model.NAT64Config(**dict(file.nat64)) if file.nat64 else None,
         enrolment=model.EnrolmentConfig(**dict(file.enrolment)) if file.enrolment else None,
-        health=_health(file.health),
+        health=ipsec.health,
         audit=model.AuditConfig(**dict(file.audit)),
         state_directory=file.state_directory,
         runtime_directory=file.runtime_directory,
@@ -78,7 +78,7 @@ def _config(file: GatewayFile, path: Path) -> GatewayConfig:
 
 
 def _health(table: HealthTable) -> model.HealthConfig:
-    return model.HealthConfig(policy=health_policy_of(table))
+    return model.HealthConfig(policy=health_policy_of(table), authority=table.authority)
 
 
 def _iphttps(table: IPHTTPSTable) -> model.IPHTTPSServerConfig:

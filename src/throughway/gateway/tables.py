@@ -321,8 +321,9 @@ class HealthCheckTable(Table):
 
 def health_policy_of(table: "HealthTable") -> HealthPolicy:
     """Return what ``[health]`` asks for."""
+    values = {key: value for key, value in dict(table).items() if key != "authority"}
     checks = tuple(PolicyCheck(**dict(check)) for check in table.checks)
-    return HealthPolicy(**(dict(table) | {"checks": checks}))
+    return HealthPolicy(**(values | {"checks": checks}))
 
 
 class HealthTable(Table):
@@ -335,6 +336,7 @@ class HealthTable(Table):
     update_days: Annotated[int, Field(ge=1, le=3650)] = HEALTH["update_days"]
     signature_days: Annotated[int, Field(ge=1, le=3650)] = HEALTH["signature_days"]
     agent: str = HEALTH["agent"]
+    authority: File | None = None
     checks: Annotated[tuple[HealthCheckTable, ...], Field(max_length=MAX_CHECKS)] = ()
 
     @model_validator(mode="after")

@@ -122,6 +122,16 @@ class IPHTTPSServerConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HealthConfig:
+    """The health registration authority; ``[health]``."""
+
+    policy: HealthPolicy = NOTHING_WANTED
+    authority: Path | None = None
+    """The directory of the authority that issues health certificates and nothing else; None: none
+    are issued, and the gateway alone remembers who is healthy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IPsecServerConfig:
     """The two IPsec endpoints of a gateway."""
 
@@ -138,6 +148,8 @@ class IPsecServerConfig:
     """Where computers' certificates have their lists, beside those that the gateway's own names
     and those that it learns from computers."""
     esp: ESPMode = ESPMode.AUTO
+    health: HealthConfig = HealthConfig()
+    """As ``[health]`` says: who wants the intranet tunnel may have to show its certificate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -377,13 +389,6 @@ class EnrolmentConfig:
 
     url: str
     """Of the EST service, which clients reach through the infrastructure tunnel."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HealthConfig:
-    """The health registration authority; ``[health]``."""
-
-    policy: HealthPolicy = NOTHING_WANTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

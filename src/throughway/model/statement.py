@@ -5,6 +5,8 @@ from enum import StrEnum
 
 MAX_STATEMENT = 16 * 1024
 """Bytes of a statement; one of ours has two thousand."""
+SYSTEM_HEALTH = "1.3.6.1.4.1.311.47.1.1"
+"""System Health Authentication: what Windows' health certificates are known by."""
 MAX_RESULTS = 64
 MAX_CHECKS = 32
 """Of the policy, beside the built-in ones."""
@@ -113,6 +115,9 @@ class StatementOfHealth:
 
     agent: str
     results: tuple[CheckResult, ...]
+    key: str = ""
+    """The point of a key on P-256 (SEC 1, 2.3.3, uncompressed; hexadecimal) for which a health
+    certificate is wanted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +144,8 @@ class Judged:
     failing: tuple[Failing, ...] = ()
     refused: str = ""
     """Why the statement was not judged at all."""
+    certificate: str = ""
+    """The health certificate (PEM), where one is demanded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +159,10 @@ class HealthStatus:
     until: float = 0.0
     failing: tuple[Failing, ...] = ()
     last_error: str = ""
+    deferred_until: str = ""
+    """The date (UTC) from which on it decides, "" where it does not or does already."""
+    certified_until: float = 0.0
+    """When the health certificate ends, 0: there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

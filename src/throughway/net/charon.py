@@ -35,7 +35,9 @@ PLUGINS = (
 )
 """What both ends need; each plugin costs memory, and start time."""
 CLIENT_PLUGINS = ("eap-mschapv2", "eap-gtc", "eap-tls")
-GATEWAY_PLUGINS = ("eap-mschapv2", "eap-radius")
+GATEWAY_PLUGINS = ("eap-mschapv2", "eap-radius", "pkcs1")
+"""Without pkcs1, which x509 wants for public keys, charon reads certificates by openssl: that knows
+no certificate policies, and no health certificate would be good."""
 
 IKE_PROPOSALS = (
     "aes256gcm16-prfsha256-x25519",

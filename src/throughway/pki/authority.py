@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import CertificatePoliciesOID, ExtendedKeyUsageOID, NameOID
 
 from throughway.model.errors import ConfigError, TrustError
+from throughway.model.statement import SYSTEM_HEALTH
 from throughway.pki.computer_certificate import CMC_RA, IKE_INTERMEDIATE
 from throughway.pki.fields import check_dns_name
 from throughway.pki.pem import PrivateKey, same_key
@@ -55,7 +56,11 @@ class Profile(StrEnum):
     """Of a gateway that asks for certificates of users who have shown a one-time code."""
     USER = "user"
     """Of such a user, for hours."""
+    HEALTH = "health"
+    """Of a computer that was found healthy, for hours."""
 
+
+SYSTEM_HEALTH_USAGE = x509.ObjectIdentifier(SYSTEM_HEALTH)
 
 USAGES = {
     # IP-HTTPS is TLS: serverAuth. Not clientAuth: a gateway's certificate must not pass
@@ -65,6 +70,7 @@ USAGES = {
     Profile.SERVER: (ExtendedKeyUsageOID.SERVER_AUTH,),
     Profile.REGISTRAR: (ExtendedKeyUsageOID.CLIENT_AUTH, CMC_RA),
     Profile.USER: (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SMARTCARD_LOGON),
+    Profile.HEALTH: (ExtendedKeyUsageOID.CLIENT_AUTH, SYSTEM_HEALTH_USAGE),
 }
 
 
@@ -165,6 +171,47 @@ def certify_user(
     by_code = x509.CertificatePolicies([x509.PolicyInformation(CODE_POLICY, None)])
     builder = builder.add_extension(by_code, critical=False)
     return builder.sign(authority.key, hashes.SHA256())
+
+
+def certify_health(
+    authority: Credential,
+    names: Sequence[str],
+    key: PublicKey,
+    *,
+    now: datetime,
+    life: timedelta,
+) -> x509.Certificate:
+    """Make a health certificate, as Windows' health registration authority does.
+
+    It says what it is as usage ([MS-WCCE] has it there) and, for charon, as policy.
+    """
+    if not names:
+        raise ConfigError("certificate", "name", "at least one name is needed")
+    called = [general_name(name) for name in names]
+    subject = _subject(names[0])
+    builder = _issued(authority, Profile.HEALTH, subject, called, key, now, life, "")
+    policy = x509.PolicyInformation(SYSTEM_HEALTH_USAGE, None)
+    builder = builder.add_extension(x509.CertificatePolicies([policy]), critical=False)
+    return builder.sign(authority.key, hashes.SHA256())
+
+
+def asserts(certificate: x509.Certificate, policy: str) -> bool:
+    """Say whether what an authority issues may have this certificate policy."""
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.CertificatePolicies).value
+    except (x509.ExtensionNotFound, ValueError):
+        return False
+    wanted = (x509.ObjectIdentifier(policy), CertificatePoliciesOID.ANY_POLICY)
+    return any(each.policy_identifier in wanted for each in found)
+
+
+def is_health(certificate: x509.Certificate) -> bool:
+    """Say whether a certificate is a health certificate, by its usage."""
+    try:
+        usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except (x509.ExtensionNotFound, ValueError):
+        return False
+    return SYSTEM_HEALTH_USAGE in usages
 
 
 def _issued(

@@ -25,6 +25,7 @@ from throughway.model.statement import (
 MAX_WORDS = 300
 """Characters of a value or of words in a statement."""
 MAX_NAME = 64
+_POINT = re.compile(r"04[0-9a-f]{128}")
 
 FIXES = {
     CheckKind.FIREWALL: "ufw enable",
@@ -61,6 +62,8 @@ def check_form(statement: StatementOfHealth) -> StatementOfHealth:
     """Return a statement whose names and words are of ordinary size; WireError on others."""
     if len(statement.results) > MAX_RESULTS or len(statement.agent) > MAX_NAME:
         raise WireError("the statement is too large")
+    if statement.key and not _POINT.fullmatch(statement.key):
+        raise WireError("the statement's key is none of P-256")
     for result in statement.results:
         if len(result.name) > MAX_NAME or len(result.value) + len(result.words) > MAX_WORDS:
             raise WireError("the statement is too large")

@@ -362,6 +362,18 @@ def health() -> Iterator[Row]:
             )
 
 
+def health_certificates() -> Iterator[Row]:
+    for name, shown in health_faults.CERTIFICATES.items():
+        yield Row(
+            fault=f"health certificate: {name}",
+            peer="client",
+            policy="full",
+            client=ipsec_faults.UNSPECIFIED if shown.gateway else "",
+            gateway=shown.gateway,
+            event=shown.event,
+        )
+
+
 SECTIONS = (
     Section(
         title="IPsec: what the gateway thinks of a computer",
@@ -514,6 +526,13 @@ SECTIONS = (
         test="gateway/test_health.py::test_who_comes_in_by_charon",
         words="charon on both ends, real tickets; what a computer has stated last, by mode.",
         rows=tuple(health()),
+    ),
+    Section(
+        title="Health certificates",
+        test="gateway/test_health_certificates.py::"
+        "test_charon_wants_the_certificate_of_who_wants_the_intranet",
+        words="charon on both ends, and an `authority` under `[health]`.",
+        rows=tuple(health_certificates()),
     ),
     Section(
         title="One-time codes",

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from throughway.model.audit import AuditEvent
 from throughway.model.statement import (
     CheckKind,
     CheckResult,
@@ -62,13 +63,22 @@ ADMITTED = {
 }
 REFUSED_AT_CLIENT = "ipsec-user-refused"
 """What IKE tells a client of it; the health authority tells it what fails."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A health certificate that is shown where one is demanded; "": who shows it comes in."""
+
+    gateway: str = ""
+    event: AuditEvent = AuditEvent.MAIN_MODE_FAILED
+
+
+MISSING, WRONG_CHAIN = "ipsec-health-certificate-missing", "ipsec-cert-wrong-chain"
 CERTIFICATES = {
-    "none": "ipsec-health-certificate-missing",
-    "no policy": "ipsec-health-certificate-missing",
-    "expired": "ipsec-cert-expired",
-    "another's": "ipsec-cert-wrong-chain",
-    "another authority's": "ipsec-cert-wrong-chain",
-    "good": "",
+    "none": Certificate(MISSING, AuditEvent.EXTENDED_MODE_FAILED),
+    "no policy": Certificate(MISSING, AuditEvent.EXTENDED_MODE_FAILED),
+    "expired": Certificate("ipsec-cert-expired"),
+    "another's": Certificate(WRONG_CHAIN),
+    "another authority's": Certificate(WRONG_CHAIN),
+    "good": Certificate(event=AuditEvent.USER_LOGON),
 }
-"""Health certificates that are shown where one is demanded, and what the gateway says of it; "":
-who shows it comes in."""

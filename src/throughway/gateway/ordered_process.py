@@ -8,6 +8,7 @@ import asyncio
 import os
 import signal
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Protocol
 
@@ -23,7 +24,7 @@ class Runs(Protocol):
         """Live, and return the exit code."""
 
 
-class OrderedProcess:
+class OrderedProcess(ABC):
     """The process, from its first order to the end of the channel; ``what`` names it in words."""
 
     what = ""
@@ -39,10 +40,11 @@ class OrderedProcess:
         self._channel.close()
         return code
 
+    @abstractmethod
     def _take(self, message: Message) -> None:
         """Do what is ordered."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _close(self) -> None:
         """End what was begun."""
 

@@ -1,6 +1,6 @@
 """``docs/performance.md``: all benchmarks on one page."""
 
-from bench import report, scale_page, tunnel_page, tunnel_results
+from bench import report, scale_page, tunnel_page, tunnel_results, weigh
 from bench.tunnel_results import Results
 
 PAGE = report.ROOT / "docs" / "performance.md"
@@ -23,7 +23,7 @@ What an administrator can choose: [speed and size of a gateway](operate/size.md)
 
 {tunnel_page.part(carry)}
 {scale_page.part(scale)}
-{report.part(connect)}"""
+{report.part(connect)}{weigh.part(*weigh.load())}"""
 
 
 def write() -> None:

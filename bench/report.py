@@ -150,7 +150,7 @@ def table(results: Results) -> str:
 def save(results: Results) -> None:
     """Write the results."""
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(_rounded(asdict(results)), indent=1, ensure_ascii=False) + "\n")
+    RESULTS.write_text(json.dumps(rounded(asdict(results)), indent=1, ensure_ascii=False) + "\n")
 
 
 def load() -> Results:
@@ -273,10 +273,10 @@ def _markdown(head: Sequence[str], body: Iterator[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _rounded(value: Any) -> Any:  # noqa: ANN401 - any JSON
+def rounded(value: Any) -> Any:  # noqa: ANN401 - any JSON
     """Cut floats to what was measured: a tenth of a millisecond, a tenth of a KiB."""
     if isinstance(value, dict):
-        return {key: _rounded(inner) for key, inner in value.items()}
+        return {key: rounded(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(inner) for inner in value]
+        return [rounded(inner) for inner in value]
     return round(value, 4) if isinstance(value, float) else value

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench import page, report, scale_page, tunnel_page, tunnel_results
+from bench import page, report, scale_page, tunnel_page, tunnel_results, weigh
 from bench.report import FIGURES, Results
 from bench.targets import TARGETS, judge
 
@@ -105,6 +105,15 @@ def test_a_target_that_is_missed_is_told(results: Results, figure: str) -> None:
     assert not report.met(changed)
     assert "MISSED" in report.table(changed)
     assert "**Not all targets are met.**" in report.part(changed)
+
+
+def test_trust_leaves_the_client_light() -> None:
+    taken, found = weigh.load()
+    for memory in found.values():
+        assert {"throughway.client", "charon-systemd"} <= memory.keys()
+        assert weigh.sums(memory)[0] <= report.TARGET_MEMORY
+    heavy = found | {"everything": {"x": {"rss": 80.1, "pss": 40.0}}}
+    assert "**MISSED**" in weigh.part(taken, heavy)
 
 
 def test_too_much_memory_is_told(results: Results) -> None:

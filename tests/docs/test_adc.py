@@ -64,7 +64,7 @@ from throughway.wire.proxy_protocol import build_v1
 
 pytestmark = pytest.mark.lab
 OWN = "2001:db8:da:1000::a"
-ROUNDS, LONGEST = 30, 0.03
+ROUNDS, LATE, LONGEST = 30, 20, 0.03
 """Packets each way, and seconds for two of them: who waits for more to send waits 40 ms."""
 PAGE = (Path(__file__).parents[2] / "docs" / "operate" / "adc.md").read_text()
 URL = f"https://{NAME}/IPHTTPS"
@@ -209,15 +209,18 @@ class World:
 
     async def exchange(self, tun: FakeTUN) -> None:
         """Each packet comes through at once, by itself: nothing on the way waits for more."""
-        begin = time.monotonic()
+        took = []
         for number in range(ROUNDS):
+            begin = time.monotonic()
             up = packet(OWN, CORP, bytes((number,)) * (number * 40))
             tun.kernel.send(up)
             assert await self.tun.received() == up
             down = packet(CORP, OWN, bytes((number,)) * (number * 40))
             self.tun.kernel.send(down)
             assert await tun.received() == down
-        assert time.monotonic() - begin < ROUNDS * LONGEST
+            took.append(time.monotonic() - begin)
+        # What waits for more does so again and again; a busy machine has a quick one among them.
+        assert min(took[LATE:]) < LONGEST
 
 
 @contextlib.contextmanager

@@ -221,7 +221,14 @@ def test_where_tickets_count_too_a_card_asks_for_its_own_way(tmp_path: Path) -> 
 def test_a_tunnel_ends_with_the_certificate_that_opened_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(user_proof, "seconds_left", lambda chain: 0.5)
+    expiries: list[tuple[user_proof.Expiry, str, float]] = []
+    opened = user_proof.Expiry.opened
+
+    def note(expiry: user_proof.Expiry, connection: str, seconds: float) -> None:
+        expiries.append((expiry, connection, seconds))
+        opened(expiry, connection, seconds)
+
+    monkeypatch.setattr(user_proof.Expiry, "opened", note)
     site = CardSite(tmp_path, UserProof.SMART_CARD)
     try:
         site.begin()
@@ -230,10 +237,16 @@ def test_a_tunnel_ends_with_the_certificate_that_opened_it(
         client = site.client
         assert client is not None
         monkeypatch.setattr(client, "_load_proof", client.down)  # no second attempt is of interest
+        ((expiry, connection, seconds),) = expiries
+        assert 0.0 < seconds <= 86400.0
+
+        async def ends_now() -> None:
+            opened(expiry, connection, 0.0)
 
         def gone() -> bool:
             return all(tunnel.name != "intranet" for tunnel in site.gateway.tunnels())
 
+        site.world.gateway.run(ends_now())
         site.world.gateway.run(until(gone))
         assert site.at_gateway("infrastructure")
     finally:

@@ -34,7 +34,7 @@ def test_numbers_and_outcomes_are_windows_own() -> None:
     refused = {e for e in AuditEvent if record_of(e, at=0, side="x").outcome is Outcome.REFUSED}
     assert {str(e) for e in refused} == {
         *("main-mode-failed", "main-mode-failed-early", "extended-mode-failed"),
-        *("quick-mode-failed", "user-logon-failed", "iphttps-refused"),
+        *("quick-mode-failed", "user-logon-failed", "iphttps-refused", "enrolment-refused"),
     }
 
 

@@ -4,9 +4,12 @@ import asyncio
 from base64 import b64encode
 from urllib.parse import urlsplit
 
-from throughway.model.errors import TransportError
+import pytest
+
+from throughway.model.errors import IPsecError, TransportError
 from throughway.net.crl_proxy import CRLProxy
 from throughway.net.exchange import Answered, Asked, Way, exchange
+from throughway.net.webserver import WebServer
 
 URL = "http://crl.example.com/ca.crl"
 
@@ -56,6 +59,7 @@ def test_closed_it_is_gone() -> None:
     async def scenario() -> bool:
         proxy = CRLProxy(respond)
         url = await proxy.start()
+        assert await proxy.start() == url
         await proxy.close()
         await proxy.close()
         try:
@@ -65,3 +69,17 @@ def test_closed_it_is_gone() -> None:
         return False
 
     assert asyncio.run(scenario())
+
+
+def test_without_loopback_there_is_no_charon() -> None:
+    async def respond(url: str, request: bytes) -> bytes | str:
+        return url
+
+    async def scenario() -> None:
+        proxy = CRLProxy(respond)
+        proxy._server = WebServer(("192.0.2.1", 0), proxy._answer, key="")  # nobody's
+        with pytest.raises(IPsecError) as caught:
+            await proxy.start()
+        assert caught.value.problem == "ipsec-daemon-down"
+
+    asyncio.run(scenario())

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
+from throughway.model.errors import ConfigError, IPsecError
 from throughway.net.webserver import Answer, Heard, WebServer, plain
 
 MAXIMUM_REQUEST = 4 * 1024
@@ -28,15 +29,25 @@ class CRLProxy:
     def __init__(self, respond: Respond) -> None:
         self._respond = respond
         self._secret = secrets.token_hex(16)
+        self._listening = False
         self._server = WebServer(("127.0.0.1", 0), self._answer, key="", body_limit=MAXIMUM_REQUEST)
 
     async def start(self) -> str:
-        """Listen; return the proxy's address as libcurl takes it, which is a secret."""
-        await self._server.start()
+        """Listen, unless it does; return the address as libcurl takes it, which is a secret.
+
+        IPsecError when that cannot be.
+        """
+        if not self._listening:
+            try:
+                await self._server.start()
+            except ConfigError as error:
+                raise IPsecError(str(error), problem="ipsec-daemon-down") from error
+            self._listening = True
         return f"http://{_USER}:{self._secret}@127.0.0.1:{self._server.port}"
 
     async def close(self) -> None:
         """Listen no more."""
+        self._listening = False
         await self._server.close()
 
     async def _answer(self, heard: Heard) -> Answer:

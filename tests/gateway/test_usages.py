@@ -114,10 +114,23 @@ def test_many_are_one_question() -> None:
     assert scene.asked <= 2
 
 
-def test_round_2_and_unknown_computers_are_not_looked_at() -> None:
+def test_who_asks_before_charons_log_has_come_waits_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     scene = Scene(SERVERS)
-    assert asyncio.run(scene.round_1(1, by="EAP")) == ""
-    assert scene.asked == 0
+
+    async def scenario() -> None:
+        early = asyncio.create_task(scene.check.judged(1))
+        await asyncio.sleep(0)
+        await scene.round_1(1)
+        with pytest.raises(TrustError, match="not for authentication of clients"):
+            await early
+        # Round 2 is none that counts; without round 1 nobody is let in.
+        monkeypatch.setattr(usages, "JUDGED_WITHIN", 0.05)
+        assert "nobody could look" in await scene.round_1(2, by="EAP")
+
+    asyncio.run(scenario())
+    assert scene.asked == 1
 
 
 def test_without_a_verdict_nobody_comes_in(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,6 +178,36 @@ def test_a_user_does_not_come_in_beside_a_servers_certificate(
         site.close()
 
 
+@pytest.mark.lab
+def test_who_was_in_for_a_moment_does_not_come_again_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With NT hashes charon waits for nobody; here the verdict comes after the tunnel."""
+    site = Site(tmp_path)
+    try:
+        monkeypatch.setattr(client_ipsec, "check_usage", lambda file: None)
+        shown = site.gateway.shown_certificates
+
+        def is_up() -> bool:
+            return any(r.event is AuditEvent.MAIN_MODE_ESTABLISHED for r in site.records)
+
+        async def late() -> tuple[bytes, ...]:
+            await until(is_up)
+            return await shown()
+
+        monkeypatch.setattr(site.gateway._usages, "_shown", late)
+        site.deployment.credential("server1", Profile.SERVER, NAME)
+        client = site.start_client(site.deployment.client(certificate="server1"))
+        site.world.client.run(begin(client.up_infrastructure(CLIENT)))
+        site.world.gateway.run(until(lambda: len(site.failures) > 1))
+        (reason, problem, _), (again, *_rest) = site.failures[:2]
+        assert (problem, "not for authentication of clients" in reason) == (WRONG_USAGE, True)
+        assert "no matching peer config found" in again
+        site.stop_client()
+    finally:
+        site.close()
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site = Site(tmp_path_factory.mktemp("attacks"))
@@ -183,6 +226,8 @@ def test_who_tries_what(site: Site, name: str, monkeypatch: pytest.MonkeyPatch) 
         certificate=stem, account=attack.account, password=attack.password
     )
     modify(monkeypatch, client_ipsec, attack.modify)
+    monkeypatch.setattr("throughway.gateway.ipsec.HOLD", 0.0)
+    site.world.gateway.run(until(lambda: not site.gateway._refusals._suspects))
     site.world.gateway.run(site.gateway.forget_shown())
     site.forget_told()
     site.start_client(config)
@@ -192,7 +237,7 @@ def test_who_tries_what(site: Site, name: str, monkeypatch: pytest.MonkeyPatch) 
         # It did not even try.
         monkeypatch.setattr(client_ipsec, "check_usage", lambda file: None)
         assert site.client is not None
-        site.world.client.run(begin(site.client.up_infrastructure(CLIENT)))
+        site.world.client.run(begin(site.client._bring_up(INFRASTRUCTURE)))
     if attack.gateway not in ("", WRONG_USAGE):
         assert not [r for r in site.records if r.event is AuditEvent.MAIN_MODE_ESTABLISHED]
     if attack.gateway:
@@ -201,6 +246,7 @@ def test_who_tries_what(site: Site, name: str, monkeypatch: pytest.MonkeyPatch) 
         assert site.refused_as() == (attack.event, attack.gateway)
         site.stop_client()
         site.world.gateway.run(until_true(lambda: nobody_in(site)))
+        site.world.gateway.run(until(lambda: not site.gateway._tasks))
     else:
         assert site.recorded(AuditEvent.MAIN_MODE_ESTABLISHED)
         assert len(site.at_gateway(INFRASTRUCTURE)) == 1

@@ -23,7 +23,7 @@ from throughway.gateway.connections import (
 from throughway.gateway.gate import Gate, OpenGate
 from throughway.gateway.health_certificates import check_owner
 from throughway.gateway.refusals import Refusals, Refused
-from throughway.gateway.usages import UsageCheck
+from throughway.gateway.usages import HOLD, UsageCheck
 from throughway.gateway.user_proof import Expiry, certificates_of, methods_of
 from throughway.model.config import Computer, ESPMode, IPsecServerConfig, RADIUSConfig, UsersConfig
 from throughway.model.errors import IPsecError, TrustError
@@ -366,11 +366,22 @@ class GatewayIPsec:
 
     async def _unfit(self, unique_id: int, reason: str) -> None:
         """End an IKE_SA, up or not, whose certificate charon should not have taken."""
+        was_up = self._refusals.was_up(unique_id)
         with contextlib.suppress(IPsecError):
             if self._charon is not None:
                 await self._charon.terminate(unique_id=unique_id, wait=False)
         if refused := self._refusals.unfit(unique_id, WRONG_USAGE, reason):
             self._tell(refused)
+            if was_up:
+                self._spawn(self._hold(refused.seen.connection))
+
+    async def _hold(self, connection: str) -> None:
+        """Let nobody come again at once who was in before we could look at the certificate."""
+        with contextlib.suppress(IPsecError):
+            if self._charon is not None:
+                await self._charon.unload_connection(connection)
+            await asyncio.sleep(HOLD)
+            await self.reload(tuple(self._connections.values()))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

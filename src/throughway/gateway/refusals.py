@@ -175,6 +175,10 @@ class Refusals:
             _remember(self._came, unique_id, suspect)
         self._users.pop(unique_id, None)
 
+    def was_up(self, unique_id: int) -> bool:
+        """Say whether an IKE_SA has come up lately."""
+        return unique_id in self._came
+
     def unfit(self, unique_id: int, problem: str, reason: str) -> Refused | None:
         """Return what is to be told of an IKE_SA that is refused by us, up or not."""
         suspect = self._suspects.pop(unique_id, None) or self._came.pop(unique_id, None)

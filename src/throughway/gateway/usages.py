@@ -23,6 +23,10 @@ from throughway.pki.pem import UNREADABLE, load_certificate
 
 MAX_JUDGED = 1000
 """IKE_SAs of which the verdict is remembered until they are up or gone."""
+JUDGED_WITHIN = 5.0
+"""Seconds; charon's log comes by another thread than its questions, and later on a busy machine."""
+HOLD = 60.0
+"""Seconds for which a computer has no connection after somebody else had come in by it."""
 _ROUND_1 = re.compile(r"^authentication of '.*' with (?!EAP )\S+ successful$")
 
 Shown = Callable[[], Awaitable[tuple[bytes, ...]]]
@@ -42,6 +46,7 @@ class UsageCheck:
     ) -> None:
         self._shown, self._forget, self._on_unfit = shown, forget, on_unfit
         self._verdicts: OrderedDict[int, asyncio.Future[str]] = OrderedDict()
+        self._begun: set[int] = set()
         self._waiting: dict[int, str] = {}
         self._impostors: set[str] = set()
         """Identities of which somebody has shown such a certificate."""
@@ -49,12 +54,10 @@ class UsageCheck:
 
     def line(self, line: LineLogged, computer: Computer | None) -> None:
         """Take a line of charon's log, with the computer that its connection is for."""
-        if computer is None or not _ROUND_1.search(line.text) or line.unique_id in self._verdicts:
+        if computer is None or not _ROUND_1.search(line.text) or line.unique_id in self._begun:
             return
-        self._verdicts[line.unique_id] = asyncio.get_running_loop().create_future()
-        while len(self._verdicts) > MAX_JUDGED:
-            _, oldest = self._verdicts.popitem(last=False)
-            oldest.cancel()
+        self._verdict(line.unique_id)
+        self._begun.add(line.unique_id)
         self._waiting[line.unique_id] = computer.identity
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._judge_waiting())
@@ -70,18 +73,27 @@ class UsageCheck:
 
     async def judged(self, unique_id: int) -> None:
         """Wait for the verdict on an IKE_SA; TrustError when its certificate is no computer's."""
-        verdict = self._verdicts.get(unique_id)
-        # cancelled: there are so many that nobody can say; or the gateway stops.
-        why = "" if verdict is None else (await asyncio.gather(verdict, return_exceptions=True))[0]
-        if isinstance(why, BaseException):
-            why = "nobody could look at the computer's certificate"
+        verdict = self._verdict(unique_id)
+        # Not to be cancelled with who waits: others may wait for it, too.
+        await asyncio.wait((verdict,), timeout=JUDGED_WITHIN)
+        there = verdict.done() and not verdict.cancelled()
+        why = verdict.result() if there else "nobody could look at the computer's certificate"
         if why:
             raise TrustError(why, problem=WRONG_USAGE)
 
     def ended(self, unique_id: int) -> None:
         """Forget an IKE_SA."""
+        self._begun.discard(unique_id)
         if (verdict := self._verdicts.pop(unique_id, None)) is not None:
             verdict.cancel()
+
+    def _verdict(self, unique_id: int) -> asyncio.Future[str]:
+        """Return the verdict to be: whoever needs it may come before charon's line does."""
+        if unique_id not in self._verdicts:
+            self._verdicts[unique_id] = asyncio.get_running_loop().create_future()
+            if len(self._verdicts) > MAX_JUDGED:
+                self.ended(next(iter(self._verdicts)))
+        return self._verdicts[unique_id]
 
     async def stop(self) -> None:
         """Judge no more."""

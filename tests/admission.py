@@ -395,9 +395,10 @@ SECTIONS = (
         words="charon on both ends; what an honest client does not try, a modified one does.\n"
         "charon looks at no extended key usage: the gateway does, as soon as round 1 is done, and "
         "users, and computers\nthat prove themselves by tickets or RADIUS, wait for its verdict. "
-        "Where the gateway has NT hashes charon decides\nby itself: such a tunnel can be up for "
-        "some milliseconds before it is ended. A certificate without the extension\nis for every "
-        "use.",
+        "Where the gateway has NT hashes charon decides\nby itself: such a tunnel, of somebody who "
+        "knows the account's password too, can be up for a part of a second\nbefore it is ended, "
+        "and the computer has none for the next minute. A certificate without the extension is\n"
+        "for every use.",
         rows=tuple(attacks()),
     ),
     Section(

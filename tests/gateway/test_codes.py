@@ -19,7 +19,7 @@ from tests.ipsec_world import APPLICATION, CLIENT, PASSWORDS, SERVICE, shared_do
 from tests.one_time_codes import CODE_FAULTS, DEVICE, NOW, TUNNEL, CodeFault, Desk, register
 from tests.ports import free_port
 from tests.smart_cards import ALICE, REALM
-from throughway.client.codes import exchange_code
+from throughway.client.codes import TIMEOUT, exchange_code
 from throughway.client.proof import UserKey
 from throughway.gateway import codes
 from throughway.gateway.codes import PATH, CodeService, check_totp, keep, opened, read_book
@@ -91,6 +91,13 @@ def test_a_code_without_a_ticket_is_not_even_looked_at(desk: Desk) -> None:
     status, told = desk.ask(desk.code())
     assert (status, told["problem"]) == (HTTPStatus.FORBIDDEN, "ipsec-user-refused")
     assert read_book(desk.folder / "codes.json").devices[0].last == -1
+
+
+def test_a_silent_server_leaves_time_for_the_next_one(desk: Desk) -> None:
+    """Each may have ten seconds, and the client waits for all of them."""
+    waited = desk.service._server._seconds
+    assert waited is not None
+    assert 2 * desk.service._codes.timeout < waited < TIMEOUT
 
 
 def test_guessing_is_stopped(desk: Desk) -> None:

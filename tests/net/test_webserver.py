@@ -102,6 +102,23 @@ def test_silent_clients_are_ended_and_too_many_are_not_heard(
     serving(scenario)
 
 
+def test_an_answer_may_take_its_time_where_others_are_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(webserver, "REQUEST_TIMEOUT", -1.0)
+
+    async def run(seconds: float | None) -> bytes:
+        server = WebServer(("127.0.0.1", 0), respond, key="x.listen", seconds=seconds)
+        await server.start()
+        try:
+            return await ask(server.port, GET)
+        finally:
+            await server.close()
+
+    assert asyncio.run(run(None)) == b""
+    assert asyncio.run(run(PATIENCE)).startswith(b"HTTP/1.1 200 ")
+
+
 def test_who_holds_the_most_makes_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """One who opens many connections, and says nothing, keeps nobody else out."""
     monkeypatch.setattr(webserver, "MAX_CONNECTIONS", 8)

@@ -34,6 +34,8 @@ from throughway.proto.flood import FloodGate
 PATH = "/one-time-code"
 BODY_LIMIT = 32 * 1024
 """Octets: a ticket with a large PAC, and a request."""
+REQUEST_TIME = 24.0
+"""Seconds: RADIUS servers may be silent, or ask a person's telephone. A client waits for 25."""
 ATTEMPTS, ALL_ATTEMPTS = 10, 600
 """Of one user, and of all, in a minute; TOTP has its own, stricter limit."""
 REFUSED = "ipsec-user-refused"
@@ -94,7 +96,11 @@ class CodeService:
             replay_cache=config.runtime_directory / "replay.rcache",
         )
         self._server = WebServer(
-            self._codes.listen, self.respond, key="users.codes.listen", body_limit=BODY_LIMIT
+            self._codes.listen,
+            self.respond,
+            key="users.codes.listen",
+            body_limit=BODY_LIMIT,
+            seconds=REQUEST_TIME,
         )
 
     async def start(self) -> None:

@@ -70,17 +70,20 @@ class WebServer:
         key: str,
         tls: ssl.SSLContext | None = None,
         body_limit: int = 0,
+        seconds: float | None = None,
     ) -> None:
         """``key`` is the address's name in the configuration, for errors.
 
         The address may be a socket that somebody with more rights has bound; it is closed with
-        the server. Of a request's body at most ``body_limit`` bytes are taken.
+        the server. Of a request's body at most ``body_limit`` bytes are taken. ``seconds`` is for
+        the whole exchange, where somebody else has to be asked.
         """
         self._address = address
         self._respond = respond
         self._key = key
         self._tls = tls
         self._body_limit = body_limit
+        self._seconds = seconds
         self._listener: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
         self._connections: dict[asyncio.Task[None], str] = {}
@@ -162,7 +165,7 @@ class WebServer:
         reader = asyncio.StreamReader(limit=HEAD_LIMIT)
         protocol = asyncio.StreamReaderProtocol(reader)
         try:
-            async with asyncio.timeout(REQUEST_TIMEOUT):
+            async with asyncio.timeout(self._seconds or REQUEST_TIMEOUT):
                 transport, _ = await loop.connect_accepted_socket(
                     lambda: protocol, sock, ssl=self._tls
                 )

@@ -57,3 +57,25 @@ def test_what_is_no_certificate_is_not_trusted(tmp_path: Path) -> None:
     judge = CertificateJudge(Credentials(client_ca=Authority(tmp_path).root.pem))
     for data in (b"", b"\x30\x03\x02\x01\x01", bytes(100)):
         assert judge(data).problem == "iphttps-client-cert-untrusted"
+
+
+def test_an_older_list_takes_nothing_away(tmp_path: Path) -> None:
+    """Both may be named in client_crls, in any order."""
+    authority = Authority(tmp_path)
+    pair, other = authority.client(), authority.client()
+    old, new = authority.list_revoked().read_text(), authority.list_revoked(pair).read_text()
+    for lists in (old + new, new + old):
+        judge = CertificateJudge(Credentials(client_ca=authority.root.pem, client_crls=lists))
+        assert judge(der(pair)).problem == "iphttps-client-cert-revoked"
+        assert judge(der(other)).problem == ""
+
+
+def test_an_authority_may_have_a_new_key(tmp_path: Path) -> None:
+    """Two anchors of one name, each with its list, while certificates of both are out."""
+    (tmp_path / "new").mkdir()
+    authorities = (Authority(tmp_path), Authority(tmp_path / "new"))
+    anchors = "".join(authority.root.pem for authority in authorities)
+    lists = "".join(authority.list_revoked().read_text() for authority in authorities)
+    judge = CertificateJudge(Credentials(client_ca=anchors, client_crls=lists))
+    for authority in authorities:
+        assert judge(der(authority.client())).problem == ""

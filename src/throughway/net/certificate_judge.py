@@ -8,6 +8,7 @@ import hashlib
 from datetime import UTC, datetime
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 
 from throughway.net.tls import Credentials
 from throughway.pki import judgement, pem
@@ -31,16 +32,16 @@ class CertificateJudge:
         """Raise TrustError when these cannot be read."""
         authorities = credentials.client_ca.encode()
         self._anchors = pem.parse_certificates(authorities, "client_ca") if authorities else ()
-        self._crls = {crl.issuer: crl for crl in pem.parse_crls(credentials.client_crls.encode())}
+        self._crls = pem.parse_crls(credentials.client_crls.encode())
 
     def __call__(self, der: bytes) -> Verdict:
         """Judge one, now."""
         try:
-            certificate = x509.load_der_x509_certificate(der)
+            certificate = pem.load_certificate(der)
             subject = certificate.subject.rfc4514_string() or ", ".join(
                 judgement.names(certificate)
             )
-        except ValueError as error:
+        except pem.UNREADABLE as error:
             return Verdict(problem=UNTRUSTED, why=f"it cannot be read: {error}")
         problem, why = self._judge(certificate, datetime.now(UTC))
         fingerprint = hashlib.sha256(der).hexdigest()
@@ -63,8 +64,23 @@ class CertificateJudge:
         return self._revocation(certificate, now) if self._crls else ("", "")
 
     def _revocation(self, certificate: x509.Certificate, now: datetime) -> tuple[str, str]:
-        issuer = next(a for a in self._anchors if a.subject == certificate.issuer)
-        fact = revocation(certificate, issuer, self._crls.get(certificate.issuer), now)
-        if fact.state is RevocationState.REVOKED:
-            return REVOKED, fact.why
-        return ("", "") if fact.state is RevocationState.GOOD else (UNJUDGED, fact.why)
+        """Ask every list of its authority, of which there may be an older one, and a new key."""
+        mine = [crl for crl in self._crls if crl.issuer == certificate.issuer]
+        named = [anchor for anchor in self._anchors if anchor.subject == certificate.issuer]
+        issuers = [one for one in named if _has_issued(one, certificate)]
+        lists: list[x509.CertificateRevocationList | None] = [*mine] or [None]
+        facts = [revocation(certificate, by, crl, now) for by in issuers for crl in lists]
+        for fact in facts:
+            if fact.state is RevocationState.REVOKED:
+                return REVOKED, fact.why
+        if any(fact.state is RevocationState.GOOD for fact in facts):
+            return "", ""
+        return UNJUDGED, facts[-1].why if facts else "its issuer is not at hand"
+
+
+def _has_issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (InvalidSignature, *pem.UNREADABLE):
+        return False
+    return True

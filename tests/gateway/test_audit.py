@@ -7,18 +7,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.ipsec_world import CLIENT, Recorder, Site, until
 from throughway.gateway import audit as module
 from throughway.gateway.audit import GatewayAudit
-from throughway.gateway.refusals import MISMATCH, Refused, Seen
+from throughway.gateway.refusals import MISMATCH, UNHEALTHY, Refused, Seen
 from throughway.model.audit import AuditEvent, AuditRecord
 from throughway.model.config import Computer
 from throughway.model.errors import IPsecError
 from throughway.model.status import SessionStatus
 from throughway.net.sas import IKESA, ChildChanged, ChildSA, IKEChanged, LineLogged
-from throughway.pki.authority import Profile, create_root, issue
+from throughway.pki.authority import Profile, certify_health, create_root, issue
 from throughway.pki.judgement import seen
 from throughway.proto.flood import PER_SOURCE
 
@@ -183,6 +184,19 @@ def test_of_two_that_could_be_meant_the_doubt_is_told_and_no_reason_is_given() -
     assert record.certificate.others == 1
     for certificate in (CERTIFICATE, younger):
         assert scene.audit.reasons_of(seen(certificate).thumbprint) == ()
+
+
+def test_a_health_certificate_leaves_no_doubt_whose_computer_it_is() -> None:
+    key = ec.generate_private_key(ec.SECP256R1()).public_key()
+    names, life = [COMPUTER.identity], timedelta(hours=1)
+    healthy = certify_health(ROOT, names, key, now=NOW, life=life)
+    for problem, shown in (("x", healthy), (UNHEALTHY, CERTIFICATE)):
+        scene = Scene(CERTIFICATE, healthy)
+        refused = refusal(problem, connection="intranet-client1", rounds=1)
+        (record,) = scene.play(lambda audit, refused=refused: audit.refused(refused))  # type: ignore[misc]
+        assert record.certificate == seen(shown)
+        assert scene.forgotten == 0
+        assert scene.audit.reasons_of(seen(shown).thumbprint) != ()
 
 
 def test_an_impostors_certificate_is_not_taken_for_the_true_one() -> None:

@@ -402,3 +402,18 @@ def test_ipsec_never_goes_without_encryption() -> None:
     """Or the check of NULL suites would have to know it."""
     assert ESP_PROPOSALS
     assert not [proposal for proposal in ESP_PROPOSALS if "null" in proposal]
+
+
+def test_the_authority_of_health_is_one_of_its_own(tmp_path: Path) -> None:
+    changes = [("[ipsec]", '[health]\nauthority = "health"\n[ipsec]')]
+    path = write_gateway(tmp_path, changes)
+    assert "health.authority" in errors_of(path)
+    folder = tmp_path / "health"
+    folder.mkdir()
+    own = create_root("Health Root", NOW)
+    write_credential(folder, "ca", own)
+    ipsec = settings.load(path).ipsec
+    assert ipsec.health.authority == folder
+    with ipsec.ca.open("ab") as trusted:
+        trusted.write(pem.build_certificate_pem(own.certificate))
+    assert "another one than ipsec.ca" in errors_of(path)["health.authority"]

@@ -1,9 +1,11 @@
 """Health certificates: who is given one, what it says, and that charon lets nobody in without."""
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -14,17 +16,21 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.gateway.test_health import BAD, CLIENT1, LOGIN, NAMES, World, config
 from tests.gateway.test_ipsec import User
 from tests.health_faults import CERTIFICATES, POLICY, Certificate, statement
-from tests.ipsec_world import REALM, SERVER, SERVICE, Site, shared_domain, until
+from tests.ipsec_world import REALM, SERVER, SERVICE, Deployment, Site, shared_domain, until
 from throughway.client.ipsec import HEALTH_CERTIFICATE
+from throughway.gateway import health_certificates
 from throughway.gateway.gate import OpenGate
 from throughway.gateway.health import MISSING, HealthAuthority
 from throughway.gateway.health_certificates import (
     REVOKED,
+    UNKNOWN,
+    check_owner,
     demanded,
     open_health_authority,
 )
 from throughway.model.config import HealthConfig, UsersConfig
 from throughway.model.errors import IPsecError, TrustError
+from throughway.model.revocation import Revocation
 from throughway.model.statement import (
     SYSTEM_HEALTH,
     HealthMode,
@@ -159,6 +165,43 @@ def test_an_authority_that_charon_would_not_take_is_refused(tmp_path: Path) -> N
     folder = write_authority(tmp_path / "bare", Credential(root.key, bare.sign(root.key, SHA256())))
     with pytest.raises(TrustError, match="neither the certificate policy"):
         open_health_authority(folder)
+
+
+def test_with_a_health_certificate_no_health_is_stated(issuing: Issuing) -> None:
+    given = x509.load_pem_x509_certificate(issuing.state().encode())
+    issuing.own = Credential(issuing.own.key, given)
+    assert "in the place of the computer certificate" in issuing.state()
+
+
+@pytest.mark.parametrize(
+    ("judged", "told"),
+    [("user-certificate-revoked", REVOKED), ("anything", UNKNOWN)],
+)
+def test_the_computer_certificate_is_looked_up_as_ipsec_has_it(
+    issuing: Issuing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, judged: str, told: str
+) -> None:
+    asked: list[object] = []
+
+    async def check(chain: object, lists: object, policy: Revocation) -> None:
+        asked.append((chain, policy))
+        raise TrustError("on the list", problem=judged)
+
+    monkeypatch.setattr(health_certificates, "check_revocation", check)
+    (tmp_path / "deployment").mkdir()
+    deployment = Deployment.create(tmp_path / "deployment")
+    own = issue(deployment.root, Profile.COMPUTER, list(NAMES), now=datetime.now(UTC)).certificate
+    lists: Any = object()
+    server = deployment.server()
+    for skipped in (
+        check_owner(own, server, None),
+        check_owner(own, replace(server, revocation=Revocation.NONE), lists),
+    ):
+        asyncio.run(skipped)
+    assert asked == []
+    with pytest.raises(TrustError, match="the computer certificate: on the list") as caught:
+        asyncio.run(check_owner(own, server, lists))
+    assert caught.value.problem == told
+    assert asked == [((own, deployment.root.certificate), server.revocation)]
 
 
 # With charon on both ends

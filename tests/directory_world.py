@@ -400,4 +400,4 @@ def radius_config(folder: Path, secret: bytes = RADIUS_SECRET) -> RADIUSConfig:
     file = folder / "radius.secret"
     file.write_bytes(secret + b"\n")
     file.chmod(0o600)
-    return RADIUSConfig(servers=((SERVER, 1812),), secret=file, timeout=1.0)
+    return RADIUSConfig(servers=((SERVER, 1812),), secret=file, timeout=2.0)

@@ -575,9 +575,8 @@ def render() -> str:
         "<!-- Written by `python -m tests.admission`; change the faults under tests. -->",
         "# Who is admitted, who is refused, and what each end says",
         f"{len(rows)} cases, {admitted} of them admitted. Each is made and tried by the test that "
-        "is named above its table, which\ndemands what the ends say, and in the tunnels what the "
-        "audit records; of IP-HTTPS the audit records every session\nand every refusal of the "
-        "gateway's (`tests/gateway/test_audit.py`). `-`: nothing is said, or nobody is asked.\n"
+        "is named above its table, which\ndemands what the ends say, and what the gateway's audit "
+        "records of it. `-`: nothing is said or recorded, or nobody is asked.\n"
         "The numbers are those of [the audit](audit.md).",
     ]
     parts += map(_section, SECTIONS)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.net.iphttps_world import Authority
 from throughway.catalogue import find
-from throughway.control.codec import Command
+from throughway.control.codec import Command, CommandRefused
 from throughway.control.server import Peer, Request
 from throughway.gateway import daemon as module
 from throughway.gateway import settings
@@ -147,6 +147,17 @@ def test_after_a_reload_the_firewall_guards_the_devices_that_are_there(
 async def asked(daemon: GatewayDaemon) -> object:
     """Let root ask for a reload; return what is answered."""
     return await daemon._command(Request(Command("reload"), Peer(pid=1, uid=0, gid=0)))
+
+
+def test_only_root_lets_the_gateway_read_its_files_anew(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        daemon = GatewayDaemon(config(tmp_path))
+        for uid in (1000, 65534):
+            with pytest.raises(CommandRefused) as caught:
+                await daemon._command(Request(Command("reload"), Peer(pid=1, uid=uid, gid=0)))
+            assert caught.value.code == "not-permitted"
+
+    asyncio.run(scenario())
 
 
 def test_reloads_that_come_at_once_follow_each_other(

@@ -589,6 +589,7 @@ def test_a_user_who_loses_his_right_is_cut(
         # She tries again at once, with a ticket that is still good, and is refused.
         site.wait(lambda: "carol@CORP" in site.failures[-1][0])
         assert site.failures[-1][1] == fault.problem
+        site.wait(lambda: any(p == "ipsec-user-refused" for *_, p in site.client_failures))
         assert site.world.reach(APPLICATION, 0.3) == ""
         assert site.world.reach(SERVER) == CLIENT
 
@@ -604,6 +605,8 @@ def test_a_computer_that_loses_its_right_is_cut(site: DirectorySite, fault: Faul
         assert site.recorded(AuditEvent.MAIN_MODE_ENDED).problem == fault.problem
         site.wait(lambda: len(site.failures) > 1)
         assert site.failures[-1][1] == fault.problem, "and why it does not come in again"
+        unspecified = "ipsec-auth-failure-unspecified"
+        site.wait(lambda: any(p == unspecified for *_, p in site.client_failures))
         assert site.world.reach(SERVER, 0.3) == ""
     site.wait_client("infrastructure", TunnelState.UP)
     assert site.world.reach(SERVER) == CLIENT

@@ -148,7 +148,9 @@ class Shim:
             if stopped in ready:
                 return
             if events.fileno() in ready:
-                events.recv(MAXIMUM_FRAME)
+                # More events than there is room for: that something changed is known all the same.
+                with contextlib.suppress(OSError):
+                    events.recv(MAXIMUM_FRAME)
                 self._follow_cable()
             self._take(tap, wire, ready)
             now = time.monotonic()
@@ -196,6 +198,15 @@ def in_place(port: str) -> bool:
         return True
     forwarding = tap["linkinfo"].get("info_slave_data", {}).get("state", "forwarding")
     return forwarding == "forwarding" and "LOWER_UP" in tap["flags"] and "LOWER_UP" in wire["flags"]
+
+
+def cable_followed(port: str) -> bool:
+    """Say whether the host sees its cable as the switch has it, shim or not."""
+    try:
+        socket.if_nametoindex(wire_of(port))
+    except OSError:
+        return True
+    return _is_up(wire_of(port)) == _is_up(port)
 
 
 def wire_of(port: str) -> str:

@@ -19,7 +19,7 @@ from typing import IO, Self
 from throughway.lab import build, deployment, network, processes, requirements, state
 from throughway.lab.build import Progress, silent
 from throughway.lab.capture import Capture
-from throughway.lab.impair import Impairment, in_place, plain_frames
+from throughway.lab.impair import Impairment, cable_followed, in_place, plain_frames
 from throughway.lab.namespaces import Namespaces
 from throughway.lab.processes import File, HostProcess, Service
 from throughway.lab.state import DEFAULT_NAME, LabState
@@ -203,9 +203,9 @@ class Lab:
         whom, where = self._mobile(host), self._place(place)
         namespaces = self.namespaces(host)
         # The cable comes out first: what the host sends from now on reaches nobody.
-        self._batch(SWITCH, network.cable_batch(host, up=False))
+        self._switch(host, network.cable_batch(host, up=False))
         self._batch(host, network.leave_batch())
-        self._batch(SWITCH, network.plug_batch(host, where))
+        self._switch(host, network.plug_batch(host, where))
         self._batch(host, network.join_batch(whom, where))
         resolv = network.build_resolv_conf(where.nameservers, where.search)
         processes.run(namespaces, ["sh", "-c", network.RESOLV_CONF], stdin=resolv, check=True)
@@ -221,7 +221,7 @@ class Lab:
         self._refresh()
         if not self._place(self._state.places[host]).network:
             raise LabError(f"{host} is offline; throughway lab move {host} home")
-        self._batch(SWITCH, network.cable_batch(host, up=up))
+        self._switch(host, network.cable_batch(host, up=up))
         with self._changing:
             others = [name for name in self._state.unplugged if name != host]
             self._state.unplugged = others if up else [*others, host]
@@ -246,6 +246,16 @@ class Lab:
             IMPAIR_TIMEOUT,
             f"the line of {host}",
             service,
+        )
+
+    def _switch(self, host: str, batch: str) -> None:
+        """Change a mobile host's port, and return when the host sees its cable so."""
+        self._batch(SWITCH, batch)
+        switch, port = self.namespaces(SWITCH), port_name(host, MOBILE_INTERFACE)
+        processes.wait_until(
+            lambda: processes.in_network(switch, partial(cable_followed, port)),
+            IMPAIR_TIMEOUT,
+            f"the cable of {host}",
         )
 
     def where(self, host: str) -> str:

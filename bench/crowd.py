@@ -29,7 +29,7 @@ PORT = 443
 READ = 64 * 1024
 SOURCES_FROM = 0x7F010001
 """127.1.0.1: every caller binds to one of the addresses from here on."""
-PATIENCE = 30.0
+PATIENCE = 120.0
 """Seconds for a connection to become a session, and for the last answer of pings."""
 DATAGRAM = 1200
 """Bytes of payload."""

@@ -190,7 +190,7 @@ class Part:
 class World:
     """A server and its crowd, in a namespace of their own."""
 
-    def __init__(self, pid: int, folder: str, limits: dict[str, int]) -> None:
+    def __init__(self, pid: int, folder: str, limits: dict[str, float]) -> None:
         inside = ("nsenter", "-t", str(pid), "-n")
         self._inside = inside
         python = (sys.executable, "-m")
@@ -229,7 +229,7 @@ class World:
 
 
 @contextlib.contextmanager
-def world(**limits: int) -> Iterator[World]:
+def world(**limits: float) -> Iterator[World]:
     """A fresh world; ``limits`` are settings of the server."""
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())

@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 import socket
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -143,6 +144,18 @@ def packet(source: str, destination: str, payload: bytes = b"", next_header: int
             payload=payload,
         )
     )
+
+
+async def end_server(server: asyncio.Server) -> None:
+    """Close a server, and wait until its connections have ended: clients are gone before it.
+
+    What is still open when the loop ends is a warning, in whichever test collects the garbage.
+    """
+    server.close()
+    if sys.version_info >= (3, 12):
+        await asyncio.wait_for(server.wait_closed(), PATIENCE)
+    else:  # where that does not wait for connections
+        await wait_for(lambda: not server._active_count)  # type: ignore[attr-defined]
 
 
 async def wait_for(condition: Callable[[], object], within: float = PATIENCE) -> None:

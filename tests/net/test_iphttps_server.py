@@ -209,6 +209,7 @@ def test_clients_do_not_reach_each_other_unless_allowed(world: World) -> None:
             (second,) = world.addresses(1)
             assert await world.ping(1, CORP)
             assert not await world.ping(0, second, 1)
+            await wait_for(world.drops)
             assert world.drops() == {Drop.CLIENT_TO_CLIENT: 1}
             allowed = replace(world.config, client_to_client=True)
             assert world.server.reload(allowed, tls_context(allowed)) == ()
@@ -232,6 +233,7 @@ def test_foreign_sources_are_dropped(world: World) -> None:
                     *words, stdout=asyncio.subprocess.DEVNULL
                 )
                 assert await process.wait() != 0
+                await wait_for(lambda reason=reason: reason in world.drops())  # type: ignore[misc]
                 assert world.drops()[reason] == 1
             contests = world.server.machine.neighbours._contests
             await wait_for(lambda: contests[parse_address(first)].settled)  # the owner was heard of
@@ -458,7 +460,8 @@ def test_bad_peers_are_cut_off_while_a_client_works(world: World) -> None:
 
 @pytest.fixture
 def many() -> Iterator[scale.World]:
-    with scale.world() as made:
+    """Where other tests keep every core busy, handshakes of very many take their time."""
+    with scale.world(head_timeout=PATIENCE) as made:
         yield made
 
 

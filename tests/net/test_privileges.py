@@ -7,13 +7,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.net.namespace import in_namespace, run
+from tests.net.namespace import in_namespace, run, wait_until
 from tests.patience import PATIENCE
 from throughway.model.errors import ThroughwayError
 from throughway.net import netlink, privileges
@@ -90,13 +88,6 @@ def _foreign_files() -> None:
 @pytest.mark.lab
 def test_files_of_other_users_are_out_of_reach() -> None:
     in_namespace(_foreign_files)
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def _charon() -> None:

@@ -208,7 +208,8 @@ class Client:
         """Have the computer's own ping go by the device."""
         route = ("ip", "-6", "route", "replace", f"{endpoint}/128", "dev", self.transport.interface)
         self.host.command(*route)
-        self.host.command("ping", "-c", str(count), "-i", "0.1", "-W", "10", endpoint)
+        limits = ("-c", str(count), "-i", "0.1", "-W", f"{PATIENCE:g}")
+        self.host.command("ping", *limits, endpoint)
 
     def __enter__(self) -> Self:
         return self

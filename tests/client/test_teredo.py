@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.ipsec_world import Deployment, Host
+from tests.patience import PATIENCE
 from tests.teredo_world import (
     ENDPOINTS,
     POLICY,
@@ -271,7 +272,7 @@ def test_ike_passes(internet: Internet, server: Server, tmp_path: Path) -> None:
         try:
             host.run(computer.start())
             host.run(computer.up_infrastructure(client.transport.address))
-            host.command("ping", "-c", "1", "-W", "10", INSIDE)
+            host.command("ping", "-c", "1", "-W", f"{PATIENCE:g}", INSIDE)
             internet.gateway.run(gateway.refresh())
             (tunnel,) = gateway.tunnels()
             assert tunnel.remote_address == client.transport.address

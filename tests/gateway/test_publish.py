@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.pki_world import NOW as ISSUED_AT
 from tests.pki_world import ROOT, SIGNING_KEY, write, write_gateway
 from throughway.gateway import publish, settings
@@ -133,7 +134,7 @@ def serving(path: Path, scenario: Callable[[int], Awaitable[None]]) -> None:
         server = PolicyServer(path, ("127.0.0.1", 0))
         await server.start()
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 await scenario(server.port)
         finally:
             await server.close()

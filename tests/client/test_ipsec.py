@@ -278,7 +278,11 @@ def test_new_keys_are_no_loss(site: Site, what: str) -> None:
     site.up()
     charon = client._charon
     assert charon is not None
-    keys = {"child": _child_keys, "ike": _ike_keys}[what]
+    ways: dict[str, Callable[[Site], Awaitable[set[bytes]]]] = {
+        "child": _child_keys,
+        "ike": _ike_keys,
+    }
+    keys = ways[what]
     before = site.world.gateway.run(keys(site))
     site.world.client.run(charon.request("rekey", {what: INFRASTRUCTURE}))
 
@@ -293,9 +297,10 @@ def test_new_keys_are_no_loss(site: Site, what: str) -> None:
     assert len(site.at_gateway(INFRASTRUCTURE)) == 1
 
 
-async def _ike_keys(site: Site) -> set[int]:
+async def _ike_keys(site: Site) -> set[bytes]:
+    """Return the numbers of the gateway's IKE_SAs."""
     await site.gateway.refresh()
-    return {sa.unique_id for sa in site.gateway._sas if sa.up}
+    return {str(sa.unique_id).encode() for sa in site.gateway._sas if sa.up}
 
 
 async def _child_keys(site: Site) -> set[bytes]:

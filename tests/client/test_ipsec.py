@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -278,7 +278,7 @@ def test_new_keys_are_no_loss(site: Site, what: str) -> None:
     site.up()
     charon = client._charon
     assert charon is not None
-    ways: dict[str, Callable[[Site], Awaitable[set[bytes]]]] = {
+    ways: dict[str, Callable[[Site], Coroutine[object, object, set[bytes]]]] = {
         "child": _child_keys,
         "ike": _ike_keys,
     }

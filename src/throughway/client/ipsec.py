@@ -190,6 +190,8 @@ class ClientIPsec:
         self._principal = ""
         self._token: Token | None = None
         self._sas: tuple[IKESA, ...] = ()
+        self._since: dict[int, float] = {}
+        """When each came up, as it was first seen: charon tells its age in whole seconds."""
         self._charon: Charon | None = None
         self._ready = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -303,7 +305,8 @@ class ClientIPsec:
         if self._charon is not None and self._charon.running:
             with contextlib.suppress(IPsecError):
                 sas = await self._charon.list_sas()
-        self._sas = sas
+        self._sas, now = sas, time.time()
+        self._since = {s.unique_id: self._since.get(s.unique_id, now - s.established) for s in sas}
         for name, tunnel in self._tunnels.items():
             if tunnel.up.is_set() and not any(sa.up for sa in sas if sa.name == name):
                 tunnel.lost()
@@ -361,7 +364,7 @@ class ClientIPsec:
 
     def _died(self, reason: str) -> None:
         self._ready.clear()
-        self._sas = ()
+        self._sas, self._since = (), {}
         for tunnel in self._tunnels.values():
             tunnel.retry()
         self._on_daemon(reason)
@@ -401,7 +404,7 @@ class ClientIPsec:
             remote_identity=sa.remote_identity,
             account=self._account(name),
             prefixes=tuple(ts for child in sa.children for ts in child.remote_ts),
-            since=time.time() - sa.established,
+            since=self._since[sa.unique_id],
             bytes_in=sum(child.bytes_in for child in sa.children),
             bytes_out=sum(child.bytes_out for child in sa.children),
         )

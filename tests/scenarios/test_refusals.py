@@ -21,13 +21,17 @@ from tests.scenarios.actions import (
     read,
     reconfigured,
     refusal,
+    reload,
     root_of,
     shown,
+    stays_well,
     wait_gateway,
+    wait_gateway_well,
 )
 from throughway.lab.deployment import CONFIGURATION, GATEWAY_CONFIG
 from throughway.lab.lab import Lab
-from throughway.lab.observe import PAGE_BY_ADDRESS, Observer, problems, tunnel
+from throughway.lab.observe import PAGE_BY_ADDRESS, PATIENCE, Observer, problems, tunnel
+from throughway.lab.processes import wait_until
 from throughway.lab.topology import GATEWAY_NAME
 
 CLIENT_CONFIG = f"{CONFIGURATION}/client.toml"
@@ -87,8 +91,7 @@ def links_up(lab: Lab, host: str = "client1") -> int:
 def assert_well_again(client: Observer) -> None:
     """Everything comes back by itself."""
     client.wait_tunnel("infrastructure")
-    client.wait("no problems", lambda s: not s["problems"])
-    assert shown(client.lab, client.host).code == 0
+    stays_well(client)
 
 
 def test_a_gateway_with_a_certificate_of_another_root(fresh: Lab) -> None:
@@ -130,7 +133,10 @@ def test_a_gateway_whose_certificate_expires_while_it_runs(client: Observer) -> 
     lab = client.lab
     client.wait_tunnel("infrastructure")
     text = edited(lab, *BY_ITSELF, table="iphttps")
-    ends = datetime.now(UTC) + timedelta(seconds=10)
+    # It must hold until the gateway has taken it: what that takes here is seen first.
+    began = time.monotonic()
+    reload(lab)
+    ends = datetime.now(UTC) + timedelta(seconds=10 + 5 * (time.monotonic() - began))
     with other_certificate(lab, lambda: put_certificate(lab, OTHER, root_of(lab), ends=ends), text):
         wait_gateway(lab, "soon", lambda s: problems(s) == {"iphttps-cert-expiring"})
         status = wait_gateway(lab, "expired", lambda s: problems(s) == {"iphttps-cert-expired"})
@@ -142,7 +148,7 @@ def test_a_gateway_whose_certificate_expires_while_it_runs(client: Observer) -> 
         assert refused.returncode == 1
         assert f"iphttps.certificate: {OTHER}.crt expired on " in refused.stderr
     assert_well_again(client)
-    assert gateway_status(lab)["problems"] == []
+    wait_gateway_well(lab)
 
 
 # The computer
@@ -163,9 +169,10 @@ def test_a_computer_with_a_wrong_password(fresh: Lab) -> None:
     client = Observer(fresh, "client1")
     with kept(fresh, "client1", ACCOUNT):
         fresh.write("client1", ACCOUNT, "guessed\n", 0o600)
+        began = time.time()
         fresh.start_client("client1")
         assert_refused(client, "ipsec-computer-account-refused")
-        told = refusal(fresh, "ipsec-computer-account-refused")
+        told = refusal(fresh, "ipsec-computer-account-refused", after=began)
         assert told["peer"].startswith("client1.corp.example.com (2001:db8:da:1000:")
         assert shown(fresh, "edge1", "gateway").code == 0, "one wrong password is no fault of ours"
         fresh.stop_client("client1")
@@ -178,9 +185,10 @@ def test_a_computer_that_is_not_listed(fresh: Lab) -> None:
     without = text[: text.index('[[computers]]\naccount = "CLIENT2$"')]
     client = Observer(fresh, "client2")
     with reconfigured(fresh, without):
+        began = time.time()
         fresh.start_client("client2")
         assert_refused(client, "ipsec-auth-failure-unspecified")
-        told = refusal(fresh, "client2.corp.example.com")
+        told = refusal(fresh, "client2.corp.example.com", after=began)
         assert told["problem"] == "ipsec-computer-account-refused"
         assert told["reason"] == "no matching peer config found"
     # The list has it again: the next attempt succeeds, and nobody has to be told.
@@ -206,7 +214,7 @@ def test_a_stolen_certificate_with_another_account(connected: Observer, thief: O
     lab = connected.lab
     assert_refused(thief, "ipsec-auth-failure-unspecified")
     mismatch = "ipsec-account-certificate-mismatch"
-    told = refusal(lab, mismatch)
+    told = refusal(lab, mismatch, after=0)
     assert told["reason"] == "the certificate of client1.corp.example.com came with CLIENT2$"
     answer = shown(lab, "edge1", "gateway")
     assert answer.code == 1, "a person must look at this one"
@@ -216,8 +224,14 @@ def test_a_stolen_certificate_with_another_account(connected: Observer, thief: O
     page_stays(connected)
     assert tunnel(connected.status(), "infrastructure")
     lab.stop_client("client2")
-    assert lab.run("edge1", ["throughway", "gateway", "reload"]).returncode == 0
-    assert gateway_status(lab)["problems"] == []
+    # Its last attempt may be judged yet.
+    wait_until(lambda: well_after_reload(lab), PATIENCE, "a gateway without problems")
+
+
+def well_after_reload(lab: Lab) -> bool:
+    """Say whether nothing is wrong any more once a person has been there."""
+    reload(lab)
+    return not gateway_status(lab)["problems"]
 
 
 # The user
@@ -239,9 +253,8 @@ def test_a_user_who_is_refused(client: Observer, user: str, password: str, said:
     assert "  Resolution: " in answer.stderr
     assert password not in answer.stdout + answer.stderr
     assert "Traceback" not in answer.stderr
-    status = client.status()
-    assert status["user"] == ""
-    assert problems(status) == set(), "the computer is not worse for it"
+    assert client.status()["user"] == ""
+    client.wait_well()  # the computer is not worse for it
 
 
 def test_logging_on_while_the_gateway_is_down(client: Observer) -> None:
@@ -254,6 +267,7 @@ def test_logging_on_while_the_gateway_is_down(client: Observer) -> None:
     assert "[iphttps-connection-refused]" in answer.stderr
     assert "systemctl start throughway-gateway" in answer.stderr
     client.lab.start_gateway()
+    client.wait_tunnel("infrastructure")
     assert login(client, "alice").returncode == 0
 
 
@@ -274,15 +288,16 @@ def test_a_domain_controller_that_is_silent(client: Observer) -> None:
     with filtered(lab, "dc1", SILENCE):
         began = time.monotonic()
         answer = login(client, "alice", wait=4)
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 30, "less than libkrb5 would take by itself"
         assert answer.returncode == 1
         assert "no domain controller answers" in answer.stderr
         assert "  Resolution: " in answer.stderr
         assert not asked_for_the_first_time(lab)
         status = client.wait("DNS", lambda s: problems(s) == {"nrpt-dns-server-unreachable"})
         assert tunnel(status, "infrastructure"), "it is not the tunnel's fault"
+    wait_until(lambda: bool(asked_for_the_first_time(lab)), PATIENCE, "the domain controller")
     assert login(client, "alice").returncode == 0
-    client.wait("well", lambda s: not s["problems"])
+    client.wait_well()
     assert client.wait_page()
 
 
@@ -292,7 +307,8 @@ def test_a_domain_controller_that_is_lost_later(connected: Observer) -> None:
         assert connected.wait_page() != "", "nor is its name forgotten"
         assert not asked_for_the_first_time(connected.lab)
         assert tunnel(connected.status(), "intranet")
-    assert asked_for_the_first_time(connected.lab)
+    lab = connected.lab
+    wait_until(lambda: bool(asked_for_the_first_time(lab)), PATIENCE, "the domain controller")
 
 
 def asked_for_the_first_time(lab: Lab) -> str:
@@ -310,8 +326,9 @@ def test_a_network_that_drops_the_port(fresh: Lab) -> None:
     with filtered(fresh, "homenat", BLOCK_443):
         fresh.start_client("client1")
         began = time.monotonic()
-        assert_no_answer(client)
+        client.wait("blocked", lambda s: problems(s) == {"iphttps-port-blocked"})
         assert time.monotonic() - began < 30
+        assert_no_answer(client)
     client.lab.run("client1", ["throughway", "client", "refresh"], check=True)
     assert_well_again(client)
 

@@ -19,7 +19,13 @@ from typing import IO, Self
 from throughway.lab import build, deployment, network, processes, requirements, state
 from throughway.lab.build import Progress, silent
 from throughway.lab.capture import Capture
-from throughway.lab.impair import Impairment, cable_followed, in_place, plain_frames
+from throughway.lab.impair import (
+    Impairment,
+    cable_seen,
+    in_place,
+    plain_frames,
+    port_settled,
+)
 from throughway.lab.namespaces import Namespaces
 from throughway.lab.processes import File, HostProcess, Service
 from throughway.lab.state import DEFAULT_NAME, LabState
@@ -39,6 +45,9 @@ from throughway.model.errors import LabError
 
 IMPAIR_TIMEOUT = 60.0
 """Seconds in which a bad line takes the place of a good one; a fifth of one is usual."""
+CABLE_TIMEOUT = 60.0
+"""Seconds in which both ends of a cable notice that it was pulled or plugged in; the kernel takes
+one at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,12 +212,14 @@ class Lab:
         whom, where = self._mobile(host), self._place(place)
         namespaces = self.namespaces(host)
         # The cable comes out first: what the host sends from now on reaches nobody.
-        self._switch(host, network.cable_batch(host, up=False))
+        self._batch(SWITCH, network.cable_batch(host, up=False))
+        self._wait_cable(host, up=False)
         self._batch(host, network.leave_batch())
-        self._switch(host, network.plug_batch(host, where))
+        self._batch(SWITCH, network.plug_batch(host, where))
         self._batch(host, network.join_batch(whom, where))
         resolv = network.build_resolv_conf(where.nameservers, where.search)
         processes.run(namespaces, ["sh", "-c", network.RESOLV_CONF], stdin=resolv, check=True)
+        self._wait_cable(host, up=bool(where.network))
         with self._changing:
             self._refresh()
             self._state.places[host] = place
@@ -221,7 +232,8 @@ class Lab:
         self._refresh()
         if not self._place(self._state.places[host]).network:
             raise LabError(f"{host} is offline; throughway lab move {host} home")
-        self._switch(host, network.cable_batch(host, up=up))
+        self._batch(SWITCH, network.cable_batch(host, up=up))
+        self._wait_cable(host, up=up)
         with self._changing:
             others = [name for name in self._state.unplugged if name != host]
             self._state.unplugged = others if up else [*others, host]
@@ -233,6 +245,8 @@ class Lab:
         name = f"impair-{host}"
         if running := self.service(SWITCH, name):
             running.stop()
+            plugged = self._place(self._state.places[host]).network
+            self._wait_cable(host, up=bool(plugged) and host not in self._state.unplugged)
         if impairment is None:
             return
         processes.in_network(self.namespaces(host), partial(plain_frames, MOBILE_INTERFACE))
@@ -248,15 +262,18 @@ class Lab:
             service,
         )
 
-    def _switch(self, host: str, batch: str) -> None:
-        """Change a mobile host's port, and return when the host sees its cable so."""
-        self._batch(SWITCH, batch)
-        switch, port = self.namespaces(SWITCH), port_name(host, MOBILE_INTERFACE)
-        processes.wait_until(
-            lambda: processes.in_network(switch, partial(cable_followed, port)),
-            IMPAIR_TIMEOUT,
-            f"the cable of {host}",
+    def _wait_cable(self, host: str, *, up: bool) -> None:
+        """Return when a mobile host sees its cable so, and frames pass where there is one."""
+        ends = (
+            (self.namespaces(SWITCH), partial(port_settled, port_name(host, MOBILE_INTERFACE))),
+            (self.namespaces(host), partial(cable_seen, MOBILE_INTERFACE, up=up)),
         )
+        for spaces, settled in ends:
+            processes.wait_until(
+                partial(processes.in_network, spaces, settled),
+                CABLE_TIMEOUT,
+                f"the cable of {host}",
+            )
 
     def where(self, host: str) -> str:
         """Return the place of a mobile host."""
@@ -277,7 +294,7 @@ class Lab:
         return self._start_daemon(host, deployment.GATEWAY)
 
     def start_client(self, host: str = "client1") -> Service:
-        """Start the client's daemon; its status can be asked when this returns."""
+        """Start the client's daemon; it has its policy, or told why not, when this returns."""
         return self._start_daemon(host, deployment.CLIENT)
 
     def stop_gateway(self, host: str = "edge1") -> None:
@@ -345,7 +362,7 @@ class Lab:
         if self.service(host, daemon.name):
             raise LabError(f"the {daemon.name} runs already on {host}")
         service = self.start(host, daemon.name, daemon.command)
-        deployment.wait_control(service, daemon)
+        deployment.wait_started(service, daemon)
         return service
 
     def _stop(self, host: str, daemon: deployment.Daemon) -> None:

@@ -215,6 +215,24 @@ def test_a_deleted_device_is_seen(internet: Internet, server: Server) -> None:
         assert not client.transport.broken
 
 
+@pytest.mark.lab
+def test_an_address_that_was_taken_away_is_seen_once_ipv6_is_on(
+    internet: Internet, server: Server
+) -> None:
+    host = internet.clients[Kind.PORT]
+    with Client(host) as client:
+        client.start()
+        client.wait(lambda t: t.up)
+        host.command("sysctl", "-q", "-w", f"net.ipv6.conf.{INTERFACE}.disable_ipv6=1")
+        assert host.command("ip", "-6", "address", "show", "dev", INTERFACE) == ""
+        client.wait(lambda t: not t.broken)
+        host.command("sysctl", "-q", "-w", f"net.ipv6.conf.{INTERFACE}.disable_ipv6=0")
+        client.wait(lambda t: t.broken)
+        host.run(client.transport.stop())
+        client.start()
+        client.wait(lambda t: t.up and not t.broken)
+
+
 KILLED = """
 import asyncio, os
 from tests.teredo_world import POLICY

@@ -238,7 +238,7 @@ class Program:
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
         try:
-            self._process.wait(5)
+            self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -158,6 +158,7 @@ def test_squid_with_kerberos(monkeypatch: pytest.MonkeyPatch) -> None:
     """Squid, domain controller and client in one network; the ticket is by a password."""
     domain, host = shared_domain(), "proxy.corp.example.com"
     monkeypatch.setenv("KRB5_CONFIG", str(domain.krb5_conf))
+    monkeypatch.setattr("throughway.net.proxy_tickets.TICKET_TIME", PATIENCE)
     inside = ("nsenter", f"--net={shared().corp.namespace}")
 
     async def ticket(name: str) -> bytes:

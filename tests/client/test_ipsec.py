@@ -240,13 +240,21 @@ def test_a_new_address_is_followed(site: Site) -> None:
 
 @pytest.mark.lab
 def test_a_tunnel_that_is_up_stays_unless_it_is_to_be_renewed(site: Site) -> None:
-    site.start_client()
+    client = site.start_client()
     site.up()
     site.at_gateway(INFRASTRUCTURE)
     [first] = site.gateway._sas
     site.up()
     assert [sa.unique_id for sa in site.gateway._sas] == [first.unique_id]
-    site.up(renew=True)
+
+    async def renew() -> TunnelState:
+        renewed = asyncio.ensure_future(client.up_infrastructure(CLIENT, renew=True))
+        await asyncio.sleep(0)
+        meanwhile = client.tunnels()[0].state
+        await renewed
+        return meanwhile
+
+    assert site.world.client.run(renew()) is not TunnelState.UP, "though charon has the old one yet"
     site.at_gateway(INFRASTRUCTURE)
     [second] = site.gateway._sas
     assert second.unique_id != first.unique_id

@@ -58,6 +58,7 @@ def forced(connected: Observer) -> Iterator[Observer]:
         lab.write("edge1", GATEWAY_CONFIG, text)
         build = ["throughway", "policy", "build", "--config", GATEWAY_CONFIG]
         lab.run("edge1", build, check=True)
+        connected.wait("the gateway's end", lambda s: s["connection"] != "connected-remotely")
         lab.start_gateway()
         refresh = ["throughway", "client", "refresh"]
         connected.wait_tunnel("infrastructure")

@@ -91,7 +91,7 @@ def test_clients_hear_at_once_of_a_gateway_that_ends(connected: Observer) -> Non
     assert b'event="gateway has ended"' in said
     assert b"Traceback" not in said
     lab.start_gateway()
-    connected.wait_tunnel("intranet")
+    connected.wait_page()
 
 
 def test_both_daemons_are_killed_again_and_again(connected: Observer) -> None:

@@ -386,7 +386,8 @@ class ClientIPsec:
         policy: TunnelPolicy = getattr(self._policy, name)
         sas = self._sas if self.running else ()
         sa = next((sa for sa in sas if sa.name == name and sa.up), None)
-        if sa is None:
+        # One that is being replaced may lead to a gateway that has forgotten it.
+        if sa is None or not tunnel.up.is_set():
             state = TunnelState.CONNECTING if tunnel.trying else TunnelState.DOWN
             return TunnelStatus(
                 name=name,

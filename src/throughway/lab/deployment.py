@@ -49,7 +49,7 @@ ROOT_FILE = f"{CONFIGURATION}/root.crt"
 BUNDLE = "/var/lib/throughway/policy.bundle"
 CRL_FILE = str(WEB_ROOT / CRL_NAME / "root.crl")
 
-START_TIMEOUT = 60.0
+START_TIMEOUT = 180.0
 STOP_TIMEOUT = 60.0
 """Seconds; a daemon says goodbye to its peers before it ends."""
 

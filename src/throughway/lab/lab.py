@@ -75,7 +75,7 @@ class Lab:
         self.directory = state.directory(name)
         self._state = state.load(name) or LabState(name=name)
         self._captures = 0
-        self._changing = threading.Lock()
+        self._changing = threading.RLock()
 
     def require(self) -> Self:
         """Return this lab when it is up; :exc:`LabError` when not."""
@@ -150,7 +150,7 @@ class Lab:
         host: str,
         argv: Sequence[str],
         *,
-        timeout: float | None = 60.0,
+        timeout: float | None = processes.RUN_TIMEOUT,
         check: bool = False,
         stdin: str | bytes | None = None,
         env: Mapping[str, str] | None = None,
@@ -388,9 +388,10 @@ class Lab:
 
     def _refresh(self) -> None:
         """Read what another process may have changed meanwhile."""
-        kept = state.load(self.name)
-        if kept and kept.hosts == self._state.hosts:
-            self._state = kept
+        with self._changing:
+            kept = state.load(self.name)
+            if kept and kept.hosts == self._state.hosts:
+                self._state = kept
 
     def _save(self) -> None:
         state.save(self._state)

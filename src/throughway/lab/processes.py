@@ -28,6 +28,9 @@ T = TypeVar("T")
 POLL_INTERVAL = 0.02
 """Seconds between two looks at a condition that nobody announces."""
 
+RUN_TIMEOUT = 180.0
+"""Seconds for a program; the slowest takes three of them on a machine that is not busy."""
+
 KILL_TIMEOUT = 60.0
 """Seconds; on a machine that is busy a killed process needs its turn to be gone."""
 
@@ -98,7 +101,7 @@ def run(
     namespaces: Namespaces,
     argv: Sequence[str],
     *,
-    timeout: float | None = 60.0,
+    timeout: float | None = RUN_TIMEOUT,
     check: bool = False,
     stdin: str | bytes | None = None,
     env: Mapping[str, str] | None = None,

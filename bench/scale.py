@@ -166,11 +166,18 @@ class Part:
 
     def memory(self) -> float:
         """Return its share of memory in KiB."""
+        return self._share("Pss:")
+
+    def anonymous(self) -> float:
+        """Return its share without files, of which it has the more the fewer others run."""
+        return self._share("Pss_Anon:")
+
+    def _share(self, what: str) -> float:
         return sum(
             float(line.split()[1])
             for process in self.processes()
             for line in (process / "smaps_rollup").read_text().splitlines()
-            if line.startswith("Pss:")
+            if line.startswith(what)
         )
 
     def cpu(self) -> float:

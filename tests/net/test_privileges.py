@@ -103,11 +103,12 @@ def _charon() -> None:
                 stderr=log,
             )
         try:
-            wait_until((directory / "charon.vici").exists)
+            # Its socket is there a moment before it answers.
+            words = ("swanctl", "--stats", "--uri", f"unix://{directory}/charon.vici")
+            wait_until(lambda: subprocess.run(words, capture_output=True).returncode == 0)
             wait_until(lambda: "ipsec0" in run("ip", "link", "show"))
             assert privileges.bounding(charon.pid) == privileges.CLIENT
-            uri = f"unix://{directory}/charon.vici"
-            assert "kernel-libipsec" in run("swanctl", "--stats", "--uri", uri)
+            assert "kernel-libipsec" in run(*words)
         finally:
             end(charon)
     finally:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.patience import PATIENCE
 from throughway.lab import state
-from throughway.lab.deployment import CLIENT, GATEWAY_CONFIG
+from throughway.lab.deployment import CLIENT, GATEWAY, GATEWAY_CONFIG, WORKERS
 from throughway.lab.lab import Lab
 from throughway.lab.namespaces import Namespaces, find_hosts, start_time
 from throughway.lab.observe import status_of
@@ -185,6 +185,8 @@ def test_pulling_the_cable_keeps_the_addresses(lab: Lab) -> None:
         assert not next(h for h in lab.status() if h.name == "client2").cable
     finally:
         lab.link("client2", up=True)
+    port = lab.run("switch", ["bridge", "link", "show", "dev", "client2.eth0"]).stdout
+    assert "state forwarding" in port
     lab.run("client2", ["ping", "-c", "1", "-W", "30", "192.168.137.1"], check=True)
 
 
@@ -427,6 +429,8 @@ def test_with_gateway_and_clients(lab: Lab) -> None:
         assert services["edge1"] == ("gateway",)
         assert services["client1"] == services["client2"] == ("client",)
         assert services["dc1"] == ("samba",)
+        workers = status_of(whole, "edge1", GATEWAY)["workers"]
+        assert [worker["state"] for worker in workers] == ["serving"] * WORKERS
         assert whole.where("client1") == "home"
         status = whole.run("client1", ["throughway", "client", "status", "--json"])
         assert status.returncode in (0, 1)

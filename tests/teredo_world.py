@@ -13,10 +13,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
+import pytest
+
 from tests.ipsec_world import Host
 from tests.patience import PATIENCE
 from tests.pki.test_bundle import POLICY as ANY_POLICY
 from throughway.client.teredo import Teredo
+from throughway.gateway import teredo as module
 from throughway.gateway.teredo import TeredoGateway
 from throughway.model.config import TeredoServerConfig
 from throughway.model.errors import TransportError
@@ -148,6 +151,10 @@ class Server:
     def __init__(self, host: Host) -> None:
         self.host = host
         self.owner = Owner()
+        # On a busy machine a process begins late, and is not hung for that.
+        self._patience = pytest.MonkeyPatch()
+        for limit in ("HUNG_AFTER", "REPORT_TIMEOUT"):
+            self._patience.setattr(module, limit, PATIENCE)
         self._server = host.run(self._make())
 
     async def _make(self) -> TeredoGateway:
@@ -169,6 +176,7 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.host.run(self._server.stop())
+        self._patience.undo()
 
 
 class Client:

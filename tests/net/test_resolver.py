@@ -158,23 +158,23 @@ def test_names_go_where_the_rules_say_over_udp_and_tcp() -> None:
         seen: list[tuple[bool, tuple[str, ...]]] = []
         async with (
             server(LOCAL, port, records("192.0.2.1")) as local,
-            server(INTRANET, port, records("192.0.2.99")) as intranet,
+            server(INTRANET, port, records("131.107.7.9")) as intranet,
             stub(port, outside(), lambda *args: seen.append(args)) as resolver,
         ):
             for how in ("udp", "tcp"):
                 for name, address in [
-                    (f"{how}.corp.example.com", "192.0.2.99"),
+                    (f"{how}.corp.example.com", "131.107.7.9"),
                     ("nls.corp.example.com", "192.0.2.1"),
                     (f"{how}.example.net", "192.0.2.1"),
                 ]:
                     resolver.forget_answers()
                     assert addresses(await ask(port, name, how=how)) == [address]
-                    asked = intranet.asked if address.endswith("99") else local.asked
+                    asked = intranet.asked if address.endswith("7.9") else local.asked
                     assert asked[-1] == f"{how} {name} A"
             assert len(intranet.asked) == 2
             assert len(local.asked) == 4
             assert seen == [(True, (INTRANET,))]
-            assert await resolver.lookup("app1.corp.example.com") == ("192.0.2.99",)
+            assert await resolver.lookup("app1.corp.example.com") == ("131.107.7.9",)
             resolver.set_situation(Situation(table=RULES, local_servers=(LOCAL,)))
             assert addresses(await ask(port, "app1.corp.example.com")) == ["192.0.2.1"]
 
@@ -209,7 +209,7 @@ def test_without_the_tunnel_nothing_is_asked_and_held_queries_are_asked_when_it_
         port = free_port(STUB, LOCAL, INTRANET, NOBODY)
         async with (
             server(LOCAL, port, records("192.0.2.1")) as local,
-            server(INTRANET, port, records("192.0.2.99")) as intranet,
+            server(INTRANET, port, records("131.107.7.9")) as intranet,
             stub(port, outside(TunnelState.DOWN)) as resolver,
         ):
             refused = await ask(port, "app1.corp.example.com")
@@ -220,7 +220,7 @@ def test_without_the_tunnel_nothing_is_asked_and_held_queries_are_asked_when_it_
             assert addresses(await ask(port, "www.example.net")) == ["192.0.2.1"]
             assert not held.done()
             resolver.set_situation(outside(TunnelState.UP))
-            assert addresses(await held) == ["192.0.2.99"]
+            assert addresses(await held) == ["131.107.7.9"]
             assert local.asked == ["udp www.example.net A"]
             assert intranet.asked == ["udp app1.corp.example.com A"]
 

@@ -23,8 +23,10 @@ from statistics import median
 from bench import delay, imports, page, probe, report
 from bench.report import Machine, Memory, Phases, Results, Round
 from throughway import __version__
+from throughway.lab.deployment import GATEWAY, START_TIMEOUT
 from throughway.lab.lab import Lab
-from throughway.lab.observe import PAGE, Observer, tunnel
+from throughway.lab.observe import PAGE, Observer, status_of, tunnel
+from throughway.lab.processes import wait_until
 from throughway.model.errors import LabError
 
 CLIENT, USER = "client1", "alice"
@@ -118,9 +120,14 @@ class Bench:
         self.lab.stop_gateway()
         self.client.wait("the loss of the gateway", lambda s: s["link"]["state"] != "link-up", 60.0)
         with self._until_page() as watch:
-            self.lab.start_gateway()
+            # Not start_gateway(): it returns later, when everything there serves.
+            gateway = self.lab.start("edge1", GATEWAY.name, GATEWAY.command)
+            wait_until(self._gateway_answers, START_TIMEOUT, "the gateway", gateway)
             watch.start()
         return watch
+
+    def _gateway_answers(self) -> bool:
+        return bool(status_of(self.lab, "edge1", GATEWAY))
 
     def carry(self) -> Stopwatch:
         """From the beginning of the move home out of the office."""

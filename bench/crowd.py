@@ -18,6 +18,7 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from throughway.proto.iphttps.http import ResponseReader, build_request, parse_url
 from throughway.wire.icmpv6 import Echo, build_icmpv6
@@ -29,12 +30,12 @@ PORT = 443
 READ = 64 * 1024
 SOURCES_FROM = 0x7F010001
 """127.1.0.1: every caller binds to one of the addresses from here on."""
-PATIENCE = 30.0
+PATIENCE = 120.0
 """Seconds for a connection to become a session, and for the last answer of pings."""
 DATAGRAM = 1200
 """Bytes of payload."""
-BURST, RATE = 25, 50_000
-"""Datagrams at once, and in a second: the device of the gateway has little room."""
+BURST, ROOM = 25, 250
+"""Datagrams at once, and how many may wait in the devices of the gateway: they have little room."""
 ADVERTISEMENT, ECHO_REPLY, REPLY_AT = 134, 129, 40
 
 
@@ -303,16 +304,19 @@ class Crowd:
             (socket.inet_ntop(socket.AF_INET6, caller.address), 5001)
             for caller in self._open()[first : first + count]
         ]
-        data, sent = bytes(DATAGRAM), 0
+        data, sent, before = bytes(DATAGRAM), 0, taken()
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as source:
             for _ in range(size // DATAGRAM):
                 for address in chosen:
                     source.sendto(data, address)
-                    sent += DATAGRAM
-                    if not sent % (BURST * DATAGRAM):
-                        time.sleep(BURST / RATE)
+                    sent += 1
+                    until = time.monotonic() + PATIENCE
+                    while not sent % BURST and sent - (taken() - before) > ROOM:
+                        if time.monotonic() > until:
+                            raise TimeoutError("the gateway takes nothing from its devices")
+                        self.turn(0.001)
                 self.turn(0)
-        return {"bytes": sent}
+        return {"bytes": sent * DATAGRAM}
 
     def do_flood(self, count: int, kind: str, first: int = 0) -> Answer:
         """Let sessions send as fast as it goes, or stop it with none: ``bulk`` or ``slow``."""
@@ -335,6 +339,13 @@ class Crowd:
             self._lose(fd, "by us")
         self._failed.clear()
         return {}
+
+
+def taken() -> int:
+    """Return how many packets the gateway has taken from its devices, or they had no room for."""
+    lines = Path("/proc/self/net/dev").read_text().splitlines()
+    devices = (line.partition(":")[2].split() for line in lines if "iphttps" in line)
+    return sum(int(counts[9]) + int(counts[11]) for counts in devices)
 
 
 def _flood(caller: Caller, kind: str) -> bytes:

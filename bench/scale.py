@@ -166,11 +166,18 @@ class Part:
 
     def memory(self) -> float:
         """Return its share of memory in KiB."""
+        return self._share("Pss:")
+
+    def anonymous(self) -> float:
+        """Return its share without files, of which it has the more the fewer others run."""
+        return self._share("Pss_Anon:")
+
+    def _share(self, what: str) -> float:
         return sum(
             float(line.split()[1])
             for process in self.processes()
             for line in (process / "smaps_rollup").read_text().splitlines()
-            if line.startswith("Pss:")
+            if line.startswith(what)
         )
 
     def cpu(self) -> float:
@@ -190,7 +197,7 @@ class Part:
 class World:
     """A server and its crowd, in a namespace of their own."""
 
-    def __init__(self, pid: int, folder: str, limits: dict[str, int]) -> None:
+    def __init__(self, pid: int, folder: str, limits: dict[str, float]) -> None:
         inside = ("nsenter", "-t", str(pid), "-n")
         self._inside = inside
         python = (sys.executable, "-m")
@@ -229,7 +236,7 @@ class World:
 
 
 @contextlib.contextmanager
-def world(**limits: int) -> Iterator[World]:
+def world(**limits: float) -> Iterator[World]:
     """A fresh world; ``limits`` are settings of the server."""
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())

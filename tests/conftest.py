@@ -12,6 +12,9 @@ settings.load_profile("throughway")
 # that a test starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    # By `nohup`, which goes on being obeyed; but a shell could not trap it any more.
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 SHARED_BY_ALL = {"lab": "lab", "domain": "domain", "user_site": "domain"}
 """Fixtures of what takes long to build, once for all tests that use it: here its name."""

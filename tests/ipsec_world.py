@@ -446,7 +446,8 @@ class DomainController:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        host.run(until_true(self._serves))
+        # Four seconds where nothing else runs.
+        host.run(until_true(self._serves, 3 * PATIENCE), 4 * PATIENCE)
 
     async def _serves(self) -> bool:
         assert self._process.poll() is None, "samba ended"

@@ -16,6 +16,7 @@ from tests.ipsec_world import Host
 from tests.patience import PATIENCE
 from tests.pki.test_bundle import POLICY
 from throughway.client.sixtofour import SixToFour
+from throughway.gateway import sixtofour as module
 from throughway.gateway.sixtofour import SixToFourServer
 from throughway.model.config import SixToFourServerConfig
 from throughway.model.errors import TransportError
@@ -118,6 +119,10 @@ class Server:
     def __init__(self, host: Host, config: SixToFourServerConfig | None = None) -> None:
         self.host = host
         self.owner = Owner()
+        # On a busy machine a process begins late, and is not hung for that.
+        self._patience = pytest.MonkeyPatch()
+        for limit in ("HUNG_AFTER", "REPORT_TIMEOUT"):
+            self._patience.setattr(module, limit, PATIENCE)
         self._config = config or SixToFourServerConfig()
         self._server = host.run(self._make())
 
@@ -140,6 +145,7 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.host.run(self._server.stop())
+        self._patience.undo()
 
 
 class Client:

@@ -13,10 +13,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
+import pytest
+
 from tests.ipsec_world import Host
 from tests.patience import PATIENCE
 from tests.pki.test_bundle import POLICY as ANY_POLICY
 from throughway.client.teredo import Teredo
+from throughway.gateway import teredo as module
 from throughway.gateway.teredo import TeredoGateway
 from throughway.model.config import TeredoServerConfig
 from throughway.model.errors import TransportError
@@ -148,6 +151,10 @@ class Server:
     def __init__(self, host: Host) -> None:
         self.host = host
         self.owner = Owner()
+        # On a busy machine a process begins late, and is not hung for that.
+        self._patience = pytest.MonkeyPatch()
+        for limit in ("HUNG_AFTER", "REPORT_TIMEOUT"):
+            self._patience.setattr(module, limit, PATIENCE)
         self._server = host.run(self._make())
 
     async def _make(self) -> TeredoGateway:
@@ -169,6 +176,7 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.host.run(self._server.stop())
+        self._patience.undo()
 
 
 class Client:
@@ -208,7 +216,8 @@ class Client:
         """Have the computer's own ping go by the device."""
         route = ("ip", "-6", "route", "replace", f"{endpoint}/128", "dev", self.transport.interface)
         self.host.command(*route)
-        self.host.command("ping", "-c", str(count), "-i", "0.1", "-W", "10", endpoint)
+        limits = ("-c", str(count), "-i", "0.1", "-W", f"{PATIENCE:g}")
+        self.host.command("ping", *limits, endpoint)
 
     def __enter__(self) -> Self:
         return self
@@ -237,7 +246,7 @@ class Program:
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
         try:
-            self._process.wait(5)
+            self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

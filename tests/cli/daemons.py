@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.patience import PATIENCE
 from throughway.control.codec import JSON, Command, to_json
 from throughway.control.server import ControlServer, Request, unknown_command
 
@@ -45,7 +46,7 @@ class FakeDaemon:
         thread = threading.Thread(target=asyncio.run, args=(serve(),))
         thread.start()
         try:
-            assert ready.wait(10)
+            assert ready.wait(PATIENCE)
             yield path
         finally:
             stop[0]()

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from tests.cli.daemons import FakeDaemon
 from tests.cli.snapshots import BLOCKED, LOGGED_ON
+from tests.patience import PATIENCE
 from throughway.cli.client import DEFAULT_STATE, app
 from throughway.client import settings
 from throughway.control.codec import Command, CommandRefused, from_json
@@ -62,7 +63,7 @@ def test_watching_ends_when_the_reader_is_gone(path: Path) -> None:
         assert watching.stdout.readline().startswith(b"Connected")
         watching.stdout.close()
         try:
-            assert watching.wait(10) == 0
+            assert watching.wait(PATIENCE) == 0
         finally:
             watching.kill()
 

@@ -68,7 +68,7 @@ def daemon(*snapshots: ClientSnapshot) -> FakeDaemon:
     return FakeDaemon(status=status, login=lambda _: True, logout=lambda _: True)
 
 
-def login(path: Path, *arguments: str, password: str = PASSWORD, wait: str = "5") -> Result:
+def login(path: Path, *arguments: str, password: str = PASSWORD, wait: str = "60") -> Result:
     arguments = ("login", "--socket", str(path), "--wait", wait, *arguments)
     return CliRunner().invoke(app, [*arguments, "--password-file", "-"], input=f"{password}\n")
 
@@ -302,7 +302,10 @@ def test_a_refused_user_is_told_at_once(path: Path) -> None:
     assert "the token was used before" in result.stderr
 
 
-def test_a_problem_of_before_does_not_end_the_waiting(path: Path) -> None:
+def test_a_problem_of_before_does_not_end_the_waiting(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("throughway.cli.login.PATIENCE", 60.0)
     old = (condition("ipsec-user-refused"), condition("iphttps-cert-expiring"))
     before = replace(INFRASTRUCTURE_ONLY, problems=old)
     with daemon(before, before, before, LOGGED_ON).serving(path):

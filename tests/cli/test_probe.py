@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.net.iphttps_world import NAME
+from tests.patience import PATIENCE
 from tests.probe.probe_world import HOME, gateway, make, write
 from tests.schemas import check, schema
 from throughway.cli.main import main
@@ -39,7 +40,7 @@ def server(tmp_path: Path) -> Iterator[str]:
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
-    assert ready.wait(20)
+    assert ready.wait(PATIENCE)
     yield f"{NAME}:{port}"
     loop.call_soon_threadsafe(end.set)
     thread.join()

@@ -1,8 +1,9 @@
 """The client's end: what is asked of charon, and how a tunnel is kept up."""
 
+import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -96,8 +97,12 @@ def test_a_killed_charon_is_never_called_up_and_the_tunnel_returns(site: Site) -
     site.up()
     assert client.charon_pid is not None
     os.kill(client.charon_pid, signal.SIGKILL)
-    site.world.client.run(until(lambda: not client.running))
-    assert client.tunnels()[0].state is not TunnelState.UP
+
+    async def state_without() -> TunnelState:
+        await until(lambda: not client.running)
+        return client.tunnels()[0].state
+
+    assert site.world.client.run(state_without()) is not TunnelState.UP
     site.wait_client(INFRASTRUCTURE, TunnelState.UP)
     assert site.world.reach(SERVER) == CLIENT
     assert [bool(reason) for reason in site.daemon] == [False, True, False]
@@ -121,13 +126,21 @@ def test_a_new_address_is_followed(site: Site) -> None:
 
 @pytest.mark.lab
 def test_a_tunnel_that_is_up_stays_unless_it_is_to_be_renewed(site: Site) -> None:
-    site.start_client()
+    client = site.start_client()
     site.up()
     site.at_gateway(INFRASTRUCTURE)
     [first] = site.gateway._sas
     site.up()
     assert [sa.unique_id for sa in site.gateway._sas] == [first.unique_id]
-    site.up(renew=True)
+
+    async def renew() -> TunnelState:
+        renewed = asyncio.ensure_future(client.up_infrastructure(CLIENT, renew=True))
+        await asyncio.sleep(0)
+        meanwhile = client.tunnels()[0].state
+        await renewed
+        return meanwhile
+
+    assert site.world.client.run(renew()) is not TunnelState.UP, "though charon has the old one yet"
     site.at_gateway(INFRASTRUCTURE)
     [second] = site.gateway._sas
     assert second.unique_id != first.unique_id
@@ -159,12 +172,17 @@ def test_new_keys_are_no_loss(site: Site, what: str) -> None:
     site.up()
     charon = client._charon
     assert charon is not None
-    keys = {"child": _child_keys, "ike": _ike_keys}[what]
+    ways: dict[str, Callable[[Site], Coroutine[object, object, set[bytes]]]] = {
+        "child": _child_keys,
+        "ike": _ike_keys,
+    }
+    keys = ways[what]
     before = site.world.gateway.run(keys(site))
     site.world.client.run(charon.request("rekey", {what: INFRASTRUCTURE}))
 
     async def changed() -> bool:
-        return await keys(site) not in (before, set())
+        now = await keys(site)
+        return bool(now) and not now & before
 
     site.world.gateway.run(until_true(changed))
     assert site.world.reach(SERVER) == CLIENT
@@ -173,9 +191,10 @@ def test_new_keys_are_no_loss(site: Site, what: str) -> None:
     assert len(site.at_gateway(INFRASTRUCTURE)) == 1
 
 
-async def _ike_keys(site: Site) -> set[int]:
+async def _ike_keys(site: Site) -> set[bytes]:
+    """Return the numbers of the gateway's IKE_SAs."""
     await site.gateway.refresh()
-    return {sa.unique_id for sa in site.gateway._sas if sa.up}
+    return {str(sa.unique_id).encode() for sa in site.gateway._sas if sa.up}
 
 
 async def _child_keys(site: Site) -> set[bytes]:

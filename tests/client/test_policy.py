@@ -167,6 +167,31 @@ def test_the_last_good_one_stays(
     assert kept.config.bundle.read_bytes() == sign(FIRST, KEY)
 
 
+def test_who_asks_while_a_fetch_is_under_way_gets_what_is_newer(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [sign(FIRST, KEY), sign(SECOND, KEY)]
+    under_way, go_on = asyncio.Event(), asyncio.Event()
+
+    async def fetch(_url: str, **_options: object) -> bytes:
+        answer = answers.pop(0)
+        under_way.set()
+        await go_on.wait()
+        return answer
+
+    async def asked_twice(keeper: PolicyKeeper) -> None:
+        keeper.fetch_now()
+        await asyncio.wait_for(under_way.wait(), PATIENCE)
+        keeper.fetch_now()
+        go_on.set()
+        await keeper.finished()
+
+    monkeypatch.setattr(client_policy, "download", fetch)
+    kept.put(FIRST)
+    run(kept, asked_twice)
+    assert (kept.policies, answers) == ([1, 2], [])
+
+
 def test_a_full_disk_ends_nothing(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_arguments: object) -> Policy:
         raise OSError(errno.ENOSPC, "No space left on device", "/var/lib/policy.bundle")

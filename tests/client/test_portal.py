@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.client.test_uplink import config
-from tests.net.iphttps_world import NAME, PREFIX, Authority, FakeTUN, wait_for
+from tests.net.iphttps_world import NAME, PREFIX, Authority, FakeTUN, end_server, wait_for
 from tests.net.namespace import in_namespace, run
-from tests.patience import PATIENCE
 from tests.pki.test_bundle import POLICY
 from throughway.client import portal as module
 from throughway.client.portal import Portal
@@ -167,7 +166,6 @@ class Hotel:
     def __init__(self, tls: ssl.SSLContext) -> None:
         self._tls = tls
         self.clicked = False
-        self._busy: set[asyncio.Task[None]] = set()
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -179,14 +177,13 @@ class Hotel:
         )
         chain = "type nat hook output priority -100; "
         run("nft", "-f", "-", text=f"table ip hotel {{ chain out {{ {chain}{rules}; }}; }}")
-        async with web, secure:
+        try:
             yield
-            await asyncio.wait_for(asyncio.gather(*self._busy, return_exceptions=True), PATIENCE)
+        finally:
+            await end_server(web)
+            await end_server(secure)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._busy.add(task)
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             head = await reader.readuntil(b"\r\n\r\n")
             if head.startswith(b"GET /click"):
@@ -200,7 +197,6 @@ class Hotel:
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
-        self._busy.discard(task)
 
 
 @pytest.mark.lab

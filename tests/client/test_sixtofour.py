@@ -84,7 +84,8 @@ def test_a_public_address_is_proven_and_used(internet: Internet, server: Server)
         for endpoint in ENDPOINTS:
             assert endpoint not in internet.client.command("ip", "-6", "route"), "not ours to do"
             internet.client.ip(f"route add {endpoint}/128 dev {INTERFACE}")
-            internet.client.command("ping", "-c", "2", "-i", "0.1", "-W", "10", endpoint)
+            limits = ("-c", "2", "-i", "0.1", "-W", f"{PATIENCE:g}")
+            internet.client.command("ping", *limits, endpoint)
         assert transport.status().bytes_in >= 4 * 104
         assert server.report().bytes_out >= 4 * 104
     assert client.transport.interface == ""
@@ -119,7 +120,7 @@ def test_ike_passes(internet: Internet, server: Server, tmp_path: Path) -> None:
         try:
             internet.client.run(computer.start())
             internet.client.run(computer.up_infrastructure(CLIENT_ADDRESS))
-            internet.client.command("ping", "-c", "1", "-W", "10", INSIDE)
+            internet.client.command("ping", "-c", "1", "-W", f"{PATIENCE:g}", INSIDE)
             internet.gateway.run(gateway.refresh())
             (tunnel,) = gateway.tunnels()
             assert tunnel.remote_address == CLIENT_ADDRESS

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.ipsec_world import Deployment, Host
+from tests.patience import PATIENCE
 from tests.teredo_world import (
     ENDPOINTS,
     POLICY,
@@ -214,6 +215,24 @@ def test_a_deleted_device_is_seen(internet: Internet, server: Server) -> None:
         assert not client.transport.broken
 
 
+@pytest.mark.lab
+def test_an_address_that_was_taken_away_is_seen_once_ipv6_is_on(
+    internet: Internet, server: Server
+) -> None:
+    host = internet.clients[Kind.PORT]
+    with Client(host) as client:
+        client.start()
+        client.wait(lambda t: t.up)
+        host.command("sysctl", "-q", "-w", f"net.ipv6.conf.{INTERFACE}.disable_ipv6=1")
+        assert host.command("ip", "-6", "address", "show", "dev", INTERFACE) == ""
+        client.wait(lambda t: not t.broken)
+        host.command("sysctl", "-q", "-w", f"net.ipv6.conf.{INTERFACE}.disable_ipv6=0")
+        client.wait(lambda t: t.broken)
+        host.run(client.transport.stop())
+        client.start()
+        client.wait(lambda t: t.up and not t.broken)
+
+
 KILLED = """
 import asyncio, os
 from tests.teredo_world import POLICY
@@ -271,7 +290,7 @@ def test_ike_passes(internet: Internet, server: Server, tmp_path: Path) -> None:
         try:
             host.run(computer.start())
             host.run(computer.up_infrastructure(client.transport.address))
-            host.command("ping", "-c", "1", "-W", "10", INSIDE)
+            host.command("ping", "-c", "1", "-W", f"{PATIENCE:g}", INSIDE)
             internet.gateway.run(gateway.refresh())
             (tunnel,) = gateway.tunnels()
             assert tunnel.remote_address == client.transport.address

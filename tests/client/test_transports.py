@@ -1,6 +1,8 @@
 """The driver of the selection, with transports that do as they are told."""
 
 import asyncio
+import errno
+import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -423,18 +425,36 @@ def test_a_damaged_memory_is_no_reason_to_fail(tmp_path: Path, kernel: Kernel) -
     play(tmp_path, story)
 
 
+@pytest.mark.parametrize(
+    ("number", "words", "code"),
+    [
+        (errno.ENODEV, "No such device", "ipsec-endpoint-unreachable"),
+        (errno.EACCES, "Permission denied", "ipv6-disabled"),
+    ],
+)
 def test_a_route_that_the_kernel_refuses_is_told(
-    tmp_path: Path, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    kernel: Kernel,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    words: str,
+    code: str,
 ) -> None:
     def refuse(_route: Route) -> None:
-        raise OSError(19, "No such device")
+        raise OSError(number, os.strerror(number))
 
     async def story(world: World) -> None:
         await world.fail(NATIVE)
         monkeypatch.setattr(netlink, "add_route", refuse)
         await world.prove(IPHTTPS)
-        assert world.failures[-1][0] is IPHTTPS
-        assert "No such device" in world.failures[-1][1]
+        misled = world.driver.misled
+        assert misled is not None
+        assert (misled.problem, str(misled)) == (code, f"no route to the gateway: {words}")
+        monkeypatch.setattr(netlink, "add_route", kernel.add)
+        world.changes.clear()
+        await world.driver.mend()
+        assert world.driver.misled is None, "nor is it told when it is over"
+        assert world.changes.is_set()
 
     play(tmp_path, story)
 

@@ -2,12 +2,12 @@
 
 import ipaddress
 import re
-import time
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from tests.measured import seconds
 from throughway.doctor.examination import Examination, examine, examine_bundle
 from throughway.doctor.redaction.addresses import Addresses
 from throughway.doctor.redaction.bundle import redact
@@ -231,9 +231,7 @@ def test_sessions_are_kept_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize("piece", ["a.", "1.", "1:", "00-", "a@", "\\\\a", "CN=a,", "word-", "_"])
 def test_no_text_takes_long(piece: str) -> None:
     text = piece * (300_000 // len(piece))
-    started = time.process_time()
-    redactor_for([text], [], b"k").text(text)
-    assert time.process_time() - started < 3
+    assert seconds(lambda: redactor_for([text], [], b"k").text(text), 3) < 3
 
 
 @pytest.mark.parametrize(

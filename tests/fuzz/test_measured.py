@@ -9,7 +9,7 @@ from tests import measured
 
 def test_what_takes_longer_than_it_may_is_found() -> None:
     def several() -> None:
-        for _ in range(4):
+        for _ in range(6):
             measured.fixed()
 
     assert measured.seconds(several, 2 * measured.PACE) > 2 * measured.PACE

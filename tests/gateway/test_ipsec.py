@@ -261,7 +261,8 @@ def test_a_computer_that_is_not_in_the_list(site: Site) -> None:
 def test_a_reload_drops_no_tunnel_and_brings_new_revocation(site: Site) -> None:
     site.start_client()
     site.up()
-    [before] = site.at_gateway("infrastructure")
+    site.at_gateway("infrastructure")
+    [before] = site.gateway._sas
     computers = site.deployment.computers(1, 2)
     now = datetime.now(UTC)
     serial = site.deployment.credential(
@@ -278,8 +279,9 @@ def test_a_reload_drops_no_tunnel_and_brings_new_revocation(site: Site) -> None:
     charon = site.gateway._charon
     assert charon is not None
     site.world.gateway.run(charon.load_crl(build_crl_pem(crl)))
-    [after] = site.at_gateway("infrastructure")
-    assert abs(after.since - before.since) < 2
+    assert len(site.at_gateway("infrastructure")) == 1
+    [after] = site.gateway._sas
+    assert after.unique_id == before.unique_id
     assert site.world.reach(SERVER) == CLIENT
     problem, _ = site.refusal(
         site.deployment.client(certificate="client2", account="CLIENT2$", password="client2")
@@ -317,8 +319,9 @@ def test_a_charon_of_the_gateway_that_was_killed_is_there_again(site: Site) -> N
     assert charon is not None
     assert charon.pid is not None
     os.kill(charon.pid, signal.SIGKILL)
+    # Seen before anybody comes in again.
     site.world.gateway.run(until(lambda: not site.gateway.running))
-    assert site.gateway.tunnels() == ()
+    site.world.gateway.run(until(lambda: site.gateway.tunnels() == ()))
     site.world.gateway.run(until(lambda: site.gateway.running))
     # It answers a moment before it has its connections again; a client repeats its attempt.
     with contextlib.suppress(IPsecError):
@@ -443,7 +446,7 @@ def test_the_intranet_tunnel_comes_back_with_a_fresh_token(user_site: Site, tmp_
     assert client is not None
     assert client.charon_pid is not None
     os.kill(client.charon_pid, signal.SIGKILL)
-    user_site.world.client.run(until(lambda: len(set(alice.made)) == 2))
+    user_site.world.client.run(until(lambda: len(set(alice.made)) >= 2))
     user_site.wait_client("intranet", TunnelState.UP)
     assert user_site.world.reach(APPLICATION) == CLIENT
     assert len(user_site.at_gateway("intranet")) == 1

@@ -127,7 +127,7 @@ async def _port_is_taken(world: World) -> None:
     )
     await world.part.start()
     await wait_for(lambda: world.status.running)
-    assert world.tracker.holds(find("dns64-broken"))
+    await wait_for(lambda: world.tracker.holds(find("dns64-broken")))
     other.close()
     await wait_for(lambda: world.component is ComponentState.OK)
 

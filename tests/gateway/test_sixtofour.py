@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.sixtofour_world import CLIENT_ADDRESS, ENDPOINTS, Client, Internet, Server, veth_for_sit
 from throughway.gateway.sixtofour import SixToFourServer, interfaces
 from throughway.model.config import Carrier, SixToFourServerConfig
@@ -56,7 +57,7 @@ def send(
 
 
 def wait_drops(server: Server, expected: dict[str, int]) -> SixToFourServerStatus:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while dict((status := server.report()).drops) != expected:
         assert time.monotonic() < deadline, status.drops
         time.sleep(0.01)
@@ -221,7 +222,7 @@ def test_a_killed_gateway_leaves_nothing(internet: Internet) -> None:
     """Its process ends with it, and with that process device, route and sockets."""
     before = left(internet)
     internet.gateway.command("timeout", "60", sys.executable, "-c", KILLED, check=False)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while left(internet) != before:
         assert time.monotonic() < deadline, left(internet)
         time.sleep(0.01)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.ipsec_world import Host
+from tests.patience import PATIENCE
 from tests.teredo_world import (
     ENDPOINTS,
     SECOND,
@@ -82,9 +83,10 @@ def test_the_client_of_debian_behind_every_nat(
             host = internet.clients[kind]
             routes = ("ip", "-6", "route", "show", "dev", "miredo0")
             wait(lambda: "default" in host.command(*routes, check=False), "it is qualified")
-            assert "2001:0:836b:2:" in host.command("ip", "-6", "address", "show", "dev", "miredo0")
+            addresses = ("ip", "-6", "address", "show", "dev", "miredo0")
+            wait(lambda: "2001:0:836b:2:" in host.command(*addresses), "it has its address")
             for endpoint in ENDPOINTS:
-                host.command("ping", "-c", "2", "-i", "0.1", "-W", "10", endpoint)
+                host.command("ping", "-c", "2", "-i", "0.1", "-W", f"{PATIENCE:g}", endpoint)
 
         each(internet.clients, look)
         report = server.report()

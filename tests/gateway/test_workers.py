@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clock import pass_time
 from tests.net.iphttps_world import NAME, Authority, FakeTUN, Pair, wait_for
 from tests.patience import PATIENCE
 from tests.ports import free_port
@@ -94,6 +95,9 @@ def devices(monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeTUN]:
         made[name] = FakeTUN(name)
         return made[name]
 
+    # Only a failure reaches these.
+    for limit in ("START_TIMEOUT", "REPORT_TIMEOUT", "HUNG_AFTER", "STOP_TIMEOUT"):
+        monkeypatch.setattr(module, limit, PATIENCE)
     monkeypatch.setattr(module, "open_tun", open_one)
     monkeypatch.setattr(module, "configure_gateway", lambda _tun, _addresses: None)
     monkeypatch.setattr(module, "is_configured", lambda _tun, _addresses: True)
@@ -233,7 +237,8 @@ def test_a_worker_that_hangs_is_killed_and_started_again(
     config: IPHTTPSServerConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "HEARTBEAT", 0.05)
-    monkeypatch.setattr(module, "REPORT_TIMEOUT", 2.0)
+    monkeypatch.setattr(module, "REPORT_TIMEOUT", 2 * PATIENCE)
+    monkeypatch.setattr(module, "HUNG_AFTER", 1000.0)
 
     async def scenario() -> None:
         async with running(config) as (workers, owner):
@@ -242,10 +247,16 @@ def test_a_worker_that_hangs_is_killed_and_started_again(
             carried = owner.opened[0].worker
             hung = workers.status()[1 - carried]
             os.kill(hung.pid, signal.SIGSTOP)
-            assert [s.worker for s in await workers.report()] == [carried], "others are shown"
-            monkeypatch.setattr(module, "HUNG_AFTER", 3.0)
+            stopped = Path(f"/proc/{hung.pid}/stat")
+            await wait_for(lambda: stopped.read_text().rpartition(")")[2].split()[0] == "T")
+            asking = asyncio.create_task(workers.report())
+            await wait_for(lambda: workers._workers[hung.number]._questions)
+            await wait_for(lambda: not workers._workers[carried]._questions)
+            pass_time(2 * PATIENCE)
+            assert [s.worker for s in await asking] == [carried], "others are shown"
+            silent = workers._workers[hung.number]
+            silent._answered_at -= 1000.0
             await wait_for(lambda: owner.ends)
-            monkeypatch.setattr(module, "HUNG_AFTER", 1000.0)
             assert "did not answer" in owner.ends[0].last_end
             assert owner.ends[0].number == hung.number
             await wait_for(lambda: workers.status()[hung.number].state == State.SERVING)
@@ -419,8 +430,7 @@ def test_all_are_dropped_at_once(config: IPHTTPSServerConfig) -> None:
 def test_workers_that_cannot_start_say_why(
     config: IPHTTPSServerConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "START_TIMEOUT", 5.0)
-    monkeypatch.setattr(module, "RESTART_PAUSES", (0.0, 60.0))
+    monkeypatch.setattr(module, "RESTART_PAUSES", (0.0, 1000.0))
 
     async def scenario() -> None:
         owner = Owner()
@@ -428,8 +438,11 @@ def test_workers_that_cannot_start_say_why(
         workers._credentials = replace(workers._credentials, key="no key")
         workers.open()
         try:
+            starting = asyncio.create_task(workers.start())
+            await wait_for(lambda: all(worker.last_end for worker in workers.status()))
+            pass_time(PATIENCE)
             with pytest.raises(TransportError, match="no certificate"):
-                await workers.start()
+                await starting
         finally:
             await workers.close()
 

@@ -9,11 +9,13 @@ from throughway.lab import build
 from throughway.model.errors import LabError
 
 
-def test_a_step_is_reported_when_it_is_done() -> None:
+def test_a_step_is_reported_when_it_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = iter((10.0, 11.5))
+    monkeypatch.setattr("throughway.lab.build.time.monotonic", lambda: next(moments))
     lines: list[str] = []
     with build.step(lines.append, "hosts"):
         assert lines == []
-    assert lines == ["hosts (0.0 s)"]
+    assert lines == ["hosts (1.5 s)"]
 
 
 def test_a_failed_step_is_not_reported() -> None:

@@ -67,6 +67,24 @@ def test_files_replace_what_was_there(lab: Lab) -> None:
     assert lab.run("client1", ["stat", "-c", "%s", "/tmp/deep/er/file"]).stdout == "2\n"
 
 
+WATCH = "echo; until [ -e /tmp/enough ]; do wc -c < /tmp/watched || echo missing; done 2>&1"
+
+
+@pytest.mark.lab
+def test_who_reads_a_file_while_it_is_replaced_has_a_whole_one(lab: Lab) -> None:
+    size = 3_000_000
+    lab.write("client1", "/tmp/watched", b"0" * size)
+    with lab.popen("client1", ["sh", "-c", WATCH], stdout=subprocess.PIPE) as reader:
+        assert reader.stdout
+        reader.stdout.readline()
+        for digit in range(5):
+            lab.write("client1", "/tmp/watched", str(digit).encode() * size)
+        lab.write("client1", "/tmp/enough", "")
+        said = reader.stdout.read().decode()
+    lab.run("client1", ["rm", "/tmp/watched", "/tmp/enough"], check=True)
+    assert set(said.split()) == {str(size)}
+
+
 @pytest.mark.lab
 def test_a_service_outlives_its_starter_and_stops(lab: Lab) -> None:
     service = lab.start("client2", "nap", ["sh", "-c", "echo good night; exec sleep 4713"])

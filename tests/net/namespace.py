@@ -5,8 +5,11 @@ import ctypes
 import os
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
+
+from tests.patience import PATIENCE
 
 _NEWNS, _NEWNET = 0x00020000, 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -16,6 +19,14 @@ def run(*command: str, text: str | None = None) -> str:
     """Run a command and return what it printed; its failure is one of the test."""
     answer = subprocess.run(command, check=True, input=text, capture_output=True, text=True)
     return answer.stdout
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Wait for something that nobody tells of."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
 
 
 def in_namespace(test: Callable[[], None]) -> None:

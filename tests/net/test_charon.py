@@ -203,12 +203,17 @@ asyncio.run(main())
 """
 
 
+def state_of(pid: int) -> str:
+    """Return the letter of a process's state, "" when there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
 def alive(pid: int) -> bool:
     """Say whether a process lives; one that nobody has waited for yet does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    return state_of(pid) not in {"", "Z", "X"}
 
 
 def daemon_in(host: Host, directory: Path) -> "subprocess.Popen[str]":
@@ -241,6 +246,7 @@ def test_a_charon_that_a_killed_daemon_left_is_ended(
             assert daemon.stdout is not None
             left = int(daemon.stdout.readline())
             os.kill(left, signal.SIGSTOP)  # so that it does not hear of its daemon's death
+            host.run(until(lambda: state_of(left) == "T"))
             daemon.kill()
         assert alive(left)
         kept = Kept(host, tmp_path)

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.net.iphttps_world import Authority, wait_for
+from tests.clock import pass_time
+from tests.net.iphttps_world import Authority, end_server, wait_for
 from tests.patience import PATIENCE
+from tests.ports import free_port
 from throughway.model.errors import Stage, TransportError
 from throughway.net.fetch import fetch
 from throughway.net.tls import client_context
@@ -45,12 +47,13 @@ async def loopback(host: str) -> Sequence[str]:
 
 
 def says(answer: bytes, *, then: bool = True) -> Handler:
-    """Answer with these bytes; ``then`` close the connection."""
+    """Answer with these bytes; ``then`` close the connection, else let the time be over."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)
         if not then:
+            pass_time()
             await reader.read()
 
     return handle
@@ -70,9 +73,7 @@ async def serving(handle: Handler, tls: ssl.SSLContext | None) -> AsyncIterator[
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
-        server.close()
-        # The transports of both ends close in the next turns of the loop.
-        await asyncio.sleep(0.01)
+        await end_server(server)
 
 
 def fetched(
@@ -157,6 +158,8 @@ def test_no_tls_where_tls_is_due(authority: Authority) -> None:
 
 
 async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(1)
+    pass_time()
     await reader.read()
 
 
@@ -168,7 +171,7 @@ def test_a_server_that_hangs_in_tls_is_given_up(authority: Authority) -> None:
                 f"https://{NAME}:{port}/",
                 tls=trusting(authority),
                 resolve=loopback,
-                seconds=0.2,
+                seconds=PATIENCE,
             )
 
     with pytest.raises(TransportError) as caught:
@@ -182,7 +185,6 @@ def test_a_server_that_hangs_in_http_is_given_up(authority: Authority, answer: b
         says(answer, then=False),
         server=context_of(authority),
         client=trusting(authority),
-        seconds=1.0,
     )
     assert (error.stage, error.windows_code) == (Stage.HTTP, 0x274C)
 
@@ -287,9 +289,7 @@ http {{
 
 @pytest.mark.lab
 def test_with_nginx(authority: Authority, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     pair = authority.issue(NAME)
     settings = tmp_path / "nginx.conf"
     settings.write_text(
@@ -323,5 +323,9 @@ def test_with_nginx(authority: Authority, tmp_path: Path) -> None:
 
 
 def test_a_server_that_only_says_continue_is_given_up() -> None:
-    error = failure(says(b"HTTP/1.1 100 Continue\r\n\r\n" * 2000, then=False))
-    assert "longer than" in str(error)
+    async def goes_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 2000)
+        await reader.read()
+
+    assert "longer than" in str(failure(goes_on))

@@ -21,6 +21,7 @@ from tests.net.iphttps_world import (
     wait_for,
 )
 from tests.patience import PATIENCE
+from tests.ports import free_port
 from throughway.model.config import AuthenticationMode, IPHTTPSServerConfig
 from throughway.model.errors import ConfigError, Stage, TransportError
 from throughway.model.status import SessionStatus
@@ -30,6 +31,7 @@ from throughway.net.dial import Dialer
 from throughway.net.iphttps_client import IPHTTPSClient, Judge
 from throughway.net.iphttps_server import IPHTTPSServer, tls_context
 from throughway.net.tls import client_context
+from throughway.proto.iphttps import session as session_module
 from throughway.proto.iphttps.client import State
 from throughway.proto.iphttps.server import Refusal
 from throughway.proto.iphttps.server import State as ServerState
@@ -198,15 +200,23 @@ def test_each_packet_goes_to_the_owner_of_its_destination(hall: Hall) -> None:
     asyncio.run(scenario())
 
 
-def test_a_lost_connection_is_back_at_once(hall: Hall) -> None:
+def test_a_lost_connection_is_back_at_once(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "STALE_AFTER", PATIENCE)
+
     async def scenario() -> None:
         async with serving(hall), hall.linked("key") as (client, tun):
             tun.kernel.send(packet(OWN, CORP))
             await hall.tun.received()
             before = client.status()
+
+            def note(state: State, error: TransportError | None) -> None:
+                hall.states.append((state, error))
+                if error is not None:
+                    tun.kernel.send(packet(OWN, CORP, b"while it was down"))
+
+            client._on_state = note
             hall.server.machine.connection_lost(hall.server.machine.sessions[1], "test")
             hall.server.pump()
-            tun.kernel.send(packet(OWN, CORP, b"while it was down"))
             await hall.error()
             await wait_for(lambda: client.state is State.LINK_UP)
             assert await hall.tun.received() == packet(OWN, CORP, b"while it was down")
@@ -264,12 +274,14 @@ def test_packets_that_waited_long_are_stale(hall: Hall, monkeypatch: pytest.Monk
 
 
 def test_a_server_s_restart(hall: Hall) -> None:
+    # One that the kernel chose may be another's meanwhile.
+    hall.config = replace(hall.config, listen=(("127.0.0.1", free_port()),))
+
     async def scenario() -> None:
         async with serving(hall):
             async with hall.linked() as (client, tun):
                 await hall.server.close()
                 await wait_for(lambda: client.state is State.LINK_DOWN)
-                hall.config = replace(hall.config, listen=(("127.0.0.1", hall.port),))
                 async with serving(hall):
                     await wait_for(lambda: client.state is State.LINK_UP)
                     tun.kernel.send(packet(OWN, CORP))
@@ -432,6 +444,7 @@ def test_who_floods_is_read_less_and_the_others_as_before(
 ) -> None:
     """What is looked at one by one has a budget; after that the session waits."""
     monkeypatch.setattr(server_module, "FLOOD_PAUSE", 60.0)
+    monkeypatch.setattr(session_module, "PACKET_RATE", 0)  # however slowly they are sent
 
     async def scenario() -> None:
         async with serving(hall), hall.linked() as (_, flooding), hall.linked() as (_, other):

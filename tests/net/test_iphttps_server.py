@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from bench import scale
+from tests.clock import pass_time
 from tests.net.iphttps_world import CORP, NAME, PREFIX, ROUTER, Authority, wait_for
 from tests.patience import PATIENCE
 from throughway.model.config import IPHTTPSServerConfig
@@ -209,6 +210,7 @@ def test_clients_do_not_reach_each_other_unless_allowed(world: World) -> None:
             (second,) = world.addresses(1)
             assert await world.ping(1, CORP)
             assert not await world.ping(0, second, 1)
+            await wait_for(world.drops)
             assert world.drops() == {Drop.CLIENT_TO_CLIENT: 1}
             allowed = replace(world.config, client_to_client=True)
             assert world.server.reload(allowed, tls_context(allowed)) == ()
@@ -232,6 +234,7 @@ def test_foreign_sources_are_dropped(world: World) -> None:
                     *words, stdout=asyncio.subprocess.DEVNULL
                 )
                 assert await process.wait() != 0
+                await wait_for(lambda reason=reason: reason in world.drops())  # type: ignore[misc]
                 assert world.drops()[reason] == 1
             contests = world.server.machine.neighbours._contests
             await wait_for(lambda: contests[parse_address(first)].settled)  # the owner was heard of
@@ -441,9 +444,17 @@ def test_bad_peers_are_cut_off_while_a_client_works(world: World) -> None:
         return got
 
     async def scenario() -> None:
-        world.config = replace(world.config, head_timeout=2.0)
+        world.config = replace(world.config, head_timeout=PATIENCE / 2)
         async with serving(world), world.client(0):
-            answers = await asyncio.gather(*(bad(data) for data, _ in BAD_STREAMS.values()))
+            asking = {
+                name: asyncio.create_task(bad(data)) for name, (data, _) in BAD_STREAMS.items()
+            }
+            await asyncio.gather(*(asking[name] for name in asking if name != "slow head"))
+            begun = len(BAD_STREAMS["slow head"][0])
+            links = world.server._links
+            await wait_for(lambda: begun in {link.connection.bytes_in for link in links.values()})
+            pass_time(PATIENCE / 2)
+            answers = await asyncio.gather(*asking.values())
             for (name, (_, expected)), got in zip(BAD_STREAMS.items(), answers, strict=True):
                 assert got.startswith(expected), name
                 assert expected or not got
@@ -458,7 +469,8 @@ def test_bad_peers_are_cut_off_while_a_client_works(world: World) -> None:
 
 @pytest.fixture
 def many() -> Iterator[scale.World]:
-    with scale.world() as made:
+    """Where other tests keep every core busy, handshakes of very many take their time."""
+    with scale.world(head_timeout=PATIENCE) as made:
         yield made
 
 
@@ -495,20 +507,24 @@ def test_no_ping_of_1000_sessions_is_lost(many: scale.World) -> None:
 def test_an_idle_session_takes_little_memory(many: scale.World) -> None:
     many.open(100)
     many.ping(100)
-    before = many.server.memory()
+    before = many.server.anonymous()
     many.open(1000)
     many.ping(1100)
-    assert (many.server.memory() - before) / 1000 < 20
+    assert (many.server.anonymous() - before) / 1000 < 20
 
 
 @pytest.mark.lab
 def test_sessions_that_do_not_read_hold_no_more_than_their_budget(many: scale.World) -> None:
+    # What the kernel holds for each is little: so there is too much of it before the kernel ends
+    # the first one, 20 s after it has ceased to read, also where this takes its time.
+    for buffer in ("rmem", "wmem"):
+        many.run("sysctl", "-qw", f"net.ipv4.tcp_{buffer}=4096 16384 16384")
     many.open(520)
     many.ping(520)
     many.crowd.ask(do="stop_reading", count=500)
-    before = many.server.memory()
-    many.crowd.ask(do="bulk", count=500, size=600_000)
-    held = (many.server.memory() - before) * 1024
+    before = many.server.anonymous()
+    many.crowd.ask(do="bulk", count=500, size=250_000)
+    held = (many.server.anonymous() - before) * 1024
     assert many.server.ask()["drops"]["queue-full"] > 0, "there was more than they may have"
     assert held < 1.25 * HELD_LIMIT  # what freed memory leaves behind comes on top
     told = many.crowd.ask(do="ping", count=20, seconds=1, first=500)

@@ -2,8 +2,6 @@
 
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -11,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.net.namespace import in_namespace, run
-from tests.patience import PATIENCE
+from tests.net.namespace import wait_until as until
 from throughway.model.config import NAT64Config
 from throughway.net import nat64, netlink
 from throughway.net.nat64 import NAT64Error, Walls, render_config, render_walls
@@ -24,13 +22,6 @@ CONFIG = NAT64Config(
     servers=("2001:db8:c0:1::10",),
 )
 WALLS = Walls(interface="nat64", pool=CONFIG.pool, ipv4_prefixes=CONFIG.ipv4_prefixes)
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_what_tayga_is_told() -> None:
@@ -152,7 +143,7 @@ def _translated() -> None:
         assert not _ping("tlan", "198.18.0.1")
         # The same with the walls down, to see that it is they.
         nat64.unguard()
-        assert _ping("tlan", "198.18.0.1")
+        until(lambda: _ping("tlan", "198.18.0.1"))
     finally:
         process.terminate()
         process.wait()

@@ -145,9 +145,8 @@ def _waited() -> None:
         waiting = asyncio.create_task(netlink.wait_global_address("v0", "2001:db8:da::/64"))
         await asyncio.sleep(0)
         netlink.add_address("v0", "2001:db8:99::5/64", check_duplicates=False)
-        ip("link", "set", "v1", "up")
         ip("link", "set", "v0", "up")
-        # With duplicate address detection: tentative for a second first.
+        # With duplicate address detection: tentative until it is done, which begins with a carrier.
         for _ in range(2):
             netlink.add_address("v0", "2001:db8:da::5/64")
         assert not any(
@@ -155,6 +154,7 @@ def _waited() -> None:
             for address in netlink.addresses("v0")
             if str(address.address) == "2001:db8:da::5"
         )
+        ip("link", "set", "v1", "up")
         async with asyncio.timeout(PATIENCE):
             return await waiting
 

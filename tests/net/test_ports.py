@@ -110,7 +110,7 @@ def test_ports_are_renewed() -> None:
             world.ports.send(attempt, SERVER, number(attempt))
         await world.asked(OWN)
         seen: set[int] = set()
-        for attempt in range(OWN, OWN + SHARED * (SOCKET_QUERIES + 50)):
+        for attempt in range(OWN, OWN + SHARED * (SOCKET_QUERIES + 150)):
             world.ports.send(attempt, SERVER, number(attempt))
             ((_, address),) = await world.asked(1)
             seen.add(address[1])

@@ -9,13 +9,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.net.namespace import in_namespace, run
+from tests.net.namespace import in_namespace, run, wait_until
 from tests.patience import PATIENCE
 from throughway.model.errors import ThroughwayError
 from throughway.net import netlink, privileges
@@ -94,13 +92,6 @@ def test_files_of_other_users_are_out_of_reach() -> None:
     in_namespace(_foreign_files)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def _charon() -> None:
     directory = Path(tempfile.mkdtemp())
     try:
@@ -114,11 +105,12 @@ def _charon() -> None:
                 stderr=log,
             )
         try:
-            wait_until((directory / "charon.vici").exists)
+            # Its socket is there a moment before it answers.
+            words = ("swanctl", "--stats", "--uri", f"unix://{directory}/charon.vici")
+            wait_until(lambda: subprocess.run(words, capture_output=True).returncode == 0)
             wait_until(lambda: "ipsec0" in run("ip", "link", "show"))
             assert privileges.bounding(charon.pid) == privileges.CLIENT
-            uri = f"unix://{directory}/charon.vici"
-            assert "kernel-libipsec" in run("swanctl", "--stats", "--uri", uri)
+            assert "kernel-libipsec" in run(*words)
         finally:
             end(charon)
     finally:

@@ -26,7 +26,7 @@ def test_a_recorded_process_is_ended(tmp_path: Path, sleeper: Process) -> None:
     file = tmp_path / "pid"
     record(file, sleeper)
     assert end_recorded(file)
-    assert sleeper.wait(5) == -15
+    assert sleeper.wait(PATIENCE) == -15
     assert not file.exists()
     assert not end_recorded(file)
 

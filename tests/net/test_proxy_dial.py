@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.net.test_proxy import proxy_that
+from tests.patience import PATIENCE
 from tests.ports import free_port
 from throughway.model.errors import Stage, TransportError
 from throughway.net import proxy_dial as module
@@ -84,7 +85,7 @@ class World:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> object:
     world = World()
-    monkeypatch.setattr(module, "LEAD", 0.02)
+    monkeypatch.setattr(module, "LEAD", PATIENCE)
     yield world
     world.close()
 
@@ -142,7 +143,11 @@ def test_a_proxy_that_is_gone_is_noticed_and_remembered(world: World) -> None:
     asyncio.run(test())
 
 
-def test_a_silent_proxy_does_not_hold_up_the_direct_way(world: World) -> None:
+def test_a_silent_proxy_does_not_hold_up_the_direct_way(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LEAD", 0.02)
+
     async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         await reader.read()
 
@@ -251,8 +256,9 @@ def test_bugs_are_not_taken_for_failures(world: World) -> None:
         asyncio.run(way(WayDialer(broken, named=world.name)))
 
 
-def test_the_loser_of_a_draw_is_closed(world: World) -> None:
+def test_the_loser_of_a_draw_is_closed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways stand in the same moment; an open socket would be a warning, so an error."""
+    monkeypatch.setattr(module, "LEAD", 0.0)
 
     async def test(dialer: WayDialer, proxy: ProxyServer) -> None:
         world.named, world.direct = (proxy,), 0.001

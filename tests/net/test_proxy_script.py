@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from tests.patience import PATIENCE
 from throughway.model.errors import Stage, TransportError
 from throughway.net import proxy_script as module
 from throughway.net.proxy_script import find_proxy
@@ -31,6 +32,12 @@ async def resolve(host: str) -> Sequence[str]:
 
 def found(script: str, host: str = "da.example.com", port: int = 443) -> str:
     return asyncio.run(find_proxy(script, host, port, resolve=resolve, addresses=("192.0.2.1",)))
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a process begins late, and takes its memory slowly."""
+    monkeypatch.setattr(module, "SCRIPT_TIME", PATIENCE)
 
 
 def failure(script: str) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.ipsec_world import PASSWORDS, REALM, DomainController, shared_domain
 from tests.ipsec_world import shared_world as shared
+from tests.patience import PATIENCE
 from throughway.model.errors import ThroughwayError, TrustError
 from throughway.net import proxy_tickets as module
 from throughway.net.kerberos import get_ticket
@@ -21,6 +22,7 @@ SPNEGO = b"\x06\x06\x2b\x06\x01\x05\x05\x02"
 def domain(monkeypatch: pytest.MonkeyPatch) -> DomainController:
     domain = shared_domain()
     monkeypatch.setenv("KRB5_CONFIG", str(domain.krb5_conf))
+    monkeypatch.setattr(module, "TICKET_TIME", PATIENCE)
     return domain
 
 

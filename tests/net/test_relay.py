@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from tests.net.iphttps_world import end_server
 from tests.patience import PATIENCE
 from tests.ports import free_port
 from throughway.net import relay as module
@@ -32,7 +33,7 @@ async def relayed(
         writer.close()
         await relay.close()
         if server is not None:
-            server.close()
+            await end_server(server)
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

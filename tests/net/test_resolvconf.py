@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -316,8 +317,7 @@ def test_killed_at_any_moment_it_can_be_restored(path: Path, state: Path) -> Non
 
 
 def _bind_mounted() -> None:
-    home = Path("/run/throughway-test")
-    home.mkdir()
+    home = Path(tempfile.mkdtemp())
     try:
         path, state = Path("/etc/resolv.conf"), home / "state"
         state.mkdir()

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from tests.net.namespace import in_namespace, run
+from tests.net.namespace import in_namespace, run, wait_until
 from throughway.model.errors import TransportError
 from throughway.net import sit
 from throughway.net.sit import Command, Device
@@ -143,12 +143,18 @@ def test_the_guard_drops_what_is_not_for_an_endpoint() -> None:
         for name in ("w0", "sixtofour0"):
             run("ip", "link", "set", name, "addrgenmode", "none")
             run("ip", "link", "set", name, "up")
+        # Before the kernel has seen both ends, what is sent is lost.
+        wait_until(lambda: "state UP" in run("ip", "link", "show", "dev", "w0"))
         assert sit.run_command(("nft", "-f", "-"), sit.render_guard(DEVICES)) == ""
         run("python3", "-c", GUARDED)
-        table = run("nft", "list", "table", "inet", sit.TABLE)
-        counters = [line.strip() for line in table.splitlines() if "counter packets" in line]
-        dropped = [int(line.partition("packets ")[2].split()[0]) for line in counters]
-        assert dropped[:4] == [1, 1, 0, 1]
+
+        def dropped() -> list[int]:
+            table = run("nft", "list", "table", "inet", sit.TABLE)
+            counters = [line.strip() for line in table.splitlines() if "counter packets" in line]
+            return [int(line.partition("packets ")[2].split()[0]) for line in counters][:4]
+
+        wait_until(lambda: sum(dropped()) == 3)
+        assert dropped() == [1, 1, 0, 1]
 
     in_namespace(inside)
 

@@ -264,6 +264,7 @@ def test_only_answers_are_received_where_the_kernel_carries() -> None:
             answer = build_icmpv6(reply, source=OURS, destination=ENDPOINTS[0])
             for packet in (inner(OURS, ENDPOINTS[0]), ECHO, answer):
                 sender.sendto(packet, ("131.107.0.2", 0))
+            assert select.select([listener], [], [], PATIENCE)[0]
             assert listener.recv(1000)[20:] == answer
             with pytest.raises(BlockingIOError):
                 listener.recv(1000)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from vici.protocol import Message, Packet
 
+from tests.net.iphttps_world import end_server
 from tests.patience import PATIENCE
 from throughway.model.errors import IPsecError
 from throughway.net.vici import Section, Session
@@ -40,8 +41,11 @@ def with_charon(
 
     async def run() -> None:
         server = await asyncio.start_unix_server(serve, str(directory / "vici"))
-        async with server, asyncio.timeout(PATIENCE), Session(directory / "vici") as session:
-            await scenario(session)
+        try:
+            async with asyncio.timeout(PATIENCE), Session(directory / "vici") as session:
+                await scenario(session)
+        finally:
+            await end_server(server)
 
     asyncio.run(run())
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clock import pass_time
 from tests.patience import PATIENCE
 from tests.pki_world import GATEWAY, write_credential
 from throughway.model.errors import ConfigError
@@ -86,13 +87,14 @@ def test_garbage_and_long_heads_are_refused_in_words() -> None:
 def test_silent_clients_are_ended_and_too_many_are_not_heard(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(webserver, "REQUEST_TIMEOUT", 0.2)
+    monkeypatch.setattr(webserver, "REQUEST_TIMEOUT", PATIENCE)
     monkeypatch.setattr(webserver, "MAX_CONNECTIONS", 2)
 
     async def scenario(port: int) -> None:
         silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
         silent[0][1].write(b"GET /")
         assert await ask(port, GET) == b""
+        pass_time(PATIENCE)
         assert [await read_all(*connection) for connection in silent] == [b"", b""]
         answer = b""
         while not answer:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
-from tests.net.iphttps_world import NAME, PREFIX, FakeTUN
+from tests.net.iphttps_world import NAME, PREFIX, FakeTUN, end_server
 from tests.ports import free_port
 from throughway.model.config import AuthenticationMode, IPHTTPSServerConfig
 from throughway.model.probing import ProbeSeen
@@ -195,11 +195,12 @@ async def speaking(speak: Speak) -> AsyncIterator[int]:
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
-        server.close()
-        for task in tuple(running):
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-        await server.wait_closed()
+        ending = asyncio.ensure_future(end_server(server))
+        while not ending.done():
+            for task in tuple(running):
+                task.cancel()
+            await asyncio.wait((ending, *running), timeout=0.01)
+        await ending
 
 
 @contextlib.asynccontextmanager

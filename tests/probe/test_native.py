@@ -4,19 +4,20 @@ import asyncio
 
 import pytest
 
+from tests.patience import PATIENCE
 from throughway.model.network import AddressSeen, NativeSeen, Reach
 from throughway.probe import native
 
 HERE = AddressSeen(interface="lo", address="::1", reach=Reach.PUBLIC)
 
 
-def ask(endpoint: str, own: AddressSeen = HERE) -> NativeSeen:
-    return asyncio.run(native.try_native(endpoint, own, wait=0.2))
+def ask(endpoint: str, own: AddressSeen = HERE, wait: float = 0.2) -> NativeSeen:
+    return asyncio.run(native.try_native(endpoint, own, wait=wait))
 
 
 @pytest.mark.lab
 def test_an_answer_and_none() -> None:
-    assert ask("::1").answered is True
+    assert ask("::1", wait=PATIENCE).answered is True
     lost = ask("::1", AddressSeen(interface="nowhere0", address="::1", reach=Reach.PUBLIC))
     assert (lost.tried, lost.answered) == (True, False)
     assert lost.words

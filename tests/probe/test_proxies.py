@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.probe.probe_world import HOME, answering, speaking
 from throughway.model.network import ProxySeen
 from throughway.probe.proxies import Who, configured_proxies, try_proxy, try_script
@@ -46,7 +47,8 @@ def test_tunnels(answer: bytes, tunnel: bool, problem: str) -> None:
     async def scenario() -> ProxySeen:
         async with speaking(answering(answer)) as port:
             url = f"http://{HOME}:{port}"
-            return await try_proxy("a test", url, "da.example.com", 443, 1.0)
+            seconds = PATIENCE if answer else 1.0
+            return await try_proxy("a test", url, "da.example.com", 443, seconds)
 
     seen = asyncio.run(scenario())
     assert (seen.tunnel, seen.problem) == (tunnel, problem)
@@ -75,7 +77,7 @@ def run_script(answer: bytes, proxy: bytes = CONNECTED, **who: object) -> tuple[
             async with speaking(answering(served)) as web:
                 url = f"http://me:pw@{HOME}:{web}/wpad.dat?secret"
                 asking = Who(Credentials(user="me", password="pw", **who))  # type: ignore[arg-type]
-                return await try_script("WPAD", url, "da.example.com", 443, 5.0, asking)
+                return await try_script("WPAD", url, "da.example.com", 443, PATIENCE, asking)
 
     return asyncio.run(scenario())
 

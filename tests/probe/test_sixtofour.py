@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from tests.patience import PATIENCE
 from throughway.probe import sixtofour
 from throughway.probe.sixtofour import try_sixtofour
 from throughway.wire.icmpv6 import Echo, build_icmpv6
@@ -62,6 +63,6 @@ def test_the_echo(monkeypatch: pytest.MonkeyPatch, answers: bool) -> None:
     monkeypatch.setattr(sixtofour, "_own_address", lambda _: OWN)
     monkeypatch.setattr(sixtofour, "raw_socket", lambda: raw)
     with theirs:
-        seen = asyncio.run(try_sixtofour(SERVER, wait=0.3))
+        seen = asyncio.run(try_sixtofour(SERVER, wait=PATIENCE if answers else 0.3))
     assert (seen.tried, seen.answered) == (True, answers)
     assert seen.endpoint == "2002:836b:2::836b:2"

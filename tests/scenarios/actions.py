@@ -25,7 +25,6 @@ from throughway.lab.lab import Lab
 from throughway.lab.observe import (
     PATIENCE,
     POLL,
-    SETTLING,
     USER_PASSWORDS,
     Observer,
     Status,
@@ -78,16 +77,24 @@ def shown(lab: Lab, host: str, daemon: str = "client") -> Shown:
 
 def page_stays(client: Observer) -> None:
     """See that a client which is connected still is, without having waited for it."""
-    assert "Welcome to the intranet" in client.fetch(patience=PATIENCE), summary(client.status())
+    assert "Welcome to the intranet" in client.fetch(), summary(client.status())
+
+
+def stays_well(client: Observer) -> None:
+    """See that a command shows no problem, once the daemon tells of none any more."""
+    client.wait_well()
+    answer = shown(client.lab, client.host)
+    assert answer.code == 0, answer.text
 
 
 def login(
-    client: Observer, user: str, password: str = "", wait: float = 30.0
+    client: Observer, user: str, password: str = "", wait: float = PATIENCE
 ) -> subprocess.CompletedProcess[str]:
     """Log on by hand, with the user's own password or another one."""
     secret = password or client.lab.read(client.host, f"{USER_PASSWORDS}/{user}.password")
     command = ["throughway", "login", user, "--password-file", "-", "--wait", f"{wait:g}"]
-    return client.lab.run(client.host, command, stdin=f"{secret.strip()}\n", timeout=60)
+    stdin = f"{secret.strip()}\n"
+    return client.lab.run(client.host, command, stdin=stdin, timeout=2 * PATIENCE)
 
 
 # The gateway
@@ -101,18 +108,27 @@ def gateway_status(lab: Lab, host: str = "edge1") -> Status:
 def wait_gateway(
     lab: Lab, what: str, seen: Callable[[Status], object], patience: float = PATIENCE
 ) -> Status:
-    """Return the gateway's status once it shows what it must."""
+    """Return the first status of the gateway that shows what it must."""
     deadline = time.monotonic() + patience
     status: Status = {}
     while time.monotonic() < deadline:
         status = gateway_status(lab)
         if status and seen(status):
-            time.sleep(SETTLING)
-            later = gateway_status(lab)
-            return later if later and seen(later) else status
+            return status
         time.sleep(POLL)
-    told = {key: status.get(key) for key in ("state", "problems", "refusals")}
+    told = {key: status.get(key) for key in ("state", "problems", "refusals", "sessions")}
     raise LabError(f"gateway: {what} not seen in {patience:g} s: {told}")
+
+
+def wait_gateway_well(lab: Lab) -> Status:
+    """Return the gateway's status once it works and tells of no problem."""
+    return wait_gateway(lab, "well", lambda s: s["state"] == "ok" and not s["problems"])
+
+
+def wait_sessions(lab: Lab, count: int) -> list[Status]:
+    """Return the sessions that clients have by IP-HTTPS once there are so many, and no more."""
+    status = wait_gateway(lab, f"{count} sessions", lambda s: len(s["sessions"]) == count)
+    return list(status["sessions"])
 
 
 def hang_up(lab: Lab) -> None:
@@ -139,13 +155,15 @@ def reload(lab: Lab) -> None:
     lab.run("edge1", ["throughway", "gateway", "reload"], check=True)
 
 
-def refusal(lab: Lab, word: str) -> Status:
-    """Return the latest refused client of which the gateway's status has this word to say."""
+def refusal(lab: Lab, *words: str, after: float) -> Status:
+    """Return the latest client refused since then of which the gateway has these words to say."""
 
     def told(status: Status) -> list[Status]:
-        return [one for one in status["refusals"] if word in " ".join(map(str, one.values()))]
+        late = [one for one in status["refusals"] if one["at"] >= after]
+        said = [(" ".join(map(str, one.values())), one) for one in late]
+        return [one for text, one in said if all(word in text for word in words)]
 
-    return told(wait_gateway(lab, word, told))[-1]
+    return told(wait_gateway(lab, " and ".join(words), told))[-1]
 
 
 def log_of(lab: Lab, host: str, name: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.scenarios.actions import wait_sessions
 from throughway.lab.lab import Lab
 from throughway.lab.observe import Observer
 
@@ -62,6 +63,8 @@ def settle(lab: Lab) -> None:
         lab.move(host, "home")
     if not lab.service("edge1", "gateway"):
         lab.start_gateway()
+    # Nobody's session is taken for that of the next one.
+    wait_sessions(lab, 0)
 
 
 @pytest.fixture

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 import pytest
 
 from tests.scenarios.actions import CLIENT_BUNDLE, edited, kept
+from throughway.lab import processes
 from throughway.lab.deployment import BUNDLE, GATEWAY_CONFIG
 from throughway.lab.lab import Lab
-from throughway.lab.observe import EDGE, PORTAL_PROBE, Observer, problems, strangers, tunnel
+from throughway.lab.observe import EDGE, PATIENCE, PORTAL_PROBE, Observer, strangers, tunnel
 
 PUBLIC_PAGE = "http://www.example.com/"
 PUBLIC_ADDRESS = "131.107.0.1"
 HOME_DNS = "192.168.137.1"
+SQUID_LOG = "/var/log/squid/access.log"
 RULES = """
 [[publish.nrpt]]
 namespace = "."
@@ -56,6 +58,7 @@ def forced(connected: Observer) -> Iterator[Observer]:
         lab.write("edge1", GATEWAY_CONFIG, text)
         build = ["throughway", "policy", "build", "--config", GATEWAY_CONFIG]
         lab.run("edge1", build, check=True)
+        connected.wait("the gateway's end", lambda s: s["connection"] != "connected-remotely")
         lab.start_gateway()
         refresh = ["throughway", "client", "refresh"]
         connected.wait_tunnel("infrastructure")
@@ -80,11 +83,11 @@ def test_everything_goes_through_the_tunnels(forced: Observer) -> None:
     with lab.capture("client1", "eth0") as capture:
         assert "Welcome to the intranet" in forced.fetch()
         # A program that knows only IPv4, and nothing of proxies.
-        answer = lab.run("client1", ["curl", "-4sS", "--max-time", "10", PUBLIC_PAGE])
+        answer = lab.run("client1", ["curl", "-4sS", "--max-time", "60", PUBLIC_PAGE], timeout=90)
         assert "a public page" in answer.stdout, answer.stderr
         # One that was told its proxy.
-        asked = ["curl", "-sS", "--max-time", "10", "-x", "http://127.0.0.88:3128", PUBLIC_PAGE]
-        assert "a public page" in lab.run("client1", asked).stdout
+        asked = ["curl", "-sS", "--max-time", "60", "-x", "http://127.0.0.88:3128", PUBLIC_PAGE]
+        assert "a public page" in lab.run("client1", asked, timeout=90).stdout
         # What no proxy carries stays here.
         assert lab.run("client1", ["ping", "-c1", "-W1", PUBLIC_ADDRESS]).returncode != 0
         lookup = ["dig", "+time=1", "+tries=1", f"@{PUBLIC_ADDRESS}", "www.example.com"]
@@ -93,9 +96,13 @@ def test_everything_goes_through_the_tunnels(forced: Observer) -> None:
     assert strangers(capture, ALLOWED) == []
     seen = " ".join(capture.lines(f"port 53 and host {HOME_DNS}"))
     assert not re.search(r"www\.example\.com|corp\.example\.com\. |proxy1", seen)
-    log = lab.read("proxy1", "/var/log/squid/access.log")
-    assert f"CONNECT {PUBLIC_ADDRESS}:80" in log
-    assert problems(forced.status()) == set()
+    # Squid writes of a connection when it has ended.
+    processes.wait_until(
+        lambda: f"CONNECT {PUBLIC_ADDRESS}:80" in lab.read("proxy1", SQUID_LOG),
+        PATIENCE,
+        "the proxy's log of the connection",
+    )
+    forced.wait_well()
 
     # Without the user nothing gets out.
     lab.run("client1", ["throughway", "logout"], check=True)
@@ -122,8 +129,8 @@ def test_a_killed_client_keeps_it_closed_and_inside_it_is_open(forced: Observer)
 
     # Inside nothing is forced.
     lab.move("client1", "corp")
-    forced.wait("inside", lambda s: s["location"] == "inside")
-    answer = lab.run("client1", ["curl", "-4sS", "--max-time", "5", f"http://{PUBLIC_ADDRESS}/"])
+    forced.wait_inside()
+    answer = lab.run("client1", ["curl", "-4sS", "--max-time", "30", f"http://{PUBLIC_ADDRESS}/"])
     assert answer.returncode == 0, answer.stderr
     lab.move("client1", "home")
     forced.wait_page(PUBLIC_PAGE)

@@ -18,6 +18,7 @@ from tests.scenarios.actions import (
     reconfigured,
     shown,
     wait_gateway,
+    wait_sessions,
 )
 from tests.scenarios.peer import REQUEST
 from throughway.lab.lab import Lab
@@ -115,15 +116,16 @@ MISBEHAVIOUR = {
 
 def test_who_does_not_speak_ip_https_is_cut_off(impatient: Observer) -> None:
     lab = impatient.lab
-    (ours,) = gateway_status(lab)["sessions"]
+    (ours,) = wait_sessions(lab, 1)
     for what, said in MISBEHAVIOUR.items():
         with peer(lab, "inet1", what) as outcome:
             assert outcome["seconds"] < ENOUGH, what
             assert outcome["said"].startswith(said), what
         page_stays(impatient)
-    status = gateway_status(lab)
-    assert [session["id"] for session in status["sessions"]] == [ours["id"]]
-    assert status["state"] == "ok"
+    # The last one has heard its end before the gateway has told of it.
+    (still,) = wait_sessions(lab, 1)
+    assert still["id"] == ours["id"]
+    assert gateway_status(lab)["state"] == "ok"
 
 
 @pytest.mark.parametrize("host", ["inet1", "client2"])
@@ -132,12 +134,12 @@ def test_connections_that_say_nothing_keep_nobody_out(impatient: Observer, host:
     lab = impatient.lab
     with peer(lab, host, "flood", "600") as outcome:
         assert outcome["count"] == 600
+        wait_gateway(lab, "limit", lambda s: problems(s) == {"connection-limit-reached"})
+        answer = shown(lab, "edge1", "gateway")
         page_stays(impatient)
         lab.stop_client("client1")
         lab.start_client("client1")
         impatient.wait_page()
-        wait_gateway(lab, "limit", lambda s: problems(s) == {"connection-limit-reached"})
-    answer = shown(lab, "edge1", "gateway")
     assert answer.code == 1
     assert "wanted one more" in answer.text
 
@@ -149,11 +151,11 @@ def test_one_source_gets_only_so_many_sessions(connected: Observer) -> None:
         # client1, behind the same NAT, has one already.
         with peer(lab, "client2", "sessions", "7") as outcome:
             assert outcome["count"] == 4
-            status = gateway_status(lab)
-            assert len(status["sessions"]) == 5
-            assert problems(status) == {"connection-limit-reached"}
+            # Five, also a moment later, and it is told.
+            wait_gateway(lab, "limit", lambda s: problems(s) == {"connection-limit-reached"})
+            wait_sessions(lab, 5)
             page_stays(connected)
-        wait_gateway(lab, "they are gone", lambda s: len(s["sessions"]) == 1)
+        wait_sessions(lab, 1)
     assert gateway_status(lab)["problems"] == []
 
 
@@ -170,29 +172,33 @@ def packet(source: str, destination: str = INSIDE) -> str:
 
 def test_nobody_sends_in_the_name_of_others(connected: Observer) -> None:
     lab = connected.lab
-    (victim,) = gateway_status(lab)["sessions"]
+    (victim,) = wait_sessions(lab, 1)
     (address,) = victim["addresses"]
     spoofed = [packet(source) for source in (address, SERVER, OTHER_LINK, "2001:db8:da:1000::1")]
     spoofed.append(packet("fe80::1", "ff02::1"))
-    own = packet("2001:db8:da:1000::5eed")
+    own_address = "2001:db8:da:1000::5eed"
+    own = packet(own_address)
     with (
         lab.capture("edge1", "iphttps0", "ip6 proto 59") as capture,
         peer(lab, "client2", "packets", *spoofed, own),
     ):
-        status = wait_gateway(lab, "drops", lambda s: session_of(s, victim["id"])["dropped"] >= 5)
+        # Its own packet is the last one that it sends.
+        status = wait_gateway(
+            lab, "all packets", lambda s: own_address in session_of(s, victim["id"])["addresses"]
+        )
         session = session_of(status, victim["id"])
         assert session["dropped"] == len(spoofed)
-        assert session["addresses"] == ["2001:db8:da:1000::5eed"]
+        assert session["addresses"] == [own_address]
         page_stays(connected)
         (still,) = (s for s in gateway_status(lab)["sessions"] if s["id"] == victim["id"])
         assert still["addresses"] == [address]
     (passed,) = capture.lines("ip6 proto 59")
-    assert "2001:db8:da:1000::5eed > " in passed, "what is its own reaches the link"
+    assert f"{own_address} > " in passed, "what is its own reaches the link"
 
 
 def session_of(status: Status, other: int) -> Status:
     """Return the session that is not that one."""
-    found: Status = next((s for s in status["sessions"] if s["id"] != other), {"dropped": -1})
+    found: Status = next((s for s in status["sessions"] if s["id"] != other), {"addresses": ()})
     return found
 
 

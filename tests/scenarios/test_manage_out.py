@@ -50,7 +50,7 @@ def test_a_manager_pings_and_opens_ssh_before_logon(client: Observer) -> None:
     assert status["names"]["registered"] == f"{CLIENT} → {link_address(client)}"
     assert not status["user"]
     assert registered(lab) == link_address(client)
-    ping = lab.run("mgmt1", ["ping", "-c1", "-W3", CLIENT])
+    ping = lab.run("mgmt1", ["ping", "-c1", "-W30", CLIENT])
     assert ping.returncode == 0, ping.stdout
 
     lab.run("client1", ["sh", "-c", MAKE_KEYS], check=True)
@@ -59,7 +59,7 @@ def test_a_manager_pings_and_opens_ssh_before_logon(client: Observer) -> None:
     lab.write("mgmt1", f"{SECRETS}/manager_key", key, 0o600)
     daemon = lab.start("client1", "sshd", ["/usr/sbin/sshd", "-D", "-f", f"{SECRETS}/sshd_config"])
     try:
-        ssh = ["ssh", "-oBatchMode=yes", "-oStrictHostKeyChecking=no", "-oConnectTimeout=5"]
+        ssh = ["ssh", "-oBatchMode=yes", "-oStrictHostKeyChecking=no", "-oConnectTimeout=30"]
         ssh += ["-oUserKnownHostsFile=/dev/null", f"-i{SECRETS}/manager_key", f"root@{CLIENT}"]
         seen(lambda: lab.run("mgmt1", [*ssh, "hostname"]).stdout.strip() == "client1", "a shell")
     finally:
@@ -71,7 +71,7 @@ def test_a_stranger_inside_does_not_reach_it(client: Observer) -> None:
     client.wait("registration", lambda s: s["names"]["registered"])
     address = link_address(client)
     assert client.lab.run("app1", ["ping", "-c1", "-W2", address]).returncode != 0
-    assert client.lab.run("mgmt1", ["ping", "-c1", "-W3", address]).returncode == 0
+    assert client.lab.run("mgmt1", ["ping", "-c1", "-W30", address]).returncode == 0
 
 
 def test_the_name_follows_the_client_inside_and_out(client: Observer) -> None:
@@ -90,8 +90,8 @@ def test_a_domain_that_refuses_is_told(client: Observer) -> None:
     lab.stop_client("client1")
     with another_password(lab):
         lab.start_client("client1")
-        status = client.wait("refusal", _told)
-        assert "no ticket for CLIENT1$@CORP.EXAMPLE.COM" in _told(status)
+        refused = "no ticket for CLIENT1$@CORP.EXAMPLE.COM"
+        status = client.wait("refusal", lambda s: refused in _told(s))
         assert status["names"]["registered"] == ""
         assert tunnel(status, "infrastructure"), "only the name is missing"
     client.lab.run("client1", ["throughway", "client", "refresh"], check=True)

@@ -23,13 +23,18 @@ from tests.scenarios.actions import (
     read,
     reconfigured,
     refusal,
+    reload,
     root_of,
     shown,
+    stays_well,
     wait_gateway,
+    wait_gateway_well,
+    wait_sessions,
 )
 from throughway.lab.deployment import CONFIGURATION, GATEWAY_CONFIG
 from throughway.lab.lab import Lab
-from throughway.lab.observe import PAGE_BY_ADDRESS, Observer, problems, tunnel
+from throughway.lab.observe import PAGE_BY_ADDRESS, PATIENCE, Observer, problems, tunnel
+from throughway.lab.processes import wait_until
 from throughway.lab.topology import GATEWAY_NAME
 from throughway.lab.trust import CRL_URL
 from throughway.pki import pem
@@ -92,8 +97,7 @@ def links_up(lab: Lab, host: str = "client1") -> int:
 def assert_well_again(client: Observer) -> None:
     """Everything comes back by itself."""
     client.wait_tunnel("infrastructure")
-    client.wait("no problems", lambda s: not s["problems"])
-    assert shown(client.lab, client.host).code == 0
+    stays_well(client)
 
 
 def test_a_gateway_with_a_certificate_of_another_root(fresh: Lab) -> None:
@@ -155,7 +159,10 @@ def test_a_gateway_whose_certificate_expires_while_it_runs(client: Observer) -> 
     lab = client.lab
     client.wait_tunnel("infrastructure")
     text = edited(lab, *BY_ITSELF, table="iphttps")
-    ends = datetime.now(UTC) + timedelta(seconds=10)
+    # It must hold until the gateway has taken it: what that takes here is seen first.
+    began = time.monotonic()
+    reload(lab)
+    ends = datetime.now(UTC) + timedelta(seconds=10 + 5 * (time.monotonic() - began))
     with other_certificate(lab, lambda: put_certificate(lab, OTHER, root_of(lab), ends=ends), text):
         wait_gateway(lab, "soon", lambda s: problems(s) == {"iphttps-cert-ends-this-week"})
         status = wait_gateway(lab, "expired", lambda s: problems(s) == {"iphttps-cert-expired"})
@@ -167,7 +174,7 @@ def test_a_gateway_whose_certificate_expires_while_it_runs(client: Observer) -> 
         assert refused.returncode == 1
         assert f"iphttps.certificate: {OTHER}.crt expired on " in refused.stderr
     assert_well_again(client)
-    assert gateway_status(lab)["problems"] == []
+    wait_gateway_well(lab)
 
 
 # The computer
@@ -194,9 +201,10 @@ def test_a_computer_with_a_wrong_password(fresh: Lab) -> None:
     client = Observer(fresh, "client1")
     with kept(fresh, "client1", ACCOUNT):
         fresh.write("client1", ACCOUNT, "guessed\n", 0o600)
+        began = time.time()
         fresh.start_client("client1")
         assert_refused(client, "ipsec-computer-account-refused")
-        told = refusal(fresh, "ipsec-computer-account-refused")
+        told = refusal(fresh, "ipsec-computer-account-refused", after=began)
         assert told["peer"].startswith("client1.corp.example.com (2001:db8:da:1000:")
         assert shown(fresh, "edge1", "gateway").code == 0, "one wrong password is no fault of ours"
         assert_told(client, "EAP-MS-CHAPv2 verification failed")
@@ -237,10 +245,11 @@ def test_a_computer_that_is_not_listed(fresh: Lab) -> None:
     without = text[: text.index('[[computers]]\naccount = "CLIENT2$"')]
     client = Observer(fresh, "client2")
     with reconfigured(fresh, without):
+        began = time.time()
         fresh.start_client("client2")
         assert_refused(client, "ipsec-computer-account-refused")
         assert_told(client, "no computer of this gateway is called client2.corp.example.com")
-        told = refusal(fresh, "client2.corp.example.com")
+        told = refusal(fresh, "client2.corp.example.com", after=began)
         assert told["problem"] == "ipsec-computer-account-refused"
         assert told["reason"] == "no matching peer config found"
     # The list has it again: the next attempt succeeds, and nobody has to be told.
@@ -259,17 +268,18 @@ def test_a_computer_whose_certificate_iphttps_does_not_take(connected: Observer)
     with kept(lab, "edge1", f"{OTHER}.crt"):
         foreign = pem.build_certificate_pem(foreign_root().certificate)
         lab.write("edge1", f"{OTHER}.crt", foreign)
+        began = time.time()
         with reconfigured(lab, asking(f"{OTHER}.crt")):
             connected.wait(code, lambda s: problems(s) == {code})
             answer = shown(lab, "client1")
             assert "As Windows says it    0x80090327 " in answer.text
             own = f"this computer's certificate is {COMPUTER[0]} of client1.corp.example.com"
             assert own in " ".join(answer.text.split())
-            told = refusal(lab, "iphttps-client-cert-untrusted")
+            told = refusal(lab, "iphttps-client-cert-untrusted", after=began)
             assert "does not lead to an authority of client_ca" in told["reason"]
     with reconfigured(lab, asking("root.crt")):
         assert_well_again(connected)
-        (session,) = gateway_status(lab)["sessions"]
+        (session,) = wait_sessions(lab, 1)
         assert session["certificate"] == "commonName=client1.corp.example.com"
         assert session["suite"].startswith("TLSv1.3 ")
     assert_well_again(connected)
@@ -293,7 +303,7 @@ def thief(connected: Observer) -> Iterator[Observer]:
 def test_a_stolen_certificate_with_another_account(connected: Observer, thief: Observer) -> None:
     lab = connected.lab
     mismatch = "ipsec-account-certificate-mismatch"
-    told = refusal(lab, mismatch)
+    told = refusal(lab, mismatch, after=0)
     assert_refused(thief, "ipsec-auth-failure-unspecified")
     assert "the gateway says" not in shown(lab, "client2").text, "no thief is told"
     assert told["reason"] == "the certificate of client1.corp.example.com came with CLIENT2$"
@@ -305,8 +315,14 @@ def test_a_stolen_certificate_with_another_account(connected: Observer, thief: O
     page_stays(connected)
     assert tunnel(connected.status(), "infrastructure")
     lab.stop_client("client2")
-    assert lab.run("edge1", ["throughway", "gateway", "reload"]).returncode == 0
-    assert gateway_status(lab)["problems"] == []
+    # Its last attempt may be judged yet.
+    wait_until(lambda: well_after_reload(lab), PATIENCE, "a gateway without problems")
+
+
+def well_after_reload(lab: Lab) -> bool:
+    """Say whether nothing is wrong any more once a person has been there."""
+    reload(lab)
+    return not gateway_status(lab)["problems"]
 
 
 # The user
@@ -328,9 +344,8 @@ def test_a_user_who_is_refused(client: Observer, user: str, password: str, said:
     assert "  Resolution: " in answer.stderr
     assert password not in answer.stdout + answer.stderr
     assert "Traceback" not in answer.stderr
-    status = client.status()
-    assert status["user"] == ""
-    assert problems(status) == set(), "the computer is not worse for it"
+    assert client.status()["user"] == ""
+    client.wait_well()  # the computer is not worse for it
 
 
 def test_logging_on_while_the_gateway_is_down(client: Observer) -> None:
@@ -343,6 +358,7 @@ def test_logging_on_while_the_gateway_is_down(client: Observer) -> None:
     assert "[iphttps-connection-refused]" in answer.stderr
     assert "systemctl start throughway-gateway" in answer.stderr
     client.lab.start_gateway()
+    client.wait_tunnel("infrastructure")
     assert login(client, "alice").returncode == 0
 
 
@@ -363,15 +379,16 @@ def test_a_domain_controller_that_is_silent(client: Observer) -> None:
     with filtered(lab, "dc1", SILENCE):
         began = time.monotonic()
         answer = login(client, "alice", wait=4)
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 30, "less than libkrb5 would take by itself"
         assert answer.returncode == 1
         assert "no domain controller answers" in answer.stderr
         assert "  Resolution: " in answer.stderr
         assert not asked_for_the_first_time(lab)
         status = client.wait("DNS", lambda s: problems(s) == {"nrpt-dns-server-unreachable"})
         assert tunnel(status, "infrastructure"), "it is not the tunnel's fault"
+    wait_until(lambda: bool(asked_for_the_first_time(lab)), PATIENCE, "the domain controller")
     assert login(client, "alice").returncode == 0
-    client.wait("well", lambda s: not s["problems"])
+    client.wait_well()
     assert client.wait_page()
 
 
@@ -381,7 +398,8 @@ def test_a_domain_controller_that_is_lost_later(connected: Observer) -> None:
         assert connected.wait_page() != "", "nor is its name forgotten"
         assert not asked_for_the_first_time(connected.lab)
         assert tunnel(connected.status(), "intranet")
-    assert asked_for_the_first_time(connected.lab)
+    lab = connected.lab
+    wait_until(lambda: bool(asked_for_the_first_time(lab)), PATIENCE, "the domain controller")
 
 
 def asked_for_the_first_time(lab: Lab) -> str:
@@ -399,8 +417,9 @@ def test_a_network_that_drops_the_port(fresh: Lab) -> None:
     with filtered(fresh, "homenat", BLOCK_443):
         fresh.start_client("client1")
         began = time.monotonic()
-        assert_no_answer(client)
+        client.wait("blocked", lambda s: problems(s) == {"iphttps-port-blocked"})
         assert time.monotonic() - began < 30
+        assert_no_answer(client)
     client.lab.run("client1", ["throughway", "client", "refresh"], check=True)
     assert_well_again(client)
 

@@ -45,7 +45,7 @@ def transport(lab: Lab, host: str = "client1") -> Iterator[tuple[str, str, str]]
         address, interface, problem = json.loads(process.stdout.readline())
         yield address, interface, problem
     finally:
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_ike_passes_and_nothing_else(direct: Lab) -> None:
         for endpoint in (INFRASTRUCTURE_ENDPOINT, INTRANET_ENDPOINT):
             route = ["ip", "-6", "route", "add", f"{endpoint}/128", "dev", interface]
             lab.run("client1", route, check=True)
-            lab.run("client1", ["ping", "-c", "1", "-W", "10", endpoint], check=True)
+            lab.run("client1", ["ping", "-c", "1", "-W", "30", endpoint], check=True)
             answer = lab.run("client1", [sys.executable, "-c", IKE, endpoint], check=True)
             assert answer.stdout.strip() == "answered"
         inside = ["ip", "-6", "route", "add", "2001:db8:c0::/48", "dev", interface]

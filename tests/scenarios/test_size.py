@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from tests.scenarios.actions import wait_sessions
 from throughway.lab.observe import Observer
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operate" / "size.md").read_text()
@@ -30,6 +31,7 @@ SAID = (
 
 
 def test_the_commands_show_it(connected: Observer) -> None:
+    wait_sessions(connected.lab, 1)
     for block, shown in zip(BLOCKS, SAID, strict=True):
         answer = connected.lab.run("edge1", ["bash", "-eu", "-c", block])
         assert answer.returncode == 0, answer.stderr

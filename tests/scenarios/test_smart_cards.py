@@ -1,5 +1,6 @@
 """Only a smart card opens the intranet, and only while it is in the reader."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -72,10 +73,11 @@ def test_only_a_smart_card_opens_the_intranet(strict: Lab) -> None:
     client = Observer(lab, "client1")
     client.wait_tunnel("infrastructure")
 
+    began = time.time()
     answer = login(client, "alice", wait=5)
     assert answer.returncode == 1
     assert "smart card" in answer.stderr, "the client says what the gateway wants"
-    told = refusal(lab, "alice@CORP.EXAMPLE.COM")
+    told = refusal(lab, "alice@CORP.EXAMPLE.COM", after=began)
     assert told["problem"] == "ipsec-smart-card-required"
     assert "came with a ticket" in str(told["reason"])
     lab.run("client1", ["throughway", "logout"], check=True)

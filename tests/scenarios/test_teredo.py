@@ -12,7 +12,7 @@ from tests.scenarios.actions import gateway_status, shown, wait_gateway
 from tests.scenarios.test_sixtofour import IKE
 from tests.teredo_world import wait
 from throughway.lab.lab import Lab
-from throughway.lab.observe import Observer
+from throughway.lab.observe import PATIENCE, Observer
 from throughway.lab.topology import INFRASTRUCTURE_ENDPOINT, INTRANET_ENDPOINT
 
 ROOT = Path(__file__).parent.parent.parent
@@ -61,7 +61,7 @@ def transport(lab: Lab, host: str = "client1") -> Iterator[tuple[str, str, str]]
         address, nat, problem = json.loads(process.stdout.readline())
         yield address, nat, problem
     finally:
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE)
 
 
 def test_ike_passes_and_nothing_else(fresh: Lab) -> None:
@@ -73,7 +73,7 @@ def test_ike_passes_and_nothing_else(fresh: Lab) -> None:
         for endpoint in (INFRASTRUCTURE_ENDPOINT, INTRANET_ENDPOINT):
             route = ["ip", "-6", "route", "add", f"{endpoint}/128", "dev", INTERFACE]
             lab.run("client1", route, check=True)
-            lab.run("client1", ["ping", "-c", "1", "-W", "10", endpoint], check=True)
+            lab.run("client1", ["ping", "-c", "1", "-W", "30", endpoint], check=True)
             answer = lab.run("client1", [sys.executable, "-c", IKE, endpoint], check=True)
             assert answer.stdout.strip() == "answered"
         inside = ["ip", "-6", "route", "add", "2001:db8:c0::/48", "dev", INTERFACE]

@@ -8,7 +8,7 @@ from tests.net.squid_world import APART
 from tests.scenarios.actions import kept
 from throughway.lab import processes
 from throughway.lab.lab import Lab
-from throughway.lab.observe import Observer, problems, tunnel
+from throughway.lab.observe import PATIENCE, Observer, problems, tunnel
 from throughway.lab.portal import LOGIN, CaptivePortal
 from throughway.lab.squid import build_squid_conf
 from throughway.lab.topology import Proxy
@@ -27,16 +27,20 @@ def test_a_hotel_s_portal_is_said_waited_for_and_left_at_once(guest: Observer) -
     lab.move("client1", "hotel")
     with CaptivePortal(lab) as portal:
         lab.start_client("client1")
-        status = guest.wait("the portal", lambda s: "captive-portal" in problems(s))
+        status = guest.wait(
+            "the portal",
+            lambda s: (
+                problems(s) == {"captive-portal"}
+                and s["link"]["way"].endswith(f"sign in at {LOGIN}")
+            ),
+        )
         assert status["connection"] == "action-required"
-        assert status["link"]["way"].endswith(f"sign in at {LOGIN}")
         (told,) = status["problems"]
         assert LOGIN in told["detail"]
         assert not tunnel(status, "infrastructure")
         portal.accept("client1")
         guest.wait_tunnel("infrastructure")
-        free = guest.wait("no problem", lambda s: not problems(s))
-        assert free["link"]["way"] == "direct"
+        guest.wait("the direct way", lambda s: s["link"]["way"] == "direct" and not problems(s))
 
 
 def test_a_proxy_that_stayed_behind_in_another_network_does_no_harm(guest: Observer) -> None:
@@ -67,6 +71,7 @@ acl known proxy_auth REQUIRED
 http_access deny !known
 http_access allow all
 """
+WINBIND = ["test", "-S", "/var/lib/samba/winbindd_privileged/pipe"]
 PREPARE = """
 set -e
 chgrp -R proxy /var/lib/samba/winbindd_privileged
@@ -104,6 +109,9 @@ def test_a_proxy_that_asks_the_domain_who_we_are(fresh: Lab) -> None:
     conf = build_squid_conf(proxy).replace("http_access allow all\n", ASKING)
     password = fresh.read("client1", "/etc/throughway-lab/alice.password").strip()
     with kept(fresh, "dc1", "/etc/squid/squid.conf", "/etc/squid/keytab"):
+        processes.wait_until(
+            lambda: fresh.run("dc1", WINBIND).returncode == 0, PATIENCE, "winbindd"
+        )
         fresh.run("dc1", ["sh", "-c", PREPARE], check=True)
         fresh.write("dc1", "/etc/squid/squid.conf", conf)
         squid = fresh.popen("dc1", [*APART, "/etc/squid/squid.conf"])

@@ -385,6 +385,10 @@ class Access:
                 self._tracker.forget(Component.IPHTTPS)  # which may be heard again
             self._carrier = kind
             self._settle_transport(kind)
+        if self._transports.misled is not None:
+            self._tracker.report(self._transports.misled, attempt="route")
+        else:
+            self._tracker.succeeded("route")
         self._wake()
 
     def _settle_transport(self, kind: TransportKind | None) -> None:

@@ -90,6 +90,8 @@ class ClientIPsec:
         token = config.token_key
         self._computer_key = ComputerKey(token) if token is not None else None
         self._sas: tuple[IKESA, ...] = ()
+        self._since: dict[int, float] = {}
+        """When each came up, as it was first seen: charon tells its age in whole seconds."""
         self._charon: Charon | None = None
         self._lists = lists
         self._feed = None
@@ -235,7 +237,8 @@ class ClientIPsec:
         if self._charon is not None and self._charon.running:
             with contextlib.suppress(IPsecError):
                 sas = await self._charon.list_sas()
-        self._sas = sas
+        self._sas, now = sas, time.time()
+        self._since = {s.unique_id: self._since.get(s.unique_id, now - s.established) for s in sas}
         for name, tunnel in self._tunnels.items():
             if tunnel.up.is_set() and not any(sa.up for sa in sas if sa.name == name):
                 tunnel.lost()
@@ -353,7 +356,7 @@ class ClientIPsec:
 
     def _died(self, reason: str) -> None:
         self._ready.clear()
-        self._sas = ()
+        self._sas, self._since = (), {}
         if isinstance(self._proof, UserKey):
             self._proof.forgotten()
         for tunnel in self._tunnels.values():
@@ -396,7 +399,8 @@ class ClientIPsec:
         policy: TunnelPolicy = getattr(self._policy, name)
         sas = self._sas if self.running else ()
         sa = next((sa for sa in sas if sa.name == name and sa.up), None)
-        if sa is None:
+        # One that is being replaced may lead to a gateway that has forgotten it.
+        if sa is None or not tunnel.up.is_set():
             state = TunnelState.CONNECTING if tunnel.trying else TunnelState.DOWN
             return TunnelStatus(
                 name=name,
@@ -414,7 +418,7 @@ class ClientIPsec:
             remote_identity=sa.remote_identity,
             account=self._account(name),
             prefixes=tuple(ts for child in sa.children for ts in child.remote_ts),
-            since=time.time() - sa.established,
+            since=self._since[sa.unique_id],
             bytes_in=sum(child.bytes_in for child in sa.children),
             bytes_out=sum(child.bytes_out for child in sa.children),
         )

@@ -42,6 +42,8 @@ class PolicyKeeper:
         self._policy: Policy | None = None
         self._waiter: asyncio.Task[None] | None = None
         self._fetching: asyncio.Task[None] | None = None
+        self._again = False
+        """Whether somebody has asked while a fetch was under way: what it brings may be old."""
         self._due = 0.0
         """On the loop's clock."""
 
@@ -86,8 +88,9 @@ class PolicyKeeper:
         """Fetch in the background."""
         if self._policy is None or not self._policy.policy_url:
             return
+        self._again = True
         if self._fetching is None or self._fetching.done():
-            self._fetching = asyncio.create_task(self._fetch(self._policy.policy_url))
+            self._fetching = asyncio.create_task(self._fetch_while_asked())
 
     async def finished(self) -> None:
         """Wait until no fetch is under way."""
@@ -103,6 +106,11 @@ class PolicyKeeper:
                     await self.look()
                 except (ThroughwayError, OSError) as error:
                     self._on_trouble(_told(error))
+
+    async def _fetch_while_asked(self) -> None:
+        while self._again and self._policy is not None:
+            self._again = False
+            await self._fetch(self._policy.policy_url)
 
     async def _fetch(self, url: str) -> None:
         try:

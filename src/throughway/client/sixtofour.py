@@ -19,7 +19,7 @@ from throughway.model.status import TransportKind, TransportStatus
 from throughway.net import sit
 from throughway.net.firewall import MARK
 from throughway.net.sixtofour import Pipe, only_echo_replies, open_socket, source_address
-from throughway.net.tun import TUN, configure_tunnel, open_tun
+from throughway.net.tun import TUN, configure_tunnel, has_lost, open_tun
 from throughway.proto.sixtofour import NONCE_LENGTH, Cause, Gate, Prover
 from throughway.wire.ipv6 import format_address, parse_address
 from throughway.wire.sixtofour import build_endpoint, embedded_address, is_sixtofour, is_usable
@@ -69,11 +69,12 @@ class SixToFour:
 
     @property
     def broken(self) -> bool:
-        """Whether somebody has deleted the device."""
+        """Whether somebody has deleted the device, or taken its address away."""
         tunnel = self._tunnel
         if tunnel is None:
             return False
-        return tunnel.tun.gone if tunnel.tun is not None else not sit.exists(self._name)
+        gone = tunnel.tun.gone if tunnel.tun is not None else not sit.exists(self._name)
+        return gone or has_lost(self._name, format_address(tunnel.address))
 
     @property
     def up(self) -> bool:

@@ -15,7 +15,7 @@ from throughway.model.status import TransportKind, TransportStatus
 from throughway.net import netlink
 from throughway.net.firewall import MARK
 from throughway.net.teredo_client import TeredoClient
-from throughway.net.tun import TUN, configure_tunnel, open_tun
+from throughway.net.tun import TUN, configure_tunnel, has_lost, open_tun
 from throughway.proto.teredo.client import (
     AddressAssigned,
     AddressRemoved,
@@ -63,8 +63,11 @@ class Teredo:
 
     @property
     def broken(self) -> bool:
-        """Whether somebody has deleted the device."""
-        return self._tun is not None and self._tun.gone
+        """Whether somebody has deleted the device, or taken its address away."""
+        if self._tun is None:
+            return False
+        assigned = self._assigned
+        return self._tun.gone or (bool(assigned) and has_lost(self._name, assigned))
 
     @property
     def up(self) -> bool:

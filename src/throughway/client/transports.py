@@ -6,6 +6,7 @@ transport that is, and that it becomes another one, shows in :attr:`Transports.w
 
 import asyncio
 import contextlib
+import errno
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
@@ -22,7 +23,7 @@ from throughway.client.teredo import Teredo
 from throughway.client.transport import Transport
 from throughway.client.uplink import OnState, Uplink
 from throughway.model.config import ClientConfig
-from throughway.model.errors import ThroughwayError
+from throughway.model.errors import Stage, ThroughwayError, TransportError
 from throughway.model.policy import Policy
 from throughway.model.status import LinkStatus, TransportKind, TransportState, TransportStatus
 from throughway.net import netlink
@@ -104,6 +105,8 @@ class Transports:
         """Of the network so far."""
         self._carried: set[str] = set()
         """The addresses of ways so far, as far as they are still here."""
+        self.misled: TransportError | None = None
+        """Why the kernel does not lead packets by the way that was chosen."""
         self._number = 0
         """Of the choices so far: a new one may lead to a gateway that was restarted."""
 
@@ -385,9 +388,16 @@ class Transports:
                 if route not in wanted:
                     netlink.delete_route(route)
         except OSError as error:
-            # Its device or network has just gone: that is told by itself.
-            if self.chosen is not None:
-                self._on_failure(self.chosen, ThroughwayError(f"no route to the gateway: {error}"))
+            # Where its device has just gone this is over as soon as that is heard of.
+            words = f"no route to the gateway: {error.strerror}"
+            off = error.errno == errno.EACCES  # Linux: IPv6 is switched off on the device
+            code = "ipv6-disabled" if off else "ipsec-endpoint-unreachable"
+            self.misled = TransportError(Stage.LINK, words, problem=code)
+            self._on_change()
+        else:
+            if self.misled is not None:
+                self.misled = None
+                self._on_change()
 
     def _routes(self) -> tuple[Route, ...]:
         if self.chosen is None:

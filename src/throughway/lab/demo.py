@@ -71,7 +71,7 @@ class Demo:
 
     def domain_controller(self) -> str:
         """The domain controller is found by name."""
-        command = ["dig", "+short", "+time=2", "SRV", DC_RECORD]
+        command = ["dig", "+short", "+time=10", "SRV", DC_RECORD]
         answer = self.lab.run(CLIENT, command).stdout
         if "dc1.corp.example.com" not in answer:
             raise LabError(f"SRV {DC_RECORD} not found: {answer}")
@@ -106,13 +106,7 @@ class Demo:
         """Inside there are no tunnels, and the page is still there."""
         began = time.monotonic()
         self.lab.move(CLIENT, "corp")
-        status = self.client.wait(
-            "inside without tunnels",
-            lambda s: (
-                s["connection"] == "connected-locally"
-                and not any(tunnel(s, name) for name in ("infrastructure", "intranet"))
-            ),
-        )
+        status = self.client.wait_inside()
         title = self.client.wait_page()
         took = time.monotonic() - began
         return f"{status['location_detail']}; no tunnels; “{title}” after {took:.1f} s"
@@ -127,7 +121,8 @@ class Demo:
         return f"both tunnels up, “{title}” after {took:.1f} s"
 
     def statuses(self) -> str:
-        """What both ends say."""
+        """What both ends say, once the journey is over for them too."""
+        self.client.wait_well()
         answers = ""
         for host, command in ((CLIENT, "client"), (GATEWAY, "gateway")):
             answer = self.lab.run(host, ["throughway", command, "status"])

@@ -4,9 +4,11 @@ The commands and files are those of the documentation; the lab takes no shortcut
 administrator does not have.
 """
 
-import socket
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from throughway.control.client import ask
 from throughway.lab import processes
 from throughway.lab.domain import USERS, Accounts, account, computer_password
 from throughway.lab.namespaces import Namespaces
@@ -30,6 +32,9 @@ from throughway.lab.topology import (
 )
 from throughway.lab.translation import DNS64_ADDRESS, NAT64_TOML
 from throughway.lab.trust import Issued, LabAuthority
+from throughway.model.errors import ControlError
+from throughway.model.findings import Component
+from throughway.model.status import ComponentState
 from throughway.net.privileges import IKE_ACCOUNT
 from throughway.pki import bundle
 from throughway.pki.authority import Profile
@@ -45,9 +50,14 @@ ROOT_FILE = f"{CONFIGURATION}/root.crt"
 BUNDLE = "/var/lib/throughway/policy.bundle"
 CRL_FILE = str(WEB_ROOT / CRL_NAME / "root.crl")
 
-START_TIMEOUT = 60.0
-STOP_TIMEOUT = 30.0
+START_TIMEOUT = 180.0
+STOP_TIMEOUT = 60.0
 """Seconds; a daemon says goodbye to its peers before it ends."""
+
+UNKNOWN = ComponentState.UNKNOWN
+"""Of a row that has not spoken yet."""
+WORKERS = 2
+"""Of the gateway, however many cores this machine has: each has a link of its own."""
 
 SYSTEM_ROOTS = "/etc/ssl/certs"
 TRUST = f"""
@@ -69,6 +79,7 @@ listen = ["131.107.0.2:443"]
 certificate = "{CONFIGURATION}/gateway.crt"
 key = "{CONFIGURATION}/gateway.key"
 prefix = "{IPHTTPS_PREFIXES}"
+workers = {WORKERS}
 
 [ipsec]
 identity = "{GATEWAY_NAME}"
@@ -133,14 +144,19 @@ class Daemon:
     name: str
     command: tuple[str, ...]
     control_socket: str
+    component: str
+    """The row of its status that speaks once it has started."""
 
 
 GATEWAY = Daemon(
     "gateway",
     ("throughway", "gateway", "run", "--config", GATEWAY_CONFIG),
     "/run/throughway/gateway.sock",
+    Component.GATEWAY,
 )
-CLIENT = Daemon("client", ("throughway", "client", "run"), "/run/throughway/client.sock")
+CLIENT = Daemon(
+    "client", ("throughway", "client", "run"), "/run/throughway/client.sock", Component.POLICY
+)
 
 
 def issue_for(host: Host, authority: LabAuthority) -> Issued:
@@ -219,15 +235,26 @@ def join(client: Namespaces, policy: Policy) -> None:
     processes.run(client, command, check=True)
 
 
-def wait_control(service: Service, daemon: Daemon) -> None:
-    """Wait until the daemon's control socket answers, as seen from outside the host."""
-    path = f"/proc/{service.namespaces.pid}/root{daemon.control_socket}"
+def wait_started(service: Service, daemon: Daemon) -> None:
+    """Wait until the daemon has begun its work: it can be asked for its status before."""
 
-    def answers() -> bool:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            return probe.connect_ex(path) == 0
+    def started() -> bool:
+        rows = status_of(service.namespaces, daemon).get("components", ())
+        return any(r["component"] == daemon.component and r["state"] != UNKNOWN for r in rows)
 
-    processes.wait_until(answers, START_TIMEOUT, f"the {daemon.name}", service)
+    processes.wait_until(started, START_TIMEOUT, f"the {daemon.name}", service)
+
+
+def status_of(namespaces: Namespaces, daemon: Daemon) -> dict[str, Any]:
+    """Return what a daemon's ``status --json`` prints; nothing when it does not answer.
+
+    The daemon is asked without the command, whose start costs more than all that is waited for.
+    """
+    try:
+        status: Any = ask(Path(f"/proc/{namespaces.pid}/root{daemon.control_socket}"), "status")
+    except ControlError:
+        return {}
+    return dict(status)
 
 
 def _credential(stem: str, issued: Issued) -> dict[str, File | str | bytes]:

@@ -148,7 +148,9 @@ class Shim:
             if stopped in ready:
                 return
             if events.fileno() in ready:
-                events.recv(MAXIMUM_FRAME)
+                # More events than there is room for: that something changed is known all the same.
+                with contextlib.suppress(OSError):
+                    events.recv(MAXIMUM_FRAME)
                 self._follow_cable()
             self._take(tap, wire, ready)
             now = time.monotonic()
@@ -192,10 +194,30 @@ def in_place(port: str) -> bool:
     tap, wire = _link(port), _link(wire_of(port))
     if not wire or tap.get("ifalias") != _CARRYING:
         return False
-    if "UP" not in tap["flags"]:
-        return True
-    forwarding = tap["linkinfo"].get("info_slave_data", {}).get("state", "forwarding")
-    return forwarding == "forwarding" and "LOWER_UP" in tap["flags"] and "LOWER_UP" in wire["flags"]
+    return "UP" not in tap["flags"] or (_forwards(tap) and "LOWER_UP" in wire["flags"])
+
+
+def port_settled(port: str) -> bool:
+    """Say whether a port of the switch passes frames if its cable is plugged in, shim or not."""
+    link, wire = _link(port), _link(wire_of(port))
+    up = "UP" in link["flags"]
+    followed = not wire or ("UP" in wire["flags"]) == up
+    return followed and (not up or _forwards(link))
+
+
+def cable_seen(interface: str, *, up: bool) -> bool:
+    """Say whether a host, in whose network this is called, has noticed that its cable is so.
+
+    The kernel tells of a carrier, and begins to send, a moment after there is one.
+    """
+    return bool(_link(interface)["operstate"] == "UP") == up
+
+
+def _forwards(link: dict[str, Any]) -> bool:
+    state = link["linkinfo"].get("info_slave_data", {}).get("state", "forwarding")
+    # A device that never lost its carrier is of unknown state, and works.
+    works = "LOWER_UP" in link["flags"] and link["operstate"] in {"UP", "UNKNOWN"}
+    return works and state == "forwarding"
 
 
 def wire_of(port: str) -> str:

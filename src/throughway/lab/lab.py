@@ -19,7 +19,13 @@ from typing import IO, Self
 from throughway.lab import build, deployment, network, processes, requirements, state
 from throughway.lab.build import Progress, silent
 from throughway.lab.capture import Capture
-from throughway.lab.impair import Impairment, in_place, plain_frames
+from throughway.lab.impair import (
+    Impairment,
+    cable_seen,
+    in_place,
+    plain_frames,
+    port_settled,
+)
 from throughway.lab.namespaces import Namespaces
 from throughway.lab.processes import File, HostProcess, Service
 from throughway.lab.state import DEFAULT_NAME, LabState
@@ -39,6 +45,9 @@ from throughway.model.errors import LabError
 
 IMPAIR_TIMEOUT = 60.0
 """Seconds in which a bad line takes the place of a good one; a fifth of one is usual."""
+CABLE_TIMEOUT = 60.0
+"""Seconds in which both ends of a cable notice that it was pulled or plugged in; the kernel takes
+one at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +75,7 @@ class Lab:
         self.directory = state.directory(name)
         self._state = state.load(name) or LabState(name=name)
         self._captures = 0
-        self._changing = threading.Lock()
+        self._changing = threading.RLock()
 
     def require(self) -> Self:
         """Return this lab when it is up; :exc:`LabError` when not."""
@@ -141,7 +150,7 @@ class Lab:
         host: str,
         argv: Sequence[str],
         *,
-        timeout: float | None = 60.0,
+        timeout: float | None = processes.RUN_TIMEOUT,
         check: bool = False,
         stdin: str | bytes | None = None,
         env: Mapping[str, str] | None = None,
@@ -204,11 +213,13 @@ class Lab:
         namespaces = self.namespaces(host)
         # The cable comes out first: what the host sends from now on reaches nobody.
         self._batch(SWITCH, network.cable_batch(host, up=False))
+        self._wait_cable(host, up=False)
         self._batch(host, network.leave_batch())
         self._batch(SWITCH, network.plug_batch(host, where))
         self._batch(host, network.join_batch(whom, where))
         resolv = network.build_resolv_conf(where.nameservers, where.search)
         processes.run(namespaces, ["sh", "-c", network.RESOLV_CONF], stdin=resolv, check=True)
+        self._wait_cable(host, up=bool(where.network))
         with self._changing:
             self._refresh()
             self._state.places[host] = place
@@ -222,6 +233,7 @@ class Lab:
         if not self._place(self._state.places[host]).network:
             raise LabError(f"{host} is offline; throughway lab move {host} home")
         self._batch(SWITCH, network.cable_batch(host, up=up))
+        self._wait_cable(host, up=up)
         with self._changing:
             others = [name for name in self._state.unplugged if name != host]
             self._state.unplugged = others if up else [*others, host]
@@ -233,6 +245,8 @@ class Lab:
         name = f"impair-{host}"
         if running := self.service(SWITCH, name):
             running.stop()
+            plugged = self._place(self._state.places[host]).network
+            self._wait_cable(host, up=bool(plugged) and host not in self._state.unplugged)
         if impairment is None:
             return
         processes.in_network(self.namespaces(host), partial(plain_frames, MOBILE_INTERFACE))
@@ -247,6 +261,19 @@ class Lab:
             f"the line of {host}",
             service,
         )
+
+    def _wait_cable(self, host: str, *, up: bool) -> None:
+        """Return when a mobile host sees its cable so, and frames pass where there is one."""
+        ends = (
+            (self.namespaces(SWITCH), partial(port_settled, port_name(host, MOBILE_INTERFACE))),
+            (self.namespaces(host), partial(cable_seen, MOBILE_INTERFACE, up=up)),
+        )
+        for spaces, settled in ends:
+            processes.wait_until(
+                partial(processes.in_network, spaces, settled),
+                CABLE_TIMEOUT,
+                f"the cable of {host}",
+            )
 
     def where(self, host: str) -> str:
         """Return the place of a mobile host."""
@@ -267,7 +294,7 @@ class Lab:
         return self._start_daemon(host, deployment.GATEWAY)
 
     def start_client(self, host: str = "client1") -> Service:
-        """Start the client's daemon; its status can be asked when this returns."""
+        """Start the client's daemon; it has its policy, or told why not, when this returns."""
         return self._start_daemon(host, deployment.CLIENT)
 
     def stop_gateway(self, host: str = "edge1") -> None:
@@ -335,7 +362,7 @@ class Lab:
         if self.service(host, daemon.name):
             raise LabError(f"the {daemon.name} runs already on {host}")
         service = self.start(host, daemon.name, daemon.command)
-        deployment.wait_control(service, daemon)
+        deployment.wait_started(service, daemon)
         return service
 
     def _stop(self, host: str, daemon: deployment.Daemon) -> None:
@@ -361,9 +388,10 @@ class Lab:
 
     def _refresh(self) -> None:
         """Read what another process may have changed meanwhile."""
-        kept = state.load(self.name)
-        if kept and kept.hosts == self._state.hosts:
-            self._state = kept
+        with self._changing:
+            kept = state.load(self.name)
+            if kept and kept.hosts == self._state.hosts:
+                self._state = kept
 
     def _save(self) -> None:
         state.save(self._state)

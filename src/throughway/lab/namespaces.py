@@ -140,7 +140,7 @@ class Holder:
 
 def find_hosts(lab: str) -> Iterator[tuple[str, Namespaces]]:
     """Find every host of a lab among the machine's processes, whatever its state file says."""
-    for holder, host in _holders(lab):
+    for holder, host in _marked(lab, b"unshare"):
         for pid in _children(holder):
             if started := start_time(pid):
                 yield host, Namespaces(pid, started)
@@ -151,8 +151,12 @@ def kill_hosts(lab: str) -> None:
 
     The kernel kills all processes of a PID namespace with its PID 1.
     """
-    doomed = [(holder, *_children(holder)) for holder, _ in _holders(lab)]
-    pids = [pid for family in doomed for pid in reversed(family)]
+    # What makes a host may fork while we look.
+    while makers := [pid for pid, _ in _marked(lab, b"setsid", b"unshare")]:
+        _kill([pid for maker in makers for pid in (*_children(maker), maker)], lab)
+
+
+def _kill(pids: list[int], lab: str) -> None:
     watched = [fd for pid in pids if (fd := _pidfd(pid)) is not None]
     for fd in watched:
         try:
@@ -199,8 +203,8 @@ def program_directories() -> list[str]:
     return sorted(str(path.resolve()) for path in found)
 
 
-def _holders(lab: str) -> Iterator[tuple[int, str]]:
-    """Find the processes that hold a lab's hosts: each is the parent of a PID 1."""
+def _marked(lab: str, *programs: bytes) -> Iterator[tuple[int, str]]:
+    """Find what runs these programs to make a lab's hosts; `unshare` is the parent of a PID 1."""
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
@@ -208,7 +212,7 @@ def _holders(lab: str) -> Iterator[tuple[int, str]]:
             words = (entry / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if words[0] != b"unshare" or MARK.encode() not in words:
+        if words[0] not in programs or MARK.encode() not in words:
             continue
         name, host = words[words.index(MARK.encode()) + 1 :][:2]
         if name == lab.encode():

@@ -3,15 +3,16 @@
 import re
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
-from throughway.control.client import ask
+from throughway.lab import deployment
 from throughway.lab.capture import Capture
 from throughway.lab.deployment import CLIENT, Daemon
 from throughway.lab.lab import Lab
 from throughway.lab.topology import PROBE
-from throughway.model.errors import ControlError, LabError
+from throughway.model.errors import LabError
+from throughway.model.findings import Component
+from throughway.model.status import ComponentState, Connection
 
 PAGE = "http://app1.corp.example.com/"
 PAGE_BY_ADDRESS = "http://[2001:db8:c0:2::80]/"
@@ -21,11 +22,11 @@ PORTAL_PROBE = f"host {PROBE} and tcp port 80"
 USER_PASSWORDS = "/etc/throughway-lab"
 POLL = 0.05
 """Seconds between two looks."""
-SETTLING = 0.3
-"""Seconds after which a status shows what follows from what was waited for: that a tunnel is down,
-say, where the client is inside."""
-PATIENCE = 60.0
-"""Seconds for anything to become true; many times what it takes on a busy machine."""
+PATIENCE = 180.0
+"""Seconds for anything to become true; many times what it takes on a busy machine, and longer than
+any pause that a client makes: one that has failed for a minute tries again after another one."""
+PAGE_PATIENCE = 60.0
+"""Seconds for a page from a server that is there."""
 
 Status = dict[str, Any]
 
@@ -44,15 +45,16 @@ class Observer:
     def wait(
         self, what: str, seen: Callable[[Status], object], patience: float = PATIENCE
     ) -> Status:
-        """Return the status once it shows what it must, and what follows from that."""
+        """Return the first status that shows what it must.
+
+        What follows from that may take a moment more: who needs it waits for it, too.
+        """
         deadline = time.monotonic() + patience
         status: Status = {}
         while time.monotonic() < deadline:
             status = self.status()
             if status and seen(status):
-                time.sleep(SETTLING)
-                later = self.status()
-                return later if later and seen(later) else status
+                return status
             time.sleep(POLL)
         raise LabError(f"{self.host}: {what} not seen in {patience:g} s: {summary(status)}")
 
@@ -65,15 +67,24 @@ class Observer:
         """Log a user of the domain on."""
         password = f"{USER_PASSWORDS}/{user}.password"
         command = ["throughway", "login", user, "--password-file", password]
-        answer = self.lab.run(self.host, command, timeout=60)
+        command += ["--wait", f"{PATIENCE:g}"]
+        answer = self.lab.run(self.host, command, timeout=2 * PATIENCE)
         if answer.returncode:
             raise LabError(f"{user} cannot log on: {answer.stdout}{answer.stderr}")
 
-    def fetch(self, url: str = PAGE, patience: float = 3.0) -> str:
-        """Return a page, "" when it cannot be had."""
+    def fetch(self, url: str = PAGE, patience: float = PAGE_PATIENCE) -> str:
+        """Return a page, "" when it cannot be had; who expects that need not wait for long."""
         command = ["curl", "-gsS", "--max-time", f"{patience:g}", url]
-        answer = self.lab.run(self.host, command)
+        answer = self.lab.run(self.host, command, timeout=patience + PAGE_PATIENCE)
         return answer.stdout if answer.returncode == 0 else ""
+
+    def wait_well(self) -> Status:
+        """Return the status once it tells of no problem."""
+        return self.wait("no problem", lambda s: not problems(s))
+
+    def wait_inside(self) -> Status:
+        """Return the status once nothing is left here of what is needed only outside."""
+        return self.wait("inside, nothing held back", is_inside)
 
     def wait_page(self, url: str = PAGE, patience: float = PATIENCE) -> str:
         """Return the title of a page once it is there."""
@@ -85,21 +96,24 @@ class Observer:
 
 
 def status_of(lab: Lab, host: str, daemon: Daemon) -> Status:
-    """Return what a daemon's ``status --json`` prints; nothing when it does not answer.
-
-    The daemon is asked without the command, whose start costs more than all that is waited for.
-    """
-    root = f"/proc/{lab.namespaces(host).pid}/root"
-    try:
-        status: Any = ask(Path(root + daemon.control_socket), "status")
-    except ControlError:
-        return {}
-    return dict(status)
+    """Return what a daemon's ``status --json`` prints; nothing when it does not answer."""
+    return deployment.status_of(lab.namespaces(host), daemon)
 
 
 def tunnel(status: Status, name: str) -> Status:
     """Return the tunnel of that name when it is up, else nothing."""
     return next((t for t in status["tunnels"] if t["name"] == name and t["state"] == "up"), {})
+
+
+def is_inside(status: Status) -> bool:
+    """Say whether the client is inside, without tunnels, name rules or anything held back."""
+    rows = {row["component"]: row["state"] for row in status["components"]}
+    return (
+        status["connection"] == Connection.CONNECTED_LOCALLY
+        and not any(t["state"] == "up" for t in status["tunnels"])
+        and not status["names"]["effective"]
+        and rows[Component.FIREWALL] == ComponentState.DISABLED
+    )
 
 
 def problems(status: Status) -> set[str]:

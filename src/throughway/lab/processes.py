@@ -1,5 +1,6 @@
 """Processes in hosts: run, start, signal, and wait for what they promise."""
 
+import contextlib
 import ctypes
 import io
 import os
@@ -27,11 +28,25 @@ T = TypeVar("T")
 POLL_INTERVAL = 0.02
 """Seconds between two looks at a condition that nobody announces."""
 
+RUN_TIMEOUT = 180.0
+"""Seconds for a program; the slowest takes three of them on a machine that is not busy."""
+
+KILL_TIMEOUT = 60.0
+"""Seconds; on a machine that is busy a killed process needs its turn to be gone."""
+
 LOG_TAIL = 15
 """Lines of a log that are shown when its service fails."""
 
 CLONE_NEWNET = 0x40000000
 """sched.h"""
+
+EXTRACT = """
+set -e
+tar --extract --file=- --directory=/ --no-same-owner --same-permissions
+for file; do mv -fT -- "$file.new" "$file"; done
+"""
+"""Unpacks each file under another name and gives it its own when it is whole: who reads it
+meanwhile has the old one or the new one."""
 
 START = 'echo $$; exec "$@" </dev/null >>"$0" 2>&1'
 """Says the process id on the caller's pipe, then lets go of it: end of file means started."""
@@ -44,9 +59,11 @@ class HostProcess(subprocess.Popen[bytes]):
         """Send the signal to the program in the host."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
         while self.poll() is None:
-            if pids := children.read_text().split():
-                os.kill(int(pids[0]), sig)
-                return
+            # Between two looks it may end, and the way in after it.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if pids := children.read_text().split():
+                    os.kill(int(pids[0]), sig)
+                    return
             # It is still on its way in.
             time.sleep(POLL_INTERVAL)
 
@@ -84,7 +101,7 @@ def run(
     namespaces: Namespaces,
     argv: Sequence[str],
     *,
-    timeout: float | None = 60.0,
+    timeout: float | None = RUN_TIMEOUT,
     check: bool = False,
     stdin: str | bytes | None = None,
     env: Mapping[str, str] | None = None,
@@ -131,17 +148,17 @@ class File:
 
 
 def write_files(namespaces: Namespaces, files: Mapping[str, File | str | bytes]) -> None:
-    """Put files on a host, replacing what was there; directories are made."""
+    """Put files on a host, replacing what was there, each at once; directories are made."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
         for path, given in files.items():
             file = given if isinstance(given, File) else File(given)
             data = file.content.encode() if isinstance(file.content, str) else file.content
-            entry = tarfile.TarInfo(path.lstrip("/"))
+            entry = tarfile.TarInfo(f"{path.lstrip('/')}.new")
             entry.size, entry.mode, entry.mtime = len(data), file.mode, int(time.time())
             tar.addfile(entry, io.BytesIO(data))
-    command = ["tar", "--extract", "--file=-", "--directory=/", "--no-same-owner"]
-    run(namespaces, [*command, "--same-permissions"], stdin=archive.getvalue(), check=True)
+    command = ["sh", "-c", EXTRACT, "sh", *files]
+    run(namespaces, command, stdin=archive.getvalue(), check=True)
 
 
 def read_file(namespaces: Namespaces, path: str) -> bytes:
@@ -183,7 +200,7 @@ class Service:
     def kill(self) -> None:
         """End it without asking."""
         self.send_signal(signal.SIGKILL)
-        wait_until(lambda: not self.running(), 5.0, f"{self.name} to die")
+        wait_until(lambda: not self.running(), KILL_TIMEOUT, f"{self.name} to die")
 
     def log_tail(self) -> str:
         """Return the end of its log."""

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -44,7 +45,7 @@ def save(state: LabState, root: Path | None = None) -> None:
     """Write the state; a reader sees the old one or the new one, whole."""
     file = directory(state.name, root) / "state.json"
     file.parent.mkdir(parents=True, exist_ok=True)
-    written = file.with_suffix(".new")
+    written = file.with_suffix(f".{os.getpid()}")
     written.write_text(json.dumps(asdict(state), indent=2) + "\n")
     written.replace(file)
 

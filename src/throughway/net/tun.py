@@ -12,6 +12,7 @@ import struct
 from pathlib import Path
 
 from throughway.model.errors import Stage, TransportError
+from throughway.net import netlink
 from throughway.net.offload import Pump, choose
 from throughway.net.segments import VNET
 from throughway.wire.ipv6 import MAX_PACKET, MIN_MTU, format_address
@@ -255,6 +256,19 @@ def global_addresses(name: str) -> tuple[str, ...]:
         if interface == name and scope == _GLOBAL_SCOPE and usable:
             found.append(format_address(bytes.fromhex(address)))
     return tuple(found)
+
+
+def has_lost(name: str, address: str) -> bool:
+    """Whether the interface's address was taken away by others, and could be given back.
+
+    Switching IPv6 off takes all of them; with it off there is nothing to give back.
+    """
+    try:
+        if (_CONF / name / "disable_ipv6").read_text().strip() != "0":
+            return False
+        return address not in {str(own.address) for own in netlink.addresses(name)}
+    except OSError:
+        return False  # there is no such interface
 
 
 def _control() -> socket.socket:

@@ -45,6 +45,7 @@ _RESPONSE = 0x8000
 _TRUNCATED = 0x0200
 _RECURSION_DESIRED = 0x0100
 _RECURSION_AVAILABLE = 0x0080
+_AUTHENTIC = 0x0020
 _CHECKING_DISABLED = 0x0010
 _OPCODE = 0x7800
 _LONGEST_TEXT = 4 * MAXIMUM_NAME
@@ -206,6 +207,13 @@ def with_payload(query: bytes, opt: int, payload: int) -> bytes:
 def build_truncated(answer: bytes, question_end: int) -> bytes:
     """Return the answer without its records, to be asked for again by TCP."""
     flags = int.from_bytes(answer[2:4], "big") | _TRUNCATED
+    head = struct.pack("!HHHH", flags, 1, 0, 0) + b"\0\0"
+    return answer[:2] + head + answer[HEADER_LENGTH:question_end]
+
+
+def build_empty(answer: bytes, question_end: int) -> bytes:
+    """Return the answer without its records: the name has none of this type (RFC 2308, 2.2)."""
+    flags = int.from_bytes(answer[2:4], "big") & ~(_TRUNCATED | _AUTHENTIC)
     head = struct.pack("!HHHH", flags, 1, 0, 0) + b"\0\0"
     return answer[:2] + head + answer[HEADER_LENGTH:question_end]
 

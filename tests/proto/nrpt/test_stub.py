@@ -96,7 +96,7 @@ class World:
     def answer(
         self,
         rcode: int = 0,
-        address: str = "192.0.2.1",
+        address: str = "131.107.7.1",
         *,
         attempt: AttemptStarted | None = None,
         ttl: int = 60,
@@ -262,6 +262,46 @@ def test_an_intranet_answer_is_not_given_when_the_tunnel_is_down() -> None:
     assert len(world.attempts) == 1
 
 
+@pytest.mark.parametrize("address", ["10.0.1.10", "172.16.0.1", "192.168.137.9", "100.64.0.1"])
+def test_there_is_no_private_address_to_fall_back_to(address: str) -> None:
+    """Outside it is somebody else's, in the network around."""
+    world = World(situation())
+    world.ask(INSIDE_NAME)
+    world.answer(address=address, flags=0)
+    assert world.last.rcode() == dns.rcode.NOERROR
+    assert world.last.answer == []
+    world.ask(OUTSIDE_NAME)
+    world.answer(address=address)
+    assert address in str(world.last.answer[0]), "what local DNS says is said of this network"
+    world.machine.set_situation(situation(effective=False), world.now)
+    world.ask(INSIDE_NAME)
+    world.answer(address=address)
+    assert address in str(world.last.answer[0]), "inside it is the intranet's"
+
+
+def test_public_addresses_of_the_intranet_s_names_stay() -> None:
+    world = World(situation())
+    world.ask(INSIDE_NAME)
+    sent = world.attempts[-1]
+    response = dns.message.make_response(dns.message.from_wire(sent.data))
+    alias, host = "cloud.example.net.", "131.107.7.1"
+    name = response.question[0].name
+    response.answer.append(dns.rrset.from_text(name, 60, "IN", "CNAME", alias))
+    response.answer.append(dns.rrset.from_text(alias, 60, "IN", "A", host))
+    world.receive(sent, response.to_wire())
+    assert [rrset.to_text().split()[-1] for rrset in world.last.answer] == [alias, host]
+    response.answer[1] = dns.rrset.from_text(alias, 60, "IN", "A", host, "10.0.0.7")
+    response.flags |= dns.flags.AD
+    world.machine.forget_answers()
+    world.ask(INSIDE_NAME)
+    again = world.attempts[-1]
+    response.id = int.from_bytes(again.data[:2], "big")
+    response.question = dns.message.from_wire(again.data).question
+    world.receive(again, response.to_wire())
+    assert world.last.answer == [], "not one of them"
+    assert not world.last.flags & (dns.flags.AD | dns.flags.TC)
+
+
 @pytest.mark.parametrize("rcode", [dns.rcode.SERVFAIL, dns.rcode.REFUSED, dns.rcode.FORMERR])
 def test_failures_are_not_kept(rcode: int) -> None:
     world = World(situation())
@@ -319,7 +359,7 @@ def test_the_wrong_case_is_not_believed_but_asked_again_in_plain() -> None:
     world.receive(first, plain.to_wire())
     assert world.answers == []
     world.answer()
-    assert "192.0.2.1" in str(world.last)
+    assert "131.107.7.1" in str(world.last)
     world.ask("a.example.net")
     assert world.attempts[-1].data[12:].lower() == world.attempts[-1].data[12:]
 
@@ -347,7 +387,7 @@ def test_an_answer_that_was_cut_for_us_is_fetched_by_tcp_for_who_takes_more() ->
     assert world.attempts[-1].transport is Transport.TCP
     assert world.answers == []
     world.answer()
-    assert "192.0.2.1" in str(world.last)
+    assert "131.107.7.1" in str(world.last)
 
 
 def test_who_takes_no_more_is_told_that_it_was_cut() -> None:
@@ -420,7 +460,7 @@ STEPS = st.lists(
 def test_everybody_is_answered_once_and_never_from_another_place(
     steps: list[tuple[str, object]], fallback: Fallback
 ) -> None:
-    """Inside servers say 10.0.0.1, local ones 10.0.0.2, when they are asked inside 10.0.0.3."""
+    """Inside servers say 131.107.0.1, local ones 10.0.0.2, when they are asked inside 10.0.0.3."""
     world, clients, effective = World(situation(fallback)), 0, True
     open_attempts: dict[int, tuple[AttemptStarted, bool]] = {}
     for what, detail in steps:
@@ -431,7 +471,7 @@ def test_everybody_is_answered_once_and_never_from_another_place(
             world.ask(str(detail), clients)
         elif what == "answer" and open_attempts:
             sent, inside = open_attempts[max(open_attempts)]
-            address = "10.0.0.1" if sent.intranet else "10.0.0.3" if inside else "10.0.0.2"
+            address = "131.107.0.1" if sent.intranet else "10.0.0.3" if inside else "10.0.0.2"
             world.answer(int(str(detail)), address, attempt=sent)
         elif what == "lower" and open_attempts:
             sent, _ = open_attempts[max(open_attempts)]

@@ -29,9 +29,12 @@ from throughway.wire.dns import (
     REFUSED,
     SAFE_PAYLOAD,
     SERVFAIL,
+    TYPE_A,
     Message,
+    build_empty,
     build_refusal,
     build_truncated,
+    parse_answer,
     parse_message,
     with_payload,
 )
@@ -299,6 +302,8 @@ class Stub:
             if query.route.intranet and self.situation.falls_back(rcode):
                 self._fall_back(query, body, now)
                 return
+            if query.route.intranet and query.message.question.type == TYPE_A:
+                body = _without_private(body)
             if rcode in (NOERROR, NXDOMAIN) and not data[2] & _TRUNCATED:
                 self._keep(query, body, now)
         elif rcode != NOERROR:
@@ -518,6 +523,23 @@ class Stub:
 def _where(situation: Situation) -> object:
     """What makes the answers of one situation no answers of another."""
     return situation.effective, situation.table, situation.local_servers, situation.fallback
+
+
+def _without_private(body: bytes) -> bytes:
+    """Return an answer of the intranet to a question of type A, without its private addresses.
+
+    The tunnels carry IPv6 alone. A program that falls back to 10.0.0.1 of the intranet would talk,
+    in the clear, to whatever has that address in the network around it; so there is none to fall
+    back to. Public addresses lead where they say from anywhere.
+    """
+    answer = b"\0\0" + body
+    try:
+        addresses = parse_answer(answer).addresses
+        if all(ip_address(address).is_global for address in addresses):
+            return body
+        return build_empty(answer, parse_message(answer).question_end)[2:]
+    except WireError:
+        return body  # nobody can read an address in it
 
 
 def _why(route: Route) -> str:

@@ -11,8 +11,10 @@ import pytest
 from tests.patience import PATIENCE
 from tests.pki_world import NOW as ISSUED_AT
 from tests.pki_world import ROOT, SIGNING_KEY, write, write_gateway
+from tests.ports import free_port
 from throughway.gateway import publish, settings
 from throughway.gateway.publish import PolicyServer
+from throughway.health.tracker import Tracker
 from throughway.model.config import TeredoServerConfig
 from throughway.model.errors import ConfigError
 from throughway.model.policy import Fallback, NRPTRule, TransportsPolicy
@@ -208,5 +210,33 @@ def test_an_address_that_is_not_here_is_told(tmp_path: Path) -> None:
     async def run() -> None:
         with pytest.raises(ConfigError, match="cannot listen on 192"):
             await PolicyServer(tmp_path / "x", ("192.0.2.1", 8080)).start()
+
+    asyncio.run(run())
+
+
+def test_a_reload_lets_the_server_listen_on(tmp_path: Path) -> None:
+    """Nobody is turned away meanwhile, and its port is nobody else's for a moment."""
+    data = built(tmp_path)
+    port = free_port()
+    config = settings.load(write_gateway(tmp_path)).publish
+    assert config is not None
+    here = replace(config, bundle=tmp_path / "policy.bundle", serve=("127.0.0.1", port))
+    taken = replace(here, serve=("192.0.2.1", port))
+
+    async def run() -> None:
+        publishing = publish.Publishing(Tracker(lambda: 0.0))
+        await publishing.start(here)
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            await publishing.reload(replace(here, valid_days=7))
+            assert (await ask(port, GET + b"\r\n"))[1] == data
+            writer.transport.abort()
+            for _ in range(2):
+                with pytest.raises(ConfigError):
+                    await publishing.reload(taken)
+            await publishing.reload(here)
+            assert (await ask(port, GET + b"\r\n"))[1] == data
+        finally:
+            await publishing.stop()
 
     asyncio.run(run())

@@ -101,7 +101,7 @@ def test_a_stranger_s_proxy_gets_no_password() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [http(b"no script"), b"HTTP/1.1 404 No\r\n\r\n", b"junk\r\n\r\n"]
+    "answer", [http(b"no script"), b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", b"junk\r\n\r\n"]
 )
 def test_what_is_no_script(answer: bytes) -> None:
     (said,) = run_script(answer)

@@ -160,11 +160,11 @@ class GatewayDaemon:
         fixed = self._workers.reload(config.iphttps) if self._workers is not None else ()
         fixed += await self._access.reload(config, self._ipsec)
         fixed += tuple(k for k in FIXED if getattr(config, k) != getattr(self._started, k))
-        await self._publishing.stop()
-        await self._stop_metrics()
+        if config.metrics != self._config.metrics:
+            await self._stop_metrics()
         self._config = config
         self._health.reload(config)
-        await self._publishing.start(config.publish)
+        await self._publishing.reload(config.publish)
         await self._start_metrics()
         if self._reasons is not None:
             await self._reasons.stop()
@@ -331,10 +331,11 @@ class GatewayDaemon:
             self._teredo.start()
 
     async def _start_metrics(self) -> None:
-        if self._config.metrics is not None:
+        if self._config.metrics is not None and self._metrics is None:
             figures = partial(self.snapshot, sessions=False)
-            self._metrics = MetricsServer(self._config.metrics.listen, figures)
-            await self._metrics.start()
+            metrics = MetricsServer(self._config.metrics.listen, figures)
+            await metrics.start()
+            self._metrics = metrics
 
     async def _stop_metrics(self) -> None:
         metrics, self._metrics = self._metrics, None

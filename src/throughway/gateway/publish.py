@@ -228,9 +228,19 @@ class Publishing:
             self._tracker.disable(Component.POLICY, "nothing is published")
             return
         if publish.serve is not None:
-            self._server = PolicyServer(publish.bundle, publish.serve)
-            await self._server.start()
+            server = PolicyServer(publish.bundle, publish.serve)
+            await server.start()
+            self._server = server
         self.look()
+
+    async def reload(self, publish: PublishConfig | None) -> None:
+        """Go on by another configuration; who listens there already goes on listening."""
+        if self._server is not None and _served(publish) == _served(self._publish):
+            self._publish = publish
+            self.look()
+        else:
+            await self.stop()
+            await self.start(publish)
 
     def look(self) -> None:
         """See whether the bundle is there."""
@@ -248,3 +258,8 @@ class Publishing:
         server, self._server = self._server, None
         if server is not None:
             await server.close()
+
+
+def _served(publish: PublishConfig | None) -> object:
+    """What a server stands for."""
+    return None if publish is None else (publish.bundle, publish.serve)

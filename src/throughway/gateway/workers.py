@@ -54,7 +54,8 @@ START_TIMEOUT = 20.0
 HEARTBEAT = 2.0
 """Seconds between two questions to each worker."""
 HUNG_AFTER = 10.0
-"""Seconds without an answer after which a worker is killed."""
+"""Seconds without an answer after which a worker is killed; one that is beginning has
+:data:`START_TIMEOUT` more."""
 REPORT_TIMEOUT = 2.0
 """Seconds that a status waits for the workers."""
 STEADY_AFTER = 1.0
@@ -389,7 +390,7 @@ class _Worker:
         self._process, self.state = process, State.STARTING
         self._known_end = ""
         self._limited = -1
-        self._answered_at = self._loop.time()
+        self._answered_at = self._loop.time() + START_TIMEOUT
         self._channel = Channel(ours, self._take, lambda: None)
         self.send(self._workers.order_for(self))
         return process

@@ -199,6 +199,8 @@ class Access:
             self._woken.clear()
             try:
                 await self._lines.look()
+                # An event of charon's may be lost, and with it that a tunnel is down.
+                await self._tunnels.ipsec.refresh()
                 await self._reconcile(wanted(self._observe()))
             except ConfigError as error:
                 # The policy was checked; what is left is the certificate with its key.

@@ -316,6 +316,9 @@ class ClientIPsec:
                 with contextlib.suppress(IPsecError):
                     await charon.unload_secret(name)
         await self.refresh()
+        if not any(sa.up for sa in self._sas if sa.name == name):
+            # Its event came while nobody believed in the tunnel yet, and none comes after it.
+            raise IPsecError(f"the {name} tunnel came up and was ended at once")
 
     async def _load_proof(self, charon: Charon) -> None:
         proof = self._proof

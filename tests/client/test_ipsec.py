@@ -148,6 +148,31 @@ def test_a_tunnel_that_is_up_stays_unless_it_is_to_be_renewed(site: Site) -> Non
 
 
 @pytest.mark.lab
+def test_a_tunnel_that_is_ended_as_it_comes_up_is_asked_for_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its end is told while nobody believes in it, and never again."""
+    client = site.start_client()
+    charon = client._charon
+    assert charon is not None
+    initiate = charon.initiate
+    ended: list[str] = []
+
+    async def for_a_moment(child: str, *, ike: str, timeout_ms: int) -> None:
+        await initiate(child, ike=ike, timeout_ms=timeout_ms)
+        if not ended:
+            ended.append(child)
+            await charon.terminate(ike=ike)
+
+    monkeypatch.setattr(charon, "initiate", for_a_moment)
+    with pytest.raises(IPsecError, match="came up and was ended at once"):
+        site.up()
+    site.wait_client(INFRASTRUCTURE, TunnelState.UP)
+    assert ended == [INFRASTRUCTURE]
+    assert site.world.reach(SERVER) == CLIENT
+
+
+@pytest.mark.lab
 def test_a_silent_gateway_is_noticed_and_its_return_too(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -116,7 +116,7 @@ def printable(text: str) -> str:
 
 def row(label: str, value: str, depth: int = 0) -> str:
     """Return one line: what, and how it is."""
-    return f"{'  ' * depth + label:<{LABEL_WIDTH}}{printable(value)}".rstrip()
+    return f"{'  ' * depth + label + '  ':<{LABEL_WIDTH}}{printable(value)}".rstrip()
 
 
 def joined(*parts: str, by: str = ", ") -> str:

@@ -1,5 +1,6 @@
 """A whole lab: what stands in it, moving about, two of them, killed ones, and nothing left."""
 
+import contextlib
 import json
 import os
 import signal
@@ -289,11 +290,11 @@ def test_a_lab_that_is_up_is_not_built_again(lab: Lab) -> None:
 def inhabitants(lab: Lab) -> set[Namespaces]:
     """Return every process in the namespaces of a lab; their inodes are reused, so not those."""
     kinds = ("net", "mnt", "uts", "ipc", "pid")
-    own = {
-        os.readlink(f"/proc/{spaces.pid}/ns/{kind}")
-        for _, spaces in find_hosts(lab.name)
-        for kind in kinds
-    }
+    own = set()
+    for _, spaces in find_hosts(lab.name):
+        # One that was being made when its maker was killed may end meanwhile.
+        with contextlib.suppress(OSError):
+            own |= {os.readlink(f"/proc/{spaces.pid}/ns/{kind}") for kind in kinds}
     found = set()
     for entry in Path("/proc").glob("[0-9]*"):
         try:

@@ -31,20 +31,24 @@ AT_ONCE = 30.0
 RUN = ["throughway", "gateway", "run"]
 TRACES = """
 ip -6 rule; ip -6 route show table all; ip -br link; nft list tables
-ls /run/throughway; ps -eo comm=
+ls /run/throughway
 """
-"""What a daemon makes, in the kernel and in /run, and what runs."""
+"""What a daemon makes, in the kernel and in /run."""
+HELPER = "-m throughway.net."
+"""Of programs that a daemon starts for a moment: to register a name, to get a ticket."""
 
 
 def traces(lab: Lab, host: str) -> list[str]:
     """Return what daemons have made on a host, but for what time and chance change."""
-    said = lab.run(host, ["sh", "-c", TRACES], check=True).stdout
-    lines = (line.partition(" expires")[0] for line in said.splitlines())
+    said = lab.run(host, ["sh", "-c", TRACES], check=True).stdout.splitlines()
+    running = lab.run(host, ["ps", "-eo", "comm=,args="], check=True).stdout.splitlines()
+    said += [line.split()[0] for line in running if HELPER not in line]
+    lines = (line.partition(" expires")[0] for line in said)
     return sorted(re.sub(r"fe80::\S{4,} dev ipsec0", "fe80::… dev ipsec0", line) for line in lines)
 
 
 def settled_traces(lab: Lab, host: str) -> list[str]:
-    """The same when nothing comes and goes any more: programs that register a name, say."""
+    """The same when nothing comes and goes any more."""
     deadline, found, looks = time.monotonic() + PATIENCE, traces(lab, host), 0
     while looks < 5:
         assert time.monotonic() < deadline, found

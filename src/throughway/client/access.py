@@ -220,6 +220,7 @@ class Access:
             self._woken.clear()
             try:
                 await self._redraw()
+                await self._ipsec.refresh()  # an event of charon's may be lost
                 await self._reconcile(wanted(self._observe()))
             except ConfigError as error:
                 # The policy was checked; what is left is the certificate with its key.

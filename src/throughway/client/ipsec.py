@@ -348,6 +348,9 @@ class ClientIPsec:
                 with contextlib.suppress(IPsecError):
                     await charon.unload_secret(INTRANET)
         await self.refresh()
+        if not any(sa.up for sa in self._sas if sa.name == name):
+            # Its event came while nobody believed in the tunnel yet, and none comes after it.
+            raise IPsecError(f"the {name} tunnel came up and was ended at once")
 
     async def _load_token(self, charon: Charon) -> None:
         assert self._token is not None

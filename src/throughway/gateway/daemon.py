@@ -151,8 +151,11 @@ class GatewayDaemon:
         fixed = self._workers.reload(config.iphttps) if self._workers is not None else ()
         fixed += await self._ipsec.reload(config.computers, config=config.ipsec)
         fixed += tuple(k for k in FIXED if getattr(config, k) != getattr(self._started, k))
-        await self._stop_publisher()
-        await self._stop_metrics()
+        # Who listens there already goes on: a port that is given back may not be had again at once.
+        if _served(config) != _served(self._config):
+            await self._stop_publisher()
+        if config.metrics != self._config.metrics:
+            await self._stop_metrics()
         self._config = config
         await self._start_publisher()
         await self._start_metrics()
@@ -347,9 +350,10 @@ class GatewayDaemon:
         if publish is None:
             self._tracker.disable(Component.POLICY, "nothing is published")
             return
-        if publish.serve is not None:
-            self._publisher = PolicyServer(publish.bundle, publish.serve)
-            await self._publisher.start()
+        if publish.serve is not None and self._publisher is None:
+            publisher = PolicyServer(publish.bundle, publish.serve)
+            await publisher.start()
+            self._publisher = publisher
         self._look_at_bundle()
 
     def _look_at_bundle(self) -> None:
@@ -368,9 +372,10 @@ class GatewayDaemon:
             await publisher.close()
 
     async def _start_metrics(self) -> None:
-        if self._config.metrics is not None:
-            self._metrics = MetricsServer(self._config.metrics.listen, self._figures)
-            await self._metrics.start()
+        if self._config.metrics is not None and self._metrics is None:
+            metrics = MetricsServer(self._config.metrics.listen, self._figures)
+            await metrics.start()
+            self._metrics = metrics
 
     async def _figures(self) -> GatewaySnapshot:
         return await self.snapshot(sessions=False)
@@ -575,6 +580,10 @@ class GatewayDaemon:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _served(config: GatewayConfig) -> object:
+    return None if config.publish is None else (config.publish.bundle, config.publish.serve)
 
 
 def run(config_path: Path) -> int:

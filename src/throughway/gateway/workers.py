@@ -370,7 +370,7 @@ class _Worker:
         self._process, self.state = process, State.STARTING
         self._known_end = ""
         self._limited = -1
-        self._answered_at = self._loop.time()
+        self._answered_at = self._loop.time() + START_TIMEOUT
         self._channel = Channel(ours, self._take, lambda: None)
         self.send(self._workers.order_for(self))
         return process

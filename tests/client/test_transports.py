@@ -450,8 +450,10 @@ def test_a_route_that_the_kernel_refuses_is_told(
         misled = world.driver.misled
         assert misled is not None
         assert (misled.problem, str(misled)) == (code, f"no route to the gateway: {words}")
-        monkeypatch.setattr(netlink, "add_route", kernel.add)
         world.changes.clear()
+        await world.driver.mend()
+        assert not world.changes.is_set(), "who hears of it mends at once: it must not go round"
+        monkeypatch.setattr(netlink, "add_route", kernel.add)
         await world.driver.mend()
         assert world.driver.misled is None, "nor is it told when it is over"
         assert world.changes.is_set()

@@ -392,8 +392,10 @@ class Transports:
             words = f"no route to the gateway: {error.strerror}"
             off = error.errno == errno.EACCES  # Linux: IPv6 is switched off on the device
             code = "ipv6-disabled" if off else "ipsec-endpoint-unreachable"
-            self.misled = TransportError(Stage.LINK, words, problem=code)
-            self._on_change()
+            # Told once: whoever hears of it looks again, and comes here.
+            if str(self.misled) != words:
+                self.misled = TransportError(Stage.LINK, words, problem=code)
+                self._on_change()
         else:
             if self.misled is not None:
                 self.misled = None

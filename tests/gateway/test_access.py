@@ -224,6 +224,44 @@ def test_before_the_directory_has_answered_nobody_may_come(gate: Gate) -> None:
     assert withheld.problem == "directory-unreachable"
 
 
+def test_a_computer_that_nothing_names_is_told_so(gate: Gate) -> None:
+    async def scenario() -> None:
+        async with started(gate):
+            withheld = gate.access.withheld("client9.corp.example.com")
+            assert withheld is not None
+            assert withheld.problem == "access-computer-unknown"
+            assert "client9.corp.example.com is neither" in withheld.reason
+            assert gate.access.withheld("") is None
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("directory", [True, False])
+def test_a_gateway_that_admits_nobody_says_so(
+    directory: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = config_of(tmp_path)
+    if not directory:
+        config = replace(config, directory=None, access=())
+    gate = Gate(replace(config, computers=()), monkeypatch)
+
+    async def scenario() -> None:
+        await gate.access.start(gate.ipsec)
+        if directory:
+            await gate.look()
+        assert "access-nobody-admitted" in gate.problems()
+        await gate.access.reload(config, gate.ipsec)
+        assert gate.access.computers == (CLIENT1,)
+        assert "access-nobody-admitted" not in gate.problems()
+        stranger = gate.access.withheld("client9.corp.example.com")
+        assert stranger is not None
+        assert stranger.problem == "access-computer-unknown"
+        assert gate.access.withheld("CLIENT1.corp.example.com") is None
+        await gate.access.stop()
+
+    asyncio.run(scenario())
+
+
 def test_a_user_is_granted_what_his_rules_say(gate: Gate) -> None:
     async def scenario() -> None:
         async with started(gate):

@@ -26,6 +26,7 @@ from throughway.net.fetch import fetch
 from throughway.net.tls import Credentials, client_context
 from throughway.pki.authority import Credential, Profile, create_root, issue
 from throughway.pki.pem import build_certificate_pem, build_key_pem
+from throughway.proto.access import Withheld
 
 NOW = datetime.now(UTC)
 ROOT = create_root("Test Root", NOW - timedelta(days=365))
@@ -47,6 +48,12 @@ def pem(credential: Credential) -> str:
     return build_certificate_pem(credential.certificate).decode()
 
 
+def withheld(name: str) -> Withheld | None:
+    if name.startswith("client"):
+        return None
+    return Withheld("access-group-missing", f"{name} is in no group")
+
+
 def server(
     told: Mapping[str, Sequence[Reason]],
     port: int = 0,
@@ -60,7 +67,7 @@ def server(
         ("::1", port),
         credentials,
         reasons_of=lambda mine: tuple(told.get(mine, ())),
-        knows=lambda names: any(name.startswith("client") for name in names),
+        withheld=withheld,
         judge=judge,
         on_trouble=on_trouble,
     )
@@ -77,10 +84,21 @@ def test_nobody_is_told_of_another() -> None:
     assert server({"mine": [WRONG]}).answer("yours", ("client1",), 0.0) == ()
 
 
-def test_a_computer_that_the_gateway_does_not_know_is_told_so() -> None:
+def test_a_computer_that_may_not_come_in_is_told_why() -> None:
+    """It is refused before it shows a certificate, so nothing is known by that."""
     (reason,) = server({}).answer("mine", ("stranger.example.com",), 0.0)
+    assert (reason.problem, reason.tunnel, reason.age) == ("access-group-missing", "", 0.0)
+    assert reason.reason == "stranger.example.com is in no group"
+    # An older refusal stays, the newest is the one that a client takes.
+    both = server({"mine": [WRONG]}).answer("mine", ("stranger.example.com",), 0.0)
+    assert client.chosen(both, "infrastructure", 10.0) == reason
+    names = ("stranger.example.com", "client1")
+    assert server({}).answer("mine", names, 0.0) == (), "one of its names may"
+
+
+def test_a_certificate_without_a_name_is_told_so() -> None:
+    (reason,) = server({}).answer("mine", (), 0.0)
     assert reason.problem == UNKNOWN
-    assert "stranger.example.com" in reason.reason
 
 
 def test_who_asks_too_often_hears_nothing() -> None:

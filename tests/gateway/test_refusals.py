@@ -16,6 +16,7 @@ from throughway.model.config import Computer
 from throughway.model.status import RefusedClient
 from throughway.net.radius import Refusal
 from throughway.net.sas import LineLogged
+from throughway.proto.access import Withheld
 
 CLIENT1 = Computer(account="CLIENT1$", identity="client1.corp.example.com", nt_hash=Path("x"))
 PEER = "client1.corp.example.com (2001:db8:f1::2)"
@@ -106,6 +107,17 @@ def test_the_authorisers_reason_replaces_charons(refusals: Refusals) -> None:
     )
     reason = "alice@CORP: the clocks differ too much"
     assert refusals.ended(3) == Refused(reason, "kerberos-clock-skew", PEER)
+
+
+@pytest.mark.parametrize(
+    "line", ["no matching peer config found", "no EAP key found for hosts 'da' - 'CLIENT1$'"]
+)
+def test_who_has_lost_its_connection_is_told_why(line: str) -> None:
+    """Its secret may go while an attempt is under way."""
+    why = Withheld("access-group-missing", "CLIENT1$ is in no group")
+    refusals = Refusals(lambda connection: CLIENT1, {"client1.corp.example.com": why}.get)
+    tell(refusals, line)
+    assert refusals.ended(3) == Refused(why.reason, why.problem, PEER)
 
 
 def test_a_flood_is_forgotten_from_its_begin(refusals: Refusals) -> None:

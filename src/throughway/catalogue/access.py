@@ -88,6 +88,35 @@ GROUP_UNKNOWN = Problem(
     ),
     verify=_STATUS,
 )
+NOBODY = Problem(
+    code="access-nobody-admitted",
+    title="No computer may come in",
+    severity=Severity.WARNING,
+    component=Component.IPSEC,
+    cause=(
+        "The configuration names no computer, and the directory none by the groups of [[access]]. "
+        "Without one the gateway has no connections: whoever comes is refused at once."
+    ),
+    resolution=(
+        "Add a [[computers]] entry for each computer, or with [directory] put the computers into a "
+        "group that an [[access]] rule names; then reload."
+    ),
+    fix=(
+        "throughway gateway check --config /etc/throughway/gateway.toml",
+        "throughway gateway reload",
+    ),
+    verify=_STATUS,
+)
+COMPUTER_UNKNOWN = _withheld(
+    "access-computer-unknown",
+    "The gateway does not know the computer",
+    "The name in the computer's certificate is that of no [[computers]] entry, and of no member of "
+    "the groups of [[access]].",
+    "Add a [[computers]] entry with this identity (or put the computer into the group), and "
+    "reload. If the entry is there, compare its identity with the name in the certificate.",
+    "throughway gateway check --config /etc/throughway/gateway.toml",
+    "throughway gateway reload",
+)
 ACCOUNT_UNKNOWN = _withheld(
     "access-account-unknown",
     "The directory does not have the account",
@@ -185,6 +214,8 @@ PROBLEMS = (
     CREDENTIALS_REFUSED,
     ANSWER_REFUSED,
     GROUP_UNKNOWN,
+    NOBODY,
+    COMPUTER_UNKNOWN,
     ACCOUNT_UNKNOWN,
     ACCOUNT_DISABLED,
     ACCOUNT_EXPIRED,

@@ -44,6 +44,7 @@ INFRASTRUCTURE, INTRANET = "infrastructure", "intranet"
 STALE = "directory-answers-stale"
 UNREACHABLE = "directory-unreachable"
 GROUP_UNKNOWN = "access-group-unknown"
+NOBODY, STRANGER = "access-nobody-admitted", "access-computer-unknown"
 CUT_SHOWN = 600.0
 """Seconds for which a tunnel that was cut is told."""
 GUARD_INTERVAL = 5.0
@@ -136,6 +137,7 @@ class AccessControl:
         self._ipsec = ipsec
         if self._config.directory is None:
             self._tracker.disable(Component.DOMAIN, "no [directory] is configured")
+            self._tell_nobody()
             # What a killed daemon has left, that had one, would let nobody through.
             with contextlib.suppress(FirewallError):
                 if await asyncio.to_thread(access_wall.standing):
@@ -166,16 +168,25 @@ class AccessControl:
             computers = self.computers
             changed = await ipsec.reload(computers, config=config.ipsec)
             self._loaded = computers
+        self._tell_nobody()
         if self._loop is not None:
             await self._look()
         return changed
 
     def withheld(self, identity: str) -> Withheld | None:
         """Say why a computer has no connection here, by what its certificate proves."""
-        if self._config.directory is None:
-            return None
         found = [c for c in self._all_computers() if c.identity.casefold() == identity.casefold()]
-        return self._judge_computer(found[0].account) if found else None
+        if self._config.directory is None:
+            return None if found else self._stranger(identity, "is in no [[computers]] entry")
+        if found:
+            return self._judge_computer(found[0].account)
+        where = "is neither in a [[computers]] entry nor in a group of [[access]]"
+        return self._stale() or self._stranger(identity, where)
+
+    @staticmethod
+    def _stranger(identity: str, where: str) -> Withheld | None:
+        # Whose certificate shows no name is refused for that.
+        return Withheld(STRANGER, f"{identity} {where}") if identity else None
 
     async def admit(self, login: Login) -> None:
         """Let an account in that has proven itself, or raise TrustError with the reason."""
@@ -382,6 +393,7 @@ class AccessControl:
         assert self._ipsec is not None
         async with self._one:
             wanted = self.computers
+            self._tell_nobody()
             if wanted == self._loaded:
                 return
             lost = {c.account for c in self._loaded} - {c.account for c in wanted}
@@ -429,6 +441,14 @@ class AccessControl:
             self._tracker.set(find(GROUP_UNKNOWN), ", ".join(missing))
         else:
             self._tracker.clear(find(GROUP_UNKNOWN))
+
+    def _tell_nobody(self) -> None:
+        unanswered = self._config.directory is not None and self._stale() is not None
+        if self.computers or unanswered:  # why nobody may, while it does not answer, is told
+            self._tracker.clear(find(NOBODY))
+            return
+        named = "[[computers]]" if self._config.directory is None else "[[computers]] or [[access]]"
+        self._tracker.set(find(NOBODY), f"{named} lets none in")
 
     def _unanswered(self, error: ThroughwayError) -> None:
         assert self._config.directory is not None

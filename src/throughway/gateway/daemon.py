@@ -136,7 +136,7 @@ class GatewayDaemon:
         self._start_teredo()
         await self._publishing.start(config.publish)
         await self._start_metrics()
-        self._reasons = start_reasons(config, self._audit, self._tracker, self._health)
+        self._start_reasons(config)
         await self._codes.start()
         self._tracker.ok(Component.GATEWAY, f"version {__version__}")
         self._define()
@@ -148,6 +148,10 @@ class GatewayDaemon:
             reload = self._workers.reload
             self._keep(watch_lists(lambda: self._config.iphttps, reload, self._tracker))
         self._log.info("gateway serves", url=config.iphttps.url, esp=self._esp())
+
+    def _start_reasons(self, config: GatewayConfig) -> None:
+        who = self._access.withheld
+        self._reasons = start_reasons(config, self._audit, self._tracker, self._health, who)
 
     async def reload(self) -> None:
         """Read the configuration anew; sessions and tunnels stay where they can."""
@@ -168,7 +172,7 @@ class GatewayDaemon:
         await self._start_metrics()
         if self._reasons is not None:
             await self._reasons.stop()
-        self._reasons = start_reasons(config, self._audit, self._tracker, self._health)
+        self._start_reasons(config)
         self._wall.rise()
         self._certificates.configure(config)
         self._define()

@@ -38,6 +38,7 @@ from throughway.net.audit import clean
 from throughway.net.files import read_secret
 from throughway.net.process import STOP_TIMEOUT, death_of
 from throughway.net.tls import Credentials
+from throughway.proto.access import Withheld
 from throughway.proto.flood import FloodGate
 
 PAUSES = (0.0, 0.5, 2.0, 10.0)
@@ -48,14 +49,14 @@ QUESTIONS = 20
 """Of one certificate in a minute; a client of ours asks three times for each refusal it tells."""
 ALL_QUESTIONS = 3000
 """Of all in a minute."""
-UNKNOWN = "ipsec-computer-account-refused"
+UNKNOWN = "access-computer-unknown"
 
 
 class ReasonsServer:
     """The process, from :meth:`start` to :meth:`stop`.
 
-    ``reasons_of`` knows a certificate's refusals, ``knows`` whether one of these names is a
-    computer's, ``on_trouble(words)`` hears that it cannot be served, and with "" that it is.
+    ``reasons_of`` knows a certificate's refusals, ``withheld`` why a computer of a name may not
+    come in, ``on_trouble(words)`` hears that it cannot be served, and with "" that it is.
     """
 
     def __init__(
@@ -64,14 +65,14 @@ class ReasonsServer:
         credentials: Credentials,
         *,
         reasons_of: Callable[[str], tuple[Reason, ...]],
-        knows: Callable[[tuple[str, ...]], bool],
+        withheld: Callable[[str], Withheld | None],
         judge: Callable[[bytes, StatementOfHealth], Judged] | None = None,
         on_trouble: Callable[[str], None] = lambda words: None,
     ) -> None:
         self._address = address
         self._credentials = credentials
         self._reasons_of = reasons_of
-        self._knows = knows
+        self._withheld = withheld
         self._judge = judge
         self._on_trouble = on_trouble
         self._gate = FloodGate(per_source=QUESTIONS, total=ALL_QUESTIONS)
@@ -102,10 +103,13 @@ class ReasonsServer:
         if not self._gate.admits(thumbprint, now):
             return ()
         reasons = self._reasons_of(thumbprint)
-        if not reasons and not self._knows(names):
-            named = clean(names[0]) if names else "no name"
-            why = f"no computer of this gateway is called {named}, as its certificate says"
-            reasons = (Reason(age=0.0, tunnel="", problem=UNKNOWN, reason=why),)
+        # Who has no connection is refused before it shows a certificate: its name alone is told.
+        whys = [self._withheld(name) for name in names]
+        if not names:
+            whys = [Withheld(UNKNOWN, "the certificate names no computer")]
+        if all(whys) and (why := whys[0]) is not None:
+            told = Reason(age=0.0, tunnel="", problem=why.problem, reason=why.reason)
+            reasons = (*reasons, told)
         return tuple(replace(reason, reason=clean(reason.reason)) for reason in reasons)
 
     def judge(self, certificate: bytes, statement: StatementOfHealth, now: float) -> Judged:
@@ -216,7 +220,11 @@ def reasons_address(config: GatewayConfig) -> tuple[str, int] | None:
 
 
 def start_reasons(
-    config: GatewayConfig, audit: GatewayAudit, tracker: Tracker, health: HealthAuthority
+    config: GatewayConfig,
+    audit: GatewayAudit,
+    tracker: Tracker,
+    health: HealthAuthority,
+    withheld: Callable[[str], Withheld | None],
 ) -> ReasonsServer | None:
     """Start the server that a configuration asks for."""
     address = reasons_address(config)
@@ -228,7 +236,6 @@ def start_reasons(
     except (OSError, ValueError) as error:
         tracker.set(problem, str(error))
         return None
-    known = {computer.identity.lower() for computer in config.computers}
 
     def reasons_of(thumbprint: str) -> tuple[Reason, ...]:
         also = health.also_of(thumbprint)
@@ -244,7 +251,7 @@ def start_reasons(
         address,
         credentials,
         reasons_of=reasons_of,
-        knows=lambda names: any(name.lower() in known for name in names),
+        withheld=withheld,
         judge=health.state,
         on_trouble=trouble,
     )

@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 MISMATCH = "ipsec-account-certificate-mismatch"
 UNHEALTHY = "ipsec-health-certificate-missing"
+UNKNOWN = "ipsec-computer-account-refused"
 
 MAX_SUSPECTS = 1000
 """IKE_SAs under way whose lines are remembered; a flood pushes the oldest out."""
@@ -34,7 +35,6 @@ _LOOKING = re.compile(r"^looking for peer configs matching .*\.\.\..*\[(.*)\]$")
 _ACCOUNT = re.compile(r"^EAP-MS-CHAPv2 username: '(.*)'$")
 _RADIUS_REFUSED = re.compile(r"RADIUS authentication of '(.*)' failed")
 _GIVEN_UP = re.compile(r"^parsed INFORMATIONAL request \d+ \[.*N\(AUTH_FAILED\)")
-_NO_CONNECTION = "no matching peer config found"
 _TIMED_OUT = "deleting half open IKE_SA"
 _PACKET = re.compile(r"^received packet: from (\S+)\[(\d+)\] to ")
 _CERTIFICATE = re.compile(r'^received end entity cert "(.*)"$')
@@ -198,9 +198,8 @@ class Refusals:
         if user is not None:
             # Whoever is told why, by an alert of TLS, may go before charon says that it refused.
             problem, reason = user.problem, f"{user.principal}: {user.reason}"
-        elif (reason.startswith(_NO_CONNECTION) or problem == UNHEALTHY) and (
-            why := self._withheld(suspect.identity)
-        ):
+        # Its secret may go while an attempt is under way: charon's words are then others.
+        elif problem in (UNKNOWN, UNHEALTHY) and (why := self._withheld(suspect.identity)):
             problem, reason = why.problem, why.reason
         seen = suspect.seen
         if user is not None:

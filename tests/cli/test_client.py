@@ -82,6 +82,36 @@ def test_refresh(path: Path) -> None:
     assert fake.commands == [Command("refresh")]
 
 
+def test_a_refresh_says_what_of_the_file_waits_for_a_restart(path: Path) -> None:
+    answer = {"needs_restart": ["logon_users", "proxy.url"], "refused": []}
+    with FakeDaemon(refresh=lambda _: answer).serving(path):
+        said = call("refresh", "--socket", str(path))
+        shown = call("refresh", "--json", "--socket", str(path))
+    assert said.exit_code == shown.exit_code == 0
+    assert "only from the next start on: logon_users, proxy.url" in said.output
+    assert "systemctl restart throughway-client" in said.output
+    assert json.loads(shown.stdout) == answer
+
+
+def test_a_refresh_tells_the_errors_of_the_file_but_goes_on(path: Path) -> None:
+    file = "/etc/throughway/client.toml"
+    refused = [
+        {"file": file, "key": "logon_user", "why": "is not known"},
+        {"file": file, "key": "", "why": "line 3: no TOML"},
+    ]
+    answer = {"needs_restart": [], "refused": refused}
+    with FakeDaemon(refresh=lambda _: answer).serving(path):
+        said = call("refresh", "--socket", str(path))
+        shown = call("refresh", "--json", "--socket", str(path))
+    assert said.exit_code == shown.exit_code == 2
+    assert "looks and tries again now" in said.stdout
+    assert f"throughway: {file}: logon_user: is not known\n" in said.stderr
+    assert f"throughway: {file}: line 3: no TOML\n" in said.stderr
+    assert "goes on with the settings" in said.stderr
+    assert "Mend it, then: systemctl restart throughway-client" in said.stderr
+    assert json.loads(shown.stdout) == answer
+
+
 def test_a_refresh_that_is_refused(path: Path) -> None:
     def refuse(_: Command) -> object:
         raise CommandRefused("not-permitted", "refresh: only root may do this")

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.client.test_settings import write_client
 from tests.client.test_uplink import config
 from tests.ipsec_world import Deployment
 from tests.patience import PATIENCE
 from tests.smart_cards import PIN, REALM, CardBox, Person, users_root
 from throughway.client import daemon as daemon_module
+from throughway.client import settings
 from throughway.client.codes import Challenge
 from throughway.client.daemon import ClientDaemon, run
 from throughway.client.permission import Desk, Permission
@@ -51,9 +53,9 @@ def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ClientDaemon:
         return ccache.read_text().removeprefix("cache of ")
 
     monkeypatch.setattr(kerberos, "ticket_principal", holder)
-    settings = config(tmp_path)
-    settings.runtime_directory.mkdir()
-    daemon = ClientDaemon(settings)
+    client = config(tmp_path)
+    client.runtime_directory.mkdir()
+    daemon = ClientDaemon(client)
     daemon._permission = Permission((), EVERYBODY)
     return daemon
 
@@ -178,6 +180,29 @@ def test_what_one_part_fails_at_does_not_keep_the_others_from_ending(
     with pytest.raises(OSError, match="is broken"):
         asyncio.run(scenario())
     assert ended == ["policy", "access", "control"]
+
+
+def test_a_refresh_compares_the_file_with_what_it_runs_with(tmp_path: Path) -> None:
+    file = write_client(tmp_path)
+    places = "".join(
+        f'{key} = "{key}"\n'
+        for key in ("bundle", "state_directory", "runtime_directory", "control_socket")
+    )
+    good = f"{file.read_text()}{places}"
+    file.write_text(good)
+    daemon = ClientDaemon(settings.load(file))
+    nothing: list[object] = []
+    assert ask(daemon, request("refresh")) == {"needs_restart": nothing, "refused": nothing}
+    file.write_text(f'{good}logon_users = ["kiosk"]\n')
+    assert ask(daemon, request("refresh")) == {"needs_restart": ["logon_users"], "refused": nothing}
+    file.write_text(f'{good}logon_user = ["kiosk"]\nesp = "fast"\n')
+    answer = ask(daemon, request("refresh"))
+    assert isinstance(answer, dict)
+    assert answer["needs_restart"] == nothing
+    assert {error["key"] for error in answer["refused"]} == {"logon_user", "esp"}
+    assert {error["file"] for error in answer["refused"]} == {str(file)}
+    file.write_text(good)
+    assert ask(daemon, request("refresh")) == {"needs_restart": nothing, "refused": nothing}
 
 
 def test_unknown_commands_are_refused(daemon: ClientDaemon) -> None:

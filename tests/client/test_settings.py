@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from throughway.client import settings
 from throughway.model.config import AuditConfig, ClientConfig, ESPMode, ProxyConfig
 from throughway.model.errors import ConfigError
 from throughway.pki import pem
+from throughway.pki.key_uri import parse_key_uri
 
 TOML = """\
 certificate = "computer.crt"
@@ -34,10 +35,15 @@ detect = false
 
 @pytest.fixture
 def client(tmp_path: Path) -> Path:
-    write_credential(tmp_path, "computer", COMPUTER)
-    write(tmp_path / "account.password", "secret\n", 0o600)
-    write(tmp_path / "policy.pub", pem.build_public_key_pem(SIGNING_KEY.public_key()))
-    return write(tmp_path / "client.toml", TOML)
+    return write_client(tmp_path)
+
+
+def write_client(folder: Path) -> Path:
+    """Write a good file and all that it names; return its path."""
+    write_credential(folder, "computer", COMPUTER)
+    write(folder / "account.password", "secret\n", 0o600)
+    write(folder / "policy.pub", pem.build_public_key_pem(SIGNING_KEY.public_key()))
+    return write(folder / "client.toml", TOML)
 
 
 def errors_of(path: Path) -> dict[str, str]:
@@ -202,3 +208,29 @@ def test_a_keytab_takes_the_place_of_the_password(client: Path) -> None:
         settings.load(write(client, text + more))
     with pytest.raises(ConfigError, match="password_file"):
         settings.load(write(client, text + proxy))
+
+
+@pytest.mark.parametrize(
+    ("edit", "keys"),
+    [
+        ("", ()),
+        ('logon_users = ["kiosk"]', ("logon_users",)),
+        ('esp = "kernel"\n[proxy]\nurl = "http://proxy:3128"', ("esp", "proxy.url")),
+        ("[audit]\nkeep_days = 3", ("audit.keep_days",)),
+        ('[smart_card]\nmodule = "/usr/lib/x.so"', ("smart_card",)),
+    ],
+)
+def test_what_was_edited_is_named_as_in_the_file(
+    client: Path, edit: str, keys: tuple[str, ...]
+) -> None:
+    before = settings.load(client)
+    edited = settings.load(write(client, f"{TOML}{edit}\n"))
+    assert settings.changed(before, edited) == keys
+    assert settings.changed(edited, before) == keys
+
+
+def test_a_key_that_has_gone_to_a_token_is_the_key(client: Path) -> None:
+    before = settings.load(client)
+    uri = "pkcs11:token=tpm;id=%01?module-path=/usr/lib/x.so&pin-source=file:/etc/pin"
+    moved = replace(before, key=settings.NO_FILE, token_key=parse_key_uri(uri))
+    assert settings.changed(before, moved) == ("key",)

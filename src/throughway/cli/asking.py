@@ -15,7 +15,7 @@ import typer
 from throughway.catalogue import PROBLEMS
 from throughway.cli.status import COULD_NOT_TELL, View
 from throughway.control.client import ask
-from throughway.control.codec import CommandRefused, from_json, to_json
+from throughway.control.codec import JSON, CommandRefused, from_json, to_json
 from throughway.model.errors import ConfigError, ControlError, ThroughwayError, WireError
 from throughway.model.status import ClientSnapshot, GatewaySnapshot
 
@@ -79,6 +79,14 @@ def _fail(error: ThroughwayError, code: int) -> NoReturn:
         typer.echo(f"  Cause:      {problem.cause}", err=True)
         typer.echo(f"  Resolution: {problem.resolution}", err=True)
     raise typer.Exit(code) from error
+
+
+def say_waiting(done: JSON, unit: str) -> None:
+    """Name the settings that a daemon has read and takes only when it is started again."""
+    if isinstance(done, dict) and (waiting := done.get("needs_restart")):
+        names = ", ".join(map(str, waiting)) if isinstance(waiting, list) else str(waiting)
+        typer.echo(f"changed, but only from the next start on: {names}")
+        typer.echo(f"systemctl restart {unit}")
 
 
 def snapshot_of(socket: Path, kind: type[T]) -> T:

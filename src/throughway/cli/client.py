@@ -10,23 +10,26 @@ import typer
 from throughway.cli import join
 from throughway.cli.asking import (
     CLIENT_SOCKET,
+    USAGE,
     AsJSON,
     ClientSocket,
     Show,
     Watch,
     exit_codes,
+    say_waiting,
 )
-from throughway.cli.output import examples
+from throughway.cli.output import examples, print_json
 from throughway.cli.status import client_exit_code, client_gist, render_client
 from throughway.client import settings
 from throughway.control.client import ask
-from throughway.control.codec import CommandRefused
+from throughway.control.codec import JSON, CommandRefused
 from throughway.model.errors import ConfigError, ControlError
 from throughway.model.status import ClientSnapshot
 from throughway.net import firewall, netlink, resolvconf, sit
 
 DEFAULT_CONFIG = Path("/etc/throughway/client.toml")
 DEFAULT_STATE = Path("/var/lib/throughway/client")
+UNIT = "throughway-client"
 SHOW = Show(ClientSnapshot, render_client, client_gist, client_exit_code)
 
 app = typer.Typer(
@@ -35,6 +38,7 @@ app = typer.Typer(
     help="This computer as a client: join, run it, look at it.",
 )
 
+RefreshAsJSON = Annotated[bool, typer.Option("--json", help="What client.toml says, as JSON.")]
 Config = Annotated[Path, typer.Option("--config", "-c", help="The client's configuration (TOML).")]
 
 
@@ -69,12 +73,40 @@ def status(
         raise typer.Exit(look(socket, as_json=as_json))
 
 
-@app.command(epilog=examples("throughway client refresh"))
-def refresh(socket: ClientSocket = CLIENT_SOCKET) -> None:
-    """Find out anew where this computer is, try again at once, fetch the newest policy."""
+@app.command(
+    epilog=examples(
+        "throughway client refresh", "throughway client refresh --json | jq -r .needs_restart[]"
+    )
+)
+def refresh(socket: ClientSocket = CLIENT_SOCKET, as_json: RefreshAsJSON = False) -> None:
+    """Find out anew where this computer is, try again at once, fetch the newest policy.
+
+    What has been edited in client.toml is told, and waits for a restart. Exit 2: it has errors.
+    """
     with exit_codes():
-        ask(socket, "refresh")
-    typer.echo("The client looks and tries again now.")
+        done = ask(socket, "refresh")
+        if as_json:
+            print_json(done)
+        else:
+            typer.echo("The client looks and tries again now.")
+            say_waiting(done, UNIT)
+        _say_refused(done)
+
+
+def _say_refused(done: JSON) -> None:
+    """Fail for a file that the running daemon would not start with."""
+    refused = done.get("refused") if isinstance(done, dict) else None
+    if not isinstance(refused, list) or not refused:
+        return
+    for each in refused:
+        parts = (str(each[key]) for key in ("file", "key", "why") if isinstance(each, dict))
+        typer.secho(f"throughway: {': '.join(filter(None, parts))}", err=True, fg="red")
+    typer.echo(
+        "The client goes on with the settings that it was started with, but would not start with\n"
+        f"the file as it is now. Mend it, then: systemctl restart {UNIT}",
+        err=True,
+    )
+    raise typer.Exit(USAGE)
 
 
 @app.command(epilog=examples("throughway client reset"))

@@ -13,6 +13,7 @@ from throughway.cli.asking import (
     Show,
     Watch,
     exit_codes,
+    say_waiting,
 )
 from throughway.cli.output import examples
 from throughway.cli.status import (
@@ -87,10 +88,7 @@ def reload(socket: GatewaySocket = GATEWAY_SOCKET) -> None:
     with exit_codes():
         done = ask(socket, "reload")
     typer.echo("reloaded")
-    if isinstance(done, dict) and (waiting := done.get("needs_restart")):
-        names = ", ".join(map(str, waiting)) if isinstance(waiting, list) else str(waiting)
-        typer.echo(f"changed, but only from the next start on: {names}")
-        typer.echo("systemctl restart throughway-gateway")
+    say_waiting(done, "throughway-gateway")
 
 
 def _show(component: str | None) -> Show[GatewaySnapshot]:

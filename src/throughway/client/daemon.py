@@ -27,7 +27,7 @@ from throughway.health import log
 from throughway.health.tracker import Change, Tracker
 from throughway.model.audit import AuditEvent
 from throughway.model.config import ClientConfig
-from throughway.model.errors import ThroughwayError, TransportError, TrustError
+from throughway.model.errors import ConfigError, ThroughwayError, TransportError, TrustError
 from throughway.model.findings import Component
 from throughway.model.policy import Policy
 from throughway.model.status import (
@@ -70,6 +70,9 @@ class ClientDaemon:
         """Whether no other client runs here: else what is in the kernel is that one's."""
         self._users = UserStore(config.runtime_directory)
         self._user: User | None = None
+        self._needs_restart: tuple[str, ...] = ()
+        self._refused: tuple[ConfigError, ...] = ()
+        """Of the file as it was when it was looked at last: what differs, or what is wrong."""
         self._one_at_a_time = asyncio.Lock()
         """Users come and go one after the other."""
         self._permission = Permission(config.logon_users)
@@ -110,6 +113,22 @@ class ClientDaemon:
         if self._access is not None:
             self._access.refresh()
         self._keeper.fetch_now()
+        await asyncio.to_thread(self._compare_file)
+
+    def _compare_file(self) -> None:
+        """See which settings of the file wait for a restart: all of them are read at the start."""
+        self._needs_restart, self._refused = (), ()
+        try:
+            edited = settings.load(self._config.file)
+        except ConfigError as error:
+            self._refused = error.errors or (error,)
+            for single in self._refused:
+                self._log.warning("edited configuration cannot be used", reason=str(single))
+            return
+        self._needs_restart = settings.changed(self._config, edited)
+        if self._needs_restart:
+            names = ", ".join(self._needs_restart)
+            self._log.info("edited configuration", needs_restart=names)
 
     async def stop(self) -> None:
         """Take everything down and leave the computer as it was found."""
@@ -218,8 +237,14 @@ class ClientDaemon:
             case "refresh":
                 require_owner(request, self._owners())
                 await self.reload()
-                return None
+                return self._of_the_file()
         raise unknown_command(request)
+
+    def _of_the_file(self) -> JSON:
+        refused: list[JSON] = [
+            {"file": each.file, "key": each.key, "why": each.why} for each in self._refused
+        ]
+        return {"needs_restart": list(self._needs_restart), "refused": refused}
 
     def _owners(self) -> tuple[int, ...]:
         return () if self._user is None else (self._user.uid,)

@@ -7,6 +7,7 @@ key fit each other was checked there, so that X.509 stays out of the daemon too.
 
 import ipaddress
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from throughway.model.config import (
@@ -54,6 +55,22 @@ def load(path: Path = DEFAULT_FILE) -> ClientConfig:
                 table.refuse(key, str(error))
     table.finish()
     return config
+
+
+def changed(before: ClientConfig, after: ClientConfig) -> tuple[str, ...]:
+    """Return the keys of the file in which two configurations differ; of tables each key."""
+    # A key on a token is a field of its own, but in the file it is ``key`` as well.
+    names = ("key" if n == "token_key" else n for n in _differing(before, after) if n != "file")
+    return tuple(dict.fromkeys(names))
+
+
+def _differing(before: object, after: object) -> Iterator[str]:
+    for name in before.__dataclass_fields__:  # type: ignore[attr-defined]
+        old, new = getattr(before, name), getattr(after, name)
+        if isinstance(old, ProxyConfig | AuditConfig | SmartCardConfig) and new is not None:
+            yield from (f"{name}.{key}" for key in _differing(old, new))
+        elif old != new:
+            yield name
 
 
 def load_proxy(path: Path) -> ProxyConfig:

@@ -9,14 +9,15 @@ import pytest
 from tests.net.iphttps_world import wait_for
 from throughway.gateway import telling as module
 from throughway.gateway.refusals import MISMATCH
-from throughway.gateway.telling import REFUSALS_SHOWN, Telling
+from throughway.gateway.telling import HEADERLESS, HEADERLESS_MANY, REFUSALS_SHOWN, Telling
 from throughway.health.tracker import Tracker
-from throughway.model.status import WorkerStatus
+from throughway.model.status import SessionStatus, WorkerStatus
 
 if TYPE_CHECKING:
     from throughway.gateway.audit import GatewayAudit
 
 RESTARTING, LIMIT = "worker-restarting", "connection-limit-reached"
+SESSION = SessionStatus(id=7, peer="192.0.2.7:4711", since=0.0)
 
 
 class Scene:
@@ -35,6 +36,9 @@ class Scene:
         self.audited.append(words)
 
     session_refused = cut
+
+    def session_opened(self, session: SessionStatus) -> None:
+        """Nothing is noted of it here."""
 
     @property
     def problems(self) -> list[str]:
@@ -116,3 +120,52 @@ def test_a_link_that_was_mended_may_have_had_the_endpoints() -> None:
     scene = Scene()
     scene.telling.link_mended(worker())
     assert scene.mended == 1
+
+
+def come_without_header(scene: Scene, times: int) -> None:
+    for port in range(times):
+        scene.telling.client_refused(f"10.0.0.1:{port}", HEADERLESS, "no PROXY header")
+
+
+def test_when_all_come_without_a_proxy_header_it_is_a_problem_until_one_comes_in() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        come_without_header(scene, HEADERLESS_MANY - 1)
+        assert scene.problems == []
+        come_without_header(scene, 1)
+        assert scene.problems == [HEADERLESS]
+        assert "10.0.0.1:0" in scene.tracker.current()[0].detail
+        come_without_header(scene, HEADERLESS_MANY)
+        assert scene.problems == [HEADERLESS]
+        scene.telling.session_opened(SESSION)
+        assert scene.problems == []
+        # Others come in: then it is somebody's scanner.
+        for _ in range(HEADERLESS_MANY):
+            come_without_header(scene, HEADERLESS_MANY - 1)
+            scene.telling.session_opened(SESSION)
+        assert scene.problems == []
+
+    asyncio.run(scenario())
+
+
+def test_what_is_refused_for_other_reasons_is_no_missing_header() -> None:
+    scene = Scene()
+    for _ in range(HEADERLESS_MANY):
+        scene.telling.client_refused("192.0.2.7:4711", "iphttps-adc-stranger", "why")
+    assert scene.problems == []
+
+
+def test_missing_headers_are_over_when_nobody_comes_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "HEADERLESS_SHOWN", 0.0)
+
+    async def scenario() -> None:
+        scene = Scene()
+        come_without_header(scene, HEADERLESS_MANY)
+        assert scene.problems == [HEADERLESS]
+        await wait_for(lambda: not scene.problems)
+        come_without_header(scene, HEADERLESS_MANY - 1)
+        assert scene.problems == []
+
+    asyncio.run(scenario())

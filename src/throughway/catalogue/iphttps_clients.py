@@ -130,7 +130,8 @@ HEADER_MISSING = Problem(
     cause=(
         "iphttps.adc.proxy_protocol is on, and a connection from the ADC did not begin with a "
         "PROXY header (version 1 or 2) that could be read. It was closed: without the header "
-        "nobody knows whose it is."
+        "nobody knows whose it is. A problem of the gateway's it is when five came in a row, and "
+        "nobody got in meanwhile; it is over when somebody does, or none comes for twenty minutes."
     ),
     resolution=(
         "Switch the PROXY protocol on there (nginx: proxy_protocol on; HAProxy: send-proxy-v2), "

@@ -16,6 +16,11 @@ RESTART_SHOWN = 60.0
 """Seconds for which a worker's restart is told when it serves again."""
 LIMIT_SHOWN = 60.0
 """Seconds for which a limit that was reached is told."""
+HEADERLESS = "iphttps-adc-header-missing"
+HEADERLESS_MANY = 5
+"""Connections without a PROXY header in a row, and nobody in between: not one scanner's, then."""
+HEADERLESS_SHOWN = 1200.0
+"""Seconds without a further one after which it is over; refused clients wait for 1125 at most."""
 REFUSALS_SHOWN = 20
 """Refused clients that the status remembers."""
 
@@ -32,10 +37,13 @@ class Telling:
         self._on_mended = on_mended
         self._restart_timers: dict[int, asyncio.TimerHandle] = {}
         self._limit_timer: asyncio.TimerHandle | None = None
+        self._headerless = 0
+        self._headerless_timer: asyncio.TimerHandle | None = None
         self.refusals = Lately(REFUSALS_SHOWN)
 
     def session_opened(self, session: SessionStatus) -> None:
         """Log it."""
+        self._headers_are_back()
         self._log.info(
             "session opened", worker=session.worker, session=session.id, peer=session.peer
         )
@@ -58,6 +66,26 @@ class Telling:
         """Log and show it: a client was refused before it had a link."""
         self.refused(reason, problem, peer)
         self._audit.session_refused(peer, problem, reason)
+        if problem == HEADERLESS:
+            self._header_missing(peer)
+
+    def _header_missing(self, peer: str) -> None:
+        """Once may be anybody's mistake; if nobody else comes, it is the ADC's, for all clients."""
+        self._headerless += 1
+        if self._headerless >= HEADERLESS_MANY:
+            detail = f"nobody has come in since {self._headerless} connections, the last by {peer}"
+            self._tracker.set(find(HEADERLESS), detail)
+        if self._headerless_timer is not None:
+            self._headerless_timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._headerless_timer = loop.call_later(HEADERLESS_SHOWN, self._headers_are_back)
+
+    def _headers_are_back(self) -> None:
+        """Somebody came in, or nobody tries without any more."""
+        if self._headerless_timer is not None:
+            self._headerless_timer.cancel()
+        self._headerless, self._headerless_timer = 0, None
+        self._tracker.clear(find(HEADERLESS))
 
     def worker_serves(self, worker: WorkerStatus) -> None:
         """Log it; the restart is shown for a while longer."""

@@ -531,12 +531,18 @@ class Site:
             users,
             directory=directory / "run-gateway",
             on_failure=lambda *failure: self.failures.append(failure),
+            on_cut=self.cut,
             on_event=self.audit.ipsec_event,
             on_refused=self.audit.refused,
             **options,
         )
         self.client: ClientIPsec | None = None
         self.world.gateway.run(self.gateway.start())
+
+    def cut(self, reason: str, problem: str, peer: str) -> None:
+        """Take what is said of a tunnel that is ended, as the daemon does."""
+        self.failures.append((reason, problem, peer))
+        self.audit.cut(reason, problem, peer)
 
     def start_client(self, config: ClientConfig | None = None) -> ClientIPsec:
         """Start a client's charon; no tunnel yet."""

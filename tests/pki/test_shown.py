@@ -17,6 +17,9 @@ def test_who_is_on_a_list() -> None:
     serial = one.certificate.serial_number
     crl = CRL(revoked=[(serial, None), (same.certificate.serial_number, None)])
     assert shown.listed(crl.build(ISSUING)) == {"one.example"}
+    assert shown.listed(crl.build(ISSUING)) == frozenset(), "that one is told"
+    shown.tell_again()
+    assert shown.listed(crl.build(ISSUING)) == {"one.example"}
     assert shown.listed(CRL().build(ISSUING)) == frozenset()
     assert shown.listed(b"no list") == frozenset()
     assert OTHER.certificate.issuer == ISSUING.certificate.subject

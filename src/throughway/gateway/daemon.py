@@ -231,6 +231,7 @@ class GatewayDaemon:
                 config.state_directory, self._tracker, lambda: self._config.ipsec.revocation
             ),
             on_failure=self._telling.refused,
+            on_cut=self._telling.cut,
             on_daemon=self._charon_changed,
             on_event=self._audit.ipsec_event,
             on_refused=self._audit.refused,

@@ -63,7 +63,8 @@ _REFRESH_PAUSE = 0.1
 class GatewayIPsec:
     """charon and the authoriser of users, as one thing that is started, asked and stopped.
 
-    ``on_failure(reason, problem, peer)`` tells of every client that was refused, for the audit;
+    ``on_failure(reason, problem, peer)`` tells of every client that was refused, for the audit,
+    ``on_cut`` in the same way of every tunnel that is ended because its certificate was revoked;
     ``on_change()`` that :meth:`tunnels` has changed; ``on_daemon(reason)`` that charon died, and
     with "" that it is there again. ``on_event`` hears all that charon tells, ``on_refused`` more
     about each refusal. ``gate`` has the last word.
@@ -80,6 +81,7 @@ class GatewayIPsec:
         realm: str = "",
         lists: RevocationLists | None = None,
         on_failure: Callable[[str, str, str], None] = lambda reason, problem, peer: None,
+        on_cut: Callable[[str, str, str], None] = lambda reason, problem, peer: None,
         on_change: Callable[[], None] = lambda: None,
         on_daemon: Callable[[str], None] = lambda reason: None,
         on_event: Callable[[Event], None] = lambda event: None,
@@ -91,6 +93,7 @@ class GatewayIPsec:
         self._config = config
         self._directory = directory
         self._on_failure = on_failure
+        self._on_cut = on_cut
         self._on_change = on_change
         self._on_daemon = on_daemon
         self._connections = named_connections(computers)
@@ -261,6 +264,7 @@ class GatewayIPsec:
             urls = (*own, *self._config.crl_urls)
             authorities = (*material.authorities, *material.chain)
             self._feed.configure(authorities, urls, self._config.revocation)
+            self._shown.tell_again()
             await self._feed.supply()
         await charon.load_key(material.key)
         for name, computer in self._connections.items():
@@ -408,11 +412,21 @@ class GatewayIPsec:
         """End the tunnels of computers that came in before this list was known."""
         with contextlib.suppress(IPsecError):
             await self.shown_certificates()
-            for identity in await asyncio.to_thread(self._shown.listed, crl):
-                for name, computer in self._connections.items():
-                    if computer.identity.lower() == identity and self._charon is not None:
-                        for tunnel in (INFRASTRUCTURE, INTRANET):
-                            await self._charon.terminate(ike=f"{tunnel}-{name}", wait=False)
+            listed = await asyncio.to_thread(self._shown.listed, crl)
+            await self.refresh()
+            for name, computer in self._connections.items():
+                if computer.identity.lower() in listed and self._charon is not None:
+                    self._tell_revoked(computer)
+                    for tunnel in (INFRASTRUCTURE, INTRANET):
+                        await self._charon.terminate(ike=f"{tunnel}-{name}", wait=False)
+
+    def _tell_revoked(self, computer: Computer) -> None:
+        for tunnel in self.tunnels():
+            if tunnel.remote_identity == computer.identity and tunnel.state is TunnelState.UP:
+                why = f"a certificate of {computer.identity} was revoked"
+                reason = f"the {tunnel.name} tunnel was ended: {why}"
+                peer = f"{computer.identity} ({tunnel.remote_address})"
+                self._on_cut(reason, "ipsec-cert-revoked", peer)
 
     async def forget_shown(self) -> None:
         """Let charon forget them, so that it is sure again which one comes next."""

@@ -32,6 +32,7 @@ class ShownCertificates:
     def __init__(self) -> None:
         self._names: OrderedDict[tuple[bytes, int], tuple[str, ...]] = OrderedDict()
         """By issuer and serial number."""
+        self._told: set[tuple[bytes, int]] = set()
 
     def note(self, certificates: Iterable[bytes]) -> None:
         """Take certificates (DER) that peers have shown."""
@@ -44,10 +45,14 @@ class ShownCertificates:
                 continue
             self._names.move_to_end(key)
         while len(self._names) > MAXIMUM_NOTED:
-            self._names.popitem(last=False)
+            self._told.discard(self._names.popitem(last=False)[0])
 
     def listed(self, data: bytes) -> frozenset[str]:
-        """Return the identities whose certificates a list, or an OCSP answer, has revoked."""
+        """Return the identities whose certificates a list, or an OCSP answer, has revoked.
+
+        Each certificate is told once: a computer that has another one by now is left alone by the
+        next list, which has the old one still.
+        """
         names = self._names.copy()  # others may be noted meanwhile: this can take its time
         issuer = issuer_of(data)
         if not issuer:
@@ -55,4 +60,10 @@ class ShownCertificates:
         else:
             mine = {serial for by, serial in names if by == issuer}
             revoked = {(issuer, serial) for serial in listed(data, mine)}
+        revoked -= self._told
+        self._told |= revoked
         return frozenset(name for key in revoked for name in names[key])
+
+    def tell_again(self) -> None:
+        """Begin anew: charon has lost its lists, and could let any of them in."""
+        self._told.clear()

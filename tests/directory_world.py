@@ -395,9 +395,11 @@ def shared_radius() -> FreeRADIUS:
     return server
 
 
-def radius_config(folder: Path, secret: bytes = RADIUS_SECRET) -> RADIUSConfig:
+def radius_config(
+    folder: Path, secret: bytes = RADIUS_SECRET, timeout: float = 6.0
+) -> RADIUSConfig:
     """Return how the gateway of these tests asks the RADIUS server."""
     file = folder / "radius.secret"
     file.write_bytes(secret + b"\n")
     file.chmod(0o600)
-    return RADIUSConfig(servers=((SERVER, 1812),), secret=file, timeout=2.0)
+    return RADIUSConfig(servers=((SERVER, 1812),), secret=file, timeout=timeout)

@@ -24,7 +24,8 @@ from typing import Any, ParamSpec, Self, TypeVar
 import pytest
 
 from tests.patience import PATIENCE
-from throughway.client.ipsec import INFRASTRUCTURE, ClientIPsec
+from throughway.client.ipsec import INFRASTRUCTURE, INTRANET, ClientIPsec
+from throughway.client.proof import Proof
 from throughway.gateway.audit import GatewayAudit
 from throughway.gateway.ipsec import GatewayIPsec
 from throughway.model.audit import AuditEvent, AuditRecord, Outcome
@@ -34,7 +35,7 @@ from throughway.model.config import (
     IPsecServerConfig,
     UsersConfig,
 )
-from throughway.model.errors import IPsecError
+from throughway.model.errors import IPsecError, ThroughwayError
 from throughway.model.policy import Policy, TunnelPolicy
 from throughway.model.revocation import Revocation
 from throughway.model.status import SessionStatus, TunnelState, TunnelStatus
@@ -492,6 +493,15 @@ async def _begin(audit: GatewayAudit) -> None:
     audit.start()
 
 
+async def _once(client: ClientIPsec, name: str, attempt: Awaitable[None]) -> None:
+    """Await an attempt; after one that fails the next must not begin, and be told of later on."""
+    try:
+        await attempt
+    except ThroughwayError:
+        await client.down(name)
+        raise
+
+
 class Site:
     """A gateway and one client at a time in the shared world, with all that they told."""
 
@@ -568,24 +578,26 @@ class Site:
 
     def refusal(self, config: ClientConfig | None = None) -> tuple[str, str]:
         """Let a client try that must be refused; return the problems both ends name."""
-        # What an earlier client tried last may still be under way to the audit; one that was
-        # stopped amid an attempt leaves half an IKE_SA behind, which charon forgets in 30 s.
-        self.world.gateway.run(until(lambda: not self.gateway._refusals._suspects))
+        self.world.gateway.run(self._all_told())
         self.failures.clear()
         self.start_client(config)
         with pytest.raises(IPsecError) as caught:
-            self.world.client.run(self._try_once())
+            self.try_up()
         self.world.gateway.run(until(lambda: bool(self.failures)))
         self.stop_client()
         return self.failures[0][1], caught.value.problem
 
-    async def _try_once(self) -> None:
-        """Ask for the tunnel once: no second attempt may begin before the client stops."""
+    def try_up(self) -> None:
+        """Ask for the infrastructure tunnel; where it is refused, no second time."""
         assert self.client is not None
-        try:
-            await self.client.up_infrastructure(CLIENT)
-        finally:
-            await self.client.down(INFRASTRUCTURE)
+        client = self.client
+        self.world.client.run(_once(client, INFRASTRUCTURE, client.up_infrastructure(CLIENT)))
+
+    def try_user(self, principal: str, proof: Proof) -> None:
+        """Ask for the intranet tunnel; where it is refused, no second time."""
+        assert self.client is not None
+        client = self.client
+        self.world.client.run(_once(client, INTRANET, client.up_intranet(principal, proof)))
 
     def at_gateway(self, name: str) -> list[TunnelStatus]:
         """Return the tunnels of a name which are up as the gateway sees them now."""
@@ -624,8 +636,19 @@ class Site:
         self.records.remove(record)
         return record
 
+    async def _all_told(self) -> None:
+        """Wait for what an earlier client tried last: it may be under way to the audit.
+
+        One that was stopped amid an attempt leaves half an IKE_SA behind: charon forgets it in
+        30 s.
+        """
+        await until(lambda: not self.gateway._refusals._suspects)
+        async with asyncio.timeout(PATIENCE):
+            await self.audit._drafts.join()
+
     def forget_told(self) -> None:
         """Begin anew: the audit counts, and no longer records, who is refused all the time."""
+        self.world.gateway.run(self._all_told())
         self.records.clear()
         self.failures.clear()
         self.audit._gate = FloodGate()

@@ -546,14 +546,12 @@ class DirectorySite(Site):
         self.world.gateway.run(until(condition))
 
     def log_on(self, user: str, ccache: Path) -> None:
-        """Log a user on whose ticket is there already."""
-        client = self.client
-        assert client is not None
+        """Log a user on whose ticket is there already; who is refused does not try again."""
 
         async def token() -> bytes:
             return await make_token_apart(ccache, SERVICE)
 
-        self.world.client.run(client.up_intranet(f"{user}@{REALM}", token))
+        self.try_user(f"{user}@{REALM}", token)
 
     def close(self) -> None:
         self.stop_client()

@@ -160,6 +160,27 @@ def test_a_certificate_that_nobody_can_read_does_not_silence_the_audit() -> None
     assert [record.certificate for record in records] == [seen(CERTIFICATE)] * 2
 
 
+def test_what_is_being_asked_for_when_the_gateway_ends_is_recorded() -> None:
+    scene = Scene(CERTIFICATE)
+
+    async def scenario() -> None:
+        asked = asyncio.Event()
+
+        async def silent() -> tuple[bytes, ...]:
+            asked.set()
+            await asyncio.Event().wait()
+            return ()
+
+        scene.audit._shown = silent
+        scene.audit.start()
+        scene.audit.refused(refusal("ipsec-cert-expired"))
+        await asked.wait()
+        await scene.audit.close()
+
+    asyncio.run(scenario())
+    assert [(r.windows, r.problem) for r in scene.records] == [(4652, "ipsec-cert-expired")]
+
+
 def test_a_refused_user_is_a_failed_logon_too() -> None:
     refused = refusal("ipsec-user-refused", rounds=1, user="alice@R", connection="intranet-client1")
     records = Scene(CERTIFICATE).play(lambda audit: audit.refused(refused))

@@ -359,14 +359,16 @@ class User:
         assert client is not None
         self.site.world.client.run(client.up_intranet(self.principal, token or self.token))
 
+    def try_up(self, token: Token | None = None) -> None:
+        """Try once."""
+        self.site.try_user(self.principal, token or self.token)
+
     def refused(self, token: Token) -> str:
         """Try with a token that must be refused; return the gateway's reason."""
-        site, client = self.site, self.site.client
-        assert client is not None
+        site = self.site
         site.failures.clear()
         with pytest.raises(IPsecError) as caught:
-            self.up(token)
-        site.world.client.run(client.down("intranet"))
+            self.try_up(token)
         assert caught.value.problem == "ipsec-user-refused"
         site.world.gateway.run(until(lambda: bool(site.failures)))
         reason, problem, _ = site.failures[0]

@@ -161,7 +161,7 @@ def proven(site: TicketSite, proof: Proof) -> tuple[str, str]:
     with broken_for:
         site.start_client(config)
         try:
-            site.up()
+            site.try_up()
         except ThroughwayError as error:
             said = getattr(error, "problem", "")
         else:

@@ -43,7 +43,7 @@ from throughway.model.errors import IPsecError
 from throughway.model.findings import Component, Severity
 from throughway.model.revocation import Revocation, RevocationPolicy
 from throughway.model.status import TunnelState
-from throughway.net.charon import FETCH_TIME, Charon
+from throughway.net.charon import Charon
 from throughway.net.revocation_cache import Kept, RevocationCache
 from throughway.net.revocation_lists import RevocationLists, Want
 from throughway.net.vici import Section, Session
@@ -140,11 +140,18 @@ class Charons:
         shared_world().client.call(self.judged_web.close)
 
 
+FETCH_TIME = 20
+"""Seconds for which charon waits for us, and we for a place: who waited for either is seen."""
+
+
 @pytest.fixture(scope="module")
 def charons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Charons]:
-    charons = Charons(tmp_path_factory.mktemp("charons"))
-    yield charons
-    charons.close()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("throughway.net.charon.FETCH_TIME", FETCH_TIME)
+        patched.setattr("throughway.gateway.revocation.FETCH_TIME", float(FETCH_TIME))
+        charons = Charons(tmp_path_factory.mktemp("charons"))
+        yield charons
+        charons.close()
 
 
 @pytest.mark.lab
@@ -164,6 +171,7 @@ def test_what_charon_says_when(
     site.forget_told()
     if policy in fault.admitted:
         come_in(site, config, policy)
+        charons.web.let_go()
         return
     gateway, client = eventually(site, config, fault)
     assert (gateway, client) == (fault.gateway, fault.client)
@@ -171,6 +179,7 @@ def test_what_charon_says_when(
     if fault.at_gateway is not None:
         monkeypatch.undo()
         site.world.gateway.run(site.gateway.reload(site.deployment.computers(1, 2)))
+    charons.web.let_go()
 
 
 def come_in(site: Site, config: ClientConfig | None, policy: Revocation = WEAK) -> None:
@@ -459,8 +468,7 @@ def test_what_is_flushed_charon_forgets_at_once(charons: Charons, tmp_path: Path
         site.client_options = {"lists": near}
         site.policy = replace(site.policy, revocation=RevocationPolicy(lists=(url,)))
         web.pages["/ca.crl"] = data
-        client = site.start_client()
-        site.up()
+        client = come_up(site)
         charon, its = site.gateway._charon, client._charon
         assert charon is not None
         assert its is not None
@@ -501,12 +509,13 @@ async def _empty(charon: Charon) -> bool:
     return await lists_in(charon) == []
 
 
-def come_up(site: Site) -> None:
+def come_up(site: Site) -> ClientIPsec:
     """Come in at the first attempt, or where everything is slow at the next."""
-    site.start_client()
+    client = site.start_client()
     with contextlib.suppress(IPsecError):
         site.up()
     site.wait_client(INFRASTRUCTURE, TunnelState.UP)
+    return client
 
 
 async def renewed(lists: RevocationLists) -> None:

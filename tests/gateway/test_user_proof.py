@@ -123,11 +123,9 @@ class CardSite(Site):
     def refused(self, proof: Proof, principal: str = ALICE) -> tuple[str, str, str]:
         """Try once what must be refused; return problem and reason of the gateway's, and
         the client's problem."""
-        assert self.client is not None
         self.failures.clear()
         with pytest.raises(ThroughwayError) as caught:
-            self.user_up(proof, principal)
-        self.world.client.run(self.client.down("intranet"))
+            self.try_user(principal, proof)
         self.world.gateway.run(until(lambda: bool(self.failures)))
         assert self.at_gateway("intranet") == []
         reason, problem, _ = self.failures[0]

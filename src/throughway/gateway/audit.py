@@ -331,10 +331,13 @@ class GatewayAudit:
         while True:
             draft = await self._drafts.get()
             record = draft.record
-            # Of a certificate, too, that nobody can read: whose it was is then not told.
-            with contextlib.suppress(ThroughwayError, *UNREADABLE):
-                record = await self._completed(draft)
-            self._record(record)
+            try:
+                # Of a certificate, too, that nobody can read: whose it was is then not told.
+                with contextlib.suppress(ThroughwayError, *UNREADABLE):
+                    record = await self._completed(draft)
+            finally:  # also where the gateway ends meanwhile
+                self._record(record)
+                self._drafts.task_done()
 
     async def _completed(self, draft: _Draft) -> AuditRecord:
         record, particulars = draft.record, draft.particulars

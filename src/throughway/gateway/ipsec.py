@@ -224,9 +224,10 @@ class GatewayIPsec:
         await self._load_material(self._charon, material)
         for name in gone:
             for tunnel in (INFRASTRUCTURE, INTRANET):
-                await self._charon.terminate(ike=f"{tunnel}-{name}", wait=False)
+                # First: who is cut comes again at once.
                 if name not in connections:
                     await self._charon.unload_connection(f"{tunnel}-{name}")
+                await self._charon.terminate(ike=f"{tunnel}-{name}", wait=False)
         return changed
 
     async def refresh(self) -> None:
@@ -370,20 +371,23 @@ class GatewayIPsec:
 
     async def _unfit(self, unique_id: int, reason: str) -> None:
         """End an IKE_SA, up or not, whose certificate charon should not have taken."""
-        was_up = self._refusals.was_up(unique_id)
+        charon, was_up = self._charon, self._refusals.was_up(unique_id)
+        refused = self._refusals.unfit(unique_id, WRONG_USAGE, reason)
+        held = refused.seen.connection if refused is not None and was_up else ""
+        if held and charon is not None:
+            with contextlib.suppress(IPsecError):
+                await charon.unload_connection(held)
         with contextlib.suppress(IPsecError):
-            if self._charon is not None:
-                await self._charon.terminate(unique_id=unique_id, wait=False)
-        if refused := self._refusals.unfit(unique_id, WRONG_USAGE, reason):
+            if charon is not None:
+                await charon.terminate(unique_id=unique_id, wait=False)
+        if refused is not None:
             self._tell(refused)
-            if was_up:
-                self._spawn(self._hold(refused.seen.connection))
+        if held:
+            self._spawn(self._hold())
 
-    async def _hold(self, connection: str) -> None:
+    async def _hold(self) -> None:
         """Let nobody come again at once who was in before we could look at the certificate."""
         with contextlib.suppress(IPsecError):
-            if self._charon is not None:
-                await self._charon.unload_connection(connection)
             await asyncio.sleep(HOLD)
             await self.reload(tuple(self._connections.values()))
 

@@ -141,7 +141,7 @@ def serving(folder: Path) -> Iterator[RADIUSConfig]:
                 break
         else:
             raise AssertionError("".join(said[-20:]))
-        yield RADIUSConfig(servers=(("127.0.0.1", port),), secret=secret, timeout=4.0)
+        yield RADIUSConfig(servers=(("127.0.0.1", port),), secret=secret, timeout=PATIENCE)
     finally:
         process.terminate()
         process.stdout.close()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
 from throughway.model.errors import ThroughwayError
 from throughway.net import computer_token as module
 from throughway.net.computer_token import ComputerTicket, make_computer_token, settings_text
@@ -40,7 +41,7 @@ def test_what_goes_wrong_has_a_name(
     monkeypatch: pytest.MonkeyPatch, script: str, problem: str
 ) -> None:
     monkeypatch.setattr(module, "COMMAND", (sys.executable, "-c", script))
-    monkeypatch.setattr(module, "TIMEOUT", 0.5)
+    monkeypatch.setattr(module, "TIMEOUT", 0.5 if "sleep" in script else PATIENCE)
     with pytest.raises(ThroughwayError) as caught:
         asyncio.run(make_computer_token(TICKET))
     assert getattr(caught.value, "problem", "") == problem

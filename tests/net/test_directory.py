@@ -16,6 +16,7 @@ from tests.directory_world import (
     reachable_directory,
 )
 from tests.ipsec_world import shared_world
+from tests.patience import PATIENCE
 from throughway.model.config import DirectoryConfig
 from throughway.model.errors import ThroughwayError, TransportError
 from throughway.net import directory as module
@@ -125,7 +126,7 @@ def asked_of(monkeypatch: pytest.MonkeyPatch, script: str) -> Answer:
 def test_a_process_that_fails_is_no_answer(
     monkeypatch: pytest.MonkeyPatch, script: str, reason: str
 ) -> None:
-    monkeypatch.setattr(module, "TIMEOUT", 0.4)
+    monkeypatch.setattr(module, "TIMEOUT", 0.4 if reason == "in time" else PATIENCE)
     with pytest.raises(TransportError, match=reason) as caught:
         asked_of(monkeypatch, script)
     assert caught.value.problem == "directory-unreachable"

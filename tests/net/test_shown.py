@@ -6,6 +6,7 @@ import ssl
 from datetime import timedelta
 from pathlib import Path
 
+from tests.net.iphttps_world import end_server
 from tests.revocation_world import DAY, NOW, ROOT, certify, chain
 from throughway.model.errors import Stage, TransportError
 from throughway.net.shown import shown_chain
@@ -37,8 +38,7 @@ def test_what_a_server_shows(tmp_path: Path) -> None:
         server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context)
         port = server.sockets[0].getsockname()[1]
         found = await shown_chain(lambda host, _: to(port), "da.example.com", 443)
-        server.close()
-        await asyncio.sleep(0.01)
+        await end_server(server)
         return found
 
     assert asyncio.run(scenario()) == CHAIN.ders[:2]
@@ -59,7 +59,7 @@ def test_a_server_that_cannot_be_looked_at() -> None:
         server = await asyncio.start_server(handle, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         found = await shown_chain(lambda host, _: to(port), "da.example.com", 443)
-        server.close()
+        await end_server(server)
         return found
 
     assert asyncio.run(scenario()) == ()

@@ -226,7 +226,7 @@ def test_health_is_judged_over_tls_and_what_is_no_statement_is_refused(tmp_path:
 
     answer, errors = asyncio.run(scenario())
     assert from_json(Judged, decode_line(answer)) == failing
-    assert ["400" in error for error in errors] == [True, True, False]
+    assert ["answers 400" in error for error in errors] == [True, True, False]
     assert heard == [(mine.certificate.public_bytes(Encoding.DER), statement())]
 
 

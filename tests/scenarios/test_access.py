@@ -31,6 +31,10 @@ prefixes = ["2001:db8:c0:2::/64"]
 """
 
 
+BEYOND = "2001:db8:c0:3::fe"
+"""Of core1, in the intranet, but in no prefix of the rule."""
+
+
 def samba(lab: Lab, *command: str) -> None:
     lab.run("dc1", ["samba-tool", *command], check=True)
 
@@ -67,6 +71,9 @@ def test_the_directory_decides_at_every_moment(guarded: Lab) -> None:
     assert client.wait_page(PAGE_BY_ADDRESS)
     up = tunnel(gateway_status(lab), "intranet")
     assert up["prefixes"] == ["2001:db8:c0:2::/64"], "what the rule leaves of the intranet"
+    # Beyond it nothing hangs; docs/operate/access.md says so.
+    beyond = ["bash", "-c", f"exec 3<>/dev/tcp/{BEYOND}/80"]
+    assert "Permission denied" in lab.run("client1", beyond).stderr
 
     # bob has a good ticket, and is in no group of a rule.
     began = time.time()

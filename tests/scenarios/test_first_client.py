@@ -34,6 +34,7 @@ from throughway.pki.authority import BACKDATE, KeyType, Profile, certify, genera
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "operate" / "first-client.md"
+LAB = PAGE.with_name("lab.md")
 ENROLMENT = PAGE.with_name("enrolment.md")
 REPOSITORY = "/root/throughway-repository"
 """Stands for "the directory of this repository" on each machine."""
@@ -42,20 +43,8 @@ MACHINES = ("edge1", "client1", "client2", "dc1", "nls", "inet1")
 PATIENCE = 240.0
 """Seconds for a block; the slowest of them creates accounts in the domain."""
 
-SYSTEMCTL = """\
-#!/bin/sh
-# What systemd would do with our units, as far as a host without systemd can.
-set -e
-trap '' HUP # of the terminal, which may end before setsid has let go of it
-case "$*" in
-daemon-reload) ;;
-"reload nginx") nginx -s reload ;;
-"enable --now throughway-"*)
-  command=$(sed -n 's,^ExecStart=/usr/bin/,,p' "/etc/systemd/system/$3.service")
-  setsid --fork $command </dev/null >>/var/log/throughway/$3.log 2>&1 ;;
-*) echo "systemctl: $*: not known here" >&2; exit 1 ;;
-esac
-"""
+SYSTEMCTL = ROOT / "packaging" / "lab" / "systemctl"
+"""What systemd would do with our units, as far as a host without systemd can."""
 
 MARK = re.compile(r"^On \*\*(\w+)\*\*([^\n]*?):\n\n```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CARRY = re.compile(r"^Carry from \*\*(\w+)\*\* to \*\*(\w+)\*\*([^.]*?:)(.*?)\.$", re.M | re.S)
@@ -80,6 +69,19 @@ class Step:
     content: str = ""
     carried: tuple[tuple[str, str], ...] = ()
     to: str = ""
+
+
+def by_hand() -> list[str]:
+    """Return the blocks of commands by which a reader comes where the page begins."""
+    section = LAB.read_text().split("## From nothing, by hand\n", 1)[1].split("\n## ", 1)[0]
+    return re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+
+
+def host_and_command(line: str) -> tuple[str, list[str]]:
+    """Return what a call of ``throughway lab exec`` runs, and where."""
+    program, lab, execute, host, separator, *command = shlex.split(line)
+    assert (program, lab, execute, separator) == ("throughway", "lab", "exec", "--")
+    return host, command
 
 
 def parse_steps(page: str) -> list[Step]:
@@ -124,9 +126,13 @@ class Reader:
             assert code == 0, f"{PAGE.name} line {step.line}, on {step.machine}:\n{said}"
 
     def _carry(self, source: str, path: str, target: str, new: str) -> None:
-        mode = self.lab.run(source, ["stat", "-c", "%a", path], check=True).stdout
-        self.lab.run(target, ["mkdir", "-p", os.path.dirname(new)], check=True)
-        self.lab.write(target, new, self._bytes(source, path), int(mode, 8))
+        """Carry it as the lab's page says."""
+        mode = self.lab.run(source, ["stat", "-c", "%a", path], check=True).stdout.strip()
+        give, take = (host_and_command(each)[1] for each in by_hand()[2].split("|"))
+        assert give == ["cat", "a"]
+        assert take[-1] == "b"
+        put = [mode if word == "644" else word for word in take[:-1]]
+        self.lab.run(target, [*put, new], stdin=self._bytes(source, path), check=True)
 
     def _bytes(self, host: str, path: str) -> bytes:
         root = Path(f"/proc/{self.lab.namespaces(host).pid}/root")
@@ -199,19 +205,13 @@ class Reader:
 def fresh_world() -> Iterator[Lab]:
     """Return a lab in which nobody has heard of throughway yet."""
     with Lab(f"first-client-{os.getpid()}") as lab:
+        begin, *forget = by_hand()[0].splitlines()
+        assert begin == "throughway lab up --replace --no-gateway --no-join"
         lab.up(gateway=False, join=False)
-        for account in ("EDGE1", "CLIENT1", "CLIENT2"):
-            lab.run("dc1", ["samba-tool", "computer", "delete", account], check=True)
-        for machine in ("edge1", "client1", "client2"):
-            clear = "find /etc/throughway /var/lib/throughway -mindepth 1 -delete"
-            lab.run(machine, ["sh", "-c", f"{clear}; rm /etc/krb5.conf"], check=True)
-        for command in (
-            "ip -6 address flush dev lo scope global",
-            "sysctl -q net.ipv6.conf.all.forwarding=0",
-        ):
-            lab.run("edge1", command.split(), check=True)
+        for line in forget:
+            lab.run(*host_and_command(line), check=True)
         for machine in MACHINES:
-            lab.write(machine, f"{TOOLS}/systemctl", SYSTEMCTL, 0o755)
+            lab.write(machine, f"{TOOLS}/systemctl", SYSTEMCTL.read_bytes(), 0o755)
             for unit in (ROOT / "packaging" / "systemd").iterdir():
                 path = f"{REPOSITORY}/packaging/systemd/{unit.name}"
                 lab.write(machine, path, unit.read_bytes())

@@ -1,6 +1,7 @@
 """`throughway pki cache`: what is kept, shown and forgotten."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from tests.revocation_world import (
 from throughway.cli import pki_cache as module
 from throughway.cli.main import app
 from throughway.control.codec import CommandRefused
+from throughway.gateway.revocation import DIRECTORY, OWN_DIRECTORY
 from throughway.net.revocation_cache import Kept, RevocationCache
 from throughway.pki.ocsp import get_url
 from throughway.pki.revocation import questions
@@ -83,6 +85,15 @@ def test_show(state: Path) -> None:
     assert f"{CHAIN.serial:X}" in run(state, "show", "ocsp.example.com")[1]
     [first, second] = json.loads(run(state, "show", CRL_URL, "--json")[1])
     assert {first["says"]["number"], second["says"]["number"]} == {7, 8}
+
+
+def test_what_a_gateway_keeps_about_its_own_certificates(state: Path) -> None:
+    (state / "gateway" / "revocation").rename(state / "gateway" / OWN_DIRECTORY)
+    assert [row["daemon"] for row in json.loads(run(state, "list", "--json")[1])] == [
+        *("client", "gateway", "gateway")
+    ]
+    shutil.copytree(state / "gateway" / OWN_DIRECTORY, state / "gateway" / DIRECTORY)
+    assert run(state, "flush") == (0, "client: 1 removed\ngateway: 4 removed\n")
 
 
 def test_flush(state: Path) -> None:

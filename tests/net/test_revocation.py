@@ -207,6 +207,29 @@ def test_who_was_let_in_is_refused_when_it_becomes_known(world: World) -> None:
     assert [error.problem for error in world.late] == ["iphttps-cert-revoked"]
 
 
+def test_by_what_is_kept_nobody_is_waited_for_and_all_is_wanted(world: World) -> None:
+    """Also the delta list that a list names, once that is there."""
+    chain = serve(world, ROWS["good"])
+    delta = world.web.url("/delta.crl")
+    world.web.pages["/ca.crl"] = CRL(deltas=[delta]).build(world.issuing)
+
+    async def scenario() -> None:
+        checker = world.checker(WEAK)
+        judged = await checker.judge_kept(chain.ders)
+        assert {v.standing for v in judged.verdicts} == {Standing.UNKNOWN}
+        assert (judged.refused, world.web.asked) == (None, [])
+        wanted = {want.url for want in world.lists.wanted}
+        assert {world.web.url("/ca.crl"), world.web.url("/root.crl")} <= wanted
+        assert delta not in wanted
+        for want in world.lists.wanted:
+            await world.lists.get(want)
+        await checker.judge_kept(chain.ders)
+        assert delta in {want.url for want in world.lists.wanted}
+        await world.lists.stop()
+
+    asyncio.run(scenario())
+
+
 def test_garbage_in_the_place_of_certificates(world: World) -> None:
     async def scenario() -> None:
         with pytest.raises(TransportError, match="cannot be read"):

@@ -38,6 +38,7 @@ from throughway.lab.processes import wait_until
 from throughway.lab.topology import GATEWAY_NAME
 from throughway.lab.trust import CRL_URL
 from throughway.pki import pem
+from throughway.pki.judgement import serial_of
 from throughway.pki.pem import parse_certificate
 
 CLIENT_CONFIG = f"{CONFIGURATION}/client.toml"
@@ -45,6 +46,7 @@ COMPUTER = (f"{CONFIGURATION}/computer.crt", f"{CONFIGURATION}/computer.key")
 ACCOUNT = f"{CONFIGURATION}/account.password"
 BY_ITSELF = (("gateway.crt", "other.crt"), ("gateway.key", "other.key"))
 """In [iphttps]: a certificate that is not also IKE's."""
+OWN_REVOKED = "gateway-cert-revoked"
 BLOCK_443 = """
 table inet blocked {
   chain forward {
@@ -120,16 +122,22 @@ def test_a_gateway_whose_certificate_was_revoked(fresh: Lab) -> None:
         shown_now = parse_certificate(read(fresh, "edge1", f"{OTHER}.crt"))
         fresh.publish_crl(shown_now.serial_number)
         fresh.run("client1", flush, check=True)
+        reload(fresh)
         before = links_up(fresh)
         fresh.start_client("client1")
         client = Observer(fresh, "client1")
         assert_not_trusted(client, "iphttps-cert-revoked", "0x80092010")
         assert CRL_URL in fresh.run("client1", ["throughway", "pki", "cache", "list"]).stdout
+        seen = wait_gateway(fresh, OWN_REVOKED, lambda s: OWN_REVOKED in problems(s))
+        (detail,) = (p["detail"] for p in seen["problems"] if p["code"] == OWN_REVOKED)
+        for word in (f"{OTHER}.crt (IP-HTTPS): ", serial_of(shown_now), "revoked on", CRL_URL):
+            assert word in detail
         assert links_up(fresh) == before
         fresh.publish_crl()
     hang_up(fresh)
     fresh.run("client1", flush, check=True)
     assert_well_again(client)
+    wait_gateway(fresh, "its own again", lambda s: OWN_REVOKED not in problems(s))
 
 
 def test_a_gateway_whose_public_name_is_another_one(fresh: Lab) -> None:

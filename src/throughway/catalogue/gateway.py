@@ -1,5 +1,6 @@
 """Problems of the gateway daemon."""
 
+from throughway.catalogue.iphttps_certificate import ISSUE
 from throughway.model.findings import Component, Problem, Severity
 
 NETWORK_ADAPTER_DOWN = Problem(
@@ -45,8 +46,28 @@ CONFIGURATION_REFUSED = Problem(
     verify=("throughway gateway status",),
 )
 
+OWN_CERT_REVOKED = Problem(
+    code="gateway-cert-revoked",
+    title="A certificate of this gateway was revoked",
+    severity=Severity.CRITICAL,
+    component=Component.CERTIFICATES,
+    cause=(
+        "The gateway has fetched the list, or asked the responder, that the certificate names, and "
+        "its authority says there that it was revoked, or that an authority above it was. Clients "
+        "that check revocation, as they do by default, refuse this gateway; the key may be stolen."
+    ),
+    resolution=(
+        "Put a certificate with a new key in the place of the file that is named, and reload; find "
+        "out why the old one was revoked. Where an authority above it was revoked, take another "
+        "authority. If it was on hold by mistake, publish a list without it."
+    ),
+    fix=(ISSUE, "throughway gateway reload"),
+    verify=("throughway pki cache list", "throughway gateway status certificates"),
+)
+
 PROBLEMS = (
     NETWORK_ADAPTER_DOWN,
     CONNECTION_LIMIT_REACHED,
     CONFIGURATION_REFUSED,
+    OWN_CERT_REVOKED,
 )

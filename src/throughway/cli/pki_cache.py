@@ -18,7 +18,12 @@ from throughway.net.revocation_cache import CRL, OCSP, Kept, RevocationCache
 from throughway.pki import crl, ocsp
 
 STATE = Path("/var/lib/throughway")
-DIRECTORY = "revocation"
+DIRECTORIES = (
+    ("client", "revocation"),
+    ("gateway", "revocation"),
+    ("gateway", "revocation-own"),
+)
+"""Of each daemon, beside each other; a gateway keeps apart what is about its own certificates."""
 FINDINGS = 1
 SHOWN = 20
 """Entries of a list that are shown to people; --json has them all."""
@@ -118,7 +123,9 @@ def flush(state: State = STATE, as_json: AsJSON = False) -> None:
     with exit_codes():
         if os.geteuid() != 0 and state == STATE:
             raise CommandRefused("not-permitted", "flush: only root may do this")
-        counts = {daemon: cache.flush() for daemon, cache in _caches(state)}
+        counts: dict[str, int] = {}
+        for daemon, cache in _caches(state):
+            counts[daemon] = counts.get(daemon, 0) + cache.flush()
         told, failed = _tell() if state == STATE else ((), {})
     if as_json:
         print_json({"removed": counts, "told": told, "failed": failed})
@@ -149,8 +156,8 @@ def _tell() -> tuple[tuple[str, ...], dict[str, str]]:
 
 
 def _caches(state: Path) -> Iterator[tuple[str, RevocationCache]]:
-    for daemon in ("client", "gateway"):
-        directory = state / daemon / DIRECTORY
+    for daemon, name in DIRECTORIES:
+        directory = state / daemon / name
         try:
             os.listdir(directory)
         except FileNotFoundError:

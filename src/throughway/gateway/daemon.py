@@ -27,6 +27,7 @@ from throughway.gateway.ipsec import GatewayIPsec
 from throughway.gateway.kdc import KDCProxyProcess
 from throughway.gateway.metrics import MetricsServer
 from throughway.gateway.nat64 import Translation
+from throughway.gateway.own_revocation import OwnRevocation
 from throughway.gateway.publish import Publishing
 from throughway.gateway.reasons import ReasonsServer, reasons_address, start_reasons
 from throughway.gateway.refusals import MISMATCH
@@ -108,6 +109,7 @@ class GatewayDaemon:
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._certificates = CertificateWatch(self._tracker, self.reload)
+        self._own_revocation = OwnRevocation(config.state_directory, self._tracker)
         self._one_reload = asyncio.Lock()
         """A signal and commands may come at once, and two would be in each other's way."""
 
@@ -141,7 +143,9 @@ class GatewayDaemon:
         self._tracker.ok(Component.GATEWAY, f"version {__version__}")
         self._define()
         self._certificates.configure(config)
+        self._own_revocation.configure(config)
         self._keep(self._certificates.run())
+        self._keep(self._own_revocation.run())
         self._keep(self._wall.watch())
         self._keep(self._health.watch(self.reload))
         if self._workers is not None:
@@ -175,6 +179,7 @@ class GatewayDaemon:
         self._start_reasons(config)
         self._wall.rise()
         self._certificates.configure(config)
+        self._own_revocation.configure(config)
         self._define()
         self._tracker.clear(find("configuration-refused"))
         # A person has been here; if it goes on, it is told again with the next attempt.

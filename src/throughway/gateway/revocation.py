@@ -20,6 +20,8 @@ LATEST = 900.0
 not come in for the rest of the week."""
 DIRECTORY = "revocation"
 """Of the state directory."""
+OWN_DIRECTORY = "revocation-own"
+"""Beside it: lists about the gateway's own certificates."""
 
 
 def make_lists(
@@ -38,6 +40,16 @@ def make_lists(
 
     cache = RevocationCache(state_directory / DIRECTORY)
     return RevocationLists(cache, _ask, latest=LATEST, on_failure=tell)
+
+
+def make_own_lists(state_directory: Path) -> RevocationLists:
+    """Return lists about the gateway's own certificates; of places that fail nothing is told.
+
+    They are apart: charon is given what is kept in the other place, and takes no lists of an
+    authority that signs for IP-HTTPS alone.
+    """
+    cache = RevocationCache(state_directory / OWN_DIRECTORY)
+    return RevocationLists(cache, _ask, latest=LATEST)
 
 
 async def _ask(url: str, post: bytes) -> bytes:

@@ -88,6 +88,21 @@ class Checker:
         self._admitted = asked
         return judged
 
+    async def judge_kept(self, chain: Sequence[bytes]) -> Judged:
+        """Judge a chain by what is kept: nothing is refused, nobody is waited for.
+
+        What there is to know is fetched from now on where the lists were started; who subscribes
+        to them hears when to judge again. TransportError for what is no chain.
+        """
+        asked = _read(chain)
+        for question in asked:
+            for want in _wants(question):
+                self._lists.want(want)
+        judged, deltas = await asyncio.to_thread(self._look, asked)
+        for delta in deltas:
+            self._lists.want(delta)
+        return judged
+
     def look_again(self) -> None:
         """Judge anew what was let in, by what is kept now."""
         admitted = self._admitted
@@ -102,9 +117,17 @@ class Checker:
         self._admitted = ()
 
     def _by_kept(self, asked: Sequence[Question]) -> Judged:
+        return self._look(asked)[0]
+
+    def _look(self, asked: Sequence[Question]) -> tuple[Judged, list[Want]]:
+        """Judge by what is kept; return also the delta lists that kept lists name."""
         now = datetime.now(UTC)
-        verdicts = tuple(judge(each, self._at_hand(each), now) for each in asked)
-        return Judged(verdicts, refusal(verdicts, self.policy))
+        verdicts, named = [], []
+        for question in asked:
+            answers, deltas = self._at_hand(question)
+            verdicts.append(judge(question, answers, now))
+            named += [_want(question, url) for url in deltas]
+        return Judged(tuple(verdicts), refusal(verdicts, self.policy)), named
 
     async def _judge(self, asked: Sequence[Question]) -> Judged:
         # Apart: a list of a hundred thousand entries takes a fifth of a second.
@@ -121,15 +144,16 @@ class Checker:
         verdicts = await asyncio.gather(*(each.settle(deadline) for each in inquiries))
         return Judged(tuple(verdicts), refusal(verdicts, self.policy))
 
-    def _at_hand(self, question: Question) -> dict[str, Answer]:
+    def _at_hand(self, question: Question) -> tuple[dict[str, Answer], tuple[str, ...]]:
         answers: dict[str, Answer] = {}
         for want in _wants(question):
             if (data := self._lists.cache.get(want.url)) is not None:
                 answers[want.url] = data
-        for url in further(question, answers):
+        deltas = further(question, answers)
+        for url in deltas:
             if (data := self._lists.cache.get(url)) is not None:
                 answers[url] = data
-        return answers
+        return answers, deltas
 
 
 class _Inquiry:

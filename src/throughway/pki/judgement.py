@@ -238,7 +238,7 @@ def chain(
             return _broken(path, f"{name_of(path[-1].subject)} is {validity(path[-1], now)}")
         if path[-1] in roots:
             return ChainFact(trusted=True, path=_subjects(path))
-        issuer = _issuer(path[-1], (*roots, *intermediates), below=len(path) - 1)
+        issuer = find_issuer(path[-1], (*roots, *intermediates), below=len(path) - 1)
         if issuer is None:
             return _broken(path, f"its issuer {name_of(path[-1].issuer)} is not trusted here")
         path.append(issuer)
@@ -289,7 +289,7 @@ def _subjects(path: Sequence[x509.Certificate]) -> tuple[str, ...]:
     return tuple(name_of(certificate.subject) for certificate in path)
 
 
-def _issuer(
+def find_issuer(
     certificate: x509.Certificate, candidates: Sequence[x509.Certificate], below: int
 ) -> x509.Certificate | None:
     """Find who issued it: a CA that may have so many CAs below it and whose key signed."""

@@ -47,16 +47,22 @@ from tests.net.iphttps_world import (
 )
 from tests.patience import PATIENCE
 from tests.ports import free_port
+from tests.probe.probe_world import codes, look
 from tests.proto.iphttps.test_adc import HEADER_FAULTS
 from throughway.gateway.credentials import read_credentials
 from throughway.gateway.tables import ADCTable, IPHTTPSTable
 from throughway.model.config import ADCConfig, Assertion, AuthenticationMode, IPHTTPSServerConfig
 from throughway.model.errors import TransportError
+from throughway.model.probing import ProbeSeen
 from throughway.net.certificate_judge import CertificateJudge
 from throughway.net.dial import Dialer
 from throughway.net.iphttps_client import IPHTTPSClient
 from throughway.net.iphttps_server import IPHTTPSServer
 from throughway.net.tls import client_context, context_of
+from throughway.probe.analysis.verdict import judge
+from throughway.probe.https import lenient_context
+from throughway.probe.lines import plain
+from throughway.probe.report import as_lines
 from throughway.proto.iphttps.client import State
 from throughway.proto.iphttps.http import SIGNED_LENGTH, build_request, parse_url
 from throughway.proto.iphttps.server import ClientRefused
@@ -486,3 +492,56 @@ def test_who_is_believed_beside_a_device(tmp_path: Path) -> None:
     asyncio.run(scenario())
     codes = said_by_devices()
     assert written == {n: refused_as(code) if code else OPENED for n, code in codes.items()}
+
+
+DENY = "    http-request deny unless { ssl_c_used }\n    default_backend gateway"
+PROBED = {
+    "the gateway refuses": ("haproxy http", {}),
+    "HAProxy refuses": ("haproxy http", {"    default_backend gateway": DENY}),
+    "HAProxy refuses, TLS 1.3": (
+        "haproxy http",
+        {"    default_backend gateway": DENY, "TLSv1.2": "TLSv1.3"},
+    ),
+    "the gateway behind nginx refuses": ("nginx http", {}),
+    "nginx refuses": ("nginx http", {"optional_no_ca": "on"}),
+}
+"""Who demands the certificate, and what of the page's configuration is otherwise for that."""
+
+
+@pytest.mark.parametrize("who", PROBED)
+def test_the_probe_says_that_a_certificate_is_wanted(who: str, tmp_path: Path) -> None:
+    name, changes = PROBED[who]
+
+    class Changed(World):
+        @property
+        def config(self) -> IPHTTPSServerConfig:
+            # HAProxy passes the port on that was asked for.
+            return replace(super().config, url=f"https://{NAME}:{self.port}/IPHTTPS")
+
+        def configuration(self) -> str:
+            text = super().configuration()
+            for old, new in changes.items():
+                assert old in text
+                text = text.replace(old, new)
+            return text
+
+    world = Changed(name, Authority(tmp_path), certificates=True)
+
+    async def probe(fault: str) -> ProbeSeen:
+        pair = world.clients[fault]
+        tls = lenient_context(pair.certificate, pair.key) if pair is not None else None
+        return await look(world.port, tls=tls, revocation=False)
+
+    async def scenario() -> None:
+        async with serving(world):
+            with running(world):
+                seen = await probe("none")
+                assert "iphttps-client-cert-required" in codes(seen)
+                text = "\n".join(plain(as_lines(seen, judge(seen))))
+                assert "--certificate FILE --key FILE" in text
+                assert "iphttps-client-cert-rejected" in codes(await probe("expired"))
+                seen = await probe("")
+                assert seen.http[0].accepted
+                assert seen.http[0].shorter_length is (name == "nginx http")
+
+    asyncio.run(scenario())

@@ -249,6 +249,49 @@ def test_what_an_asking_server_breaks_off() -> None:
     assert codes(replace(seen, certificate_shown=True)) == ["iphttps-client-cert-rejected"]
 
 
+@pytest.mark.parametrize(
+    ("http", "asks", "shown", "code"),
+    [
+        (HTTPSeen(address=PUBLIC, status=403), True, False, "iphttps-client-cert-required"),
+        (HTTPSeen(address=PUBLIC, status=403), True, True, "iphttps-client-cert-rejected"),
+        (HTTPSeen(address=PUBLIC, status=403), False, False, "iphttps-wrong-server"),
+        (HTTPSeen(address=PUBLIC, status=404), True, False, "iphttps-wrong-server"),
+        # Its page is there without a certificate: the 400 is of the request.
+        (
+            HTTPSeen(address=PUBLIC, status=400, page_status=200),
+            True,
+            False,
+            "iphttps-wrong-server",
+        ),
+        (
+            HTTPSeen(
+                address=PUBLIC,
+                status=400,
+                page_status=400,
+                page_title="400 No required SSL certificate was sent",
+            ),
+            False,
+            False,
+            "iphttps-client-cert-required",
+        ),
+        (
+            HTTPSeen(
+                address=PUBLIC,
+                status=403,
+                server="throughway",
+                trouble=Trouble(words="x", problem="iphttps-client-cert-rejected"),
+            ),
+            True,
+            True,
+            "iphttps-client-cert-rejected",
+        ),
+    ],
+)
+def test_what_an_asking_server_answers(http: HTTPSeen, asks: bool, shown: bool, code: str) -> None:
+    http = replace(http, asks_certificate=asks)
+    assert codes(replace(WELL, http=(http,), certificate_shown=shown)) == [code]
+
+
 def test_folding() -> None:
     portal = found("captive-portal", "a", "b", step="x")
     name = found("iphttps-name-unresolvable", "a", "b", step="x")

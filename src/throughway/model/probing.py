@@ -223,6 +223,11 @@ class HTTPSeen:
     page_status: int | None = None
     """Of its page ``/``, which is asked for where the POST was refused."""
     page_location: str = ""
+    page_title: str = ""
+    asks_certificate: bool = False
+    """Whether TLS, in the version that a client gets, asked for a certificate."""
+    shorter_length: bool = False
+    """Whether the answer is that to a smaller Content-Length: the specified one got 400."""
     accepted: bool | None = None
     """Whether it opened a session."""
     advertisement: AdvertisementSeen | None = None

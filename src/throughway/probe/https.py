@@ -4,11 +4,14 @@ Whom the certificate proves is judged elsewhere: here nobody is trusted and nobo
 """
 
 import asyncio
+import re
 import socket
 import ssl
 import time
+import weakref
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from throughway.model.errors import Stage, TransportError, WireError
 from throughway.model.probing import HTTPSeen, Target, Trouble
@@ -23,8 +26,8 @@ from throughway.proto.iphttps.client import (
     State,
     StateChanged,
 )
-from throughway.proto.iphttps.http import URL
-from throughway.wire.http import MAXIMUM_HEAD, parse_response
+from throughway.proto.iphttps.http import SERVER, URL
+from throughway.wire.http import MAXIMUM_HEAD, Response, parse_response
 from throughway.wire.tls import Opening, recognise
 
 HANDSHAKE_TIME = 8.0
@@ -33,9 +36,15 @@ ANSWER_TIME = RESPONSE_TIMEOUT
 """Seconds for the head of the answer."""
 PAGE_TIME = 5.0
 """Seconds for a page."""
+MAXIMUM_PAGE = 16 * 1024
+"""Bytes of a page in which its title is looked for."""
 ADVERTISEMENT_TIME = 3.0
 """Seconds: a router may take half a second (RFC 4861, section 6.2.6), and a packet may be lost."""
 OK = 200
+BAD_REQUEST = 400
+_REFUSED_FROM = 400
+"""The first status of those which say that there is no such page for us."""
+_TITLE = re.compile(rb"<title>([^<]*)<", re.IGNORECASE)
 _CHUNK = 16 * 1024
 _CIPHERS = "ALL:eNULL:!aNULL:@SECLEVEL=0"
 """Whatever this OpenSSL can, also what nobody should want: a server that is looked at from
@@ -54,6 +63,12 @@ class Visit:
     """DER, as the server sent it."""
 
 
+_ASKED: weakref.WeakSet[Any] = weakref.WeakSet()
+"""The connections whose server asked for a certificate."""
+_HANDSHAKE, _CERTIFICATE_REQUEST = 22, 13
+"""RFC 8446, appendix B.1 and B.3."""
+
+
 def lenient_context(certificate: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
     """Return a context that takes every server; with a certificate, the client shows it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -62,20 +77,45 @@ def lenient_context(certificate: Path | None = None, key: Path | None = None) ->
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     context.set_ciphers(_CIPHERS)
     context.options |= _OP_LEGACY_SERVER_CONNECT
+    # TLS 1.3 asks under its keys: nobody but OpenSSL sees it, which tells it by this alone.
+    if hasattr(context, "_msg_callback"):
+        context._msg_callback = _note_message
     if certificate is not None:
         context.load_cert_chain(certificate, key or certificate, password=lambda: b"")
     return context
 
 
+def _note_message(
+    connection: object, direction: str, _version: int, content: int, message: int, _data: bytes
+) -> None:
+    """Remember who asks for a certificate."""
+    if (direction, content, message) == ("read", _HANDSHAKE, _CERTIFICATE_REQUEST):
+        _ASKED.add(connection)
+
+
 async def visit(target: Target, visit: Visit, context: ssl.SSLContext, server_name: str) -> None:
     """Fill in what the address of ``visit`` answers; what fails is said there."""
+    guest = _Guest(target, visit, context, server_name)
     try:
-        await _Guest(target, visit, context, server_name).call()
+        await guest.call()
+        if guest.may_count_less():
+            await _ask_less(guest, visit)
     except (OSError, ssl.CertificateError) as error:
         stage = Stage.TLS if visit.seen.tls_seconds is None and target.tls else Stage.HTTP
         if visit.seen.connect_seconds is None:
             stage = Stage.CONNECT
         visit.seen = replace(visit.seen, trouble=trouble_of(error, stage))
+
+
+async def _ask_less(guest: "_Guest", visit: Visit) -> None:
+    """Go the way again; what ends before an answer leaves the first one as it was."""
+    first = visit.seen
+    try:
+        await guest.call()
+    except (OSError, ssl.CertificateError):
+        visit.seen = first
+    if visit.seen.status != BAD_REQUEST:
+        visit.seen = replace(visit.seen, shorter_length=True)
 
 
 async def look_at_page(
@@ -84,6 +124,7 @@ async def look_at_page(
     """Ask for the page of a server that refused the POST: some refuse its length before all else,
     and show only then that they are a portal."""
     begin = f"GET / HTTP/1.1\r\nHost: {target.host}\r\nConnection: close\r\n\r\n"
+    page = bytearray()
     try:
         async with asyncio.timeout(PAGE_TIME):
             sock = await connect(visit.seen.address, target.port)
@@ -92,20 +133,38 @@ async def look_at_page(
             )
             try:
                 writer.write(begin.encode("ascii"))
-                head = b""
-                while len(head) < MAXIMUM_HEAD and b"\r\n\r\n" not in head:
-                    data = await reader.read(_CHUNK)
-                    if not data:
-                        break
-                    head += data
+                while not _has_all(page) and (data := await reader.read(_CHUNK)):
+                    page += data
             finally:
                 writer.transport.abort()
-        response = parse_response(head)
-    except (OSError, ssl.CertificateError, WireError):
+    except (OSError, ssl.CertificateError):
+        pass  # what came until then may be enough
+    if (response := _response(page)) is None or not response.complete:
         return
+    title = _TITLE.search(page, response.length)
     visit.seen = replace(
-        visit.seen, page_status=response.status, page_location=_line(response.redirect)
+        visit.seen,
+        page_status=response.status,
+        page_location=_line(response.redirect),
+        page_title=_line(title[1].decode("utf-8", "replace").strip()) if title else "",
     )
+
+
+def _has_all(page: bytearray) -> bool:
+    """Whether nothing more of a page is wanted: its head, and of a refusal the title."""
+    response = _response(page)
+    if response is None or not response.complete:
+        return len(page) >= MAXIMUM_HEAD
+    if response.status < _REFUSED_FROM or _TITLE.search(page, response.length):
+        return True
+    return len(page) >= response.length + MAXIMUM_PAGE
+
+
+def _response(data: bytes | bytearray) -> Response | None:
+    try:
+        return parse_response(bytes(data[:MAXIMUM_HEAD]))
+    except WireError:
+        return None
 
 
 async def _open(
@@ -136,8 +195,21 @@ class _Guest:
         scheme = "https" if target.tls else "http"
         host, port, path = target.host, target.port, target.path
         self._machine = Client(URL(scheme=scheme, host=host, port=port, path=path))
+        self._machine.enable()
+        self._machine.initialize()
+
+    def may_count_less(self) -> bool:
+        """Whether the server may only have been unable to count so far, as nginx is; the machine
+        asks otherwise the next time, as it does for clients."""
+        seen = self._visit.seen
+        if seen.status != BAD_REQUEST or seen.server == SERVER or self._machine.retry_at is None:
+            return False
+        self._machine.handle_timer(self._machine.retry_at)
+        return True
 
     async def call(self) -> None:
+        """Go the way once."""
+        self._head = b""
         begin = time.monotonic()
         sock = await connect(self._visit.seen.address, self._target.port)
         begin = self._note(begin, "connect_seconds")
@@ -156,15 +228,15 @@ class _Guest:
         return now
 
     def _look_at(self, connection: ssl.SSLObject) -> None:
-        self._visit.seen = replace(self._visit.seen, tls=describe(connection))
+        self._visit.seen = replace(
+            self._visit.seen, tls=describe(connection), asks_certificate=connection in _ASKED
+        )
         self._visit.chain = sent_chain(connection)
 
     async def _converse(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, begin: float
     ) -> None:
         machine = self._machine
-        machine.enable()
-        machine.initialize()
         machine.connection_made(begin)
         inlet = Inlet()
         try:
@@ -222,8 +294,9 @@ class _Guest:
         return self._machine.state is State.LINK_UP
 
     def _fail(self, error: TransportError) -> None:
-        # Another status says itself what is the matter.
-        if self._visit.seen.status in (None, OK):
+        # Another status says itself what is the matter, but for certificates: there our gateway
+        # says more, also through an ADC.
+        if self._visit.seen.status in (None, OK) or error.stage is Stage.TLS:
             trouble = Trouble(
                 words=str(error), problem=error.problem, windows_code=error.windows_code
             )

@@ -147,7 +147,8 @@ def _point_line(point: PointSeen) -> Line:
 
 def _http_lines(http: HTTPSeen) -> Iterator[Line]:
     if http.tls:
-        yield _row("TLS", f"{http.address}: {http.tls}", http.tls_seconds)
+        asks = ", asks for a client certificate" if http.asks_certificate else ""
+        yield _row("TLS", f"{http.address}: {http.tls}{asks}", http.tls_seconds)
     if http.status is not None:
         server = f", Server: {http.server}" if http.server else ""
         then = f"; then: {http.trouble.words}" if http.trouble is not None else ""

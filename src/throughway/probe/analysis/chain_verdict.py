@@ -11,6 +11,7 @@ from throughway.pki.judgement import URGENT_BEFORE
 from throughway.probe.analysis.folding import found, target_values
 
 _PLACE = {"crl": "CRL_URL", "delta": "CRL_URL", "ocsp": "OCSP_URL"}
+_BY_OPTION = " (a private root is trusted with --ca FILE)"
 _REASONS = {
     Fault.EXPIRED: "the list says when the next one is due, by the clock of this computer",
     Fault.WRONG_SIGNER: "its signature was checked with the key of the certificate's issuer",
@@ -102,10 +103,10 @@ def _trust(seen: ProbeSeen, chain: ChainSeen) -> Iterator[Finding]:
         )
         return
     if last.self_signed:
-        words = f"The chain ends in {last.subject}, which is not trusted here."
+        words = f"The chain ends in {last.subject}, which is not trusted here{_BY_OPTION}."
         sure, why = Confidence.CERTAIN, "a root was sent, and it is not in this computer's store"
     else:
-        words = f"{leaf.subject} is not trusted here: {chain.why}."
+        words = f"{leaf.subject} is not trusted here: {chain.why}{_BY_OPTION}."
         sure = Confidence.LIKELY
         why = "its issuer is neither sent nor known; it may also be an intermediate one"
     yield found(

@@ -12,6 +12,11 @@ from throughway.wire.http import NETWORK_AUTHENTICATION_REQUIRED, PROXY_AUTHENTI
 _BROKEN_OFF = frozenset({"iphttps-connection-reset", "iphttps-tls-handshake-failed"})
 _CERTIFICATE = "iphttps-client-cert-required"
 _REJECTED = "iphttps-client-cert-rejected"
+_BAD_REQUEST = 400
+_NOT_WITHOUT = frozenset({_BAD_REQUEST, 403, 495, 496})
+"""What devices answer to who shows no certificate, or a bad one: nginx 400 (for 495 and 496, its
+own), HAProxy and others 403."""
+_OPTIONS = "--certificate FILE --key FILE"
 
 
 def http_findings(seen: ProbeSeen) -> Iterator[Finding]:
@@ -40,7 +45,7 @@ def _found(
 def _no_answer(seen: ProbeSeen, http: HTTPSeen) -> Iterator[Finding]:
     trouble = http.trouble
     assert trouble is not None
-    asks = any(chain.asks_certificate for chain in seen.chains)
+    asks = _asks(seen, http)
     words = f"{http.address}: {trouble.words}"
     code, why, sure = trouble.problem, "it was tried from this computer", Confidence.CERTAIN
     if asks and code in _BROKEN_OFF:
@@ -48,8 +53,7 @@ def _no_answer(seen: ProbeSeen, http: HTTPSeen) -> Iterator[Finding]:
         why = "it asked for a certificate and broke off"
     if code in (_CERTIFICATE, _REJECTED):
         code = _REJECTED if seen.certificate_shown else _CERTIFICATE
-        shown = "the one that was given" if seen.certificate_shown else "none"
-        words = f"{http.address} asks for a client certificate and was shown {shown}"
+        words = f"{http.address} asks for a client certificate and was shown {_shown(seen)}"
     if not seen.target.tls and code == "iphttps-http-refused":
         why = "plain HTTP was spoken, as the URL says"
     if code:
@@ -81,7 +85,10 @@ def _link(seen: ProbeSeen, http: HTTPSeen) -> Iterator[Finding]:
 def _refused(seen: ProbeSeen, http: HTTPSeen) -> Iterator[Finding]:
     by = f" ({http.server})" if http.server else ""
     words = f"{http.address} answers {http.status} {http.reason}".rstrip() + f"{by}."
-    if http.trouble is not None:
+    if http.trouble is not None and http.trouble.problem in (_CERTIFICATE, _REJECTED):
+        words = f"{words[:-1]}: {http.trouble.words}; it was shown {_shown(seen)}."
+        yield _found(seen, http, http.trouble.problem, words, "the gateway itself says so")
+    elif http.trouble is not None:
         words = f"{http.address} answers {http.status} {http.reason}".rstrip()
         words += f", but then: {http.trouble.words}."
         why = "an IP-HTTPS server's 200 is followed by its packets"
@@ -98,12 +105,52 @@ def _refused(seen: ProbeSeen, http: HTTPSeen) -> Iterator[Finding]:
         yield _found(seen, http, "captive-portal", words, "that is what the status is for")
     elif _elsewhere(seen, http.page_location) and not _proven(seen):
         yield _redirected(seen, http, http.page_location)
+    elif http.server != SERVER and _is_for_certificates(seen, http):
+        yield _without_certificate(seen, http, words)
     elif http.windows or http.server == SERVER:
         why = "the server is of the right kind: it is the path, its state or a limit"
         yield _found(seen, http, "iphttps-http-refused", words, why)
     else:
         why = "an IP-HTTPS server answers 200, and calls itself otherwise"
         yield _found(seen, http, "iphttps-wrong-server", words, why, Confidence.LIKELY)
+
+
+def _asks(seen: ProbeSeen, http: HTTPSeen) -> bool:
+    return http.asks_certificate or any(chain.asks_certificate for chain in seen.chains)
+
+
+def _shown(seen: ProbeSeen) -> str:
+    """Say which certificate the probe has shown, and how it would show one."""
+    if seen.certificate_shown:
+        return "the one that was given"
+    return f"none (throughway probe {seen.target.url} {_OPTIONS} shows one)"
+
+
+def _is_for_certificates(seen: ProbeSeen, http: HTTPSeen) -> bool:
+    """Whether an answer may be for want of a client certificate."""
+    if http.status not in _NOT_WITHOUT or not (_names_certificate(http) or _asks(seen, http)):
+        return False
+    # 400 has many reasons, but each is one of this request: certificates are wanted for all.
+    return http.status != _BAD_REQUEST or http.page_status in (None, _BAD_REQUEST)
+
+
+def _names_certificate(http: HTTPSeen) -> bool:
+    """Whether its page says so, in the words of nginx."""
+    return "ssl certificate" in http.page_title.lower()
+
+
+def _without_certificate(seen: ProbeSeen, http: HTTPSeen, words: str) -> Finding:
+    words += f" In TLS it asks for a client certificate, and was shown {_shown(seen)}."
+    if _names_certificate(http):
+        code, sure = _REJECTED if seen.certificate_shown else _CERTIFICATE, Confidence.CERTAIN
+        why = f"its page says: {http.page_title}"
+    elif seen.certificate_shown:
+        code, sure = _REJECTED, Confidence.POSSIBLE
+        why = "it is an answer to certificates that are not accepted, but to wrong paths, too"
+    else:
+        code, sure = _CERTIFICATE, Confidence.LIKELY
+        why = "that is what devices before a gateway answer to who shows none"
+    return _found(seen, http, code, words, why, sure)
 
 
 def _elsewhere(seen: ProbeSeen, location: str) -> bool:

@@ -58,6 +58,7 @@ def remarks(seen: ProbeSeen) -> tuple[str, ...]:
         *_about_this_network(seen),
         *_about_versions(seen),
         *_about_chains(seen),
+        *_about_length(seen),
         *_about_teredo(seen),
         *(f"6to4 was not tried: {s.words}." for s in seen.sixtofour if not s.tried),
         *(f"A proxy is configured ({p}); the probe went past it." for p in seen.proxies),
@@ -260,6 +261,14 @@ def _about_chains(seen: ProbeSeen) -> Iterator[str]:
                 )
     if not seen.revocation_tried:
         yield "Revocation was not asked for, as was wished."
+
+
+def _about_length(seen: ProbeSeen) -> Iterator[str]:
+    if any(http.shorter_length for http in seen.http):
+        yield (
+            "It answers 400 to the length that [MS-IPHTTPS] names (nginx in mode http does); "
+            "clients of ours then name a shorter one, Windows clients do not."
+        )
 
 
 def _about_teredo(seen: ProbeSeen) -> Iterator[str]:

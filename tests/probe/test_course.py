@@ -298,7 +298,7 @@ def test_plain_http(answer: bytes, expected: str) -> None:
         async with speaking(speak) as port:
             return await look(port, scheme="http")
 
-    assert codes(asyncio.run(scenario())) == [expected]
+    assert codes(asyncio.run(scenario())) == ["iphttps-url-invalid", expected]
 
 
 def test_a_portal_that_refuses_the_length_of_the_post_is_asked_for_its_page() -> None:
@@ -313,7 +313,9 @@ def test_a_portal_that_refuses_the_length_of_the_post_is_asked_for_its_page() ->
 
     seen = asyncio.run(scenario())
     assert (seen.http[0].status, seen.http[0].page_status) == (400, 302)
-    assert codes(seen) == ["captive-portal"]
+    assert codes(seen) == ["iphttps-url-invalid", "captive-portal"]
+    told = judge(seen)[0].finding.summary
+    assert f"port 443: https://{NAME}:{seen.target.port}/IPHTTPS" in told
 
 
 @pytest.mark.parametrize(

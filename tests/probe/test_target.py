@@ -3,7 +3,7 @@
 import pytest
 
 from throughway.model.errors import ConfigError
-from throughway.probe.target import parse_target
+from throughway.probe.target import parse_target, with_tls
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,18 @@ def test_targets(text: str, url: str, host: str, port: int, path: str) -> None:
     assert (target.url, target.port) == (url, port)
     assert host in ("", target.host)
     assert path in ("", target.path)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("http://da.example.com", "https://da.example.com/IPHTTPS"),
+        ("http://da.example.com:80/x", "https://da.example.com/x"),
+        ("http://[2001:db8::1]:8080/", "https://[2001:db8::1]:8080/IPHTTPS"),
+    ],
+)
+def test_what_is_meant_by_http(text: str, meant: str) -> None:
+    assert with_tls(parse_target(text)) == meant
 
 
 @pytest.mark.parametrize(

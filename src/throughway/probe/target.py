@@ -1,6 +1,7 @@
 """What somebody typed: a URL, a host, or a host with a port."""
 
 import ipaddress
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from throughway.model.errors import ConfigError, WireError
@@ -29,6 +30,13 @@ def parse_target(text: str) -> Target:
             tls=url.tls,
         )
     return url
+
+
+def with_tls(target: Target) -> str:
+    """Return the URL that is meant where somebody wrote ``http://``."""
+    port = 443 if target.port == 80 else target.port
+    path = target.path if target.path != "/" else DEFAULT_PATH
+    return f"https://{_authority(replace(target, tls=True, port=port))}{path}"
 
 
 def parse_whole(text: str, *, typed: str = "") -> Target:

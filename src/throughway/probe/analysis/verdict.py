@@ -8,6 +8,7 @@ from throughway.model.probing import ConnectionSeen, ProbeSeen, TeredoSeen, Vers
 from throughway.probe.analysis.chain_verdict import chain_findings, revocation_findings
 from throughway.probe.analysis.folding import Judged, fold, found, target_values
 from throughway.probe.analysis.http_verdict import http_findings
+from throughway.probe.target import with_tls
 from throughway.proto.iphttps.http import MAX_URL
 
 WELL = 0
@@ -54,6 +55,7 @@ def exit_code(seen: ProbeSeen, judged: tuple[Judged, ...]) -> int:
 def remarks(seen: ProbeSeen) -> tuple[str, ...]:
     """Return what is no problem by itself but worth knowing."""
     return (
+        *_about_scheme(seen),
         *_about_names(seen),
         *_about_this_network(seen),
         *_about_versions(seen),
@@ -77,6 +79,10 @@ def _target(seen: ProbeSeen) -> Iterator[Finding]:
         words = f"The URL has {len(url)} characters."
         why = f"Windows clients hold {MAX_URL}"
         yield found("iphttps-url-too-long", words, why, step="url", values=target_values(seen))
+    if not seen.target.tls and not _opened(seen):
+        words = f"{url} is plain HTTP. IP-HTTPS is https, port 443: {with_tls(seen.target)}."
+        why = "nobody there opens a session without TLS"
+        yield found("iphttps-url-invalid", words, why, step="url", values=target_values(seen))
     if is_address(seen.target.host):
         words = f"The URL names the address {seen.target.host}."
         yield found(
@@ -86,6 +92,11 @@ def _target(seen: ProbeSeen) -> Iterator[Finding]:
             step="url",
             values=target_values(seen),
         )
+
+
+def _opened(seen: ProbeSeen) -> bool:
+    """Whether there was a session of IP-HTTPS, and not a page of somebody else."""
+    return any(http.accepted and not http.not_ipv6 for http in seen.http)
 
 
 def is_address(host: str) -> bool:
@@ -198,6 +209,11 @@ def _teredo(seen: ProbeSeen) -> Iterator[Finding]:
             confidence=Confidence.LIKELY,
             values=target_values(seen),
         )
+
+
+def _about_scheme(seen: ProbeSeen) -> Iterator[str]:
+    if not seen.target.tls and _opened(seen):
+        yield f"It was asked without TLS; clients go to {with_tls(seen.target)}."
 
 
 def _about_names(seen: ProbeSeen) -> Iterator[str]:

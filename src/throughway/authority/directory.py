@@ -148,7 +148,7 @@ def _choose(index: Index, wanted: str, file: str) -> Entry:
     if not alive:
         raise TrustError(f"{wanted}: is revoked already, on {found[-1].revoked_at[:10]}")
     if len(alive) > 1:
-        serials = ", ".join(f"{e.serial} (until {e.not_after[:10]})" for e in alive)
+        serials = ", ".join(f"{e.serial} ({e.profile}, until {e.not_after[:10]})" for e in alive)
         raise ConfigError(file, wanted, f"means several certificates; name one serial: {serials}")
     return alive[0]
 

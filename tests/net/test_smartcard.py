@@ -77,6 +77,8 @@ def test_what_is_no_module(module: str) -> None:
     with pytest.raises(TrustError) as caught:
         asyncio.run(look(Path(module)))
     assert caught.value.problem == "smart-card-module-missing"
+    assert str(caught.value).startswith(f"{module}: ")
+    assert str(caught.value).count(module) == 1
 
 
 def test_a_module_that_crashes_takes_nothing_with_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,11 +141,14 @@ class Module:
 
     def __init__(self, path: str) -> None:
         """Raises OSError when there is no such library, PKCS11Error when it does not start."""
-        library = ctypes.CDLL(path)
+        try:
+            library = ctypes.CDLL(path)
+        except OSError as error:
+            raise OSError(str(error).removeprefix(f"{path}: ")) from None
         try:
             entry = library.C_GetFunctionList
         except AttributeError:
-            raise OSError(f"{path} is no PKCS#11 module") from None
+            raise OSError("it is no PKCS#11 module") from None
         functions = POINTER(_FunctionList)()
         _check("C_GetFunctionList", entry(byref(functions)))
         self._functions = functions.contents.functions

@@ -106,6 +106,32 @@ def test_whose_ticket(
     assert [asked[0] for asked in tickets] == [principal]
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (
+            "alice@WRONG.REALM",
+            "nobody knows WRONG.REALM; this computer's is CORP.EXAMPLE.COM: "
+            f"throughway login {ALICE}\n",
+        ),
+        ("alice", "nobody knows CORP.EXAMPLE.COM\n"),
+    ],
+)
+def test_a_realm_that_nobody_knows(
+    path: Path, monkeypatch: pytest.MonkeyPatch, name: str, words: str
+) -> None:
+    def get_ticket(principal: str, _password: str, _ccache: Path) -> None:
+        why = f"nobody knows {principal.partition('@')[2]}"
+        raise TransportError(Stage.RESOLVE, why, problem=kerberos.REALM_UNKNOWN)
+
+    monkeypatch.setattr(kerberos, "get_ticket", get_ticket)
+    with daemon(INFRASTRUCTURE_ONLY).serving(path):
+        result = login(path, name)
+    assert result.exit_code == 1
+    assert words in result.stderr
+    assert "Cause:      The part behind the @ is misspelt" in result.stderr
+
+
 def test_a_password_from_a_file(path: Path, tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text(f"{PASSWORD}\r\nsecond line")

@@ -85,6 +85,23 @@ KERBEROS_USER_UNKNOWN = Problem(
     verify=("throughway client status",),
 )
 
+KERBEROS_REALM_UNKNOWN = Problem(
+    code="kerberos-realm-unknown",
+    title="No domain controller of this Kerberos realm is known",
+    severity=Severity.WARNING,
+    component=Component.DOMAIN,
+    cause=(
+        "The part behind the @ is misspelt, or another domain's, or the DNS names no domain "
+        "controllers for it (SRV records of _kerberos), nor does krb5.conf."
+    ),
+    resolution=(
+        "Give the realm as it is, in capital letters, or none: then it is the one that this "
+        "computer has joined. For another domain's, let its names be asked inside."
+    ),
+    fix=("throughway login USER", "dig SRV _kerberos._udp.REALM"),
+    verify=("throughway client status",),
+)
+
 KERBEROS_ACCOUNT_DISABLED = Problem(
     code="kerberos-account-disabled",
     title="The user's account is disabled, locked or expired",
@@ -151,6 +168,7 @@ PROBLEMS = (
     KERBEROS_PASSWORD_WRONG,
     KERBEROS_PASSWORD_EXPIRED,
     KERBEROS_USER_UNKNOWN,
+    KERBEROS_REALM_UNKNOWN,
     KERBEROS_ACCOUNT_DISABLED,
     KERBEROS_TICKET_MISSING,
     KERBEROS_TICKET_EXPIRED,

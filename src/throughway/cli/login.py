@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from concurrent import futures
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -148,9 +149,10 @@ def login(
             ccache = existing_ccache() if existing else Path(folder) / "ccache"
             if not existing:
                 password = _password(principal, password_file)
-                _get_ticket(
-                    socket, principal, password, ccache, patience=min(wait, LONGEST_SILENCE)
-                )
+                with _naming_realm(principal, before.kerberos_realm):
+                    _get_ticket(
+                        socket, principal, password, ccache, patience=min(wait, LONGEST_SILENCE)
+                    )
                 typer.echo("  ticket: the domain accepted the password")
             content = base64.b64encode(ccache.read_bytes()).decode()
         started = time.monotonic()
@@ -193,6 +195,19 @@ def _wait_infrastructure(socket: Path, deadline: float) -> ClientSnapshot:
 
 def _mended_by_logon(snapshot: ClientSnapshot) -> bool:
     return {p.code for p in snapshot.problems} & FOR_THE_USER <= FORMER_LOGON
+
+
+@contextmanager
+def _naming_realm(principal: str, realm: str) -> Iterator[None]:
+    """Say to whom has typed a realm that nobody knows which one this computer's is."""
+    try:
+        yield
+    except TransportError as error:
+        name, _, typed = principal.rpartition("@")
+        if error.problem != kerberos.REALM_UNKNOWN or realm in ("", typed):
+            raise
+        words = f"{error}; this computer's is {realm}: throughway login {name}@{realm}"
+        raise TransportError(error.stage, words, problem=error.problem) from error
 
 
 def _get_ticket(

@@ -43,6 +43,10 @@ _KRB5_ERRORS: dict[int, tuple[str, str]] = {
     -1765328164: ("kerberos-unreachable", "the domain controller's name cannot be resolved"),
 }
 _UNREACHABLE = "kerberos-unreachable"
+REALM_UNKNOWN = "kerberos-realm-unknown"
+_NO_KDC = -1765328230
+"""Neither krb5.conf nor the DNS names a KDC. For a computer's own realm, which somebody has set up,
+that is a DNS which does not answer rightly; what a user types may be wrong."""
 
 
 def get_ticket(principal: str, password: str, ccache: Path) -> None:
@@ -63,6 +67,9 @@ def get_ticket(principal: str, password: str, ccache: Path) -> None:
             store, acquired.creds, usage="initiate", mech=krb5, overwrite=True
         )
     except gssapi.exceptions.GSSError as error:
+        if _minor(error) == _NO_KDC:
+            words = f"no domain controller is known for the realm {principal.rpartition('@')[2]}"
+            raise TransportError(Stage.RESOLVE, words, problem=REALM_UNKNOWN) from error
         raise _translated(error, principal, "kerberos-password-wrong") from error
 
 
@@ -220,6 +227,7 @@ def _minor(error: Any) -> int:  # noqa: ANN401 - of an untyped package
 
 def _translated(error: Any, subject: str, otherwise: str) -> ThroughwayError:  # noqa: ANN401
     problem, words = _KRB5_ERRORS.get(_minor(error), (otherwise, _words(error)))
+    words = words.removeprefix(f"{subject}: ")
     if problem == _UNREACHABLE:
         return TransportError(Stage.CONNECT, f"{subject}: {words}", problem=problem)
     return TrustError(f"{subject}: {words}", problem=problem)

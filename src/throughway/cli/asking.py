@@ -1,6 +1,7 @@
 """Asking a daemon and showing its answer: what the commands of client and gateway share."""
 
 import json
+import os
 import select
 import sys
 import time
@@ -69,7 +70,18 @@ def exit_codes() -> Iterator[None]:
 
 
 def _say(error: ThroughwayError) -> None:
-    typer.secho(f"throughway: {error}", err=True, fg="red")
+    typer.secho(f"throughway: {error}{for_root(error)}", err=True, fg="red")
+
+
+def for_root(error: BaseException) -> str:
+    """Say that root may do it, where the system has not let somebody else; else "".
+
+    Errors for people stand for those of the system, which they follow: ``from None``, too.
+    """
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, PermissionError):
+        cause = cause.__cause__ or cause.__context__
+    return "; run as root" if cause is not None and os.geteuid() != 0 else ""
 
 
 def _fail(error: ThroughwayError, code: int) -> NoReturn:
@@ -143,8 +155,9 @@ class Show(Generic[T]):
         try:
             snapshot = snapshot_of(socket, self.kind)
         except ControlError as error:
-            text = json.dumps({"error": str(error)}) if as_json else str(error)
-            return COULD_NOT_TELL, str(error), text
+            words = f"{error}{for_root(error)}"
+            text = json.dumps({"error": words}) if as_json else words
+            return COULD_NOT_TELL, words, text
         text = json.dumps(to_json(self.part(snapshot))) if as_json else self._text(snapshot) + "\n"
         return self.exit_code(snapshot), self.gist(snapshot), text
 

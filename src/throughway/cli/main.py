@@ -154,7 +154,9 @@ def tell(error: Exception) -> int:
     if isinstance(error, ThroughwayError):
         return _tell_ours(error)
     if isinstance(error, OSError) and error.errno in NOT_OURS:
-        hint = "; are you root?" if isinstance(error, PermissionError) and os.geteuid() else ""
+        from throughway.cli.asking import for_root
+
+        hint = for_root(error)
         where = f"{error.filename}: " if error.filename else ""
         typer.secho(f"throughway: {where}{error.strerror}{hint}", err=True, fg="red")
         return USAGE_EXIT

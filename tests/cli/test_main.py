@@ -66,6 +66,26 @@ def test_help_lists_every_command_and_shows_examples() -> None:
         assert name in answer.stdout
 
 
+@pytest.mark.parametrize(("uid", "hint"), [(65534, True), (0, False)])
+def test_a_file_that_only_root_may_read(
+    uid: int,
+    hint: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The parser of the command line refuses it before the command begins."""
+    (tmp_path / "bundle").touch()
+    monkeypatch.setattr("os.access", lambda *_: False)
+    monkeypatch.setattr("os.geteuid", lambda: uid)
+    with pytest.raises(SystemExit) as caught:
+        root.main(["policy", "show", str(tmp_path / "bundle")])
+    assert caught.value.code == 2
+    said = capsys.readouterr().err
+    assert "readable" in said
+    assert said.endswith("throughway: run as root\n") is hint
+
+
 def test_a_full_disk_is_said_without_a_traceback() -> None:
     with Path("/dev/full").open("w") as full:
         answer = subprocess.run(

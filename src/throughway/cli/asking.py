@@ -1,7 +1,6 @@
 """Asking a daemon and showing its answer: what the commands of client and gateway share."""
 
 import json
-import os
 import select
 import sys
 import time
@@ -17,6 +16,7 @@ from throughway.catalogue import PROBLEMS
 from throughway.cli.status import COULD_NOT_TELL, View
 from throughway.control.client import ask
 from throughway.control.codec import JSON, CommandRefused, from_json, to_json
+from throughway.control.permission import for_root
 from throughway.model.errors import ConfigError, ControlError, ThroughwayError, WireError
 from throughway.model.status import ClientSnapshot, GatewaySnapshot
 
@@ -71,17 +71,6 @@ def exit_codes() -> Iterator[None]:
 
 def _say(error: ThroughwayError) -> None:
     typer.secho(f"throughway: {error}{for_root(error)}", err=True, fg="red")
-
-
-def for_root(error: BaseException) -> str:
-    """Say that root may do it, where the system has not let somebody else; else "".
-
-    Errors for people stand for those of the system, which they follow: ``from None``, too.
-    """
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, PermissionError):
-        cause = cause.__cause__ or cause.__context__
-    return "; run as root" if cause is not None and os.geteuid() != 0 else ""
 
 
 def _fail(error: ThroughwayError, code: int) -> NoReturn:

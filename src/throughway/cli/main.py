@@ -137,6 +137,8 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         get_command(app).main(arguments, prog_name="throughway", obj=session)
     except SystemExit as end:
+        if isinstance(end.__context__, typer.BadParameter) and os.geteuid() != 0:
+            _tell_of_root(end.__context__)
         if session.debug and end.__context__ is not None:
             traceback.print_exception(end.__context__.__cause__)
         _flush()
@@ -149,12 +151,18 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(code)
 
 
+def _tell_of_root(error: typer.BadParameter) -> None:
+    """Add to a refusal of the command line's parser, which looks at files before us, who may."""
+    if error.message.endswith(("is not readable.", "is not writable.")):
+        typer.secho("throughway: run as root", err=True, fg="red")
+
+
 def tell(error: Exception) -> int:
     """Say on stderr what went wrong; return the exit code."""
     if isinstance(error, ThroughwayError):
         return _tell_ours(error)
     if isinstance(error, OSError) and error.errno in NOT_OURS:
-        from throughway.cli.asking import for_root
+        from throughway.control.permission import for_root
 
         hint = for_root(error)
         where = f"{error.filename}: " if error.filename else ""

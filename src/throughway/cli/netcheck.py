@@ -14,6 +14,7 @@ from throughway.cli.progress import telling
 from throughway.client.join import load_bundle
 from throughway.client.proxy import ProxySource
 from throughway.client.settings import DEFAULT_FILE, load
+from throughway.control.permission import for_root
 from throughway.model.errors import ThroughwayError
 from throughway.probe.analysis.network import exit_code, judge
 from throughway.probe.fetching import resolve
@@ -91,7 +92,7 @@ def _known(gateway: str, teredo: str, config: Path, timeout: float) -> Around:
     except (ThroughwayError, OSError) as error:
         if config != DEFAULT_FILE:
             raise
-        why = " ".join(str(error).split())
+        why = " ".join(f"{error}{for_root(error)}".split())
         note(f"The client's policy is not used (--gateway names the gateway): {why}")
         return Around(teredo=teredo_host, seconds=timeout)
     target = parse_target(policy.iphttps_url)

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from throughway.control.permission import for_root
 from throughway.model.errors import ConfigError, ThroughwayError
 
 EXIT_WELL, EXIT_FAILED, EXIT_CONFIGURATION = 0, 1, 2
@@ -44,14 +45,15 @@ def run(make: Callable[[], Daemon], report: Report) -> int:
         return asyncio.run(_live(make(), report))
     except ConfigError as error:
         for single in error.errors or (error,):
-            report(str(single), None)
+            report(f"{single}{for_root(single)}", None)
         return EXIT_CONFIGURATION
     except ThroughwayError as error:
-        report(str(error), None)
+        report(f"{error}{for_root(error)}", None)
         return EXIT_FAILED
     except OSError as error:
         # A disk that is full or read-only, a directory of somebody else.
-        report(": ".join(filter(None, (error.filename, error.strerror or str(error)))), None)
+        words = ": ".join(filter(None, (error.filename, error.strerror or str(error))))
+        report(f"{words}{for_root(error)}", None)
         return EXIT_FAILED
 
 

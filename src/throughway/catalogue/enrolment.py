@@ -90,6 +90,24 @@ AUTHORITY_OFFLINE = Problem(
     verify=("curl --insecure https://HOST:8443/.well-known/est/cacerts",),
 )
 
+AT_IPHTTPS = Problem(
+    code="enrolment-at-iphttps",
+    title="The URL leads to IP-HTTPS, not to the authority that enrols computers",
+    severity=Severity.WARNING,
+    component=Component.CERTIFICATES,
+    cause=(
+        "Port 443 of the gateway is that of IP-HTTPS, by which computers come in that have joined. "
+        "The authority, where they join, has a port of its own: 8443 unless it is configured "
+        "otherwise."
+    ),
+    resolution=(
+        "Join at the name alone, which means port 8443, or at the port that the administrator has "
+        "named. The token stays good."
+    ),
+    fix=(JOIN,),
+    verify=("curl --insecure https://HOST:8443/.well-known/est/cacerts",),
+)
+
 SERVER_NOT_GENUINE = Problem(
     code="enrolment-server-not-genuine",
     title="The server that answers is not the authority which made the token",
@@ -127,6 +145,7 @@ PROBLEMS = (
     NAME_MISMATCH,
     REQUEST_REFUSED,
     AUTHORITY_OFFLINE,
+    AT_IPHTTPS,
     SERVER_NOT_GENUINE,
     NOT_RENEWED,
 )

@@ -2,6 +2,7 @@
 
 import base64
 import ssl
+from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -12,13 +13,18 @@ from throughway.net.exchange import Answered, Asked, Way, exchange
 from throughway.pki import est
 from throughway.pki.bundle import MAX_BUNDLE
 from throughway.pki.requests import REFUSED
+from throughway.proto.iphttps.http import SERVER
 
 OFFLINE = "enrolment-authority-offline"
 NOT_GENUINE = "enrolment-server-not-genuine"
+AT_IPHTTPS = "enrolment-at-iphttps"
 CLOCK = "clock-skew"
 
 _BAD_DATES = ("iphttps-cert-expired", "iphttps-cert-not-yet-valid")
-_OK, _TOO_MANY, _SERVER_ERROR = 200, 429, 500
+_CERTIFICATE_WANTED = "iphttps-client-cert-required"
+"""The authority's service wants none of who joins; an IP-HTTPS server may."""
+_OK, _NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 200, 404, 429, 500
+_HTTPS = 443
 
 
 class ESTClient:
@@ -114,6 +120,8 @@ class ESTClient:
             return TransportError(error.stage, words, problem=error.problem or OFFLINE)
         if error.stage is not Stage.TLS:
             return TransportError(error.stage, words, problem=OFFLINE)
+        if error.problem == _CERTIFICATE_WANTED:
+            return self._at_iphttps(str(error))
         if error.problem in _BAD_DATES:
             return TrustError(words, problem=CLOCK)
         return TrustError(words, problem=NOT_GENUINE)
@@ -123,7 +131,21 @@ class ESTClient:
         words = f"{self._url}: {why or f'{answer.status} {answer.reason}'}"
         problem = answer.headers.get(est.PROBLEM, "")
         if not problem.startswith("enrolment-"):
+            if self._is_iphttps(answer):
+                return self._at_iphttps(f"{answer.status} {answer.reason}".rstrip())
             problem = OFFLINE if answer.status >= _SERVER_ERROR else REFUSED
         if problem == OFFLINE or answer.status == _TOO_MANY:
             return TransportError(Stage.HTTP, words, problem=OFFLINE)
         return TrustError(words, problem=problem)
+
+    def _is_iphttps(self, answer: Answered) -> bool:
+        """Whether a gateway answers, or on its port somebody who knows nothing of enrolment."""
+        if answer.headers.get("server") == SERVER:
+            return answer.status < _SERVER_ERROR
+        return answer.status == _NOT_FOUND and urlsplit(self._url).port in (None, _HTTPS)
+
+    def _at_iphttps(self, why: str) -> TrustError:
+        host = urlsplit(self._url).hostname
+        words = f"{self._url} is the port of IP-HTTPS ({why}); the authority's is another, "
+        words += f"{est.DEFAULT_PORT} unless you were told one: https://{host}"
+        return TrustError(words, problem=AT_IPHTTPS)

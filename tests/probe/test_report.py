@@ -42,7 +42,14 @@ def test_the_data_are_of_the_schema_and_the_lines_say_what_was_seen(tmp_path: Pa
     check(data, SCHEMA)
     assert {each["code"] for each in data["diagnosis"]} >= {"iphttps-cert-untrusted-root"}
     text = "\n".join(plain_lines(as_lines(seen, judged)))
-    for part in ("TLS 1.3      yes", "not trusted", "200 OK, Server: throughway", "router", "CRL"):
+    for part in (
+        "TLS 1.3      yes",
+        "not trusted",
+        "--ca FILE",
+        "200 OK, Server: throughway",
+        "router",
+        "CRL",
+    ):
         assert part in text
     assert "6to4 was not tried: 127.0.0.1 is no public address." in text
 

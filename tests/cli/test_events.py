@@ -39,6 +39,12 @@ RECORDS = (
 )
 
 
+@pytest.fixture(autouse=True)
+def _stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The moment of the records is now, however long ago they were made."""
+    monkeypatch.setattr(time, "time", lambda: NOW)
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """Two rotated files and the one that is written."""

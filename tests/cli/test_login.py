@@ -22,6 +22,7 @@ from tests.cli.snapshots import (
     condition,
     judged,
 )
+from tests.patience import PATIENCE
 from throughway.cli import login as login_module
 from throughway.cli.login import existing_ccache, register
 from throughway.control.codec import Command, CommandRefused
@@ -288,7 +289,10 @@ def test_the_infrastructure_tunnel_is_waited_for(path: Path) -> None:
     ]
 
 
-def test_a_client_that_is_about_to_try_again_is_waited_for(path: Path) -> None:
+def test_a_client_that_is_about_to_try_again_is_waited_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login_module, "GRACE", PATIENCE)
     with daemon(BLOCKED, INFRASTRUCTURE_ONLY, LOGGED_ON).serving(path):
         result = login(path, "alice")
     assert result.exit_code == 0, result.output
@@ -350,7 +354,13 @@ def test_a_problem_that_stays_is_this_logons_too(
     assert "[ipsec-user-refused]" in result.stderr
 
 
-def test_a_tunnel_that_does_not_come_up_in_time(path: Path) -> None:
+def test_a_tunnel_that_does_not_come_up_in_time(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def get_ticket(_s: Path, _principal: str, _p: str, ccache: Path, **_: float) -> None:
+        ccache.write_bytes(b"ticket")  # at once: another thread may have to wait for its turn
+
+    monkeypatch.setattr(login_module, "_get_ticket", get_ticket)
     down = TunnelStatus(name="intranet", state=TunnelState.DOWN, last_error="no answer to IKE")
     waiting = replace(INFRASTRUCTURE_ONLY, user=ALICE, tunnels=(LOGGED_ON.tunnels[0], down))
     with daemon(INFRASTRUCTURE_ONLY, waiting).serving(path):

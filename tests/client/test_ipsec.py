@@ -19,6 +19,7 @@ from tests.ipsec_world import (
     until,
     until_true,
 )
+from tests.teredo_world import wait
 from throughway.client import ipsec
 from throughway.client.ipsec import INFRASTRUCTURE, INTRANET, connection_of
 from throughway.model.errors import IPsecError
@@ -141,9 +142,13 @@ def test_a_tunnel_that_is_up_stays_unless_it_is_to_be_renewed(site: Site) -> Non
         return meanwhile
 
     assert site.world.client.run(renew()) is not TunnelState.UP, "though charon has the old one yet"
-    site.at_gateway(INFRASTRUCTURE)
-    [second] = site.gateway._sas
-    assert second.unique_id != first.unique_id
+
+    def replaced() -> bool:
+        site.at_gateway(INFRASTRUCTURE)
+        return first.unique_id not in {sa.unique_id for sa in site.gateway._sas}
+
+    wait(replaced, "the gateway has let the former one go")
+    [_] = site.gateway._sas
     assert site.world.reach(SERVER) == CLIENT
 
 

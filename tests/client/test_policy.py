@@ -22,7 +22,7 @@ from throughway.pki.pem import build_public_key_pem
 
 KEY = Ed25519PrivateKey.generate()
 NOW = int(time.time())
-FIRST = replace(POLICY, version=1, issued_at=NOW - 60, expires_at=NOW + 3600)
+FIRST = replace(POLICY, version=1, issued_at=NOW - 60, expires_at=NOW + 86400)
 SECOND = replace(FIRST, version=2)
 EXPIRED = replace(FIRST, issued_at=NOW - 7200, expires_at=NOW - 3600)
 

@@ -70,6 +70,25 @@ def test_the_gateways_words_are_marked_and_stay_until_the_tunnel_is_up(tmp_path:
     asyncio.run(scenario())
 
 
+def test_what_is_still_being_asked_is_forgotten_too(tmp_path: Path) -> None:
+    """It is about somebody who has gone, or about what does not hold any more."""
+
+    async def scenario() -> None:
+        scene = Scene(tmp_path, [WRONG], [WRONG])
+        scene.failed("infrastructure", REFUSED)
+        asking = scene._tasks["infrastructure"]
+        scene.forget("infrastructure")
+        await asyncio.wait((asking,))
+        assert scene.told == []
+        # The next failure is asked about at once, though the former one had been a moment ago.
+        assert scene.failed("infrastructure", REFUSED) is REFUSED
+        await scene.settle()
+        assert len(scene.told) == 1
+        await scene.close()
+
+    asyncio.run(scenario())
+
+
 def test_a_gateway_that_does_not_know_yet_is_asked_again(tmp_path: Path) -> None:
     async def scenario() -> None:
         scene = Scene(tmp_path, TransportError(Stage.CONNECT, "no"), [WRONG])

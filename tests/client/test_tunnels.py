@@ -191,3 +191,15 @@ def test_a_newer_policy_is_taken_by_charon_and_by_who_asks_for_reasons(tmp_path:
         assert scene.tunnels._reasons._policy == newer
 
     play(tmp_path, scenario)
+
+
+def test_what_was_said_of_one_user_is_not_said_of_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(scene: Scene) -> None:
+        forgotten: list[str] = []
+        monkeypatch.setattr(scene.tunnels._reasons, "forget", forgotten.append)
+        await scene.tunnels.set_user(ALICE, replace(ALICE, principal="bob@CORP.EXAMPLE.COM"))
+        assert forgotten == [INTRANET]
+
+    play(tmp_path, scenario)

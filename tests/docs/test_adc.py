@@ -70,7 +70,7 @@ from throughway.wire.proxy_protocol import build_v1
 
 pytestmark = pytest.mark.lab
 OWN = "2001:db8:da:1000::a"
-ROUNDS, LATE, LONGEST = 30, 20, 0.03
+ROUNDS, LATE, LONGEST, MOST = 30, 20, 0.03, 500
 """Packets each way, and seconds for two of them: who waits for more to send waits 40 ms."""
 PAGE = (Path(__file__).parents[2] / "docs" / "operate" / "adc.md").read_text()
 URL = f"https://{NAME}/IPHTTPS"
@@ -215,8 +215,10 @@ class World:
 
     async def exchange(self, tun: FakeTUN) -> None:
         """Each packet comes through at once, by itself: nothing on the way waits for more."""
-        took = []
-        for number in range(ROUNDS):
+        took: list[float] = []
+        # What waits for more does so again and again; a busy machine has a quick one among them.
+        while len(took) < ROUNDS or (min(took[LATE:]) >= LONGEST and len(took) < MOST):
+            number = len(took) % ROUNDS
             begin = time.monotonic()
             up = packet(OWN, CORP, bytes((number,)) * (number * 40))
             tun.kernel.send(up)
@@ -225,7 +227,6 @@ class World:
             self.tun.kernel.send(down)
             assert await tun.received() == down
             took.append(time.monotonic() - begin)
-        # What waits for more does so again and again; a busy machine has a quick one among them.
         assert min(took[LATE:]) < LONGEST
 
 

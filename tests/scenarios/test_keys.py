@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from tests.scenarios.actions import log_of, login, shown
 from throughway.lab.deployment import CONFIGURATION, POLICY_KEY
 from throughway.lab.domain import USERS, computer_password
 from throughway.lab.lab import Lab
-from throughway.lab.observe import Observer
+from throughway.lab.observe import PATIENCE, POLL, Observer
+from throughway.lab.processes import wait_until
 from throughway.net import privileges
 
 PAGE = Path(__file__).parents[2] / "docs" / "operate" / "keys.md"
@@ -47,8 +49,8 @@ class Process:
 
     @property
     def account(self) -> str:
-        (uid,) = set(self.status["Uid"].split())
-        return self.accounts.get(uid, uid)
+        uids = sorted(set(self.status["Uid"].split()))
+        return " ".join(self.accounts.get(uid, uid) for uid in uids)
 
     @property
     def powers(self) -> frozenset[str]:
@@ -104,18 +106,41 @@ def documented(side: str) -> dict[str, Documented]:
 def test_every_process_is_who_the_documentation_says(connected: Observer, side: str) -> None:
     table = documented(side)
     seen: set[str] = set()
-    for process in processes(connected.lab, side):
-        command = process.command
-        words = [word for word in table if word in command]
-        assert len(words) == 1, f"{command} is not in docs/operate/keys.md"
-        seen.add(words[0])
-        row = table[words[0]]
-        assert (process.account, process.powers) == (row.account, row.powers), command
-        assert process.status["NoNewPrivs"] == "1", command
-        limits = (process.folder / "limits").read_text()
-        assert re.search(r"Max core file size +0 +0 ", limits), command
     always = {word for word, row in table.items() if not row.sometimes}
-    assert seen >= always, "a process of the documentation does not run"
+
+    def all_seen() -> bool:
+        for process in processes(connected.lab, side):
+            # One that has just been started is on its way there.
+            deadline = time.monotonic() + PATIENCE
+            while wrong := what_is_wrong(process, table, seen):
+                assert time.monotonic() < deadline, wrong
+                time.sleep(POLL)
+        return seen >= always
+
+    wait_until(all_seen, PATIENCE, "every process of the documentation")
+
+
+def what_is_wrong(process: Process, table: dict[str, Documented], seen: set[str]) -> str:
+    """Say what a process has or is that it should not, "" of one that has ended."""
+    try:
+        if not (command := process.command):
+            return ""
+        status, limits = process.status, (process.folder / "limits").read_text()
+        is_so = process.account, process.powers
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    words = [word for word in table if word in command]
+    if len(words) != 1:
+        return f"{command} is not in docs/operate/keys.md"
+    seen.add(words[0])
+    row = table[words[0]]
+    if is_so != (row.account, row.powers):
+        return f"{command} is {is_so}"
+    if status["NoNewPrivs"] != "1":
+        return f"{command} may have new privileges"
+    if not re.search(r"Max core file size +0 +0 ", limits):
+        return f"{command} may leave a core file"
+    return ""
 
 
 def secrets(lab: Lab) -> dict[str, str]:
@@ -141,7 +166,8 @@ def test_no_secret_is_in_a_process_list_a_log_a_status_or_an_event(connected: Ob
     places: dict[str, str] = {}
     for side, host in HOSTS.items():
         for process in processes(lab, side):
-            places[f"{host}: {process.command}"] = process.command + process.environ
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+                places[f"{host}: {process.command}"] = process.command + process.environ
         places[f"{host}: log"] = log_of(lab, host, side)
         places[f"{host}: status"] = shown(lab, host, side).text
         status = lab.run(host, ["throughway", side, "status", "--json"])

@@ -9,7 +9,7 @@ from tests.scenarios.actions import gateway_status, kept, leaks, login, refusal
 from tests.smart_cards import MODULE, PIN, SECURITY_OFFICER, Person, users_root
 from throughway.lab.deployment import CLIENT_CONFIG, CONFIGURATION, GATEWAY_CONFIG
 from throughway.lab.lab import Lab
-from throughway.lab.observe import PAGE_BY_ADDRESS, Observer, problems, tunnel
+from throughway.lab.observe import PAGE_BY_ADDRESS, PATIENCE, Observer, problems, tunnel
 from throughway.pki.pem import build_certificate_pem, build_key_pem
 
 ROOT = f"{CONFIGURATION}/users.crt"
@@ -61,8 +61,8 @@ def strict(fresh: Lab) -> Iterator[Lab]:
 
 
 def card_login(client: Observer, pin: str) -> tuple[int, str]:
-    command = ["throughway", "login", "--smart-card", "--pin-fd", "0", "--wait", "20"]
-    answer = client.lab.run(client.host, command, stdin=f"{pin}\n", timeout=60)
+    command = ["throughway", "login", "--smart-card", "--pin-fd", "0", "--wait", f"{PATIENCE:g}"]
+    answer = client.lab.run(client.host, command, stdin=f"{pin}\n", timeout=2 * PATIENCE)
     return answer.returncode, answer.stdout + answer.stderr
 
 
@@ -74,7 +74,7 @@ def test_only_a_smart_card_opens_the_intranet(strict: Lab) -> None:
     client.wait_tunnel("infrastructure")
 
     began = time.time()
-    answer = login(client, "alice", wait=5)
+    answer = login(client, "alice")
     assert answer.returncode == 1
     assert "smart card" in answer.stderr, "the client says what the gateway wants"
     told = refusal(lab, "alice@CORP.EXAMPLE.COM", after=began)
@@ -94,12 +94,12 @@ def test_only_a_smart_card_opens_the_intranet(strict: Lab) -> None:
     assert client.wait_page(PAGE_BY_ADDRESS)
     up = tunnel(gateway_status(lab), "intranet")
     assert up["account"] == "alice@CORP.EXAMPLE.COM"
-    assert problems(client.status()) == set()
+    client.wait_well()
 
     lab.run("client1", ["mv", TOKENS, f"{TOKENS}.pulled"], check=True)
     try:
         client.wait("logged off", lambda s: not s["user"] and not tunnel(s, "intranet"))
-        assert "smart-card-removed" in problems(client.status())
+        client.wait("told why", lambda s: "smart-card-removed" in problems(s))
         assert client.fetch(PAGE_BY_ADDRESS, 1.0) == ""
     finally:
         lab.run("client1", ["mv", f"{TOKENS}.pulled", TOKENS], check=True)

@@ -71,19 +71,24 @@ class Reasons:
     def failed(self, tunnel: str, error: IPsecError) -> IPsecError:
         """Take a failure; return it in the gateway's words, where it has said them already."""
         if error.problem not in REFUSALS or not self._policy.reasons_port:
-            self.forget(tunnel)
+            self._unsay(tunnel)
             return error
         now = time.monotonic()
         running = self._tasks.get(tunnel)
         if now >= self._asked.get(tunnel, float("-inf")) + ASK_INTERVAL and (
-            running is None or running.done()
+            running is None or running.done() or running.cancelling()
         ):
             self._asked[tunnel] = now
             self._tasks[tunnel] = asyncio.get_running_loop().create_task(self._ask(tunnel, now))
         return self._told.get(tunnel, error)
 
     def forget(self, tunnel: str) -> None:
-        """The tunnel is up, or fails for another reason: nothing that was said holds any more."""
+        """The tunnel is up, or another user's: what was said, or is being asked, holds no more."""
+        self._unsay(tunnel)
+        if (task := self._tasks.get(tunnel)) is not None:
+            task.cancel()
+
+    def _unsay(self, tunnel: str) -> None:
         self._told.pop(tunnel, None)
         self._asked.pop(tunnel, None)
 

@@ -101,6 +101,8 @@ class Tunnels:
         self._raised_for = ""
         if former is not None and former != user:
             await self.ipsec.down(INTRANET)
+        # What is still being asked is about the former one.
+        self._reasons.forget(INTRANET)
         self._tracker.succeeded("tunnel-intranet")
 
     def of(self, name: str) -> TunnelStatus:

@@ -14,6 +14,14 @@ SIZE = 1_000_000
 FILE = "/var/www/app1.corp.example.com/bulk.bin"
 URL = "http://app1.corp.example.com/bulk.bin"
 PING = ["ping", "-c1", "-W30", "10.0.3.254"]
+DOWNLOAD = """
+until curl -sS --max-time "$1" -o /tmp/bulk "$2"; do
+  case $? in 6 | 7) sleep 0.1 ;; *) exit 1 ;; esac
+done
+sha256sum < /tmp/bulk
+"""
+"""Begins again when it has not begun yet: the last page may have come before the client had noticed
+that the cable was pulled."""
 LINES = {
     "loss of 1 %": Impairment(loss=1, delay=10),
     "loss of 5 %": Impairment(loss=5, delay=10),
@@ -52,10 +60,10 @@ def test_a_client_connects_and_data_is_whole(fresh: Lab, bulk: str) -> None:
             # The cable was pulled for it: on a slow line the tunnels take longer than DNS waits.
             client.wait_page()
             begun = time.monotonic()
-            command = f"curl -sS --max-time {PATIENCE:g} {URL} | sha256sum"
-            said = fresh.run("client1", ["sh", "-c", command], timeout=PATIENCE + 10)
+            command = ["sh", "-c", DOWNLOAD, "sh", f"{PATIENCE:g}", URL]
+            said = fresh.run("client1", command, timeout=PATIENCE + 10)
             seconds = time.monotonic() - begun
-        assert said.stdout.split()[0] == bulk, (line, said.stderr)
+        assert said.stdout.split()[:1] == [bulk], (line, said.stderr)
         print(f"{line}: {SIZE * 8 / seconds / 1e6:.1f} Mbit/s")
 
 

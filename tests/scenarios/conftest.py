@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenarios.actions import wait_sessions
+from tests.scenarios.actions import wait_gateway_well, wait_sessions
 from throughway.lab.lab import Lab
 from throughway.lab.observe import Observer
 
@@ -37,6 +37,8 @@ def world(request: pytest.FixtureRequest) -> Iterator[Lab]:
         assert any("@scenarios" in item.nodeid for item in request.session.items), "no groups"
     with Lab(f"scenarios-{os.getpid()}") as lab:
         lab.up()
+        # What it needs from elsewhere may come late on a busy machine, and is told until then.
+        wait_gateway_well(lab)
         for host in CLIENTS:
             # The way that every network has; what roams takes the others too: see anyhow().
             lab.allow_transports(host, "iphttps")

@@ -18,7 +18,8 @@ from throughway.client.certificates import CertificateKeeper
 from throughway.client.plan import Observed, Wanted, wanted
 from throughway.client.transports import Transports
 from throughway.health.tracker import Tracker
-from throughway.model.errors import ConfigError, Stage, TransportError
+from throughway.model.errors import ConfigError, IPsecError, Stage, TransportError
+from throughway.model.findings import Severity
 from throughway.model.status import (
     ClientSnapshot,
     Connection,
@@ -157,6 +158,12 @@ def test_a_tunnel_that_fails_says_why(tmp_path: Path) -> None:
     def unexplained(access: Access) -> None:
         access._tunnels.failed("infrastructure", "no answer", "")
 
+    def told(access: Access) -> None:
+        words = IPsecError("the gateway says: in no group", problem="access-group-missing")
+        access._tunnels._explained("infrastructure", words)
+
+    (condition,) = after(tmp_path, told).problems
+    assert (condition.code, condition.severity) == ("access-group-missing", Severity.CRITICAL)
     assert codes(after(tmp_path, refused)) == {"ipsec-computer-account-refused"}
     assert codes(after(tmp_path, unexplained)) == {"ipsec-infrastructure-tunnel-down"}
 

@@ -260,11 +260,11 @@ def test_a_computer_that_is_not_listed(fresh: Lab) -> None:
     with reconfigured(fresh, without):
         began = time.time()
         fresh.start_client("client2")
-        assert_refused(client, "ipsec-computer-account-refused")
-        assert_told(client, "no computer of this gateway is called client2.corp.example.com")
+        assert_refused(client, "access-computer-unknown")
+        assert_told(client, "client2.corp.example.com is in no [[computers]] entry")
         told = refusal(fresh, "client2.corp.example.com", after=began)
-        assert told["problem"] == "ipsec-computer-account-refused"
-        assert told["reason"] == "no matching peer config found"
+        assert told["problem"] == "access-computer-unknown"
+        assert told["reason"] == "client2.corp.example.com is in no [[computers]] entry"
     # The list has it again: the next attempt succeeds, and nobody has to be told.
     assert_well_again(client)
 

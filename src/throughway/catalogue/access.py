@@ -1,7 +1,5 @@
 """Problems of authorisation on the gateway: the directory it asks, and whom that keeps out."""
 
-from dataclasses import replace
-
 from throughway.model.findings import Component, Problem, Severity
 
 _STATUS = ("throughway gateway status",)
@@ -109,18 +107,15 @@ NOBODY = Problem(
     ),
     verify=_STATUS,
 )
-COMPUTER_UNKNOWN = replace(
-    _withheld(
-        "access-computer-unknown",
-        "The gateway does not know the computer",
-        "The name in the computer's certificate is that of no [[computers]] entry, and of no "
-        "member of the groups of [[access]].",
-        "Add a [[computers]] entry with this identity (or put the computer into the group), and "
-        "reload. If the entry is there, compare its identity with the name in the certificate.",
-        "throughway gateway check --config /etc/throughway/gateway.toml",
-        "throughway gateway reload",
-    ),
-    severity=Severity.CRITICAL,  # to the computer, which hears it; the gateway only tells it
+COMPUTER_UNKNOWN = _withheld(
+    "access-computer-unknown",
+    "The gateway does not know the computer",
+    "The name in the computer's certificate is that of no [[computers]] entry, and of no member of "
+    "the groups of [[access]].",
+    "Add a [[computers]] entry with this identity (or put the computer into the group), and "
+    "reload. If the entry is there, compare its identity with the name in the certificate.",
+    "throughway gateway check --config /etc/throughway/gateway.toml",
+    "throughway gateway reload",
 )
 ACCOUNT_UNKNOWN = _withheld(
     "access-account-unknown",

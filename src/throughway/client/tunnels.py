@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ from throughway.catalogue import find
 from throughway.client.audit import ClientAudit
 from throughway.client.certificates import CertificateKeeper
 from throughway.client.ipsec import INFRASTRUCTURE, INTRANET, ClientIPsec
-from throughway.client.reasons import Reasons
+from throughway.client.reasons import MARK, Reasons
 from throughway.client.user import User
 from throughway.health import log
-from throughway.health.tracker import Tracker
+from throughway.health.tracker import Tracker, problem_of
 from throughway.model.config import ClientConfig
 from throughway.model.errors import IPsecError, ThroughwayError
+from throughway.model.findings import Component, Severity
 from throughway.model.policy import Policy
 from throughway.model.status import TunnelState, TunnelStatus
 from throughway.net import kerberos
@@ -164,7 +166,11 @@ class Tunnels:
 
     def _report(self, name: str, error: IPsecError) -> None:
         self._audit.tunnel_failed(name, error, self._carrier())
-        self._tracker.report(error, attempt=f"tunnel-{name}")
+        problem = problem_of(error)
+        if str(error).startswith(MARK):
+            # One account's trouble is a small thing for a gateway; here it keeps the tunnel down.
+            problem = replace(problem, severity=Severity.CRITICAL, component=Component.IPSEC)
+        self._tracker.set(problem, str(error), attempt=f"tunnel-{name}")
 
     def _explained(self, name: str, error: IPsecError) -> None:
         """The gateway has said why."""

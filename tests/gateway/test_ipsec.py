@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -30,6 +31,7 @@ from tests.ipsec_world import (
     until,
 )
 from tests.patience import PATIENCE
+from tests.revocation_world import CRL, ISSUING, certify
 from throughway.client import ipsec as client_ipsec
 from throughway.client.proof import Token
 from throughway.gateway.ipsec import GatewayIPsec
@@ -39,10 +41,13 @@ from throughway.model.errors import ConfigError, IPsecError
 from throughway.model.revocation import Revocation
 from throughway.model.status import TunnelState
 from throughway.net.kerberos import get_ticket, get_ticket_by_keytab, make_token_apart
-from throughway.net.sas import ChildChanged, parse_sa
+from throughway.net.sas import IKESA, ChildChanged, parse_sa
 from throughway.net.vici import Section
 from throughway.pki.authority import Profile, Revoked, build_crl, create_root
-from throughway.pki.pem import build_crl_pem
+from throughway.pki.pem import build_certificate_der, build_crl_pem
+
+if TYPE_CHECKING:
+    from throughway.net.charon import Charon
 
 MISMATCH = "ipsec-account-certificate-mismatch"
 ALICE = f"alice@{REALM}"
@@ -92,6 +97,75 @@ def test_a_computer_that_is_there_twice_is_a_configuration_error(tmp_path: Path)
     for twice in (replace(two, account="client1$"), replace(two, identity=one.identity)):
         with pytest.raises(ConfigError, match="twice"):
             GatewayIPsec(deployment.server(), (one, twice), None, directory=tmp_path)
+
+
+class Unsteady:
+    """A charon to whom a certificate was shown, and that fails to end its tunnel at first."""
+
+    running = True
+
+    def __init__(self, *shown: bytes) -> None:
+        self._shown = shown
+        self.failures = 1
+        self.looked = 0
+        self.ended: list[str] = []
+
+    async def list_certificates(self) -> tuple[bytes, ...]:
+        return self._shown
+
+    async def list_sas(self) -> tuple[IKESA, ...]:
+        self.looked += 1
+        return ()
+
+    async def terminate(self, *, ike: str, wait: bool) -> None:
+        assert not wait
+        if self.failures:
+            self.failures -= 1
+            raise IPsecError("charon is gone")
+        self.ended.append(ike)
+
+
+def test_whom_charon_did_not_end_the_next_list_ends(tmp_path: Path) -> None:
+    deployment = Deployment.create(tmp_path)
+    (computer,) = deployment.computers(1)
+    owner = certify(computer.identity, ISSUING)
+    charon = Unsteady(build_certificate_der(owner.certificate))
+    revoked = CRL(revoked=[(owner.certificate.serial_number, None)]).build(ISSUING)
+
+    async def scenario() -> None:
+        ipsec = GatewayIPsec(deployment.server(), (computer,), None, directory=tmp_path)
+        ipsec._charon = cast("Charon", charon)
+        await ipsec._cut_revoked(CRL().build(ISSUING))
+        assert not charon.looked, "nobody asks for all tunnels because of nobody"
+        await ipsec._cut_revoked(revoked)
+        assert charon.ended == []
+        await ipsec._cut_revoked(revoked)
+
+    asyncio.run(scenario())
+    assert charon.ended == ["infrastructure-client1", "intranet-client1"]
+
+
+def test_a_computer_that_is_held_off_is_back_when_the_files_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails: list[Exception] = [IPsecError("charon is gone"), ConfigError("x", "", "is missing")]
+    tried: list[None] = []
+
+    async def reload(_self: GatewayIPsec, _computers: object) -> tuple[str, ...]:
+        tried.append(None)
+        if fails:
+            raise fails.pop()
+        return ()
+
+    monkeypatch.setattr("throughway.gateway.ipsec.HOLD", 0.0)
+    monkeypatch.setattr(GatewayIPsec, "reload", reload)
+    server = Deployment.create(tmp_path).server()
+
+    async def scenario() -> None:
+        await GatewayIPsec(server, (), None, directory=tmp_path)._hold()
+
+    asyncio.run(scenario())
+    assert len(tried) == 3
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from throughway.gateway.refusals import Refusals, Refused
 from throughway.gateway.usages import HOLD, UsageCheck
 from throughway.gateway.user_proof import Expiry, certificates_of, methods_of
 from throughway.model.config import Computer, ESPMode, IPsecServerConfig, RADIUSConfig, UsersConfig
-from throughway.model.errors import IPsecError, TrustError
+from throughway.model.errors import ConfigError, IPsecError, TrustError
 from throughway.model.revocation import Revocation
 from throughway.model.status import TunnelState, TunnelStatus
 from throughway.net import esp, privileges
@@ -387,9 +387,12 @@ class GatewayIPsec:
 
     async def _hold(self) -> None:
         """Let nobody come again at once who was in before we could look at the certificate."""
-        with contextlib.suppress(IPsecError):
+        while True:
             await asyncio.sleep(HOLD)
-            await self.reload(tuple(self._connections.values()))
+            # A file may be absent just now: the computer itself must not stay out for that.
+            with contextlib.suppress(IPsecError, ConfigError):
+                await self.reload(tuple(self._connections.values()))
+                return
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -414,18 +417,23 @@ class GatewayIPsec:
 
     async def _cut_revoked(self, crl: bytes) -> None:
         """End the tunnels of computers that came in before this list was known."""
-        with contextlib.suppress(IPsecError):
+        try:
             await self.shown_certificates()
             listed = await asyncio.to_thread(self._shown.listed, crl)
+            if not listed:
+                return
             await self.refresh()
+            tunnels = self.tunnels()
             for name, computer in self._connections.items():
                 if computer.identity.lower() in listed and self._charon is not None:
-                    self._tell_revoked(computer)
+                    self._tell_revoked(computer, tunnels)
                     for tunnel in (INFRASTRUCTURE, INTRANET):
                         await self._charon.terminate(ike=f"{tunnel}-{name}", wait=False)
+        except IPsecError:
+            self._shown.tell_again()  # whom charon has not ended the next list ends
 
-    def _tell_revoked(self, computer: Computer) -> None:
-        for tunnel in self.tunnels():
+    def _tell_revoked(self, computer: Computer, tunnels: Iterable[TunnelStatus]) -> None:
+        for tunnel in tunnels:
             if tunnel.remote_identity == computer.identity and tunnel.state is TunnelState.UP:
                 why = f"a certificate of {computer.identity} was revoked"
                 reason = f"the {tunnel.name} tunnel was ended: {why}"

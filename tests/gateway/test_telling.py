@@ -135,8 +135,9 @@ def test_when_all_come_without_a_proxy_header_it_is_a_problem_until_one_comes_in
         come_without_header(scene, 1)
         assert scene.problems == [HEADERLESS]
         assert "10.0.0.1:0" in scene.tracker.current()[0].detail
-        come_without_header(scene, HEADERLESS_MANY)
+        come_without_header(scene, 20 * HEADERLESS_MANY)
         assert scene.problems == [HEADERLESS]
+        assert len(scene.tracker.history) == 5, "a flood fills no log"
         scene.telling.session_opened(SESSION)
         assert scene.problems == []
         # Others come in: then it is somebody's scanner.

@@ -72,9 +72,10 @@ class Telling:
     def _header_missing(self, peer: str) -> None:
         """Once may be anybody's mistake; if nobody else comes, it is the ADC's, for all clients."""
         self._headerless += 1
-        if self._headerless >= HEADERLESS_MANY:
-            detail = f"nobody has come in since {self._headerless} connections, the last by {peer}"
-            self._tracker.set(find(HEADERLESS), detail)
+        times, more = divmod(self._headerless, HEADERLESS_MANY)
+        if not more and times & (times - 1) == 0:  # the 5th, 10th, 20th: floods fill no log
+            detail = f"{self._headerless} connections or more, and nobody has come in; such as"
+            self._tracker.set(find(HEADERLESS), f"{detail} {peer}")
         if self._headerless_timer is not None:
             self._headerless_timer.cancel()
         loop = asyncio.get_running_loop()

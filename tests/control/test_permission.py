@@ -3,7 +3,7 @@
 import pytest
 
 from throughway.control.permission import for_root
-from throughway.model.errors import ConfigError, ControlError, LabError
+from throughway.model.errors import ConfigError, ControlError, LabError, Stage, TransportError
 
 NOBODY = 65534
 
@@ -33,6 +33,12 @@ def of_a_lab() -> LabError:
     return error
 
 
+def of_a_firewall() -> TransportError:
+    error = TransportError(Stage.CONNECT, "x port 443: Permission denied")
+    error.__cause__ = PermissionError(13, "Permission denied")
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "uid", "hint"),
     [
@@ -45,6 +51,7 @@ def of_a_lab() -> LabError:
         (collected("y cannot be read: Permission denied", "is missing"), NOBODY, True),
         (collected("is missing", "is too long"), NOBODY, False),
         (of_a_lab(), NOBODY, False),
+        (of_a_firewall(), NOBODY, False),
         # What the daemon may not, who is root, is nothing that its asker could mend so.
         (ControlError("x: Permission denied"), NOBODY, False),
     ],

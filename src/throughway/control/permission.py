@@ -3,7 +3,7 @@
 import errno
 import os
 
-from throughway.model.errors import ConfigError, LabError
+from throughway.model.errors import ConfigError, LabError, TransportError
 
 _HINT = "; run as root"
 _REFUSED = os.strerror(errno.EACCES)
@@ -13,9 +13,11 @@ def for_root(error: BaseException) -> str:
     """Return what to add to an error's words: that root may do it; "" where that is not it.
 
     Errors for people stand for those of the system, which are behind them (``from None``, too);
-    those of a configuration, which are collected, have nothing but its words.
+    those of a configuration, which are collected, have nothing but its words. What a firewall
+    forbids (Linux calls that the same) it forbids root, too.
     """
-    if os.geteuid() == 0 or isinstance(error, LabError):  # which says it already
+    # A lab says it already.
+    if os.geteuid() == 0 or isinstance(error, LabError | TransportError):
         return ""
     told = (error.errors or (error,)) if isinstance(error, ConfigError) else ()
     if any(each.why.endswith(_REFUSED) for each in told):

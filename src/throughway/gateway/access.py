@@ -137,7 +137,7 @@ class AccessControl:
         self._ipsec = ipsec
         if self._config.directory is None:
             self._tracker.disable(Component.DOMAIN, "no [directory] is configured")
-            self._tell_nobody()
+            self._tell_nobody(self.computers)
             # What a killed daemon has left, that had one, would let nobody through.
             with contextlib.suppress(FirewallError):
                 if await asyncio.to_thread(access_wall.standing):
@@ -166,20 +166,21 @@ class AccessControl:
         async with self._one:
             self._config = replace(config, directory=self._config.directory)
             computers = self.computers
+            self._tell_nobody(computers)
             changed = await ipsec.reload(computers, config=config.ipsec)
             self._loaded = computers
-        self._tell_nobody()
         if self._loop is not None:
             await self._look()
         return changed
 
     def withheld(self, identity: str) -> Withheld | None:
         """Say why a computer has no connection here, by what its certificate proves."""
-        found = [c for c in self._all_computers() if c.identity.casefold() == identity.casefold()]
+        named = identity.casefold()
+        found = next((c for c in self._all_computers() if c.identity.casefold() == named), None)
         if self._config.directory is None:
             return None if found else self._stranger(identity, "is in no [[computers]] entry")
         if found:
-            return self._judge_computer(found[0].account)
+            return self._judge_computer(found.account)
         where = "is neither in a [[computers]] entry nor in a group of [[access]]"
         return self._stale() or self._stranger(identity, where)
 
@@ -393,7 +394,7 @@ class AccessControl:
         assert self._ipsec is not None
         async with self._one:
             wanted = self.computers
-            self._tell_nobody()
+            self._tell_nobody(wanted)
             if wanted == self._loaded:
                 return
             lost = {c.account for c in self._loaded} - {c.account for c in wanted}
@@ -442,9 +443,9 @@ class AccessControl:
         else:
             self._tracker.clear(find(GROUP_UNKNOWN))
 
-    def _tell_nobody(self) -> None:
+    def _tell_nobody(self, computers: tuple[Computer, ...]) -> None:
         unanswered = self._config.directory is not None and self._stale() is not None
-        if self.computers or unanswered:  # why nobody may, while it does not answer, is told
+        if computers or unanswered:  # why nobody may, while it does not answer, is told
             self._tracker.clear(find(NOBODY))
             return
         named = "[[computers]]" if self._config.directory is None else "[[computers]] or [[access]]"

@@ -117,15 +117,14 @@ class ClientDaemon:
 
     def _compare_file(self) -> None:
         """See which settings of the file wait for a restart: all of them are read at the start."""
-        self._needs_restart, self._refused = (), ()
         try:
             edited = settings.load(self._config.file)
         except ConfigError as error:
-            self._refused = error.errors or (error,)
+            self._needs_restart, self._refused = (), error.errors or (error,)
             for single in self._refused:
                 self._log.warning("edited configuration cannot be used", reason=str(single))
             return
-        self._needs_restart = settings.changed(self._config, edited)
+        self._needs_restart, self._refused = settings.changed(self._config, edited), ()
         if self._needs_restart:
             names = ", ".join(self._needs_restart)
             self._log.info("edited configuration", needs_restart=names)

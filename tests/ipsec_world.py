@@ -16,7 +16,7 @@ import os
 import subprocess
 import tempfile
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 import pytest
 
 from tests.patience import PATIENCE
+from throughway.client import ipsec as client_ipsec
 from throughway.client.ipsec import INFRASTRUCTURE, INTRANET, ClientIPsec
 from throughway.client.proof import Proof
 from throughway.gateway.audit import GatewayAudit
@@ -503,6 +504,14 @@ async def _once(client: ClientIPsec, name: str, attempt: Awaitable[None]) -> Non
         raise
 
 
+@contextlib.contextmanager
+def patient() -> Iterator[None]:
+    """Let an attempt take as long as it needs: it must be refused, not given up."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(client_ipsec, "INITIATE_TIMEOUT_MS", int(PATIENCE * 500))
+        yield
+
+
 class Site:
     """A gateway and one client at a time in the shared world, with all that they told."""
 
@@ -592,13 +601,15 @@ class Site:
         """Ask for the infrastructure tunnel; where it is refused, no second time."""
         assert self.client is not None
         client = self.client
-        self.world.client.run(_once(client, INFRASTRUCTURE, client.up_infrastructure(CLIENT)))
+        with patient():
+            self.world.client.run(_once(client, INFRASTRUCTURE, client.up_infrastructure(CLIENT)))
 
     def try_user(self, principal: str, proof: Proof) -> None:
         """Ask for the intranet tunnel; where it is refused, no second time."""
         assert self.client is not None
         client = self.client
-        self.world.client.run(_once(client, INTRANET, client.up_intranet(principal, proof)))
+        with patient():
+            self.world.client.run(_once(client, INTRANET, client.up_intranet(principal, proof)))
 
     def at_gateway(self, name: str) -> list[TunnelStatus]:
         """Return the tunnels of a name which are up as the gateway sees them now."""

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from subprocess import DEVNULL
 
 import pytest
 
@@ -47,6 +48,19 @@ def test_only_what_matches(lab: Lab) -> None:
     with lab.capture("homenat", "wan", "udp port 53") as capture:
         lab.run("client1", ["ping", "-c", "1", "131.107.0.2"], check=True)
     assert capture.count() == 0
+
+
+def test_what_came_before_the_filter_is_not_waited_for(lab: Lab) -> None:
+    """The kernel counts it as received, and tcpdump never has it."""
+    flood = ["ping", "-f", "-i", "0.0005", "131.107.0.2"]
+    with lab.popen("client1", flood, stdout=DEVNULL) as process:
+        try:
+            for _ in range(15):
+                with lab.capture("homenat", "wan", "udp port 53") as capture:
+                    pass
+                assert capture.count() == 0
+        finally:
+            process.kill()
 
 
 def test_a_filter_that_is_none(lab: Lab) -> None:

@@ -3,6 +3,7 @@
 import re
 import signal
 import subprocess
+import time
 from pathlib import Path
 from types import TracebackType
 
@@ -12,6 +13,9 @@ from throughway.model.errors import LabError
 
 STOP_TIMEOUT = 60.0
 """Seconds tcpdump has to write its last packets."""
+
+SOUNDINGS = 3
+"""Times that tcpdump is asked at the start how far it is behind."""
 
 SNAPSHOT_LENGTH = "65535"
 
@@ -39,6 +43,8 @@ class Capture:
         self._command = ["tcpdump", "--immediate-mode", "-U", "-n", "-s", SNAPSHOT_LENGTH]
         self._command += ["-B", BUFFER, "-i", interface, "-w", "-", *filter_.split()]
         self._process: processes.HostProcess | None = None
+        self._never = 0
+        """Packets that count as received and are never captured: they came before the filter."""
         self.path = path
 
     def __enter__(self) -> "Capture":
@@ -55,6 +61,8 @@ class Capture:
             if not line:
                 self._reap()
                 raise LabError(f"tcpdump did not start: {said.decode().strip()}")
+        # What is only not read yet is so for a moment; what came before the filter is so always.
+        self._never = min(self._behind() for _ in range(SOUNDINGS))
         return self
 
     def __exit__(
@@ -82,15 +90,21 @@ class Capture:
 
     def _read_all(self) -> None:
         """Wait until tcpdump has read what the kernel keeps for it: when it ends it does not."""
+        until = time.monotonic() + STOP_TIMEOUT
+        while (behind := self._behind()) > self._never:
+            if time.monotonic() > until:
+                raise LabError(f"tcpdump has not read {behind - self._never} packets")
+
+    def _behind(self) -> int:
+        """Ask tcpdump how many packets it was given and has not captured; none when it ended."""
         assert self._process
         assert self._process.stderr
         self._process.send_signal(signal.SIGUSR1)
         while line := self._process.stderr.readline():
             if match := _COUNTS.search(line):
                 captured, received, dropped = map(int, match.groups())
-                if captured >= received - dropped:
-                    return
-                self._process.send_signal(signal.SIGUSR1)
+                return received - dropped - captured
+        return 0
 
     def _reap(self) -> None:
         assert self._process

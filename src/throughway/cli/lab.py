@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from throughway.cli import demo
+from throughway.cli import demo, lab_fault
 from throughway.cli.asking import exit_codes
 from throughway.cli.output import examples
 from throughway.lab import foreground
@@ -219,6 +219,7 @@ def down(name: Name = DEFAULT_NAME) -> None:
 
 
 demo.register(app)
+app.add_typer(lab_fault.app, name="fault")
 
 
 def _lab(name: str) -> "Lab":

@@ -19,6 +19,7 @@ from typing import IO, Self
 from throughway.lab import build, deployment, network, processes, requirements, state
 from throughway.lab.build import Progress, silent
 from throughway.lab.capture import Capture
+from throughway.lab.faults import FAULTS, Fault, Scene, held_by
 from throughway.lab.impair import (
     Impairment,
     cable_seen,
@@ -274,6 +275,57 @@ class Lab:
                 CABLE_TIMEOUT,
                 f"the cable of {host}",
             )
+
+    @property
+    def faults(self) -> Mapping[str, str]:
+        """The faults that are there, the oldest first, each with the client that it is for."""
+        self._refresh()
+        return dict(self._state.faults)
+
+    def inject(self, name: str, client: str = "client1") -> None:
+        """Break something, as :data:`FAULTS` describes it; injecting it again changes nothing."""
+        fault = self._fault(name)
+        there = self.faults
+        if name in there:
+            return
+        self._mobile(client)
+        for other in map(self._fault, there):
+            if common := held_by(fault) & held_by(other):
+                taken = ", ".join(sorted(common))
+                raise LabError(
+                    f"{other.name} holds what {name} needs ({taken}); "
+                    f"throughway lab fault clear {other.name}"
+                )
+        # Written down first: what is killed half-way can be cleared.
+        self._remember({**there, name: client})
+        try:
+            fault.do(Scene(self, name, client))
+        except BaseException:
+            self._remember(there)
+            raise
+
+    def clear(self, name: str) -> bool:
+        """Mend what was broken; False: it was not."""
+        fault = self._fault(name)
+        there = dict(self.faults)
+        if name not in there:
+            return False
+        fault.undo(Scene(self, name, there.pop(name)))
+        self._remember(there)
+        return True
+
+    def _fault(self, name: str) -> Fault:
+        try:
+            return FAULTS[name]
+        except KeyError:
+            why = f"there is no fault {name}; throughway lab fault list"
+            raise LabError(why) from None
+
+    def _remember(self, faults: Mapping[str, str]) -> None:
+        with self._changing:
+            self._refresh()
+            self._state.faults = dict(faults)
+            self._save()
 
     def where(self, host: str) -> str:
         """Return the place of a mobile host."""

@@ -32,6 +32,8 @@ class LabState:
     """Our daemons: ``host/name`` and the process id in that host."""
     unplugged: list[str] = field(default_factory=list)
     """Mobile hosts whose cable is pulled."""
+    faults: dict[str, str] = field(default_factory=dict)
+    """Faults that were injected, in that order, each with the client that it is for."""
 
 
 def directory(name: str, root: Path | None = None) -> Path:

@@ -1,0 +1,14 @@
+"""Every fault that the lab can have, by name."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from throughway.lab.faults import inside, ways
+from throughway.lab.faults.fault import CLIENT, GATEWAY, Fault, Scene, held_by
+
+__all__ = ["CLIENT", "FAULTS", "GATEWAY", "Fault", "Scene", "held_by"]
+
+MODULES = (ways, inside)
+FAULTS: Mapping[str, Fault] = MappingProxyType(
+    {fault.name: fault for module in MODULES for fault in module.FAULTS}
+)

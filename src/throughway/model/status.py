@@ -95,6 +95,36 @@ class ComponentStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckChange:
+    """When a check came to another result."""
+
+    at: float
+    state: ComponentState
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckStatus:
+    """One part that is looked at again and again, and how it was found."""
+
+    name: str
+    title: str
+    component: Component
+    state: ComponentState
+    since: float
+    detail: str = ""
+    looked_at: float = 0.0
+    took: float = 0.0
+    """Seconds of the last look."""
+    interval: float = 0.0
+    """Seconds between two looks."""
+    problems: tuple[str, ...] = ()
+    """Codes of what the last look that came to a result has found."""
+    history: tuple[CheckChange, ...] = ()
+    """The last changes, oldest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TransportStatus:
     """A transport as it says itself; what the selection makes of it is added by that."""
 

@@ -124,11 +124,12 @@ class KDCProxy:
         for address in await self._find():
             with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
                 async with asyncio.timeout(KDC_TIMEOUT):
-                    return await _exchange(address, message)
+                    return await exchange(address, message)
         raise TransportError(Stage.CONNECT, "no KDC answers", problem="kerberos-unreachable")
 
 
-async def _exchange(address: tuple[str, int], message: bytes) -> bytes:
+async def exchange(address: tuple[str, int], message: bytes) -> bytes:
+    """Return the answer of a KDC, over TCP (RFC 4120 section 7.2.2); OSError where none comes."""
     reader, writer = await asyncio.open_connection(*address)
     try:
         writer.write(len(message).to_bytes(LENGTH_PREFIX, "big") + message)

@@ -1,0 +1,114 @@
+"""The gateway's own services: listener, IKE daemon, store."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from ipaddress import ip_address
+from pathlib import Path
+
+from throughway.catalogue.host import FILES_NOT_WRITABLE
+from throughway.catalogue.iphttps import LISTENER_DOWN
+from throughway.catalogue.ipsec import DAEMON_DOWN
+from throughway.health.checking import CannotTell, Check, Found
+from throughway.model.config import GatewayConfig
+from throughway.model.errors import IPsecError
+from throughway.model.findings import Component
+from throughway.net.listeners import endpoints_of
+
+CONNECT_TIME = 2.0
+"""Seconds in which the own listener takes a connection, before it counts as hung."""
+ROOM = 16 * 1024 * 1024
+"""Octets that must be left where state is kept: an audit of some hours."""
+FILES = 64
+"""The same in files."""
+
+
+def checks(
+    config: Callable[[], GatewayConfig], version: Callable[[], Awaitable[str]]
+) -> tuple[Check, ...]:
+    """Return the checks; ``version`` asks the IKE daemon for its version, IPsecError when gone."""
+
+    async def look_at_listener() -> Iterable[Found] | str:
+        endpoints = endpoints_of(config().iphttps)
+        answers = await asyncio.gather(*(_accepts(*endpoint) for endpoint in endpoints))
+        down = [
+            Found(LISTENER_DOWN, f"{address} port {port}: {why}", f"{address} {port}")
+            for (address, port), why in zip(endpoints, answers, strict=True)
+            if why
+        ]
+        return down or f"{', '.join(f'{a} port {p}' for a, p in endpoints)} take connections"
+
+    async def look_at_ike() -> Iterable[Found] | str:
+        try:
+            async with asyncio.timeout(CONNECT_TIME):
+                return f"charon {await version()}"
+        except TimeoutError:
+            return [Found(DAEMON_DOWN, "charon is there, but does not answer: it hangs")]
+        except IPsecError as error:
+            raise CannotTell(str(error)) from None  # its keeper tells of that
+
+    async def look_at_store() -> Iterable[Found] | str:
+        folders = (config().state_directory, config().runtime_directory)
+        return list(await asyncio.to_thread(lambda: list(_full(folders)))) or "there is room"
+
+    return (
+        Check(
+            name="listener",
+            title="IP-HTTPS listener",
+            component=Component.IPHTTPS,
+            problems=(LISTENER_DOWN,),
+            look=look_at_listener,
+        ),
+        Check(
+            name="ike",
+            title="IKE daemon",
+            component=Component.IPSEC,
+            problems=(DAEMON_DOWN,),
+            look=look_at_ike,
+        ),
+        Check(
+            name="store",
+            title="State on the disk",
+            component=Component.HOST,
+            problems=(FILES_NOT_WRITABLE,),
+            look=look_at_store,
+        ),
+    )
+
+
+async def _accepts(address: str, port: int) -> str:
+    """Connect to a listener of our own; return why it does not accept, "" when it does."""
+    whom = ip_address(address.partition("%")[0])
+    local = address if not whom.is_unspecified else {4: "127.0.0.1", 6: "::1"}[whom.version]
+    try:
+        async with asyncio.timeout(CONNECT_TIME):
+            _reader, writer = await asyncio.open_connection(local, port)
+    except TimeoutError:
+        return "no answer"
+    except OSError as error:
+        return error.strerror or str(error)
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return ""
+
+
+def _full(folders: Iterable[Path]) -> Iterator[Found]:
+    for folder in folders:
+        try:
+            room = os.statvfs(folder)
+        except OSError as error:
+            yield Found(FILES_NOT_WRITABLE, f"{folder}: {error.strerror}", str(folder))
+            continue
+        left = room.f_bavail * room.f_frsize
+        if room.f_flag & os.ST_RDONLY:
+            yield Found(FILES_NOT_WRITABLE, f"{folder} is mounted read-only", str(folder))
+        elif left < ROOM:
+            words = f"{folder}: {left // 1024} KiB are left"
+            yield Found(FILES_NOT_WRITABLE, words, str(folder))
+        elif room.f_files and room.f_favail < FILES:
+            words = f"{folder}: no more files fit on its disk"
+            yield Found(FILES_NOT_WRITABLE, words, str(folder))
+        elif not os.access(folder, os.W_OK):
+            yield Found(FILES_NOT_WRITABLE, f"{folder} is not writable for us", str(folder))

@@ -11,7 +11,7 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
@@ -171,6 +171,12 @@ def addresses(interface: str = "") -> tuple[InterfaceAddress, ...]:
     """Return the addresses of an interface, or of all."""
     with Netlink() as netlink:
         return tuple(a for a in _addresses(netlink) if interface in {"", a.interface})
+
+
+def links() -> Mapping[str, int]:
+    """Return every interface with its flags (netdevice(7), and IFF_LOWER_UP)."""
+    with Netlink() as netlink:
+        return dict(_links(netlink))
 
 
 def routes(table: int, family: int = socket.AF_INET6) -> tuple[Route, ...]:

@@ -14,9 +14,7 @@ from throughway.net import netlink
 from throughway.net.listeners import endpoints_of
 
 SETTINGS = Path("/proc/sys/net/ipv6/conf")
-INTERFACES = Path("/sys/class/net")
-NO_CARRIER = {"down": "has no carrier: its cable is pulled", "lowerlayerdown": "has no carrier"}
-"""operstate (RFC 2863) of what cannot carry; tunnels say "unknown" and can."""
+_IFF_UP, _IFF_LOWER_UP = 0x1, 0x10000
 
 
 def checks(
@@ -82,27 +80,23 @@ def _own_addresses(config: GatewayConfig) -> Iterator[str]:
 
 
 def _adapters(addresses: Iterable[str]) -> Iterator[Found]:
-    there = {str(own.address): own for own in netlink.addresses()}
+    there = {str(own.address): own.interface for own in netlink.addresses()}
+    links = netlink.links()
     for address in dict.fromkeys(addresses):
-        own = there.get(str(ip_address(address.partition("%")[0])))
-        if own is None:
+        interface = there.get(str(ip_address(address.partition("%")[0])))
+        if interface is None:
             words = f"no adapter has the address {address}"
             yield Found(NETWORK_ADAPTER_DOWN, words, address)
-        elif why := _down(own.interface):
-            words = f"{own.interface}, which has {address}, {why}"
+        elif why := _down(links.get(interface, 0)):
+            words = f"{interface}, which has {address}, {why}"
             yield Found(NETWORK_ADAPTER_DOWN, words, address)
 
 
-def _down(interface: str) -> str:
-    """Say why an interface cannot carry, "" when it can."""
-    try:
-        flags = int((INTERFACES / interface / "flags").read_text(), 16)
-        state = (INTERFACES / interface / "operstate").read_text().strip()
-    except (OSError, ValueError):
-        return "is gone"
-    if not flags & 1:
+def _down(flags: int) -> str:
+    """Say why an interface with these flags cannot carry, "" when it can."""
+    if not flags & _IFF_UP:
         return "is switched off"
-    return NO_CARRIER.get(state, "")
+    return "" if flags & _IFF_LOWER_UP else "has no carrier: its cable is pulled"
 
 
 def _disabled(devices: Iterable[str]) -> Iterator[Found]:

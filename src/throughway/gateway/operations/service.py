@@ -87,7 +87,7 @@ async def _accepts(address: str, port: int) -> str:
     except TimeoutError:
         return "no answer"
     except OSError as error:
-        return error.strerror or str(error)
+        return os.strerror(error.errno) if error.errno else str(error)
     writer.close()
     with contextlib.suppress(OSError):
         await writer.wait_closed()

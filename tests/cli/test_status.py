@@ -20,22 +20,24 @@ from tests.cli.snapshots import (
     condition,
     judged,
 )
+from throughway.cli.gateway_status import (
+    SHOWN,
+    gateway_exit_code,
+    gateway_gist,
+    part_of,
+    render_gateway,
+    render_part,
+)
 from throughway.cli.status import (
     COULD_NOT_TELL,
     PROBLEMS,
-    SHOWN,
     WELL,
     View,
     client_exit_code,
     client_gist,
-    component_of,
     duration,
-    gateway_exit_code,
-    gateway_gist,
     printable,
     render_client,
-    render_component,
-    render_gateway,
     size,
 )
 from throughway.model.errors import ConfigError
@@ -220,11 +222,11 @@ def test_a_gateway_in_words() -> None:
 
 
 def test_one_component_with_its_problems() -> None:
-    text = render_component(component_of(GATEWAY, "certificates"), VIEW)
+    text = render_part(GATEWAY, part_of(GATEWAY, "certificates"), VIEW)
     assert text.startswith("  certificates          warning  since 2023-11-11 22:13 (3 d), The")
     assert "[iphttps-cert-expiring]" in text
     with pytest.raises(ConfigError, match="moon is none of iphttps, certificates"):
-        component_of(GATEWAY, "moon")
+        part_of(GATEWAY, "moon")
 
 
 def test_what_a_peer_says_cannot_steer_the_terminal() -> None:

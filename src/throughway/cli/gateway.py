@@ -15,14 +15,14 @@ from throughway.cli.asking import (
     exit_codes,
     say_waiting,
 )
-from throughway.cli.output import examples
-from throughway.cli.status import (
-    component_of,
+from throughway.cli.gateway_status import (
     gateway_exit_code,
     gateway_gist,
-    render_component,
+    part_of,
     render_gateway,
+    render_part,
 )
+from throughway.cli.output import examples
 from throughway.control.client import ask
 from throughway.model.status import GatewaySnapshot
 
@@ -65,6 +65,7 @@ def check(config: Config = DEFAULT_CONFIG) -> None:
     epilog=examples(
         "throughway gateway status",
         "throughway gateway status ipsec",
+        "throughway gateway status location-server --now",
         "throughway gateway status --json | jq .sessions",
         "throughway gateway status --watch",
     )
@@ -74,10 +75,15 @@ def status(
     socket: GatewaySocket = GATEWAY_SOCKET,
     as_json: AsJSON = False,
     watch: Watch = False,
+    now: Annotated[
+        bool, typer.Option("--now", help="Let everything be looked at first; needs root.")
+    ] = False,
 ) -> None:
     """Say how the gateway is. Exit 0: well; 1: problems; 3: it cannot be told."""
     show = _show(component)
     with exit_codes():
+        if now:
+            ask(socket, "look")
         look = show.watch if watch else show.once
         raise typer.Exit(look(socket, as_json=as_json))
 
@@ -99,8 +105,8 @@ def _show(component: str | None) -> Show[GatewaySnapshot]:
     name = component.lower()
     return Show(
         GatewaySnapshot,
-        lambda s, view: render_component(component_of(s, name), view),
-        lambda s: component_of(s, name).state,
-        lambda s: gateway_exit_code(component_of(s, name).state),
-        lambda s: component_of(s, name),
+        lambda s, view: render_part(s, part_of(s, name), view),
+        lambda s: part_of(s, name).state,
+        lambda s: gateway_exit_code(part_of(s, name).state),
+        lambda s: part_of(s, name),
     )

@@ -4,54 +4,33 @@ Pure: a snapshot, the time and a timezone in, text out. What asks the daemon is 
 """
 
 import textwrap
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from throughway.catalogue.windows import describe
 from throughway.health.connection import headline
-from throughway.model.errors import ConfigError
 from throughway.model.findings import Component, Severity
 from throughway.model.policy import Fallback
-from throughway.model.statement import ComputerHealth, HealthStatus
+from throughway.model.statement import HealthStatus
 from throughway.model.status import (
     ClientSnapshot,
-    ComponentState,
-    ComponentStatus,
     Condition,
     Connection,
-    GatewaySnapshot,
     Location,
     NamesStatus,
-    RefusedClient,
-    SessionStatus,
-    SixToFourServerStatus,
-    TeredoServerStatus,
-    TranslationStatus,
     TransportKind,
     TransportState,
     TransportStatus,
     TunnelState,
     TunnelStatus,
-    WorkerStatus,
 )
 
 WELL, PROBLEMS, COULD_NOT_TELL = 0, 1, 3
 """Exit codes."""
 LABEL_WIDTH = 24
 TEXT_WIDTH = 96
-SHOWN = 100
-"""Sessions and tunnels in a text for people."""
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
-_GATEWAY_HEADLINES = {
-    ComponentState.OK: "The gateway works",
-    ComponentState.WARNING: "The gateway works, with warnings",
-    ComponentState.ERROR: "The gateway does not work properly",
-    ComponentState.UNKNOWN: "The gateway runs; not everything has been looked at yet",
-    ComponentState.DISABLED: "The gateway is disabled",
-}
-
 Paint = Callable[[str, str], str]
 """Gives a text the colour of a state or severity."""
 
@@ -190,18 +169,6 @@ def _health(health: HealthStatus | None, view: View) -> Iterator[str]:
         yield row("Last error", health.last_error, 1)
 
 
-def _computers(computers: Sequence[ComputerHealth], view: View) -> Iterator[str]:
-    """Show who is not healthy; of the others only how many there are."""
-    if not computers:
-        return
-    healthy = sum(each.healthy for each in computers)
-    yield f"Health: {healthy} of {len(computers)} computers healthy"
-    for each in [each for each in computers if not each.healthy][-SHOWN:]:
-        told = "; ".join(map(str, each.failing))
-        yield row(each.computer, f"{told} ({view.since(each.at)})", 1)
-    yield ""
-
-
 def _policy(snapshot: ClientSnapshot, view: View) -> str:
     if not snapshot.policy_deployment:
         refused = any(problem.component is Component.POLICY for problem in snapshot.problems)
@@ -243,7 +210,7 @@ def _link(snapshot: ClientSnapshot, view: View) -> Iterator[str]:
     if link.pump:
         yield row("Packet pump", link.pump, 1)
     if link.bytes_in or link.bytes_out:
-        yield row("Traffic", _traffic(link.bytes_in, link.bytes_out), 1)
+        yield row("Traffic", traffic(link.bytes_in, link.bytes_out), 1)
     if link.dropped:
         yield row("Dropped", f"{link.dropped} packets", 1)
     if link.last_error:
@@ -270,7 +237,7 @@ def _tunnel(title: str, tunnel: TunnelStatus | None, esp: str, view: View) -> It
     if tunnel.state is TunnelState.UP:
         if esp:
             yield row("ESP", esp, 1)
-        yield row("Traffic", _traffic(tunnel.bytes_in, tunnel.bytes_out), 1)
+        yield row("Traffic", traffic(tunnel.bytes_in, tunnel.bytes_out), 1)
     if tunnel.last_error:
         yield row("Last error", tunnel.last_error, 1)
 
@@ -279,7 +246,8 @@ def _end(identity: str, address: str) -> str:
     return f"{identity} at {address}" if identity and address else identity or address
 
 
-def _traffic(bytes_in: int, bytes_out: int) -> str:
+def traffic(bytes_in: int, bytes_out: int) -> str:
+    """Return what passed, in both directions."""
     return f"{size(bytes_in)} in, {size(bytes_out)} out"
 
 
@@ -288,18 +256,6 @@ _FALLBACK = {
     Fallback.PRIVATE: "where the intranet has no such name, or is silent on a private network",
     Fallback.ANY: "whenever the intranet has no answer",
 }
-
-
-def _translation(every: tuple[TranslationStatus, ...]) -> Iterator[str]:
-    for status in every:
-        word = f"by {status.prefix}" if status.running else "does not run"
-        yield row("NAT64", word)
-        if status.last_error and not status.running:
-            yield row("Last error", status.last_error, 1)
-        yield row("Traffic", _traffic(status.bytes_in, status.bytes_out), 1)
-        yield row("DNS64", f"on {', '.join(status.listening) or 'nothing'}")
-        told = f"{status.queries}, {status.made} answered with made addresses"
-        yield row("Queries", f"{told}, {status.failed} failed, {status.limited} refused", 1)
 
 
 def _names(names: NamesStatus) -> Iterator[str]:
@@ -320,194 +276,6 @@ def _names(names: NamesStatus) -> Iterator[str]:
     if names.queries:
         told = f"{names.queries}, {names.hits} of them from the cache of {names.cached} answers"
         yield row("Queries", told, 1)
-
-
-# The gateway
-
-
-def gateway_exit_code(state: ComponentState) -> int:
-    """Return 0 when well, 1 with problems; what has not been looked at cannot be told."""
-    return {
-        ComponentState.ERROR: PROBLEMS,
-        ComponentState.WARNING: PROBLEMS,
-        ComponentState.UNKNOWN: COULD_NOT_TELL,
-    }.get(state, WELL)
-
-
-def render_gateway(snapshot: GatewaySnapshot, view: View) -> str:
-    """Return components, sessions, tunnels and problems."""
-    lines = [
-        view.paint(_GATEWAY_HEADLINES[snapshot.state], snapshot.state),
-        "",
-        row("IP-HTTPS", joined(snapshot.iphttps_state, snapshot.url, by=" at ")),
-        row("ESP", snapshot.esp or "unknown"),
-        *([row("Packet pump", snapshot.pump)] if snapshot.pump else []),
-        *_translation(snapshot.translation),
-        "",
-        "Components",
-        *(_component(component, view) for component in snapshot.components),
-        "",
-        *_workers(snapshot.workers, view),
-        *_sixtofour(snapshot.sixtofour, view),
-        *_teredo(snapshot.teredo, view),
-        *_sessions(snapshot.sessions, view),
-        *_tunnels(snapshot.tunnels, view),
-        *_computers(snapshot.health, view),
-        *_refusals(snapshot.refusals, view),
-        *render_problems(snapshot.problems, view),
-    ]
-    return "\n".join(lines)
-
-
-def render_component(component: ComponentStatus, view: View) -> str:
-    """Return one component with all its problems."""
-    return "\n".join(
-        [_component(component, view), "", *render_problems(component.conditions, view)]
-    )
-
-
-def component_of(snapshot: GatewaySnapshot, name: str) -> ComponentStatus:
-    """Return a component by its name."""
-    components = {str(component.component): component for component in snapshot.components}
-    if name not in components:
-        raise ConfigError("COMPONENT", "", f"{name} is none of {', '.join(components)}")
-    return components[name]
-
-
-def _component(component: ComponentStatus, view: View) -> str:
-    state = view.paint(f"{component.state:<9}", component.state)
-    detail = joined(view.since(component.since), printable(component.detail))
-    return f"  {component.component:<{LABEL_WIDTH - 2}}{state}{detail}".rstrip()
-
-
-def _workers(workers: tuple[WorkerStatus, ...], view: View) -> list[str]:
-    header = ("worker", "state", "pid", "link", "prefix", "for", "sessions", "restarts", "last end")
-    rows = [
-        (
-            str(worker.number),
-            worker.state,
-            str(worker.pid or "-"),
-            worker.interface,
-            worker.prefix,
-            duration(view.now - worker.since) if worker.since else "-",
-            str(worker.sessions),
-            str(worker.restarts),
-            worker.last_end or "-",
-        )
-        for worker in workers
-    ]
-    if not workers:
-        return []
-    return [f"Workers: {len(workers)}", *_table(header, rows), "", *_lost(workers)]
-
-
-def _sixtofour(status: SixToFourServerStatus | None, view: View) -> Iterator[str]:
-    if status is None:
-        return
-    yield row("6to4", joined(status.state, view.since(status.since), by=" "))
-    yield row("Addresses", ", ".join(status.addresses), 1)
-    yield row("Carried by", printable(status.carrier or "unknown"), 1)
-    yield row("Traffic", _traffic(status.bytes_in, status.bytes_out), 1)
-    if status.drops:
-        yield row("Dropped", ", ".join(f"{what} {count}" for what, count in status.drops), 1)
-    if status.last_end:
-        yield row("Last end", printable(status.last_end), 1)
-    yield ""
-
-
-def _teredo(status: TeredoServerStatus | None, view: View) -> Iterator[str]:
-    if status is None:
-        return
-    yield row("Teredo", joined(status.state, view.since(status.since), by=" "))
-    yield row("Addresses", ", ".join(status.addresses), 1)
-    yield row("Clients", f"{status.clients} remembered, {status.answered} answers", 1)
-    yield row("Traffic", _traffic(status.bytes_in, status.bytes_out), 1)
-    if status.drops:
-        yield row("Dropped", ", ".join(f"{what} {count}" for what, count in status.drops), 1)
-    if status.last_end:
-        yield row("Last end", printable(status.last_end), 1)
-    yield ""
-
-
-def _lost(workers: tuple[WorkerStatus, ...]) -> Iterator[str]:
-    """Say what went no further since the gateway started, and how what goes is encrypted."""
-    for title, field in (
-        ("Dropped packets", "drops"),
-        ("Refused connections", "refusals"),
-        ("Cipher suites", "suites"),
-    ):
-        counts: Counter[str] = Counter()
-        for worker in workers:
-            counts.update(dict(getattr(worker, field)))
-        if counts:
-            told = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-            yield row(title, ", ".join(f"{what or 'none'} {count}" for what, count in told))
-            yield ""
-
-
-def _sessions(sessions: tuple[SessionStatus, ...], view: View) -> list[str]:
-    header = ("id", "peer", "addresses", "for", "in", "out", "dropped", "certificate")
-    rows = [
-        (
-            str(session.id),
-            session.peer,
-            " ".join(session.addresses) or "-",
-            duration(view.now - session.since),
-            size(session.bytes_in),
-            size(session.bytes_out),
-            str(session.dropped),
-            session.certificate or "-",
-        )
-        for session in sessions[:SHOWN]
-    ]
-    return [f"Sessions: {len(sessions)}", *_table(header, rows), *_more(sessions), ""]
-
-
-def _more(rows: Sequence[object]) -> list[str]:
-    left = len(rows) - SHOWN
-    return [f"  … and {left} more: --json tells them all"] if left > 0 else []
-
-
-def _tunnels(tunnels: tuple[TunnelStatus, ...], view: View) -> list[str]:
-    header = ("tunnel", "state", "computer", "address", "account", "for", "in", "out")
-    rows = [
-        (
-            tunnel.name,
-            tunnel.state,
-            tunnel.remote_identity or "-",
-            tunnel.remote_address or "-",
-            tunnel.account or "-",
-            duration(view.now - tunnel.since) if tunnel.since else "-",
-            size(tunnel.bytes_in),
-            size(tunnel.bytes_out),
-        )
-        for tunnel in tunnels[:SHOWN]
-    ]
-    return [f"Tunnels: {len(tunnels)}", *_table(header, rows), *_more(tunnels), ""]
-
-
-def _refusals(refusals: tuple[RefusedClient, ...], view: View) -> list[str]:
-    """Show what the refused themselves are not told; nothing when nobody was."""
-    if not refusals:
-        return []
-    rows = [(view.at(r.at), r.peer, _why(r)) for r in refusals]
-    return [f"Refused lately: {len(refusals)}", *_table(("at", "peer", "why"), rows), ""]
-
-
-def _why(refused: RefusedClient) -> str:
-    return joined(refused.reason, f"[{refused.problem}]" if refused.problem else "", by=" ")
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return aligned columns; no table when there is nothing in it."""
-    if not rows:
-        return []
-    lines = [header, *([printable(cell) for cell in cells] for cells in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    return [
-        "  " + "  ".join(f"{c:<{w}}" for c, w in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    ]
 
 
 # Problems
@@ -558,20 +326,5 @@ def client_gist(snapshot: ClientSnapshot) -> object:
         (snapshot.link.state, snapshot.link.addresses, snapshot.link.last_error),
         tuple((tunnel.name, tunnel.state, tunnel.last_error) for tunnel in snapshot.tunnels),
         snapshot.names.effective,
-        tuple((problem.code, problem.detail) for problem in snapshot.problems),
-    )
-
-
-def gateway_gist(snapshot: GatewaySnapshot) -> object:
-    """Return the same for a gateway."""
-    return (
-        snapshot.state,
-        snapshot.iphttps_state,
-        tuple((component.component, component.state) for component in snapshot.components),
-        snapshot.sixtofour.state if snapshot.sixtofour is not None else "",
-        snapshot.teredo.state if snapshot.teredo is not None else "",
-        tuple((session.id, session.addresses) for session in snapshot.sessions),
-        tuple((t.name, t.state, t.remote_identity, t.account) for t in snapshot.tunnels),
-        snapshot.refusals,
         tuple((problem.code, problem.detail) for problem in snapshot.problems),
     )

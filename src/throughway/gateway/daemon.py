@@ -27,6 +27,7 @@ from throughway.gateway.ipsec import GatewayIPsec
 from throughway.gateway.kdc import KDCProxyProcess
 from throughway.gateway.metrics import MetricsServer
 from throughway.gateway.nat64 import Translation
+from throughway.gateway.operations import operations
 from throughway.gateway.own_revocation import OwnRevocation
 from throughway.gateway.publish import Publishing
 from throughway.gateway.reasons import ReasonsServer, reasons_address, start_reasons
@@ -40,6 +41,7 @@ from throughway.gateway.wall import Wall
 from throughway.gateway.watch import CertificateWatch
 from throughway.gateway.workers import State, Workers, interfaces
 from throughway.health import log
+from throughway.health.checking import Checker
 from throughway.health.tracker import Tracker
 from throughway.model.config import ESPMode, GatewayConfig
 from throughway.model.errors import ConfigError, IPsecError, ThroughwayError
@@ -58,9 +60,11 @@ from throughway.wire.ipv6 import parse_address
 COMPONENTS = (
     *(Component.GATEWAY, Component.IPHTTPS, Component.SIXTOFOUR, Component.TEREDO),
     *(Component.IPSEC, Component.AUTHORISER, Component.DOMAIN, Component.CERTIFICATES),
-    *(Component.POLICY, Component.FIREWALL, Component.NAMES),
+    *(Component.POLICY, Component.FIREWALL, Component.NAMES, Component.LOCATION, Component.HOST),
 )
 """The rows of the gateway's Operations Status."""
+REFRESH_TIME = 1.0
+"""Seconds that a status waits for charon's view of the tunnels."""
 IPSEC_RETRY = 5.0
 """Seconds after which IPsec is started again when it could not be."""
 
@@ -110,6 +114,7 @@ class GatewayDaemon:
         self._tasks: set[asyncio.Task[None]] = set()
         self._certificates = CertificateWatch(self._tracker, self.reload)
         self._own_revocation = OwnRevocation(config.state_directory, self._tracker)
+        self._checker = Checker(self._tracker, time.time, on_bug=self.failed)
         self._one_reload = asyncio.Lock()
         """A signal and commands may come at once, and two would be in each other's way."""
 
@@ -151,6 +156,13 @@ class GatewayDaemon:
         if self._workers is not None:
             reload = self._workers.reload
             self._keep(watch_lists(lambda: self._config.iphttps, reload, self._tracker))
+        self._checker.start(
+            operations(
+                lambda: self._config,
+                devices=lambda: self._devices,
+                ike_version=self._ipsec.version,
+            )
+        )
         self._log.info("gateway serves", url=config.iphttps.url, esp=self._esp())
 
     def _start_reasons(self, config: GatewayConfig) -> None:
@@ -192,6 +204,7 @@ class GatewayDaemon:
         """End every session in order; the kernel is left as it was found."""
         if not self._alone:
             return
+        await self._checker.stop()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -381,6 +394,10 @@ class GatewayDaemon:
         match request.command.name:
             case "status":
                 return to_json(await self.snapshot())
+            case "look":
+                require_owner(request)
+                await self._checker.look()
+                return None
             case "reload":
                 require_owner(request)
                 await self._reload_for(request)
@@ -396,7 +413,10 @@ class GatewayDaemon:
 
     async def snapshot(self, *, sessions: bool = True) -> GatewaySnapshot:
         """Return the whole gateway, the single sessions only where they are asked for."""
-        await self._ipsec.refresh()
+        # A charon that hangs is told of by its check; the rest is still to be seen.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(REFRESH_TIME):
+                await self._ipsec.refresh()
         self._publishing.look()
         workers = self._workers
         opened = await self._sessions(asked=sessions)
@@ -410,6 +430,7 @@ class GatewayDaemon:
             sessions=opened,
             tunnels=self._access.shown(self._ipsec.tunnels()),
             components=self._tracker.components(),
+            checks=self._checker.status(),
             problems=self._tracker.current(),
             refusals=tuple(self._telling.refusals),
             pump=workers.pump if workers is not None else "",

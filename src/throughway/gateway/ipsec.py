@@ -137,6 +137,12 @@ class GatewayIPsec:
         """Whether charon is there."""
         return self._charon is not None and self._charon.running
 
+    async def version(self) -> str:
+        """Ask charon for its version; IPsecError when there is none."""
+        if self._charon is None:
+            raise IPsecError("charon was not started")
+        return str((await self._charon.request("version")).get("version", ""))
+
     async def start(self) -> None:
         """Start everything, or nothing: ConfigError or IPsecError when that cannot be."""
         try:

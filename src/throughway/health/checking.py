@@ -192,7 +192,7 @@ class Checker:
         known.found = found
         self._become(check, state, words)
         if state is ComponentState.OK:
-            self._tracker.ok(check.component, words)
+            self._tracker.seen(check.component)
 
     def _doubt(self, check: Check, why: str) -> None:
         self._become(check, ComponentState.UNKNOWN, why)

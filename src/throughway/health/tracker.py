@@ -168,6 +168,11 @@ class Tracker:
         since = self._spoken.get(component, (self._clock(), ""))[0]
         self._spoken[component] = (since, detail[:MAX_DETAIL])
 
+    def seen(self, component: Component) -> None:
+        """Say that a component was looked at, whatever else it has to say of itself."""
+        if component not in self._disabled:
+            self._spoken.setdefault(component, (self._clock(), ""))
+
     def disable(self, component: Component, detail: str = "") -> None:
         """Say that a component is not used: whatever it said before is forgotten."""
         self._end(lambda _, held: held.problem.component is component)

@@ -397,6 +397,8 @@ class GatewaySnapshot:
     sessions: tuple[SessionStatus, ...]
     tunnels: tuple[TunnelStatus, ...]
     components: tuple[ComponentStatus, ...] = ()
+    checks: tuple[CheckStatus, ...] = ()
+    """What the components' states stand on."""
     problems: tuple[Condition, ...] = ()
     refusals: tuple[RefusedClient, ...] = ()
     """The latest, oldest first."""

@@ -136,7 +136,8 @@ class AccessControl:
         """Raise the wall, ask for the first time, and go on asking."""
         self._ipsec = ipsec
         if self._config.directory is None:
-            self._tracker.disable(Component.DOMAIN, "no [directory] is configured")
+            if self._config.users is None:
+                self._tracker.disable(Component.DOMAIN, "no [users] and no [directory]")
             self._tell_nobody(self.computers)
             # What a killed daemon has left, that had one, would let nobody through.
             with contextlib.suppress(FirewallError):

@@ -141,7 +141,8 @@ class GatewayIPsec:
         """Ask charon for its version; IPsecError when there is none."""
         if self._charon is None:
             raise IPsecError("charon was not started")
-        return str((await self._charon.request("version")).get("version", ""))
+        answer = await self._charon.request("version")
+        return str(answer.get("version", b""), "ascii", "replace")
 
     async def start(self) -> None:
         """Start everything, or nothing: ConfigError or IPsecError when that cannot be."""

@@ -1,8 +1,8 @@
 """The gateway's own services: listener, IKE daemon, store."""
 
 import asyncio
-import contextlib
 import os
+import ssl
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
@@ -15,6 +15,8 @@ from throughway.model.config import GatewayConfig
 from throughway.model.errors import IPsecError
 from throughway.model.findings import Component
 from throughway.net.listeners import endpoints_of
+from throughway.net.tls import unverified_context
+from throughway.pki.fields import url_host
 
 CONNECT_TIME = 2.0
 """Seconds in which the own listener takes a connection, before it counts as hung."""
@@ -30,8 +32,13 @@ def checks(
     """Return the checks; ``version`` asks the IKE daemon for its version, IPsecError when gone."""
 
     async def look_at_listener() -> Iterable[Found] | str:
-        endpoints = endpoints_of(config().iphttps)
-        answers = await asyncio.gather(*(_accepts(*endpoint) for endpoint in endpoints))
+        iphttps = config().iphttps
+        host = url_host(iphttps.url)
+        endpoints = endpoints_of(iphttps)
+        tls = (True,) * len(iphttps.listen) + (False,) * len(endpoints)  # an ADC may end it
+        answers = await asyncio.gather(
+            *(_accepts(*whom, host if by else "") for whom, by in zip(endpoints, tls, strict=False))
+        )
         down = [
             Found(LISTENER_DOWN, f"{address} port {port}: {why}", f"{address} {port}")
             for (address, port), why in zip(endpoints, answers, strict=True)
@@ -77,20 +84,29 @@ def checks(
     )
 
 
-async def _accepts(address: str, port: int) -> str:
-    """Connect to a listener of our own; return why it does not accept, "" when it does."""
+async def _accepts(address: str, port: int, host: str) -> str:
+    """Shake hands with a listener of our own; return why that fails, "" when it does not.
+
+    A connection alone proves little: the kernel takes those for a worker that hangs. ``host``: ""
+    where nobody speaks TLS.
+    """
     whom = ip_address(address.partition("%")[0])
     local = address if not whom.is_unspecified else {4: "127.0.0.1", 6: "::1"}[whom.version]
     try:
         async with asyncio.timeout(CONNECT_TIME):
-            _reader, writer = await asyncio.open_connection(local, port)
+            _reader, writer = await asyncio.open_connection(
+                local,
+                port,
+                ssl=unverified_context() if host else None,
+                server_hostname=host or None,
+            )
     except TimeoutError:
         return "no answer"
+    except ssl.SSLError as error:
+        return f"no TLS: {error.reason or error}"
     except OSError as error:
         return os.strerror(error.errno) if error.errno else str(error)
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
+    writer.transport.abort()
     return ""
 
 

@@ -364,7 +364,10 @@ class Lab:
 
     def publish_crl(self, *revoked: int) -> None:
         """Publish a new CRL that lists these serial numbers."""
-        crl = self.authority.build_crl(*revoked)
+        self.put_crl(self.authority.build_crl(*revoked))
+
+    def put_crl(self, crl: bytes) -> None:
+        """Put something where the CRL is."""
         for host in self.topology.hosts:
             if any(site.name == CRL_NAME for site in host.sites):
                 self.write(host.name, deployment.CRL_FILE, crl)

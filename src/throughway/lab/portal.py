@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from throughway.lab import processes
-from throughway.lab.lab import Lab
 
 if TYPE_CHECKING:
+    from throughway.lab.lab import Lab
     from throughway.lab.processes import HostProcess
 
 ROUTER, INSIDE, LAN = "hotelnat", "192.168.138.1", "lan"
@@ -22,8 +22,7 @@ ACCEPT = f"http://{INSIDE}:{PORT}/accept"
 """The page that lets whoever asks for it through."""
 START_TIMEOUT = 60.0
 
-RULES = f"""
-table inet portal {{
+CHAINS = f"""
   set guests {{ type ipv4_addr; }}
   chain pages {{
     type nat hook prerouting priority -110; policy accept;
@@ -33,8 +32,8 @@ table inet portal {{
     type filter hook forward priority -10; policy accept;
     iifname "{LAN}" ip saddr != @guests drop
   }}
-}}
 """
+RULES = f"table inet portal {{{CHAINS}}}\n"
 SERVER = f"""
 import http.server, subprocess, sys
 class Page(http.server.BaseHTTPRequestHandler):
@@ -59,7 +58,7 @@ http.server.ThreadingHTTPServer(("", {PORT}), Page).serve_forever()
 class CaptivePortal:
     """Stands while the block runs."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: "Lab") -> None:
         self._lab = lab
         self._server: HostProcess | None = None
 

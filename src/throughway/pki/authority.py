@@ -253,14 +253,21 @@ def build_crl(
     number: int,
     now: datetime,
     next_update: datetime,
+    delta_url: str = "",
 ) -> x509.CertificateRevocationList:
-    """Make the CRL with this number; it must grow from CRL to CRL (RFC 5280, 5.2.3)."""
+    """Make the CRL with this number; it must grow from CRL to CRL (RFC 5280, 5.2.3).
+
+    ``delta_url`` becomes the place of its delta CRL (RFC 5280, 5.2.6).
+    """
     if next_update <= now:
         raise ConfigError("CRL", "next update", "must be in the future")
     root = authority.certificate
     builder = x509.CertificateRevocationListBuilder(root.subject, now - BACKDATE, next_update)
     builder = builder.add_extension(x509.CRLNumber(number), critical=False)
     builder = builder.add_extension(_authority_identifier(root), critical=False)
+    if delta_url:
+        point = _distribution_points(delta_url)
+        builder = builder.add_extension(x509.FreshestCRL(list(point)), critical=False)
     for entry in revoked:
         builder = builder.add_revoked_certificate(_revoked_certificate(entry))
     return builder.sign(authority.key, hashes.SHA256())

@@ -3,12 +3,21 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from throughway.lab.faults import inside, ways
+from throughway.lab.faults import (
+    accounts,
+    certificates,
+    host,
+    inside,
+    names,
+    proxies,
+    revocation,
+    ways,
+)
 from throughway.lab.faults.fault import CLIENT, GATEWAY, Fault, Scene, held_by
 
 __all__ = ["CLIENT", "FAULTS", "GATEWAY", "Fault", "Scene", "held_by"]
 
-MODULES = (ways, inside)
+MODULES = (ways, certificates, revocation, proxies, names, accounts, inside, host)
 FAULTS: Mapping[str, Fault] = MappingProxyType(
     {fault.name: fault for module in MODULES for fault in module.FAULTS}
 )

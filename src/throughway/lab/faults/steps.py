@@ -207,6 +207,21 @@ class BadLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Unplugged:
+    """The client's cable is not plugged in."""
+
+    holds: tuple[str, ...] = ("CLIENT:line",)
+
+    def do(self, scene: Scene) -> None:
+        """Pull it."""
+        scene.lab.link(scene.client, up=False)
+
+    def undo(self, scene: Scene) -> None:
+        """Plug it in where it was."""
+        scene.lab.link(scene.client, up=True)
+
+
+@dataclass(frozen=True, slots=True)
 class Heard:
     """Steps of which a daemon hears only when it is told to look, both times."""
 

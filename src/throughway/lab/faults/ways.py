@@ -1,9 +1,9 @@
-"""Faults of the way from the client to the gateway: networks, names, ports."""
+"""Faults of the way from the client to the gateway: networks, routers, ports."""
 
-from throughway.lab.faults.fault import CLIENT, GATEWAY, Fault, Scene
-from throughway.lab.faults.steps import BadLine, Edit, Filter, Heard, Run
+from throughway.lab.faults.fault import CLIENT, Fault
+from throughway.lab.faults.servers import Restarted
+from throughway.lab.faults.steps import BadLine, Filter, Run, Unplugged
 from throughway.lab.impair import Impairment
-from throughway.lab.topology import GATEWAY_NAME
 
 EDGE = "131.107.0.2"
 FORWARD = """
@@ -11,13 +11,13 @@ FORWARD = """
     type filter hook forward priority filter - 5;
     {rule}
   }}"""
+BACK = FORWARD.replace("chain forward", "chain back")
+OUTPUT = """
+  chain output {{
+    type filter hook output priority filter - 5;
+    {rule}
+  }}"""
 TO_443 = f"ip daddr {EDGE} tcp dport 443"
-
-
-def _restart_dns(scene: Scene) -> None:
-    """Dnsmasq reads its records only when it starts."""
-    command = "pkill -x dnsmasq; while pgrep -x dnsmasq >/dev/null; do sleep 0.02; done; dnsmasq"
-    scene.lab.run("inet1", ["sh", "-c", f"{command} --conf-file=/etc/dnsmasq.conf"], check=True)
 
 
 FAULTS = (
@@ -49,54 +49,56 @@ FAULTS = (
         client="iphttps-connection-reset",
     ),
     Fault(
-        name="public-record-missing",
-        title="the public DNS does not know the gateway's name any more",
-        steps=(
-            Heard(
-                (
-                    Edit(
-                        "inet1",
-                        "/etc/dnsmasq.conf",
-                        f"host-record={GATEWAY_NAME},{EDGE}",
-                        f"# host-record={GATEWAY_NAME},{EDGE}",
-                    ),
-                ),
-                _restart_dns,
-            ),
-        ),
-        client="iphttps-name-unresolvable",
-    ),
-    Fault(
         name="packet-loss",
         title="the client's line loses a fifth of all frames",
         steps=(BadLine(Impairment(loss=20, delay=5)),),
     ),
     Fault(
-        name="ipv6-disabled",
-        title="IPv6 is switched off on the client",
+        name="line-long",
+        title="the client's line takes 300 ms there and back",
+        steps=(BadLine(Impairment(delay=150)),),
+    ),
+    Fault(
+        name="mtu-black-hole",
+        title="the client's network swallows big packets without a word",
+        steps=(
+            Filter(
+                "homenat",
+                FORWARD.format(rule=f"ip length > 1000 ip daddr {EDGE} drop")
+                + BACK.format(rule=f"ip length > 1000 ip saddr {EDGE} drop"),
+            ),
+            Restarted(),
+        ),
+        client="path-mtu-black-hole",
+    ),
+    Fault(
+        name="internet-away",
+        title="the home's router has no connection to the Internet",
+        steps=(
+            Filter(
+                "homenat",
+                FORWARD.format(rule="drop") + OUTPUT.format(rule='oifname "wan" drop'),
+            ),
+        ),
+        client="internet-down",
+    ),
+    Fault(
+        name="cable-pulled",
+        title="the client's cable is pulled",
+        steps=(Unplugged(),),
+        client="internet-down",
+    ),
+    Fault(
+        name="router-gone",
+        title="the client has an address, and no way out of its network",
         steps=(
             Run(
                 CLIENT,
-                ("sysctl", "-q", "-w", "net.ipv6.conf.all.disable_ipv6=1"),
-                ("sysctl", "-q", "-w", "net.ipv6.conf.all.disable_ipv6=0"),
-                ("CLIENT:disable_ipv6",),
+                ("ip", "route", "del", "default"),
+                ("ip", "route", "replace", "default", "via", "192.168.137.1"),
+                ("CLIENT:default route",),
             ),
         ),
-        client="ipv6-disabled-by-registry",
-        mended=True,
-    ),
-    Fault(
-        name="forwarding-disabled",
-        title="the gateway does not forward IPv6 any more",
-        steps=(
-            Run(
-                GATEWAY,
-                ("sysctl", "-q", "-w", "net.ipv6.conf.all.forwarding=0"),
-                ("sysctl", "-q", "-w", "net.ipv6.conf.all.forwarding=1"),
-                (f"{GATEWAY}:forwarding",),
-            ),
-        ),
-        gateway="iphttps-forwarding-disabled",
-        mended=True,
+        client="internet-down",
     ),
 )

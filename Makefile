@@ -6,6 +6,7 @@
 #   make lint    ruff, mypy strict, import contracts
 #   make measure how fast it connects, what it weighs: writes docs/performance.md
 #   make bench   throughway beside every other tunnel: writes docs/performance.md
+#   make matrix  every fault of the lab, who notices what: writes docs/operate/faults.md
 #   make help    this list
 
 SHELL := /bin/bash
@@ -13,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 
-.PHONY: help install system demo test unit measure bench lint format lock clean
+.PHONY: help install system demo test unit measure bench matrix lint format lock clean
 
 help:
 	@sed -n 's/^#   //p' $(MAKEFILE_LIST)
@@ -56,6 +57,10 @@ bench: install
 	@$(BIN)/python -m bench.scale
 	@$(BIN)/python -m bench.names --rounds $(BENCH_ROUNDS) || [ $$? -eq 1 ]
 	@$(BIN)/python -m bench.tunnel_report
+
+# An hour for all faults. Exit 1 when somebody said something else than wanted.
+matrix: install
+	@$(BIN)/python -m bench.matrix $(FAULTS)
 
 lint: install
 	$(BIN)/ruff check src tests bench

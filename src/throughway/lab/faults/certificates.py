@@ -166,7 +166,8 @@ IPSEC = (
         name="ipsec-gateway-certificate-wrong-name",
         title="the gateway's certificate for IPsec has another name",
         steps=_gateway("ipsec", Made(name="other.example.com")),
-        client="ipsec-cert-wrong-chain",
+        # It is not taken: who is connected stays so.
+        gateway="configuration-refused",
     ),
     Fault(
         name="ipsec-gateway-certificate-untrusted",

@@ -157,7 +157,7 @@ MANAGEMENT_SERVER_UNREACHABLE = Problem(
     cause="The server is down or its address is not within the infrastructure prefixes.",
     resolution="Start the server, or add its address to the prefixes and publish the policy.",
     fix=("throughway policy build --config /etc/throughway/gateway.toml",),
-    verify=("throughway client status",),
+    verify=("throughway client status", "throughway gateway status management-servers --now"),
     depends_on=NO_INFRASTRUCTURE,
 )
 

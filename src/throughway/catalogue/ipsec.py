@@ -48,6 +48,26 @@ DAEMON_DOWN = Problem(
     verify=("journalctl -u throughway-client -u throughway-gateway --since -10min",),
 )
 
+CONNECTIONS_WRONG = Problem(
+    code="ipsec-connections-wrong",
+    title="The IPsec daemon's connections are not those of the admitted computers",
+    severity=Severity.CRITICAL,
+    component=Component.IPSEC,
+    cause=(
+        "Each admitted computer has connections of its own in charon. Another program (swanctl, "
+        "ipsec) has loaded or unloaded some, or charon refused one: a computer whose connection "
+        "is missing stays outside, and by one that nobody is admitted by somebody may come in."
+    ),
+    resolution=(
+        "Reload the gateway, which loads what is missing; restart it to be rid of connections "
+        "that are not its own. Let no other program configure this charon."
+    ),
+    fix=("throughway gateway reload", "systemctl restart throughway-gateway"),
+    verify=("throughway gateway status connections --now",),
+    depends_on=(DAEMON_DOWN,),
+    visible_after=5.0,
+)
+
 ENDPOINT_UNREACHABLE = Problem(
     code="ipsec-endpoint-unreachable",
     title="The gateway's tunnel endpoint does not answer",
@@ -283,6 +303,7 @@ TRAFFIC_LEAK = Problem(
 
 PROBLEMS = (
     DAEMON_DOWN,
+    CONNECTIONS_WRONG,
     ENDPOINT_UNREACHABLE,
     NEGOTIATION_TIMEOUT,
     *REFUSED,

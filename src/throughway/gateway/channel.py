@@ -223,6 +223,8 @@ class Totals:
     bytes_out: int = 0
     drops: tuple[tuple[str, int], ...] = ()
     refusals: tuple[tuple[str, int], ...] = ()
+    advertised: int = 0
+    """Router Advertisements."""
 
     def __add__(self, other: "Totals") -> "Totals":
         return Totals(
@@ -231,6 +233,7 @@ class Totals:
             self.bytes_out + other.bytes_out,
             _added(self.drops, other.drops),
             _added(self.refusals, other.refusals),
+            self.advertised + other.advertised,
         )
 
 

@@ -37,14 +37,16 @@ def state_of(files: tuple[Path, ...]) -> tuple[tuple[int, int], ...]:
 def look_at_lists(config: IPHTTPSServerConfig, tracker: Tracker, now: datetime) -> None:
     """Say which lists have ended, or cannot be read: then clients are refused."""
     asked = config.authentication is AuthenticationMode.CERTIFICATES
-    wrong = [words for file in config.client_crls if (words := _fault(file, now))] if asked else []
+    files = config.client_crls if asked else ()
+    wrong = [words for file in files if (words := list_fault(file, now))]
     if wrong:
         tracker.set(CRL_UNUSABLE, "; ".join(wrong))
     else:
         tracker.clear(CRL_UNUSABLE)
 
 
-def _fault(file: Path, now: datetime) -> str:
+def list_fault(file: Path, now: datetime) -> str:
+    """Say why a list is of no use, "" when it is in force."""
     try:
         crl = pem.parse_crl(read_file(file), str(file))
     except (ValueError, TrustError) as error:

@@ -27,7 +27,7 @@ from throughway.gateway.ipsec import GatewayIPsec
 from throughway.gateway.kdc import KDCProxyProcess
 from throughway.gateway.metrics import MetricsServer
 from throughway.gateway.nat64 import Translation
-from throughway.gateway.operations import operations
+from throughway.gateway.operations import Parts, operations
 from throughway.gateway.own_revocation import OwnRevocation
 from throughway.gateway.publish import Publishing
 from throughway.gateway.reasons import ReasonsServer, reasons_address, start_reasons
@@ -156,13 +156,7 @@ class GatewayDaemon:
         if self._workers is not None:
             reload = self._workers.reload
             self._keep(watch_lists(lambda: self._config.iphttps, reload, self._tracker))
-        self._checker.start(
-            operations(
-                lambda: self._config,
-                devices=lambda: self._devices,
-                ike_version=self._ipsec.version,
-            )
-        )
+        self._checker.start(operations(self._parts()))
         self._log.info("gateway serves", url=config.iphttps.url, esp=self._esp())
 
     def _start_reasons(self, config: GatewayConfig) -> None:
@@ -294,6 +288,20 @@ class GatewayDaemon:
         """The links' devices: a reload may have read other names, which wait for a restart."""
         workers = self._workers
         return workers.interfaces if workers else interfaces(self._config.iphttps)
+
+    def _parts(self) -> Parts:
+        """Return what Operations Status looks at."""
+        workers, sixtofour, teredo = self._workers, self._sixtofour, self._teredo
+        return Parts(
+            config=lambda: self._config,
+            devices=lambda: self._devices,
+            ike=self._ipsec,
+            workers=lambda: workers.status() if workers is not None else (),
+            sixtofour=lambda: sixtofour.status() if sixtofour is not None else None,
+            teredo=lambda: teredo.status() if teredo is not None else None,
+            translation=self._translation.status,
+            lists=lambda: self._ipsec.lists,
+        )
 
     def _encrypts_in_kernel(self) -> bool:
         return self._ipsec.esp is not None and self._ipsec.esp.mode is ESPMode.KERNEL

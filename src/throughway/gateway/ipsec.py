@@ -144,6 +144,23 @@ class GatewayIPsec:
         answer = await self._charon.request("version")
         return str(answer.get("version", b""), "ascii", "replace")
 
+    async def loaded_connections(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the connections that charon has, and those that it should have; IPsecError."""
+        if self._charon is None:
+            raise IPsecError("charon was not started")
+        there = await self._charon.list_connections()
+        return there, frozenset(
+            f"{tunnel}-{name}"
+            for name, computer in self._connections.items()
+            for tunnel in (INFRASTRUCTURE, INTRANET)
+            if self._serves(computer, tunnel)
+        )
+
+    @property
+    def lists(self) -> RevocationLists | None:
+        """The revocation lists that computers' certificates are judged by."""
+        return self._lists
+
     async def start(self) -> None:
         """Start everything, or nothing: ConfigError or IPsecError when that cannot be."""
         try:

@@ -66,7 +66,6 @@ class Translation:
         """Begin; what fails goes on being tried."""
         config = self._config
         if config is None:
-            self._tracker.disable(Component.NAMES, "no [nat64] is configured")
             return
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         end_recorded(self._recorded)  # of a gateway that was killed

@@ -156,6 +156,7 @@ class Worker:
             sent,
             tuple((str(reason), count) for reason, count in sorted(server.drops.items())),
             tuple((str(reason), count) for reason, count in sorted(server.refusals.items())),
+            server.advertised,
         )
 
     def _opened(self, session: SessionStatus) -> None:

@@ -519,6 +519,7 @@ class _Worker:
             bytes_out=totals.bytes_out,
             drops=totals.drops,
             refusals=totals.refusals,
+            advertised=totals.advertised,
             suites=self._suites,
             restarts=self._restarts,
             last_end=self.last_end,

@@ -95,6 +95,8 @@ class Checker:
         self._chance = chance
         self._checks: dict[str, Check] = {}
         self._known: dict[str, _Known] = {}
+        self._unused: set[Component] = set()
+        """Components of which nothing is looked at, and that say nothing of themselves."""
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, checks: Iterable[Check]) -> None:
@@ -159,7 +161,11 @@ class Checker:
         async with known.looking:
             if why := check.wanted():
                 self._take(check, (), ComponentState.DISABLED, why)
+                self._leave_out(check.component, why)
                 return
+            if check.component in self._unused:
+                self._unused.remove(check.component)
+                self._tracker.forget(check.component)
             loop = asyncio.get_running_loop()
             begun = loop.time()
             try:
@@ -193,6 +199,15 @@ class Checker:
         self._become(check, state, words)
         if state is ComponentState.OK:
             self._tracker.seen(check.component)
+
+    def _leave_out(self, component: Component, why: str) -> None:
+        """Call a component disabled when no check of it is wanted, and nobody else speaks of it."""
+        its = (self._known[c.name] for c in self._checks.values() if c.component is component)
+        if any(known.state is not ComponentState.DISABLED for known in its):
+            return
+        if self._tracker.component(component).state is ComponentState.UNKNOWN:
+            self._unused.add(component)
+            self._tracker.disable(component, why)
 
     def _doubt(self, check: Check, why: str) -> None:
         self._become(check, ComponentState.UNKNOWN, why)

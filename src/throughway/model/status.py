@@ -291,6 +291,8 @@ class WorkerStatus:
     """Packets that went no further, by reason."""
     refusals: tuple[tuple[str, int], ...] = ()
     """Connections that did not become sessions, by reason."""
+    advertised: int = 0
+    """Router Advertisements that went to clients."""
     suites: tuple[tuple[str, int], ...] = ()
     """Open sessions, by cipher suite."""
     restarts: int = 0

@@ -363,6 +363,12 @@ class Charon:
                 found += (parse_sa(name, sa) for name, sa in answer.items())
         return tuple(found)
 
+    async def list_connections(self) -> frozenset[str]:
+        """Return the names of the connections that are loaded."""
+        answer = await self.request("get-conns")
+        names = answer.get("conns", [])
+        return frozenset(str(name, "utf-8", "replace") for name in names)
+
     async def list_certificates(self) -> tuple[bytes, ...]:
         """Return certificates (DER) that are neither ours nor trusted: peers have shown them.
 

@@ -35,6 +35,7 @@ from throughway.proto.iphttps.session import Drop, Session
 from throughway.proto.iphttps.slowpath import PacketForClient, PacketForHost
 from throughway.proto.iphttps.stream import cut_packets, sort_packets
 from throughway.proto.router import Link, Router
+from throughway.wire.icmpv6 import ROUTER_ADVERTISEMENT
 from throughway.wire.ipv6 import DESTINATION_OFFSET, HEADER_LENGTH
 
 ACCEPT_BATCH = 16
@@ -135,6 +136,8 @@ class IPHTTPSServer:
         self._timer: asyncio.TimerHandle | None = None
         self._reads = 0
         """Of sessions, since the device was read."""
+        self.advertised = 0
+        """Router Advertisements that went to clients, who get one each as they come."""
         self._ended_traffic = (0, 0)
         try:
             url, link = parse_url(config.url), Link.of(config.prefix)
@@ -261,6 +264,7 @@ class IPHTTPSServer:
                     link = self._links.get(session.number)
                     if link is not None:
                         link.send([memoryview(packet)])
+                        self.advertised += packet[HEADER_LENGTH] == ROUTER_ADVERTISEMENT
                 case PacketForHost(packet):
                     refused = self._tun.write(packet, 0, len(packet))
                     if refused:

@@ -189,6 +189,17 @@ def token_acceptor(
     return accept
 
 
+def check_keytab(keytab: Path, service: str, realm: str) -> None:
+    """Raise TrustError when no ticket for the service can be read with what is in the keytab."""
+    gssapi = _gssapi()
+    try:
+        target = _service_name(service, realm)
+        name = gssapi.Name(target, gssapi.NameType.kerberos_principal)
+        gssapi.Credentials(name=name, usage="accept", store={"keytab": f"FILE:{keytab}"})
+    except gssapi.exceptions.GSSError as error:
+        raise _refused(error, keytab) from error
+
+
 def _inquire(ccache: Path) -> Any:  # noqa: ANN401 - of an untyped package
     gssapi = _gssapi()
     try:

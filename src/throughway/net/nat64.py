@@ -5,8 +5,11 @@ pool behind the gateway's own inside address. Only what comes out of a tunnel ge
 IPv4 prefixes that were named, and only answers come back. Formats: tayga.conf(5), RFC 6052.
 """
 
+import asyncio
+import contextlib
 import socket
 import subprocess
+import time
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
@@ -18,11 +21,15 @@ from throughway.net.netlink import Route
 from throughway.net.privileges import NOBODY
 from throughway.net.process import write_private
 from throughway.net.tun import set_up
+from throughway.wire import icmpv6
 
 PROGRAM = "/usr/sbin/tayga"
 GROUP = "nogroup"
 TABLE = "throughway-nat64"
 MAIN_TABLE = 254
+_ECHO_REQUEST = bytes([icmpv6.ECHO_REQUEST, 0, 0, 0, 0, 0, 0, 0])
+"""RFC 4443, section 4.1; the kernel fills the checksum in."""
+_ECHO_PAUSE = 0.05
 _FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 _CONF = Path("/proc/sys/net/ipv6/conf")
 _DEVICES = Path("/proc/thread-self/net/dev")
@@ -145,6 +152,23 @@ def traffic(interface: str) -> tuple[int, int]:
             # Each packet goes into tayga and comes out again, so half of it is either way.
             return int(numbers[8]), int(numbers[0])
     return 0, 0
+
+
+async def answers(config: NAT64Config, seconds: float) -> bool:
+    """Whether tayga sends anything: its answer to an echo request ends at the walls, counted."""
+    before, deadline = traffic(config.interface)[1], time.monotonic() + seconds
+    own = translated(config.prefix, own_address(config.pool))
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), _echo_socket() as sock:
+            sock.sendto(_ECHO_REQUEST, (str(own), 0))
+        await asyncio.sleep(_ECHO_PAUSE)
+        if traffic(config.interface)[1] != before:
+            return True
+    return False
+
+
+def _echo_socket() -> socket.socket:
+    return socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
 
 
 def forwards() -> bool:

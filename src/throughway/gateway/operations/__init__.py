@@ -1,21 +1,30 @@
 """Operations Status of the gateway: what is looked at, each part by a live check of its own."""
 
-from collections.abc import Awaitable, Callable
-
-from throughway.gateway.operations import inside, kernel, service
+from throughway.gateway.operations import (
+    certificates,
+    inside,
+    kernel,
+    links,
+    servers,
+    service,
+    translation,
+    tunnels,
+)
+from throughway.gateway.operations.parts import Parts
 from throughway.health.checking import Check
-from throughway.model.config import GatewayConfig
+
+__all__ = ["Parts", "operations"]
 
 
-def operations(
-    config: Callable[[], GatewayConfig],
-    *,
-    devices: Callable[[], tuple[str, ...]],
-    ike_version: Callable[[], Awaitable[str]],
-) -> tuple[Check, ...]:
+def operations(parts: Parts) -> tuple[Check, ...]:
     """Return every check, from the machine to what lies behind it."""
     return (
-        *kernel.checks(config, devices),
-        *service.checks(config, ike_version),
-        *inside.checks(config),
+        *kernel.checks(parts.config, parts.devices),
+        *links.checks(parts),
+        *service.checks(parts.config, parts.ike.version),
+        *tunnels.checks(parts),
+        *certificates.checks(parts.config),
+        *servers.checks(parts.config),
+        *inside.checks(parts.config),
+        *translation.checks(parts),
     )

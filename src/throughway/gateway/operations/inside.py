@@ -7,18 +7,15 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from urllib.parse import urlsplit
 
-import dns.asyncquery
 import dns.asyncresolver
 import dns.exception
-import dns.message
-import dns.rcode
-import dns.rdatatype
 import dns.resolver
 
 from throughway.catalogue.domain import DC_UNREACHABLE, KERBEROS_UNREACHABLE
 from throughway.catalogue.host import CLOCK_SKEW
 from throughway.catalogue.location import NLS_CERTIFICATE_INVALID, NLS_UNREACHABLE_INSIDE
 from throughway.catalogue.names import NRPT_DNS_SERVER_UNREACHABLE
+from throughway.gateway.operations.names import ASK_TIME, TRIES, asks
 from throughway.health.checking import CannotTell, Check, Found
 from throughway.model.config import GatewayConfig
 from throughway.model.errors import TransportError, WireError
@@ -28,9 +25,6 @@ from throughway.net.fetch import fetch
 from throughway.net.tls import client_context
 from throughway.wire.kerberos import build_as_request, parse_error
 
-ASK_TIME = 1.5
-"""Seconds for one question to one server; asked twice within the time of a look."""
-TRIES = 2
 MAX_CONTROLLERS = 8
 """Domain controllers that are asked in one look."""
 LDAP, KERBEROS = 389, 88
@@ -50,7 +44,7 @@ def checks(config: Callable[[], GatewayConfig]) -> tuple[Check, ...]:
 
     async def look_at_names() -> Iterable[Found] | str:
         asked = list(_name_servers(config()))
-        answers = await asyncio.gather(*(_asks(server, name) for server, name in asked))
+        answers = await asyncio.gather(*(asks(server, name) for server, name in asked))
         silent = [
             Found(NRPT_DNS_SERVER_UNREACHABLE, f"{server}: {why}", server)
             for (server, _), why in zip(asked, answers, strict=True)
@@ -110,23 +104,6 @@ def _name_servers(config: GatewayConfig) -> Iterator[tuple[str, str]]:
             if server not in seen:
                 seen.add(server)
                 yield server, rule.namespace.lstrip(".") or "."
-
-
-async def _asks(server: str, name: str) -> str:
-    """Ask for the SOA of a name; return why there is no answer, "" when there is one."""
-    query = dns.message.make_query(name, dns.rdatatype.SOA)
-    why = ""
-    for _ in range(TRIES):
-        try:
-            answer = await dns.asyncquery.udp(query, server, timeout=ASK_TIME)
-        except (dns.exception.Timeout, TimeoutError):
-            why = "no answer"
-        except (OSError, dns.exception.DNSException) as error:
-            why = str(error) or type(error).__name__
-        else:
-            rcode = dns.rcode.to_text(answer.rcode())
-            return "" if rcode in {"NOERROR", "NXDOMAIN"} else f"answers {rcode}"
-    return why
 
 
 class Controllers:

@@ -87,12 +87,12 @@ def _adapters(addresses: Iterable[str]) -> Iterator[Found]:
         if interface is None:
             words = f"no adapter has the address {address}"
             yield Found(NETWORK_ADAPTER_DOWN, words, address)
-        elif why := _down(links.get(interface, 0)):
+        elif why := down(links.get(interface, 0)):
             words = f"{interface}, which has {address}, {why}"
             yield Found(NETWORK_ADAPTER_DOWN, words, address)
 
 
-def _down(flags: int) -> str:
+def down(flags: int) -> str:
     """Say why an interface with these flags cannot carry, "" when it can."""
     if not flags & _IFF_UP:
         return "is switched off"
@@ -125,6 +125,14 @@ def _prefixes(config: GatewayConfig) -> Iterator[str]:
     """Yield the /64 of each worker, in order."""
     for link in ip_network(config.iphttps.prefix).subnets(new_prefix=64):
         yield str(link)
+
+
+def routed(prefix: str, device: str) -> bool:
+    """Whether a prefix leads to a device."""
+    return any(
+        (route.prefix, route.interface, route.kind) == (prefix, device, "unicast")
+        for route in netlink.routes(netlink.MAIN_TABLE)
+    )
 
 
 def _unrouted(prefixes: dict[str, str]) -> Iterator[Found]:

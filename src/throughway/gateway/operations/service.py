@@ -1,6 +1,7 @@
 """The gateway's own services: listener, IKE daemon, store."""
 
 import asyncio
+import errno
 import os
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -24,6 +25,8 @@ ROOM = 16 * 1024 * 1024
 """Octets that must be left where state is kept: an audit of some hours."""
 FILES = 64
 """The same in files."""
+WRITTEN = 4096
+"""Octets that are written to see whether they can be: a quota shows in nothing else."""
 
 
 def checks(
@@ -126,5 +129,22 @@ def _full(folders: Iterable[Path]) -> Iterator[Found]:
         elif room.f_files and room.f_favail < FILES:
             words = f"{folder}: no more files fit on its disk"
             yield Found(FILES_NOT_WRITABLE, words, str(folder))
-        elif not os.access(folder, os.W_OK):
-            yield Found(FILES_NOT_WRITABLE, f"{folder} is not writable for us", str(folder))
+        elif why := _unwritable(folder):
+            yield Found(FILES_NOT_WRITABLE, f"{folder}: {why}", str(folder))
+
+
+def _unwritable(folder: Path) -> str:
+    """Write a little into a file without a name, of which nothing stays; say why that fails."""
+    try:
+        descriptor = os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o600)
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:  # of the file system; the right to write is told
+            return str(error.strerror)
+        return "" if os.access(folder, os.W_OK) else "not writable for us"
+    try:
+        os.write(descriptor, bytes(WRITTEN))
+    except OSError as error:
+        return str(error.strerror)
+    finally:
+        os.close(descriptor)
+    return ""

@@ -1,0 +1,162 @@
+"""The gateway's own certificates as they lie on the disk: what they are worth, and until when."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+
+from throughway.catalogue import find
+from throughway.catalogue.iphttps_certificate import (
+    NAME_MISMATCH,
+    NO_USABLE_CERT,
+    NOT_YET_VALID,
+)
+from throughway.catalogue.ipsec_certificate import (
+    CERT_NO_PRIVATE_KEY,
+    CERT_WRONG_CHAIN,
+    NO_MACHINE_CERT,
+)
+from throughway.health.checking import Check, Found
+from throughway.health.expiry import EXPIRED, STEPS, expiry_problem
+from throughway.model.config import GatewayConfig
+from throughway.model.errors import TrustError
+from throughway.model.findings import Component, Problem
+from throughway.net.files import read_file, read_secret
+from throughway.pki import judgement, pem
+from throughway.pki.fields import url_host
+from throughway.pki.judgement import Validity
+
+INTERVAL = 10.0
+"""Seconds between two looks: whoever puts a wrong file in place hears of it before the reload."""
+IPHTTPS, IPSEC = "iphttps", "ipsec"
+_DATES = tuple(
+    find(f"{use}-cert-{word}")
+    for use in (IPHTTPS, IPSEC)
+    for word in (EXPIRED, *(word for word, _ in STEPS))
+)
+_WRONG = {
+    IPHTTPS: (NO_USABLE_CERT, NO_USABLE_CERT),
+    IPSEC: (NO_MACHINE_CERT, CERT_NO_PRIVATE_KEY),
+}
+"""By use, what is wrong where there is no certificate, and where its key is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A pair of files of the configuration."""
+
+    use: str
+    certificate: Path
+    key: Path | None
+    first: bool = True
+    """Whether it is the one of that use that is always shown."""
+
+
+def checks(config: Callable[[], GatewayConfig]) -> tuple[Check, ...]:
+    """Return the checks."""
+
+    async def look() -> Iterable[Found] | str:
+        now = datetime.now(UTC)
+        return await asyncio.to_thread(_judge, config(), now)
+
+    return (
+        Check(
+            name="gateway-certificates",
+            title="Certificates of the gateway",
+            component=Component.CERTIFICATES,
+            problems=(
+                *_DATES,
+                *(NOT_YET_VALID, NAME_MISMATCH, NO_USABLE_CERT),
+                *(NO_MACHINE_CERT, CERT_NO_PRIVATE_KEY, CERT_WRONG_CHAIN),
+            ),
+            look=look,
+            interval=INTERVAL,
+        ),
+    )
+
+
+def _pairs(config: GatewayConfig) -> Iterator[Own]:
+    iphttps, ipsec = config.iphttps, config.ipsec
+    if iphttps.certificate is not None:
+        yield Own(IPHTTPS, iphttps.certificate, iphttps.key)
+    if iphttps.rsa_certificate is not None:
+        yield Own(IPHTTPS, iphttps.rsa_certificate, iphttps.rsa_key, first=False)
+    yield Own(IPSEC, ipsec.certificate, ipsec.key)
+
+
+def _judge(config: GatewayConfig, now: datetime) -> Iterable[Found] | str:
+    found: list[Found] = []
+    ends: list[datetime] = []
+    for own in _pairs(config):
+        try:
+            text = read_file(own.certificate)
+            certificate, *between = pem.parse_certificates(text, str(own.certificate))
+        except (ValueError, TrustError) as error:
+            found.append(_found(_WRONG[own.use][0], own, str(error)))
+            continue
+        ends.append(certificate.not_valid_after_utc)
+        found += _of_dates(own, certificate, now)
+        found += _of_key(own, certificate)
+        if own.use == IPHTTPS:
+            found += _of_name(own, certificate, url_host(config.iphttps.url))
+        else:
+            found += _of_chain(own, certificate, between, config.ipsec.ca, now)
+    return found or f"valid until {min(ends):%Y-%m-%d} at least"
+
+
+def _found(problem: Problem, own: Own, words: str) -> Found:
+    # Without a key: the watch that renews them tells of the same, and one problem is told once.
+    return Found(problem, words, "" if own.first else str(own.certificate))
+
+
+def _of_dates(own: Own, certificate: x509.Certificate, now: datetime) -> Iterator[Found]:
+    if judgement.validity(certificate, now) is Validity.NOT_YET_VALID and own.use == IPHTTPS:
+        begins = certificate.not_valid_before_utc
+        words = f"{own.certificate}: valid from {begins:%Y-%m-%d %H:%M} UTC"
+        yield _found(NOT_YET_VALID, own, words)
+    elif code := expiry_problem(certificate, own.use, now):
+        ends = certificate.not_valid_after_utc
+        words = f"{own.certificate}: valid until {ends:%Y-%m-%d %H:%M} UTC"
+        yield _found(find(code), own, words)
+
+
+def _of_key(own: Own, certificate: x509.Certificate) -> Iterator[Found]:
+    problem = _WRONG[own.use][1]
+    if own.key is None:
+        return
+    try:
+        key = pem.parse_key(read_secret(own.key), str(own.key))
+    except (ValueError, TrustError) as error:
+        yield _found(problem, own, str(error))
+        return
+    if not pem.same_key(certificate, key):
+        yield _found(problem, own, f"{own.key} does not belong to {own.certificate}")
+
+
+def _of_name(own: Own, certificate: x509.Certificate, host: str) -> Iterator[Found]:
+    if not judgement.covers(certificate, host):
+        names = ", ".join(judgement.names(certificate)) or "no name"
+        yield _found(NAME_MISMATCH, own, f"{own.certificate} is for {names}, not for {host}")
+
+
+def _of_chain(
+    own: Own,
+    certificate: x509.Certificate,
+    between: Iterable[x509.Certificate],
+    authorities: Path,
+    now: datetime,
+) -> Iterator[Found]:
+    """Say that computers, whose authorities are ours, will not trust it."""
+    if not judgement.in_force(certificate, now):
+        return  # that is said already
+    try:
+        anchors = pem.parse_certificates(read_file(authorities), str(authorities))
+    except (ValueError, TrustError) as error:
+        yield _found(CERT_WRONG_CHAIN, own, str(error))
+        return
+    judged = judgement.chain(certificate, anchors, now, tuple(between))
+    if not judged.trusted:
+        yield _found(CERT_WRONG_CHAIN, own, f"{own.certificate}, {authorities}: {judged.why}")

@@ -1,0 +1,29 @@
+"""How a DNS server is asked whether it answers."""
+
+import dns.asyncquery
+import dns.exception
+import dns.message
+import dns.rcode
+import dns.rdatatype
+
+ASK_TIME = 1.5
+"""Seconds for one question to one server; asked twice within the time of a look."""
+TRIES = 2
+PORT = 53
+
+
+async def asks(server: str, name: str, port: int = PORT) -> str:
+    """Ask for the SOA of a name; return why there is no answer, "" when there is one."""
+    query = dns.message.make_query(name, dns.rdatatype.SOA)
+    why = ""
+    for _ in range(TRIES):
+        try:
+            answer = await dns.asyncquery.udp(query, server, timeout=ASK_TIME, port=port)
+        except (dns.exception.Timeout, TimeoutError):
+            why = "no answer"
+        except (OSError, dns.exception.DNSException) as error:
+            why = str(error) or type(error).__name__
+        else:
+            rcode = dns.rcode.to_text(answer.rcode())
+            return "" if rcode in {"NOERROR", "NXDOMAIN"} else f"answers {rcode}"
+    return why

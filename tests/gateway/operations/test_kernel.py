@@ -1,0 +1,50 @@
+"""What the gateway needs of its machine, looked at in a network of its own."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.net.namespace import in_namespace, run
+from tests.operations_world import LINK, config, look
+from throughway.gateway.operations import kernel
+
+
+@pytest.mark.lab
+def test_what_the_kernel_lacks(tmp_path: Path) -> None:
+    gateway = config(tmp_path, listen=(("192.0.2.1", 443), ("::", 443)))
+    checks = kernel.checks(lambda: gateway, lambda: ("link0",))
+
+    def there() -> None:
+        missing = [("network-adapter-down", "no adapter has the address 192.0.2.1")]
+        assert look(checks, "adapters") == missing
+        run("ip", "link", "add", "link0", "type", "veth", "peer", "name", "other")
+        run("ip", "address", "add", "192.0.2.1/24", "dev", "link0")
+        off = "link0, which has 192.0.2.1, is switched off"
+        assert look(checks, "adapters") == [("network-adapter-down", off)]
+        run("ip", "link", "set", "link0", "up")
+        pulled = "link0, which has 192.0.2.1, has no carrier: its cable is pulled"
+        assert look(checks, "adapters") == [("network-adapter-down", pulled)]
+        run("ip", "link", "set", "other", "up")
+        assert look(checks, "adapters") == "192.0.2.1 on adapters that are up"
+
+        assert look(checks, "ipv6") == "IPv6 is on, on every link"
+        run("sysctl", "-q", "-w", "net.ipv6.conf.link0.disable_ipv6=1")
+        disabled = "net.ipv6.conf.link0.disable_ipv6 is 1"
+        assert look(checks, "ipv6") == [("ipv6-disabled", disabled)]
+        run("sysctl", "-q", "-w", "net.ipv6.conf.link0.disable_ipv6=0")
+
+        run("sysctl", "-q", "-w", "net.ipv6.conf.all.forwarding=1")
+        assert look(checks, "forwarding") == "IPv6 is forwarded"
+        run("sysctl", "-q", "-w", "net.ipv6.conf.link0.forwarding=0")
+        unforwarded = "net.ipv6.conf.link0.forwarding is 0"
+        assert look(checks, "forwarding") == [("iphttps-forwarding-disabled", unforwarded)]
+        run("sysctl", "-q", "-w", "net.ipv6.conf.all.forwarding=0")
+        unforwarded = "net.ipv6.conf.all.forwarding is 0"
+        assert look(checks, "forwarding") == [("iphttps-forwarding-disabled", unforwarded)]
+
+        unrouted = f"no route leads to {LINK} by link0"
+        assert look(checks, "route") == [("iphttps-route-unpublished", unrouted)]
+        run("ip", "-6", "route", "add", LINK, "dev", "link0")
+        assert look(checks, "route") == "1 prefixes lead to their links"
+
+    in_namespace(there)

@@ -50,6 +50,13 @@ def look(checks: Iterable[Check], name: str) -> list[tuple[str, str]] | str:
     return [(found.problem.code, found.detail) for found in answer]
 
 
+def only(answer: list[tuple[str, str]] | str) -> tuple[str, str]:
+    """Return the one thing that was found."""
+    assert not isinstance(answer, str), answer
+    (found,) = answer
+    return found
+
+
 async def _look(check: Check) -> list[Found] | str:
     answer = await check.look()
     return answer if isinstance(answer, str) else list(answer)

@@ -63,7 +63,7 @@ CONFIG = IPHTTPSServerConfig(
 )
 CREDENTIALS = Credentials(certificate="-----BEGIN\n…", key="a secret\n", client_ca="")
 SESSION = SessionStatus(id=7, peer="[2001:db8::9]:4711", since=1.5, addresses=("2001:db8::c1",))
-TOTALS = Totals(3, 100, 200, (("nobody", 2), ("spoofed", 1)), (("timeout", 1),))
+TOTALS = Totals(3, 100, 200, (("nobody", 2), ("spoofed", 1)), (("timeout", 1),), 4)
 MESSAGES: tuple[Message, ...] = (
     Serve(
         config=CONFIG,
@@ -106,8 +106,9 @@ def test_a_key_is_not_shown_by_accident() -> None:
 
 
 def test_totals_of_two_processes_add_up() -> None:
-    more = Totals(1, 1, 1, (("multicast", 5), ("spoofed", 1)))
-    both = Totals(4, 101, 201, (("multicast", 5), ("nobody", 2), ("spoofed", 2)), (("timeout", 1),))
+    more = Totals(1, 1, 1, (("multicast", 5), ("spoofed", 1)), advertised=1)
+    drops = (("multicast", 5), ("nobody", 2), ("spoofed", 2))
+    both = Totals(4, 101, 201, drops, (("timeout", 1),), 5)
     assert TOTALS + more == more + TOTALS == both
     assert TOTALS + Totals() == TOTALS
 

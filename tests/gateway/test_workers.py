@@ -177,6 +177,8 @@ def test_each_client_finds_the_worker_of_its_address(config: IPHTTPSServerConfig
             assert len({session.id for session in sessions}) == 3
             counts = {worker.number: worker.sessions for worker in workers.status()}
             assert counts[by_source[FIRST]] == 2
+            advertised = {worker.number: worker.advertised for worker in workers.status()}
+            assert advertised == counts, "one to each as it comes"
             links = [bytes.fromhex("20010db800da1000"), bytes.fromhex("20010db800da1001")]
             for client, source in zip(clients, (FIRST, SECOND, FIRST), strict=True):
                 assert client.answer.startswith(b"HTTP/1.1 200")

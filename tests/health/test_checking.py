@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -193,6 +194,49 @@ def test_what_flaps_does_not_grow() -> None:
             part.answer = "well" if turn % 2 else [Found(NLS_UNREACHABLE_INSIDE, "refused")]
             await part.checker.look()
         assert len(part.status.history) == HISTORY_LENGTH
+        await part.checker.stop()
+
+    asyncio.run(run())
+
+
+def test_a_component_of_which_nothing_is_wanted_is_disabled_until_something_is() -> None:
+    async def run() -> None:
+        part = Part()
+        part.unwanted = "the policy names none"
+        part.checker.start([part.check()])
+        await part.checker.look()
+        row = part.tracker.component(Component.LOCATION)
+        assert (row.state, row.detail) == (ComponentState.DISABLED, "the policy names none")
+        part.unwanted, part.answer = "", [Found(NLS_UNREACHABLE_INSIDE, "refused")]
+        await part.checker.look()
+        assert part.shown == [("nls-unreachable-inside", "refused")]
+        assert part.tracker.component(Component.LOCATION).state is ComponentState.WARNING
+        await part.checker.stop()
+
+    asyncio.run(run())
+
+
+def test_a_component_that_speaks_for_itself_is_not_disabled() -> None:
+    async def run() -> None:
+        part = Part()
+        part.tracker.ok(Component.LOCATION, "it serves")
+        part.unwanted = "the policy names none"
+        part.checker.start([part.check()])
+        await part.checker.look()
+        assert part.tracker.component(Component.LOCATION).state is ComponentState.OK
+        await part.checker.stop()
+
+    asyncio.run(run())
+
+
+def test_a_component_is_in_use_while_one_of_its_checks_is_wanted() -> None:
+    async def run() -> None:
+        part = Part()
+        part.unwanted = "the policy names none"
+        other = replace(part.check(), name="other", wanted=lambda: "")
+        part.checker.start([part.check(), other])
+        await part.checker.look()
+        assert part.tracker.component(Component.LOCATION).state is ComponentState.OK
         await part.checker.stop()
 
     asyncio.run(run())

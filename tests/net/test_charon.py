@@ -143,6 +143,11 @@ def test_charon_runs_and_leaves_nothing(tmp_path: Path) -> None:
         assert kept.charon.running
         version = kept.host.run(kept.charon.request("version"))
         assert version["daemon"] == b"charon-systemd"
+        assert kept.host.run(kept.charon.list_connections()) == frozenset()
+        for name in ("infrastructure-client1", "intranet-client1"):
+            kept.host.run(kept.charon.load_connection(name, {"version": "2"}))
+        kept.host.run(kept.charon.unload_connection("infrastructure-client1"))
+        assert kept.host.run(kept.charon.list_connections()) == {"intranet-client1"}
         assert (tmp_path / "run").stat().st_mode & 0o777 == 0o700
         assert (tmp_path / "run" / "strongswan.conf").stat().st_mode & 0o777 == 0o600
         pid = kept.charon.pid

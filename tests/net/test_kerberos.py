@@ -11,6 +11,7 @@ from tests.ipsec_world import PASSWORDS, REALM, SERVICE, DomainController, share
 from tests.ipsec_world import shared_world as shared
 from throughway.model.errors import TransportError, TrustError
 from throughway.net.kerberos import (
+    check_keytab,
     get_ticket,
     make_token,
     make_token_apart,
@@ -165,3 +166,15 @@ def test_a_keytab_that_is_not_there_is_told_as_such(tmp_path: Path) -> None:
     with pytest.raises(TrustError) as caught:
         accept(b"junk")
     assert caught.value.problem == "user-keytab-unusable"
+
+
+@pytest.mark.lab
+def test_a_keytab_must_have_the_service_s_key(domain: DomainController, tmp_path: Path) -> None:
+    check_keytab(domain.keytab, SERVICE, REALM)
+    for keytab, service in (
+        (domain.keytab, "host@other.example.com"),
+        (tmp_path / "gone.keytab", SERVICE),
+    ):
+        with pytest.raises(TrustError, match=str(keytab)) as caught:
+            check_keytab(keytab, service, REALM)
+        assert caught.value.problem == "user-keytab-unusable"

@@ -51,6 +51,13 @@ def _tayga() -> None:
         nat64.connect(CONFIG)
         assert nat64.connected(CONFIG)
         until(lambda: "nobody" in run("ps", "-o", "user=", "-p", str(process.pid)))
+        run("ip", "-6", "address", "add", "2001:db8:da::1/128", "dev", "lo")
+        assert asyncio.run(nat64.answers(CONFIG, PATIENCE))
+        process.send_signal(signal.SIGSTOP)
+        until(lambda: "T" in run("ps", "-o", "state=", "-p", str(process.pid)))
+        assert not asyncio.run(nat64.answers(CONFIG, 0.1)), "it hangs"
+        process.send_signal(signal.SIGCONT)
+        assert asyncio.run(nat64.answers(CONFIG, PATIENCE))
         netlink.delete_route(Route(prefix=CONFIG.pool, interface="nat64"))
         assert not nat64.connected(CONFIG)
     finally:

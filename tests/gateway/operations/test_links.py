@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,7 @@ def test_who_comes_in_and_is_told_nothing_is_noticed() -> None:
     counted = [WELL]
     advertisement = Advertisement(lambda: tuple(counted))
 
-    def seen(**changes: int) -> list[str] | str:
+    def seen(**changes: Any) -> list[str] | str:  # noqa: ANN401
         counted[0] = replace(counted[0], **changes)
         answer = asyncio.run(_asked(advertisement))
         return answer if isinstance(answer, str) else [found.detail for found in answer]

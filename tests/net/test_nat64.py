@@ -1,5 +1,7 @@
 """tayga's configuration, its device, and the walls around it, in a network of its own."""
 
+import asyncio
+import signal
 import subprocess
 import tempfile
 from dataclasses import replace
@@ -10,6 +12,7 @@ import pytest
 
 from tests.net.namespace import in_namespace, run
 from tests.net.namespace import wait_until as until
+from tests.patience import PATIENCE
 from throughway.model.config import NAT64Config
 from throughway.net import nat64, netlink
 from throughway.net.nat64 import NAT64Error, Walls, render_config, render_walls

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 
 from throughway.catalogue.authoriser import KEYTAB_UNUSABLE
 from throughway.catalogue.iphttps_clients import CRL_UNUSABLE
@@ -31,59 +32,20 @@ LIST_INTERVAL = 15.0
 
 def checks(parts: Parts) -> tuple[Check, ...]:
     """Return the checks."""
-
-    async def look_at_connections() -> Iterable[Found] | str:
-        missing, stray, count = await _differences(parts)
-        if missing or stray:
-            await asyncio.sleep(SETTLE)
-            missing_still, stray_still, _ = await _differences(parts)
-            missing, stray = missing & missing_still, stray & stray_still
-        found = [
-            Found(CONNECTIONS_WRONG, f"{what}: {_some(names)}", what)
-            for what, names in (
-                ("charon lacks", missing),
-                ("charon has, though nobody is admitted by it", stray),
-            )
-            if names
-        ]
-        return found or f"{count} loaded, those of all admitted computers"
-
-    async def look_at_keytab() -> Iterable[Found] | str:
-        users = parts.config().users
-        assert users is not None
-        try:
-            await asyncio.to_thread(check_keytab, users.keytab, users.service, users.realm)
-        except (ThroughwayError, ValueError) as error:
-            return [Found(KEYTAB_UNUSABLE, str(error))]
-        return f"{users.keytab} has a key for {users.service}"
-
-    async def look_at_lists() -> Iterable[Found] | str:
-        lists = parts.lists()
-        policy = parts.config().ipsec.revocation
-        if lists is None:
-            raise CannotTell("the IKE daemon was not started")
-        kept = await asyncio.to_thread(_ends, lists)
-        return list(_ended(kept, policy, time.time())) or _freshest(kept)
-
-    async def look_at_client_lists() -> Iterable[Found] | str:
-        files, now = parts.config().iphttps.client_crls, datetime.now(UTC)
-        wrong = [words for file in files if (words := list_fault(file, now))]
-        return [Found(CRL_UNUSABLE, "; ".join(wrong))] if wrong else f"{len(files)} in force"
-
     return (
         Check(
             name="connections",
             title="Connections of the IKE daemon",
             component=Component.IPSEC,
             problems=(CONNECTIONS_WRONG,),
-            look=look_at_connections,
+            look=partial(_look_at_connections, parts),
         ),
         Check(
             name="user-tickets",
             title="Authoriser of users",
             component=Component.AUTHORISER,
             problems=(KEYTAB_UNUSABLE,),
-            look=look_at_keytab,
+            look=partial(_look_at_keytab, parts),
             wanted=lambda: "" if parts.config().users else "no [users] are configured",
         ),
         Check(
@@ -91,7 +53,7 @@ def checks(parts: Parts) -> tuple[Check, ...]:
             title="Revocation lists of computers' certificates",
             component=Component.CERTIFICATES,
             problems=(CRL_EXPIRED, CRL_NOT_RENEWED),
-            look=look_at_lists,
+            look=partial(_look_at_lists, parts),
             interval=LIST_INTERVAL,
             wanted=lambda: _unchecked(parts.config()),
         ),
@@ -100,11 +62,53 @@ def checks(parts: Parts) -> tuple[Check, ...]:
             title="Revocation lists of IP-HTTPS",
             component=Component.IPHTTPS,
             problems=(CRL_UNUSABLE,),
-            look=look_at_client_lists,
+            look=partial(_look_at_client_lists, parts),
             interval=LIST_INTERVAL,
             wanted=lambda: _unasked(parts.config()),
         ),
     )
+
+
+async def _look_at_connections(parts: Parts) -> Iterable[Found] | str:
+    missing, stray, count = await _differences(parts)
+    if missing or stray:
+        await asyncio.sleep(SETTLE)
+        missing_still, stray_still, _ = await _differences(parts)
+        missing, stray = missing & missing_still, stray & stray_still
+    found = [
+        Found(CONNECTIONS_WRONG, f"{what}: {_some(names)}", what)
+        for what, names in (
+            ("charon lacks", missing),
+            ("charon has, though nobody is admitted by it", stray),
+        )
+        if names
+    ]
+    return found or f"{count} loaded, those of all admitted computers"
+
+
+async def _look_at_keytab(parts: Parts) -> Iterable[Found] | str:
+    users = parts.config().users
+    assert users is not None
+    try:
+        await asyncio.to_thread(check_keytab, users.keytab, users.service, users.realm)
+    except (ThroughwayError, ValueError) as error:
+        return [Found(KEYTAB_UNUSABLE, str(error))]
+    return f"{users.keytab} has a key for {users.service}"
+
+
+async def _look_at_lists(parts: Parts) -> Iterable[Found] | str:
+    lists = parts.lists()
+    policy = parts.config().ipsec.revocation
+    if lists is None:
+        raise CannotTell("the IKE daemon was not started")
+    kept = await asyncio.to_thread(_ends, lists)
+    return list(_ended(kept, policy, time.time())) or _freshest(kept)
+
+
+async def _look_at_client_lists(parts: Parts) -> Iterable[Found] | str:
+    files, now = parts.config().iphttps.client_crls, datetime.now(UTC)
+    wrong = [words for file in files if (words := list_fault(file, now))]
+    return [Found(CRL_UNUSABLE, "; ".join(wrong))] if wrong else f"{len(files)} in force"
 
 
 async def _differences(parts: Parts) -> tuple[frozenset[str], frozenset[str], int]:
@@ -152,5 +156,3 @@ def _freshest(kept: dict[str, float]) -> str:
         raise CannotTell("no list has been fetched")
     when = datetime.fromtimestamp(min(kept.values()), UTC)
     return f"{len(kept)} kept, good until {when:%Y-%m-%d %H:%M} UTC at least"
-
-

@@ -11,8 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from throughway.cli import events as module
-from throughway.cli.events import Reader
+from throughway.cli import growing
+from throughway.cli.events import _parse
 from throughway.cli.events import app as events_app
+from throughway.cli.growing import Reader
 from throughway.model.audit import AuditEvent, AuditRecord, CertificateSeen, record_of
 from throughway.net.audit import encode
 from throughway.net.audit_file import AuditFile
@@ -131,7 +133,7 @@ def test_who_may_not_read_is_told_who_may(file: Path, monkeypatch: pytest.Monkey
     def refuse(path: Path) -> int:
         raise PermissionError(13, os.strerror(13), str(path))
 
-    monkeypatch.setattr(module, "_open", refuse)
+    monkeypatch.setattr(module, "open_to_read", refuse)
     code, _, err = run("--file", str(file))
     assert code == 3
     assert "sudo throughway events" in err
@@ -146,8 +148,8 @@ def test_a_terminal_is_not_moved_by_what_a_file_holds(tmp_path: Path) -> None:
 
 
 def test_following_goes_on_through_a_rotation(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "POLL", 0.01)
-    reader = Reader((file,), 0.0)
+    monkeypatch.setattr(growing, "POLL", 0.01)
+    reader = Reader((file,), 0.0, _parse)
     assert len(list(reader.past())) == 4
     coming = reader.coming()
     log = AuditFile(file, rotate_size=1)
@@ -157,8 +159,7 @@ def test_following_goes_on_through_a_rotation(file: Path, monkeypatch: pytest.Mo
         assert next(coming) == expected
         writer.join()
     log.close()
-    for source in reader._open:
-        os.close(source.stream)
+    reader.close()
 
 
 def test_two_daemons_of_a_machine_are_put_in_order(tmp_path: Path) -> None:

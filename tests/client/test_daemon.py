@@ -85,6 +85,9 @@ def test_a_disk_that_takes_nothing_is_told_once_and_when_it_is_over(
         def warning(self, what: str, *, reason: str) -> None:
             told.append(f"{what}: {reason}")
 
+        def error(self, what: str, **_: object) -> None:
+            told.append(what)
+
         def info(self, what: str, **_: object) -> None:
             told.append(what)
 

@@ -9,7 +9,15 @@ import pytest
 
 from tests.pki_world import COMPUTER, SIGNING_KEY, write, write_credential
 from throughway.client import settings
-from throughway.model.config import AuditConfig, ClientConfig, ESPMode, ProxyConfig
+from throughway.model.config import (
+    AuditConfig,
+    ClientConfig,
+    ESPMode,
+    LogConfig,
+    LogLevel,
+    MetricsConfig,
+    ProxyConfig,
+)
 from throughway.model.errors import ConfigError
 from throughway.pki import pem
 from throughway.pki.key_uri import parse_key_uri
@@ -64,7 +72,38 @@ def test_a_good_file_comes_back_whole(client: Path) -> None:
         password_file=client.parent / "account.password",
         policy_key=client.parent / "policy.pub",
         audit=AuditConfig(file=Path(settings.DEFAULT_AUDIT)),
+        log=LogConfig(file=Path(settings.DEFAULT_LOG)),
     )
+
+
+def test_the_log(client: Path) -> None:
+    table = '[log]\nlevel = "debug"\nfile = "log"\njournal = false\nkeep_days = 7\n'
+    config = settings.load(write(client, TOML + table))
+    assert config.log == LogConfig(
+        level=LogLevel.DEBUG, file=client.parent / "log", journal=False, keep_days=7
+    )
+    wrong = '[log]\nlevel = "loud"\nkeep_days = 0\nfiles = 1\n'
+    assert set(errors_of(write(client, TOML + wrong))) == {
+        *("log.level", "log.keep_days", "log.files"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("table", "listen"),
+    [("", ("127.0.0.1", 9724)), ('listen = "[::1]:9000"', ("::1", 9000))],
+)
+def test_figures(client: Path, table: str, listen: tuple[str, int]) -> None:
+    assert settings.load(client).metrics is None
+    config = settings.load(write(client, f"{TOML}[metrics]\n{table}\n"))
+    assert config.metrics == MetricsConfig(listen=listen)
+
+
+@pytest.mark.parametrize(
+    "listen", ["0.0.0.0:9724", "192.0.2.1:1", "127.0.0.1", "127.0.0.1:0", "x", ""]
+)
+def test_figures_are_for_this_computer_alone(client: Path, listen: str) -> None:
+    table = f'[metrics]\nlisten = "{listen}"\n'
+    assert list(errors_of(write(client, TOML + table))) == ["metrics.listen"]
 
 
 def test_where_the_audit_goes_can_be_said(client: Path) -> None:
@@ -102,7 +141,7 @@ def test_every_key_can_be_set(client: Path) -> None:
     assert config.iphttps_ca == client.parent / "ca.crt"
     assert config.control_socket == Path("/c")
     set_here = {line.partition(" ")[0] for line in (TOML + lines).splitlines()}
-    tables = {"file", "proxy", "audit", "smart_card", "token_key"}
+    tables = {"file", "proxy", "audit", "log", "metrics", "smart_card", "token_key"}
     assert set_here == {field.name for field in fields(ClientConfig)} - tables
     set_here = {line.partition(" ")[0] for line in PROXY.splitlines()[1:]}
     assert set_here == {field.name for field in fields(ProxyConfig)}
@@ -217,6 +256,8 @@ def test_a_keytab_takes_the_place_of_the_password(client: Path) -> None:
         ('logon_users = ["kiosk"]', ("logon_users",)),
         ('esp = "kernel"\n[proxy]\nurl = "http://proxy:3128"', ("esp", "proxy.url")),
         ("[audit]\nkeep_days = 3", ("audit.keep_days",)),
+        ('[log]\nlevel = "debug"', ("log.level",)),
+        ("[metrics]", ("metrics",)),
         ('[smart_card]\nmodule = "/usr/lib/x.so"', ("smart_card",)),
     ],
 )

@@ -37,7 +37,12 @@ HEADINGS = {
     "health": "### [health]",
     "health.checks": "### [[health.checks]]",
     "audit": "### [audit]",
+    "log": "### [log]",
 }
+
+
+NOT_ROWS = ("file", "proxy", "audit", "log", "metrics", "smart_card", "token_key")
+"""Of the client: told in sentences, and in tables of their own."""
 
 
 def section(heading: str) -> str:
@@ -77,7 +82,7 @@ def test_keys_and_defaults_of_the_client() -> None:
     expected = {
         field.name: "required" if field.default is MISSING else written(field.default)
         for field in fields(ClientConfig)
-        if field.name not in ("file", "proxy", "audit", "smart_card", "token_key")
+        if field.name not in NOT_ROWS
     }
     assert rows("## client.toml") == expected
 

@@ -11,7 +11,8 @@ from tests.docs.test_commands import commands
 from tests.pki_world import write_gateway
 from throughway.control.lifecycle import DESCRIPTORS
 from throughway.gateway import settings, values, workers
-from throughway.gateway.metrics import exposition
+from throughway.gateway.metrics import figures
+from throughway.health.figures import Kept
 from throughway.model.config import MAX_WORKERS, IPHTTPSServerConfig, Spread
 from throughway.model.status import (
     ComponentState,
@@ -25,6 +26,7 @@ from throughway.proto.iphttps import server
 from throughway.proto.iphttps.server import Refusal
 from throughway.proto.iphttps.session import Drop
 from throughway.proto.router import links_within
+from throughway.wire.exposition import build_exposition
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "operate" / "size.md").read_text()
@@ -111,7 +113,11 @@ def test_the_metrics_exist() -> None:
         sixtofour=SixToFourServerStatus(state="serving", carrier="", drops=(("spoofed", 1),)),
         teredo=TeredoServerStatus(state="serving", interface="teredo0", drops=(("too many", 1),)),
     )
-    there = set(re.findall(r"^(\w+)[{ ]", exposition(snapshot).decode(), re.MULTILINE))
+    there = set(
+        re.findall(
+            r"^(\w+)[{ ]", build_exposition(figures(snapshot, Kept())).decode(), re.MULTILINE
+        )
+    )
     named = set(re.findall(r"`(throughway_gateway_\w+)`", PAGE))
     assert named
     assert named <= there

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from throughway.cli import join
+from throughway.cli import daemon_log, join
 from throughway.cli.asking import (
     CLIENT_SOCKET,
     USAGE,
@@ -152,3 +152,4 @@ def _state_directory(config: Path) -> Path:
 
 
 join.register(app)
+daemon_log.register(app, "client")

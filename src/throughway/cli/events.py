@@ -1,18 +1,16 @@
 """``throughway events``: the audit, from its files, rotated ones too."""
 
 import os
-import re
-import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from throughway.cli.growing import Reader, moment_of, open_to_read
 from throughway.cli.output import examples, note
 from throughway.control.codec import decode_line, from_json
 from throughway.model.audit import (
@@ -24,7 +22,6 @@ from throughway.model.audit import (
 )
 from throughway.model.errors import ConfigError, WireError
 from throughway.net.audit import clean, cleaned, encode, sentence
-from throughway.net.audit_file import rotations
 
 FOLDER = Path("/var/log/throughway")
 FILES = (
@@ -36,10 +33,6 @@ FOUND, COULD_NOT_TELL = 1, 3
 """Exit codes: refusals were asked for and there are some; there is nothing to read."""
 LAST = 20
 """Events that are shown when nobody says how many, nor since when."""
-POLL = 0.25
-"""Seconds between two looks for more."""
-_SPAN = re.compile(r"(\d+)([smhd])")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _COLOURS = {Outcome.ADMITTED: "green", Outcome.REFUSED: "red", Outcome.NOTED: "yellow"}
 
 app = typer.Typer(add_completion=False)
@@ -86,7 +79,7 @@ def command(
     Exit 0 well, 1 `--failed` has found some, 2 usage, 3 there is no file or no right to read it.
     """
     wanted = _filter(failed=failed, since=since, user=user, computer=computer, event=event)
-    reader = Reader(_readable(tuple(file or ()) or FILES), _moment(since))
+    reader = Reader(_readable(tuple(file or ()) or FILES), moment_of(since), _parse)
     count = last if last is not None or since is not None else LAST
     shown = deque((r for r in reader.past() if wanted(r)), count)
     for record in shown:
@@ -105,81 +98,11 @@ def command(
     raise typer.Exit(FOUND if failed and found else 0)
 
 
-@dataclass
-class _Open:
-    """A file at whose end more may come."""
-
-    path: Path
-    stream: int
-    rest: bytes = b""
-
-    def lines(self) -> Iterator[bytes]:
-        """Yield whole lines; what is not whole waits for its end."""
-        while data := os.read(self.stream, 1 << 18):
-            *whole, self.rest = (self.rest + data).split(b"\n")
-            yield from whole
-
-    def moved(self) -> bool:
-        """Whether the file was rotated away from under us."""
-        with suppress(FileNotFoundError):
-            now, ours = self.path.stat(), os.fstat(self.stream)
-            return (now.st_dev, now.st_ino) != (ours.st_dev, ours.st_ino)
-        return False
-
-
-class Reader:
-    """Reads the files from a moment on, in the order of their events."""
-
-    def __init__(self, paths: tuple[Path, ...], since: float) -> None:
-        self._paths = paths
-        self._since = since
-        self._open: list[_Open] = []
-        self.unreadable = 0
-        """Lines that could not be understood."""
-
-    def past(self) -> Iterator[AuditRecord]:
-        """Yield what there is; two daemons on one machine are put in order."""
-        every = [record for path in self._paths for record in self._records(path)]
-        if len(self._paths) > 1:
-            every.sort(key=lambda record: record.at)
-        yield from every
-
-    def coming(self) -> Iterator[AuditRecord]:
-        """Yield what comes, for ever; a rotated file is read to its end first."""
-        while True:
-            for number, source in enumerate(self._open):
-                moved = source.moved()
-                yield from self._parsed(source.lines())
-                if moved:
-                    os.close(source.stream)
-                    fresh = self._open[number] = _Open(source.path, _open(source.path))
-                    yield from self._parsed(fresh.lines())
-            time.sleep(POLL)
-
-    def _records(self, path: Path) -> Iterator[AuditRecord]:
-        source = _Open(path, _open(path))
-        self._open.append(source)
-        newest = os.fstat(source.stream).st_ino
-        for older in reversed(rotations(path)[1:]):
-            with suppress(FileNotFoundError):  # removed meanwhile
-                found = older.stat()
-                if found.st_mtime >= self._since and found.st_ino != newest:
-                    yield from self._parsed(older.read_bytes().splitlines())
-        yield from self._parsed(source.lines())
-
-    def _parsed(self, lines: Iterator[bytes] | list[bytes]) -> Iterator[AuditRecord]:
-        for line in lines:
-            try:
-                record = from_json(AuditRecord, decode_line(line))
-            except WireError:
-                self.unreadable += bool(line.strip())
-                continue
-            if record.at >= self._since:
-                yield record
-
-
-def _open(path: Path) -> int:
-    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+def _parse(line: bytes) -> AuditRecord:
+    try:
+        return from_json(AuditRecord, decode_line(line))
+    except WireError as error:
+        raise ValueError(str(error)) from None
 
 
 def _readable(paths: tuple[Path, ...]) -> tuple[Path, ...]:
@@ -187,7 +110,7 @@ def _readable(paths: tuple[Path, ...]) -> tuple[Path, ...]:
     there, closed = [], []
     for path in paths:
         try:
-            os.close(_open(path))
+            os.close(open_to_read(path))
         except FileNotFoundError:
             continue
         except PermissionError:
@@ -211,19 +134,6 @@ def _readable(paths: tuple[Path, ...]) -> tuple[Path, ...]:
         )
         raise typer.Exit(COULD_NOT_TELL)
     return tuple(there)
-
-
-def _moment(since: str | None) -> float:
-    """Return the moment that ``--since`` names."""
-    if since is None:
-        return 0.0
-    if match := _SPAN.fullmatch(since.strip()):
-        return time.time() - int(match[1]) * _UNITS[match[2]]
-    try:
-        return datetime.fromisoformat(since.strip()).timestamp()
-    except ValueError:
-        why = f"{since!r} is no time: 15m, 2h, 7d, 2026-11-21 or '2026-11-21 18:30'"
-        raise ConfigError("", "--since", why) from None
 
 
 def _filter(

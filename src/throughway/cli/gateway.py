@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from throughway.cli import totp
+from throughway.cli import daemon_log, totp
 from throughway.cli.asking import (
     GATEWAY_SOCKET,
     AsJSON,
@@ -35,6 +35,7 @@ app = typer.Typer(
 )
 
 app.add_typer(totp.app, name="totp")
+daemon_log.register(app, "gateway")
 
 Config = Annotated[Path, typer.Option("--config", "-c", help="The gateway's configuration (TOML).")]
 ComponentName = Annotated[str | None, typer.Argument(help="Only this row, such as ipsec.")]

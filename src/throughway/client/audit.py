@@ -6,11 +6,12 @@ told of it stands here in the gateway's words. A failure that repeats itself is 
 
 import ssl
 import time
+from collections.abc import Mapping
 from hashlib import sha256
 
 from throughway.catalogue import find
 from throughway.health.tracker import Tracker
-from throughway.model.audit import AuditEvent, CertificateSeen, record_of
+from throughway.model.audit import AuditEvent, CertificateSeen, Outcome, record_of
 from throughway.model.config import ClientConfig
 from throughway.model.errors import IPsecError, TransportError
 from throughway.model.status import TransportKind, TunnelStatus
@@ -51,6 +52,11 @@ class ClientAudit:
         self._certificate = CertificateSeen(
             subject=self._config.identity, thumbprint=sha256(data).hexdigest()
         )
+
+    @property
+    def outcomes(self) -> Mapping[tuple[AuditEvent, Outcome], int]:
+        """How often what has happened, since the start."""
+        return self._log.outcomes
 
     async def close(self) -> None:
         """Write what waits."""

@@ -7,6 +7,7 @@ import contextlib
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from throughway import __version__
 from throughway.catalogue import find
@@ -38,8 +39,13 @@ from throughway.model.status import (
     NamesStatus,
 )
 from throughway.net import kerberos, privileges
+from throughway.net.log_outputs import log_outputs
 from throughway.net.smartcard import CARD_FAILED
 from throughway.proto.iphttps.client import State
+
+if TYPE_CHECKING:
+    from throughway.health.figures import Kept
+    from throughway.net.metrics_server import MetricsServer
 
 COMPONENTS = (
     Component.POLICY,
@@ -62,6 +68,7 @@ class ClientDaemon:
 
     def __init__(self, config: ClientConfig) -> None:
         self._config = config
+        self._metrics: MetricsServer | None = None
         self._log = log.logger("client")
         self._tracker = Tracker(time.time, COMPONENTS)
         self._tracker.subscribe(self._changed)
@@ -97,6 +104,7 @@ class ClientDaemon:
         privileges.drop(privileges.CLIENT)
         for directory in (self._config.state_directory, self._config.runtime_directory):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        await self._start_metrics()
         self._audit.start()
         self._user = self._users.load()
         self._audit.set_user(self._user.principal if self._user is not None else "")
@@ -104,6 +112,20 @@ class ClientDaemon:
         self._health.start()
         await self._keeper.start()
         self._log.info("client runs", policy=self._keeper.version or None)
+
+    async def _start_metrics(self) -> None:
+        if self._config.metrics is not None:
+            # Only who asks for them pays with memory.
+            from throughway.client.metrics import metrics_server
+
+            metrics = metrics_server(self._config.metrics, self._snapshot, self._kept)
+            await metrics.start()
+            self._metrics = metrics
+
+    def _kept(self) -> "Kept":
+        from throughway.health.figures import Kept
+
+        return Kept(self._tracker.deadlines, self._audit.outcomes)
 
     async def reload(self) -> None:
         """Take a newer bundle from the disk, look at everything again, and try at once."""
@@ -138,6 +160,8 @@ class ClientDaemon:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._control.close)
             stack.push_async_callback(self._audit.close)
+            if self._metrics is not None:
+                stack.push_async_callback(self._metrics.close)
             if access is not None:
                 stack.push_async_callback(access.stop)
             stack.push_async_callback(self._keeper.close)
@@ -210,8 +234,7 @@ class ClientDaemon:
             self._tracker.report(error, attempt="policy")
 
     def _changed(self, change: Change) -> None:
-        word = "problem" if change.held else "problem is over"
-        self._log.info(word, code=change.code, detail=change.detail)
+        log.tell_change(self._log, change)
 
     # What is asked
 
@@ -407,4 +430,9 @@ def run(config_path: Path) -> int:
     def report(what: str, _error: BaseException | None) -> None:
         logger.error("client cannot run", reason=what)
 
-    return lifecycle.run(lambda: ClientDaemon(settings.load(config_path)), report)
+    def make() -> ClientDaemon:
+        config = settings.load(config_path)
+        log.configure(config.log.level, log_outputs(config.log, "client"))
+        return ClientDaemon(config)
+
+    return lifecycle.run(make, report)

@@ -15,6 +15,9 @@ from throughway.model.config import (
     CardRemoval,
     ClientConfig,
     ESPMode,
+    LogConfig,
+    LogLevel,
+    MetricsConfig,
     ProxyConfig,
     SmartCardConfig,
     TokenKey,
@@ -27,6 +30,9 @@ from throughway.pki.key_uri import SCHEME, parse_key_uri
 
 DEFAULT_FILE = Path("/etc/throughway/client.toml")
 DEFAULT_AUDIT = "/var/log/throughway/client-events.jsonl"
+DEFAULT_LOG = "/var/log/throughway/client-log.jsonl"
+DEFAULT_METRICS = "127.0.0.1:9724"
+TABLES = ProxyConfig | AuditConfig | SmartCardConfig | LogConfig | MetricsConfig
 NO_FILE = Path("/nonexistent")
 """What ``key`` is while the key is on a token."""
 DEFAULTS = {field.name: field.default for field in ClientConfig.__dataclass_fields__.values()}
@@ -67,7 +73,7 @@ def changed(before: ClientConfig, after: ClientConfig) -> tuple[str, ...]:
 def _differing(before: object, after: object) -> Iterator[str]:
     for name in before.__dataclass_fields__:  # type: ignore[attr-defined]
         old, new = getattr(before, name), getattr(after, name)
-        if isinstance(old, ProxyConfig | AuditConfig | SmartCardConfig) and new is not None:
+        if isinstance(old, TABLES) and new is not None:
             yield from (f"{name}.{key}" for key in _differing(old, new))
         elif old != new:
             yield name
@@ -87,6 +93,7 @@ def load_proxy(path: Path) -> ProxyConfig:
 def _read(table: Fields, path: Path) -> ClientConfig:
     proxy, audit = table.optional_table("proxy"), table.optional_table("audit")
     smart_card = table.optional_table("smart_card")
+    log, metrics = table.optional_table("log"), table.optional_table("metrics")
     key = table.text("key")
     config = ClientConfig(
         file=path,
@@ -109,6 +116,8 @@ def _read(table: Fields, path: Path) -> ClientConfig:
         transports=table.texts("transports", fields.check_transport, default=()),
         proxy=_read_proxy(proxy, path),
         audit=_read_audit(audit, path),
+        log=_read_log(log, path),
+        metrics=_read_metrics(metrics) if table.has("metrics") else None,
         iphttps_revocation=table.optional_text("iphttps_revocation", fields.check_revocation),
         ipsec_revocation=table.optional_text("ipsec_revocation", fields.check_revocation),
         logon_users=table.texts("logon_users", fields.check_text, default=()),
@@ -117,7 +126,7 @@ def _read(table: Fields, path: Path) -> ClientConfig:
         runtime_directory=_path(table, path, "runtime_directory"),
         control_socket=_path(table, path, "control_socket"),
     )
-    table.errors += proxy.errors + audit.errors + smart_card.errors
+    table.errors += proxy.errors + audit.errors + smart_card.errors + log.errors + metrics.errors
     if config.keytab is not None and not config.kdc_proxy:
         table.refuse("keytab", "needs kdc_proxy: a keytab is of no use to MSCHAPv2")
     return config
@@ -131,6 +140,24 @@ def _read_audit(table: Fields, path: Path) -> AuditConfig:
     )
     table.gather()
     return audit
+
+
+def _read_log(table: Fields, path: Path) -> LogConfig:
+    default = LogConfig()
+    log = LogConfig(
+        level=LogLevel(table.text("level", _check_level, default.level) or default.level),
+        file=path.parent / table.text("file", default=DEFAULT_LOG),
+        journal=table.flag("journal", default.journal),
+        keep_days=table.integer("keep_days", 1, default.keep_days),
+    )
+    table.gather()
+    return log
+
+
+def _read_metrics(table: Fields) -> MetricsConfig:
+    listen = table.text("listen", _check_loopback_port, DEFAULT_METRICS) or DEFAULT_METRICS
+    table.gather()
+    return MetricsConfig(listen=fields.parse_socket_address(listen))
 
 
 def _read_proxy(table: Fields, path: Path) -> ProxyConfig:
@@ -182,6 +209,18 @@ def _check_loopback(value: str) -> str:
     if not ipaddress.ip_address(address).is_loopback:
         raise ValueError(f"{value!r} is not a loopback address, such as {_default('stub_address')}")
     return address
+
+
+def _check_loopback_port(value: str) -> str:
+    address, _ = fields.parse_socket_address(value)
+    _check_loopback(address)
+    return value
+
+
+def _check_level(value: str) -> str:
+    if value not in list(LogLevel):
+        raise ValueError(f"{value!r} is not one of {', '.join(LogLevel)}")
+    return value
 
 
 def _token_key(table: Fields, key: str) -> TokenKey | None:

@@ -9,7 +9,7 @@ import contextlib
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -129,6 +129,11 @@ class GatewayAudit:
         """Begin; what is told before waits."""
         work = (self._complete_forever(), self._sweep_forever())
         self._tasks = tuple(asyncio.create_task(one, name="audit") for one in work)
+
+    @property
+    def outcomes(self) -> Mapping[tuple[AuditEvent, Outcome], int]:
+        """How often what has happened, since the start."""
+        return self._log.outcomes
 
     async def close(self) -> None:
         """Record what is left, and end."""

@@ -225,6 +225,8 @@ class Totals:
     refusals: tuple[tuple[str, int], ...] = ()
     advertised: int = 0
     """Router Advertisements."""
+    opening: float = 0.0
+    """Seconds, from accepted connections to their sessions."""
 
     def __add__(self, other: "Totals") -> "Totals":
         return Totals(
@@ -234,6 +236,7 @@ class Totals:
             _added(self.drops, other.drops),
             _added(self.refusals, other.refusals),
             self.advertised + other.advertised,
+            self.opening + other.opening,
         )
 
 

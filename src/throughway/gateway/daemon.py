@@ -7,8 +7,7 @@ replaced whole at the next start (nftables), so a kill -9 leaves nothing behind 
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine
-from functools import partial
+from collections.abc import Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from throughway.gateway.codes import Codes
 from throughway.gateway.health import HealthAuthority
 from throughway.gateway.ipsec import GatewayIPsec
 from throughway.gateway.kdc import KDCProxyProcess
-from throughway.gateway.metrics import MetricsServer
+from throughway.gateway.metrics import figures
 from throughway.gateway.nat64 import Translation
 from throughway.gateway.operations import Parts, operations
 from throughway.gateway.own_revocation import OwnRevocation
@@ -42,6 +41,7 @@ from throughway.gateway.watch import CertificateWatch
 from throughway.gateway.workers import State, Workers, interfaces
 from throughway.health import log
 from throughway.health.checking import Checker
+from throughway.health.figures import Kept
 from throughway.health.tracker import Tracker
 from throughway.model.config import ESPMode, GatewayConfig
 from throughway.model.errors import ConfigError, IPsecError, ThroughwayError
@@ -53,8 +53,11 @@ from throughway.model.status import (
 from throughway.net import firewall, privileges
 from throughway.net.esp import describe_esp, local_addresses
 from throughway.net.listeners import endpoints_of
+from throughway.net.log_outputs import log_outputs
+from throughway.net.metrics_server import MetricsServer
 from throughway.net.tun import add_address
 from throughway.proto.iphttps.http import parse_url
+from throughway.wire.exposition import Family
 from throughway.wire.ipv6 import parse_address
 
 COMPONENTS = (
@@ -177,6 +180,7 @@ class GatewayDaemon:
         if config.metrics != self._config.metrics:
             await self._stop_metrics()
         self._config = config
+        log.set_level(config.log.level)
         self._health.reload(config)
         await self._publishing.reload(config.publish)
         await self._start_metrics()
@@ -363,10 +367,13 @@ class GatewayDaemon:
 
     async def _start_metrics(self) -> None:
         if self._config.metrics is not None and self._metrics is None:
-            figures = partial(self.snapshot, sessions=False)
-            metrics = MetricsServer(self._config.metrics.listen, figures)
+            metrics = MetricsServer(self._config.metrics.listen, self._figures)
             await metrics.start()
             self._metrics = metrics
+
+    async def _figures(self) -> Iterable[Family]:
+        kept = Kept(self._tracker.deadlines, self._audit.outcomes)
+        return figures(await self.snapshot(sessions=False), kept)
 
     async def _stop_metrics(self) -> None:
         metrics, self._metrics = self._metrics, None
@@ -476,6 +483,8 @@ def run(config_path: Path) -> int:
         logger.error("gateway cannot run", reason=what)
 
     def make() -> GatewayDaemon:
-        return GatewayDaemon(settings.load(config_path))
+        config = settings.load(config_path)
+        log.configure(config.log.level, log_outputs(config.log, "gateway"))
+        return GatewayDaemon(config)
 
     return lifecycle.run(make, report)

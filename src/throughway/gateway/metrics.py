@@ -1,16 +1,11 @@
-"""The gateway's figures for Prometheus: a snapshot in the text format, over http.
+"""The gateway's figures for Prometheus, from a snapshot.
 
 Names follow the guidelines of Prometheus: base units, ``_total`` on what only grows.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from http import HTTPStatus
+from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.registry import Collector
-
+from throughway.health.figures import Kept, of_health, of_kept
 from throughway.model.status import (
     ComponentState,
     GatewaySnapshot,
@@ -19,195 +14,126 @@ from throughway.model.status import (
     TranslationStatus,
     WorkerStatus,
 )
-from throughway.net.webserver import Answer, Heard, WebServer, plain
+from throughway.wire.exposition import Family, Kind
 
-PATH = b"/metrics"
 PREFIX = "throughway_gateway_"
 
 
-class MetricsServer:
-    """Answers scrapes; ``take`` makes the snapshot, without the single sessions."""
-
-    def __init__(
-        self, address: tuple[str, int], take: Callable[[], Awaitable[GatewaySnapshot]]
-    ) -> None:
-        self._take = take
-        self._server = WebServer(address, self._respond, key="metrics.listen")
-
-    @property
-    def port(self) -> int:
-        """The port on which it listens."""
-        return self._server.port
-
-    async def start(self) -> None:
-        """Listen; raises :exc:`ConfigError` when the address cannot be had."""
-        await self._server.start()
-
-    async def close(self) -> None:
-        """Stop listening and end what is being served."""
-        await self._server.close()
-
-    async def _respond(self, heard: Heard) -> Answer:
-        if heard.request.target.partition(b"?")[0] != PATH:
-            return plain(HTTPStatus.NOT_FOUND, f"only {PATH.decode()} is here")
-        if heard.request.method not in {b"GET", b"HEAD"}:
-            return plain(HTTPStatus.METHOD_NOT_ALLOWED, "GET it", allow="GET, HEAD")
-        body = exposition(await self._take())
-        return Answer(HTTPStatus.OK, {"content-type": CONTENT_TYPE_LATEST}, body)
+def figures(snapshot: GatewaySnapshot, kept: Kept) -> Iterator[Family]:
+    """Yield everything; the snapshot may leave the single sessions out."""
+    yield from _gateway(snapshot)
+    yield from of_health(PREFIX, snapshot.components, snapshot.problems, snapshot.checks)
+    yield from of_kept(PREFIX, kept)
+    yield from _workers(snapshot.workers)
+    if snapshot.sixtofour is not None:
+        yield from _sixtofour(snapshot.sixtofour)
+    if snapshot.teredo is not None:
+        yield from _teredo(snapshot.teredo)
+    for translation in snapshot.translation:
+        yield from _translation(translation)
 
 
-def exposition(snapshot: GatewaySnapshot) -> bytes:
-    """Return the snapshot in the text format of Prometheus."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Snapshot(snapshot))
-    return generate_latest(registry)
-
-
-class _Snapshot(Collector):
-    def __init__(self, snapshot: GatewaySnapshot) -> None:
-        self._snapshot = snapshot
-
-    def collect(self) -> Iterable[Metric]:
-        """Return all figures."""
-        yield from _gateway(self._snapshot)
-        yield from _workers(self._snapshot.workers)
-        if self._snapshot.sixtofour is not None:
-            yield from _sixtofour(self._snapshot.sixtofour)
-        if self._snapshot.teredo is not None:
-            yield from _teredo(self._snapshot.teredo)
-        for translation in self._snapshot.translation:
-            yield from _translation(translation)
-
-
-def _gateway(snapshot: GatewaySnapshot) -> Iterator[Metric]:
-    info = GaugeMetricFamily(
-        f"{PREFIX}info", "Version and packet pump; always 1.", labels=("version", "pump")
-    )
-    info.add_metric((snapshot.version, snapshot.pump.partition(":")[0]), 1)
-    yield info
-    states = GaugeMetricFamily(
-        f"{PREFIX}component_state",
-        "1 for the state that a component is in, 0 for the others.",
-        labels=("component", "state"),
-    )
-    for component in snapshot.components:
-        for state in ComponentState:
-            states.add_metric((component.component, state), float(component.state is state))
-    yield states
-    problems = GaugeMetricFamily(
-        f"{PREFIX}problem", "Problems that hold now, by code.", labels=("code", "severity")
-    )
-    for code, severity in sorted({(p.code, p.severity) for p in snapshot.problems}):
-        problems.add_metric((code, severity), sum(p.code == code for p in snapshot.problems))
-    yield problems
-    tunnels = GaugeMetricFamily(
-        f"{PREFIX}tunnels", "IPsec tunnels that are up.", labels=("tunnel",)
-    )
+def _gateway(snapshot: GatewaySnapshot) -> Iterator[Family]:
+    info = Family(f"{PREFIX}info", "Version and packet pump; always 1.")
+    yield info.add(1, version=snapshot.version, pump=snapshot.pump.partition(":")[0])
+    whole = Family(f"{PREFIX}state", "1 for the state of the whole, 0 for the others.")
+    for state in ComponentState:
+        whole.add(int(snapshot.state is state), state=state)
+    yield whole
+    tunnels = Family(f"{PREFIX}tunnels", "IPsec tunnels that are up.")
     for name in ("infrastructure", "intranet"):
-        tunnels.add_metric((name,), sum(t.name == name for t in snapshot.tunnels))
+        tunnels.add(sum(t.name == name for t in snapshot.tunnels), tunnel=name)
     yield tunnels
 
 
-def _workers(workers: tuple[WorkerStatus, ...]) -> Iterator[Metric]:
-    yield _each(GaugeMetricFamily, "sessions", "Sessions that are open.", workers, "sessions")
-    yield _each(CounterMetricFamily, "sessions_opened", "Sessions opened.", workers, "opened")
-    yield _each(
-        CounterMetricFamily, "received_bytes", "From clients, within TLS.", workers, "bytes_in"
+def _workers(workers: tuple[WorkerStatus, ...]) -> Iterator[Family]:
+    for name, what, field, kind in (
+        ("sessions", "Sessions that are open.", "sessions", Kind.GAUGE),
+        ("sessions_opened_total", "Sessions opened.", "opened", Kind.COUNTER),
+        ("received_bytes_total", "From clients, within TLS.", "bytes_in", Kind.COUNTER),
+        ("sent_bytes_total", "To clients, within TLS.", "bytes_out", Kind.COUNTER),
+        ("worker_restarts_total", "Unasked for.", "restarts", Kind.COUNTER),
+    ):
+        family = Family(PREFIX + name, what, kind)
+        for worker in workers:
+            family.add(getattr(worker, field), worker=str(worker.number))
+        yield family
+    up = Family(f"{PREFIX}worker_up", "Whether a worker serves.")
+    opening = Family(
+        f"{PREFIX}session_opening_seconds",
+        "From an accepted connection to its session: TLS and the POST.",
+        Kind.SUMMARY,
     )
-    yield _each(CounterMetricFamily, "sent_bytes", "To clients, within TLS.", workers, "bytes_out")
-    yield _each(CounterMetricFamily, "worker_restarts", "Unasked for.", workers, "restarts")
-    up = GaugeMetricFamily(f"{PREFIX}worker_up", "Whether a worker serves.", labels=("worker",))
-    for worker in workers:
-        up.add_metric((str(worker.number),), float(worker.state == "serving"))
-    yield up
-    suites = GaugeMetricFamily(
+    suites = Family(
         f"{PREFIX}sessions_by_suite",
         "Open sessions, by TLS version and cipher suite; none where TLS ends before the gateway.",
-        labels=("worker", "suite"),
     )
     for worker in workers:
+        own = str(worker.number)
+        up.add(int(worker.state == "serving"), worker=own)
+        opening.observed(worker.opening, worker.opened, worker=own)
         for suite, count in worker.suites:
-            suites.add_metric((str(worker.number), suite or "none"), count)
-    yield suites
+            suites.add(count, worker=own, suite=suite or "none")
+    yield from (up, opening, suites)
+    yield from _lost(workers)
+
+
+def _lost(workers: tuple[WorkerStatus, ...]) -> Iterator[Family]:
     for name, what, field in (
-        ("dropped_packets", "Packets that went no further.", "drops"),
-        ("refused_connections", "Connections that did not become sessions.", "refusals"),
+        ("dropped_packets_total", "Packets that went no further.", "drops"),
+        ("refused_connections_total", "Connections that did not become sessions.", "refusals"),
     ):
-        family = CounterMetricFamily(PREFIX + name, what, labels=("worker", "reason"))
+        family = Family(PREFIX + name, what, Kind.COUNTER)
         for worker in workers:
             for reason, count in getattr(worker, field):
-                family.add_metric((str(worker.number), reason), count)
+                family.add(count, worker=str(worker.number), reason=reason)
         yield family
 
 
-def _sixtofour(status: SixToFourServerStatus) -> Iterator[Metric]:
-    up = GaugeMetricFamily(f"{PREFIX}sixtofour_up", "Whether 6to4 is served.")
-    up.add_metric((), float(status.state == "serving"))
-    yield up
+def _sixtofour(status: SixToFourServerStatus) -> Iterator[Family]:
+    up = Family(f"{PREFIX}sixtofour_up", "Whether 6to4 is served.")
+    yield up.add(int(status.state == "serving"))
     for name, what, value in (
-        ("sixtofour_received_bytes", "From clients over 6to4.", status.bytes_in),
-        ("sixtofour_sent_bytes", "To clients over 6to4.", status.bytes_out),
-        ("sixtofour_restarts", "Unasked for.", status.restarts),
+        ("sixtofour_received_bytes_total", "From clients over 6to4.", status.bytes_in),
+        ("sixtofour_sent_bytes_total", "To clients over 6to4.", status.bytes_out),
+        ("sixtofour_restarts_total", "Unasked for.", status.restarts),
     ):
-        counter = CounterMetricFamily(PREFIX + name, what)
-        counter.add_metric((), value)
-        yield counter
-    drops = CounterMetricFamily(
-        f"{PREFIX}sixtofour_dropped_packets", "Packets that went no further.", labels=("reason",)
-    )
-    for reason, count in status.drops:
-        drops.add_metric((reason,), count)
-    yield drops
+        yield Family(PREFIX + name, what, Kind.COUNTER).add(value)
+    yield _drops("sixtofour_dropped_packets_total", status.drops)
 
 
-def _teredo(status: TeredoServerStatus) -> Iterator[Metric]:
-    up = GaugeMetricFamily(f"{PREFIX}teredo_up", "Whether Teredo is served.")
-    up.add_metric((), float(status.state == "serving"))
-    yield up
-    clients = GaugeMetricFamily(f"{PREFIX}teredo_clients", "Clients that are remembered.")
-    clients.add_metric((), status.clients)
-    yield clients
+def _teredo(status: TeredoServerStatus) -> Iterator[Family]:
+    up = Family(f"{PREFIX}teredo_up", "Whether Teredo is served.")
+    yield up.add(int(status.state == "serving"))
+    clients = Family(f"{PREFIX}teredo_clients", "Clients that are remembered.")
+    yield clients.add(status.clients)
     for name, what, value in (
-        ("teredo_received_bytes", "From clients over Teredo.", status.bytes_in),
-        ("teredo_sent_bytes", "To clients over Teredo.", status.bytes_out),
-        ("teredo_advertisements", "Solicitations answered.", status.answered),
-        ("teredo_restarts", "Unasked for.", status.restarts),
+        ("teredo_received_bytes_total", "From clients over Teredo.", status.bytes_in),
+        ("teredo_sent_bytes_total", "To clients over Teredo.", status.bytes_out),
+        ("teredo_advertisements_total", "Solicitations answered.", status.answered),
+        ("teredo_restarts_total", "Unasked for.", status.restarts),
     ):
-        counter = CounterMetricFamily(PREFIX + name, what)
-        counter.add_metric((), value)
-        yield counter
-    drops = CounterMetricFamily(
-        f"{PREFIX}teredo_dropped_packets", "Packets that went no further.", labels=("reason",)
-    )
-    for reason, count in status.drops:
-        drops.add_metric((reason,), count)
-    yield drops
+        yield Family(PREFIX + name, what, Kind.COUNTER).add(value)
+    yield _drops("teredo_dropped_packets_total", status.drops)
 
 
-def _translation(status: TranslationStatus) -> Iterator[Metric]:
-    yield GaugeMetricFamily(
-        f"{PREFIX}nat64_up", "Whether packets are translated.", value=float(status.running)
-    )
-    for name, what, value in (
-        ("nat64_restarts", "Of the translator, unasked for.", status.restarts),
-        ("nat64_received_bytes", "From clients, to be translated.", status.bytes_in),
-        ("nat64_sent_bytes", "To clients, translated.", status.bytes_out),
-        ("dns64_queries", "Queries that came.", status.queries),
-        ("dns64_made_answers", "Answers with made addresses.", status.made),
-        ("dns64_failed_queries", "Queries that no server answered.", status.failed),
-        ("dns64_limited_queries", "Queries dropped for their number.", status.limited),
-    ):
-        yield CounterMetricFamily(PREFIX + name, what, value=value)
-
-
-def _each(
-    kind: type[GaugeMetricFamily] | type[CounterMetricFamily],
-    name: str,
-    what: str,
-    workers: tuple[WorkerStatus, ...],
-    field: str,
-) -> Metric:
-    family = kind(PREFIX + name, what, labels=("worker",))
-    for worker in workers:
-        family.add_metric((str(worker.number),), getattr(worker, field))
+def _drops(name: str, drops: tuple[tuple[str, int], ...]) -> Family:
+    family = Family(PREFIX + name, "Packets that went no further.", Kind.COUNTER)
+    for reason, count in drops:
+        family.add(count, reason=reason)
     return family
+
+
+def _translation(status: TranslationStatus) -> Iterator[Family]:
+    up = Family(f"{PREFIX}nat64_up", "Whether packets are translated.")
+    yield up.add(int(status.running))
+    for name, what, value in (
+        ("nat64_restarts_total", "Of the translator, unasked for.", status.restarts),
+        ("nat64_received_bytes_total", "From clients, to be translated.", status.bytes_in),
+        ("nat64_sent_bytes_total", "To clients, translated.", status.bytes_out),
+        ("dns64_queries_total", "Queries that came.", status.queries),
+        ("dns64_made_answers_total", "Answers with made addresses.", status.made),
+        ("dns64_failed_queries_total", "Queries that no server answered.", status.failed),
+        ("dns64_limited_queries_total", "Queries dropped for their number.", status.limited),
+    ):
+        yield Family(PREFIX + name, what, Kind.COUNTER).add(value)

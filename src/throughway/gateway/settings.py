@@ -71,6 +71,7 @@ def _config(file: GatewayFile, path: Path) -> GatewayConfig:
         enrolment=model.EnrolmentConfig(**dict(file.enrolment)) if file.enrolment else None,
         health=ipsec.health,
         audit=model.AuditConfig(**dict(file.audit)),
+        log=model.LogConfig(**dict(file.log)),
         state_directory=file.state_directory,
         runtime_directory=file.runtime_directory,
         control_socket=file.control_socket,

@@ -38,6 +38,7 @@ from throughway.model.config import (
     CodeCheck,
     ESPMode,
     GatewayConfig,
+    LogLevel,
     Spread,
     UserProof,
 )
@@ -54,6 +55,7 @@ from throughway.model.status import TransportKind
 from throughway.pki import fields, health_policy
 
 DEFAULT_AUDIT = Path("/var/log/throughway/gateway-events.jsonl")
+DEFAULT_LOG = Path("/var/log/throughway/gateway-log.jsonl")
 
 
 def _defaults(kind: type) -> dict[str, Any]:
@@ -77,6 +79,7 @@ TEREDO = _defaults(model.TeredoServerConfig)
 NAT64 = _defaults(model.NAT64Config)
 HEALTH = _defaults(HealthPolicy)
 AUDIT = _defaults(model.AuditConfig)
+LOG = _defaults(model.LogConfig)
 GATEWAY = _defaults(GatewayConfig)
 
 
@@ -353,6 +356,15 @@ class AuditTable(Table):
     keep_days: Annotated[int, Field(ge=1, le=3650)] = AUDIT["keep_days"]
 
 
+class LogTable(Table):
+    """``[log]``."""
+
+    level: LogLevel = LOG["level"]
+    file: File | None = DEFAULT_LOG
+    journal: bool = LOG["journal"]
+    keep_days: Annotated[int, Field(ge=1, le=3650)] = LOG["keep_days"]
+
+
 class GatewayFile(Table):
     """The whole file."""
 
@@ -372,6 +384,7 @@ class GatewayFile(Table):
     enrolment: EnrolmentTable | None = None
     health: HealthTable = HealthTable()
     audit: AuditTable = AuditTable()
+    log: LogTable = LogTable()
     state_directory: File = GATEWAY["state_directory"]
     runtime_directory: File = GATEWAY["runtime_directory"]
     control_socket: File = GATEWAY["control_socket"]
@@ -401,5 +414,6 @@ TABLES: dict[str, type[Table]] = {
     "health": HealthTable,
     "health.checks": HealthCheckTable,
     "audit": AuditTable,
+    "log": LogTable,
 }
 """Every table by its name in the file."""

@@ -143,8 +143,7 @@ class Telling:
 
     def changed(self, change: Change) -> None:
         """Log that a problem is there, or over."""
-        word = "problem" if change.held else "problem is over"
-        self._log.info(word, code=change.code, detail=change.detail)
+        log.tell_change(self._log, change)
 
     def failed(self, what: str, error: BaseException | None) -> None:
         """Make a failure visible that nothing else has caught."""

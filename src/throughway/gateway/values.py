@@ -23,24 +23,6 @@ def _resolve(value: Path, info: ValidationInfo) -> Path:
     return Path(info.context or ".") / value
 
 
-def _socket_address(value: object) -> tuple[str, int]:
-    """``address:port``, an IPv6 address in brackets (RFC 3986, 3.2.2)."""
-    wanted = 'must be "address:port", such as "192.0.2.1:443" or "[2001:db8::1]:443"'
-    if not isinstance(value, str):
-        raise ValueError(wanted)
-    host, _, port = value.rpartition(":")
-    try:
-        if host.startswith("[") and host.endswith("]"):
-            address: str = str(ipaddress.IPv6Address(host[1:-1].replace("%", "/")))
-        else:
-            address = str(ipaddress.IPv4Address(host))
-    except ValueError:
-        raise ValueError(f"{wanted}, is {value!r}") from None
-    if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
-        raise ValueError(f"{port!r} is not a port from 1 to 65535")
-    return address, int(port)
-
-
 def _workers(value: object) -> object:
     """``"auto"`` is for the gateway to decide."""
     if isinstance(value, str):
@@ -97,4 +79,4 @@ File = Annotated[Path, AfterValidator(_resolve)]
 Groups = Annotated[
     tuple[Annotated[str, checked(fields.check_text)], ...], Field(max_length=fields.MAX_ITEMS)
 ]
-SocketAddress = Annotated[tuple[str, int], BeforeValidator(_socket_address)]
+SocketAddress = Annotated[tuple[str, int], BeforeValidator(fields.parse_socket_address)]

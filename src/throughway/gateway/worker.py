@@ -157,6 +157,7 @@ class Worker:
             tuple((str(reason), count) for reason, count in sorted(server.drops.items())),
             tuple((str(reason), count) for reason, count in sorted(server.refusals.items())),
             server.advertised,
+            server.opening,
         )
 
     def _opened(self, session: SessionStatus) -> None:

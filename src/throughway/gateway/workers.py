@@ -515,6 +515,7 @@ class _Worker:
             since=self._since,
             sessions=self.count,
             opened=totals.opened,
+            opening=totals.opening,
             bytes_in=totals.bytes_in,
             bytes_out=totals.bytes_out,
             drops=totals.drops,

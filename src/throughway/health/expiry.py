@@ -44,6 +44,7 @@ def tell_expiry(
 ) -> None:
     """Set the one problem that holds of these dates, and clear the others."""
     code = expiry_problem(certificate, use, now)
+    tracker.deadlines[use] = certificate.not_valid_after_utc.timestamp()
     for word in (EXPIRED, *(word for word, _ in STEPS)):
         problem = find(f"{use}-cert-{word}")
         if problem.code == code:
@@ -55,6 +56,7 @@ def tell_expiry(
 
 def forget_expiry(tracker: Tracker, use: str) -> None:
     """Say nothing of dates any more: there is no such certificate."""
+    tracker.deadlines.pop(use, None)
     for word in (EXPIRED, *(word for word, _ in STEPS)):
         tracker.clear(find(f"{use}-cert-{word}"))
 

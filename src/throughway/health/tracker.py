@@ -124,6 +124,8 @@ class Tracker:
         self._values: dict[str, str] = {}
         self._listeners: list[Callable[[Change], None]] = []
         self._history: deque[Change] = deque(maxlen=HISTORY_LENGTH)
+        self.deadlines: dict[str, float] = {}
+        """When what ends, in seconds since 1970: certificates, by their use."""
 
     # What components say
 

@@ -349,6 +349,28 @@ class MetricsConfig:
     """Address and port; they have no protection of their own."""
 
 
+class LogLevel(StrEnum):
+    """How much a log tells: this and what is worse."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogConfig:
+    """What the daemon says of itself, and where; ``[log]``."""
+
+    level: LogLevel = LogLevel.INFO
+    file: Path | None = None
+    """JSON lines; None: no file."""
+    journal: bool = True
+    """Whether journald has it, where the daemon's output goes there, and the file has nothing."""
+    keep_days: int = 30
+    """After which rotated files are removed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NAT64Config:
     """DNS64 and NAT64: how clients reach hosts of the intranet that have only IPv4."""
@@ -412,6 +434,7 @@ class GatewayConfig:
     enrolment: EnrolmentConfig | None = None
     health: HealthConfig = HealthConfig()
     audit: AuditConfig = AuditConfig()
+    log: LogConfig = LogConfig()
     state_directory: Path = Path("/var/lib/throughway/gateway")
     runtime_directory: Path = Path("/run/throughway/gateway")
     control_socket: Path = Path("/run/throughway/gateway.sock")
@@ -502,6 +525,8 @@ class ClientConfig:
     proxy: ProxyConfig = ProxyConfig()
     audit: AuditConfig = AuditConfig()
     """Of this computer's own view."""
+    log: LogConfig = LogConfig()
+    metrics: MetricsConfig | None = None
     iphttps_revocation: str = ""
     """How hard the IP-HTTPS server is checked (:class:`Revocation`); "": as the policy says."""
     ipsec_revocation: str = ""

@@ -171,6 +171,8 @@ class LinkStatus:
     """Who moves the packets, ``native`` or ``pure``, and why; "" without a link."""
     dropped: int = 0
     """Packets, and super-packets, which went no further."""
+    round_trip: float = 0.0
+    """Seconds, as TCP knows them; 0.0 without a link."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,6 +287,8 @@ class WorkerStatus:
     sessions: int = 0
     opened: int = 0
     """Sessions since the gateway started; so are the counters below."""
+    opening: float = 0.0
+    """Seconds from their accepted connections to these sessions, together."""
     bytes_in: int = 0
     bytes_out: int = 0
     drops: tuple[tuple[str, int], ...] = ()

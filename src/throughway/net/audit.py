@@ -7,7 +7,7 @@ so that a record can neither forge another one nor move a terminal.
 import asyncio
 import json
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
@@ -116,10 +116,13 @@ class AuditLog:
         self._retry_at = 0.0
         self.lost = 0
         """Records that did not get into the file, since the last one that did."""
+        self.outcomes: Counter[tuple[AuditEvent, Outcome]] = Counter()
+        """Of all records since the start."""
 
     def record(self, record: AuditRecord) -> None:
         """Take a record; returns at once."""
         record = cleaned(record)
+        self.outcomes[record.event, record.outcome] += 1
         if self._journal is not None:
             self._journal.send(journal_fields(record))
         if self._file is None:

@@ -121,6 +121,7 @@ class IPHTTPSClient:
             tls=describe(connection.tls) if connection else "",
             pump=str(self._tun.pump),
             dropped=self._dropped,
+            round_trip=connection.round_trip if connection else 0.0,
         )
 
     def connection_ready(self) -> None:

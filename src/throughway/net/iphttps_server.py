@@ -139,6 +139,8 @@ class IPHTTPSServer:
         self.advertised = 0
         """Router Advertisements that went to clients, who get one each as they come."""
         self._ended_traffic = (0, 0)
+        self.opening = 0.0
+        """Seconds from accepting a connection to its session, of all sessions so far."""
         try:
             url, link = parse_url(config.url), Link.of(config.prefix)
             router = Router(link, routes=routes, now=self._loop.time())
@@ -276,6 +278,7 @@ class IPHTTPSServer:
                     if self._on_refused is not None:
                         self._on_refused(event)
                 case SessionOpened(session, remainder):
+                    self.opening += self._loop.time() - session.accepted_at
                     self._open(self._links[session.number], len(remainder))
                 case SessionClosed(session, reason, was_open):
                     # One that was gone as it was accepted has no link yet.

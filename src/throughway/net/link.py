@@ -12,6 +12,7 @@ import errno
 import math
 import socket
 import ssl
+import struct
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
@@ -63,6 +64,10 @@ KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 15, 5, 3
 """Seconds of silence, seconds between probes, probes: also keeps NAT mappings alive."""
 LINGER = 1.0
 """Seconds in which a peer may take what it was sent last, before the connection goes."""
+
+
+_RTT = struct.Struct("=68xI")
+"""Of Linux' tcp_info: tcpi_rtt, microseconds."""
 
 
 class Buffers:
@@ -185,6 +190,15 @@ class Connection:
     def busy(self) -> bool:
         """Whether bytes are unsent."""
         return bool(self._unsent)
+
+    @property
+    def round_trip(self) -> float:
+        """Seconds to the other end of the TCP connection and back, smoothed; 0.0: not known."""
+        try:
+            known = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RTT.size)
+        except OSError:
+            return 0.0
+        return float(_RTT.unpack(known)[0]) / 1e6
 
     def start(self) -> None:
         """Begin to read, and with the handshake.

@@ -99,6 +99,24 @@ def check_public_ipv4(value: str) -> str:
     return str(address)
 
 
+def parse_socket_address(value: object) -> tuple[str, int]:
+    """``address:port``, an IPv6 address in brackets (RFC 3986, 3.2.2)."""
+    wanted = 'must be "address:port", such as "192.0.2.1:443" or "[2001:db8::1]:443"'
+    if not isinstance(value, str):
+        raise ValueError(wanted)
+    host, _, port = value.rpartition(":")
+    try:
+        if host.startswith("[") and host.endswith("]"):
+            address: str = str(ipaddress.IPv6Address(host[1:-1].replace("%", "/")))
+        else:
+            address = str(ipaddress.IPv4Address(host))
+    except ValueError:
+        raise ValueError(f"{wanted}, is {value!r}") from None
+    if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
+        raise ValueError(f"{port!r} is not a port from 1 to 65535")
+    return address, int(port)
+
+
 def check_ipv6_prefix(value: str) -> str:
     """An IPv6 prefix."""
     try:

@@ -28,6 +28,7 @@ HEADINGS = {
     "users.codes": "### [users.codes]",
     "publish": "### [publish]",
     "publish.nrpt": "### [[publish.nrpt]]",
+    "publish.probes": "### [[publish.probes]]",
     "publish.revocation": "### [publish.revocation]",
     "metrics": "### [metrics]",
     "sixtofour": "### [sixtofour]",

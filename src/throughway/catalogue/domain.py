@@ -1,7 +1,7 @@
 """Problems of the domain: controllers, Kerberos, the servers clients are managed from."""
 
 from throughway.catalogue.host import CLOCK_SKEW
-from throughway.catalogue.ipsec import INFRASTRUCTURE_TUNNEL_DOWN
+from throughway.catalogue.ipsec import INFRASTRUCTURE_TUNNEL_DOWN, INTRANET_TUNNEL_DOWN
 from throughway.catalogue.location import INSIDE_DETECTED_WRONGLY
 from throughway.catalogue.names import NRPT_DNS_SERVER_UNREACHABLE, NRPT_NOT_EFFECTIVE
 from throughway.model.findings import Component, Problem, Severity
@@ -161,6 +161,25 @@ MANAGEMENT_SERVER_UNREACHABLE = Problem(
     depends_on=NO_INFRASTRUCTURE,
 )
 
+RESOURCE_UNREACHABLE = Problem(
+    code="resource-unreachable",
+    title="A resource of the intranet does not answer",
+    severity=Severity.WARNING,
+    component=Component.DOMAIN,
+    cause=(
+        "The tunnel to it is up, but what the policy lets clients try (`[[publish.probes]]`) gave "
+        "no answer: the server or its service is down, it has no IPv6 address, a firewall inside "
+        "keeps clients out, or its way back to the clients' prefix is missing."
+    ),
+    resolution=(
+        "Look whether it answers inside. If it does there, let it answer the clients' prefix, too; "
+        "if it exists no more, take it out of the policy."
+    ),
+    fix=("throughway policy build --config /etc/throughway/gateway.toml",),
+    verify=("throughway client refresh", "throughway client status"),
+    depends_on=(*NO_INFRASTRUCTURE, INTRANET_TUNNEL_DOWN, INSIDE_DETECTED_WRONGLY),
+)
+
 PROBLEMS = (
     DC_UNREACHABLE,
     KERBEROS_UNREACHABLE,
@@ -174,4 +193,5 @@ PROBLEMS = (
     KERBEROS_TICKET_EXPIRED,
     KERBEROS_SERVICE_UNKNOWN,
     MANAGEMENT_SERVER_UNREACHABLE,
+    RESOURCE_UNREACHABLE,
 )

@@ -7,7 +7,7 @@ from throughway.catalogue import (
     policy,
     smart_card,
 )
-from throughway.catalogue.host import CLOCK_SKEW
+from throughway.catalogue.host import CLOCK_SKEW, IPV6_DISABLED
 from throughway.catalogue.internet import NO_WAY_OUT
 from throughway.catalogue.on_windows.firewall import NO_IPSEC
 from throughway.catalogue.on_windows.internet import PATH_MTU_BLACK_HOLE
@@ -80,7 +80,7 @@ ENDPOINT_UNREACHABLE = Problem(
     resolution="Ping the endpoint from the client; look whether the gateway owns the address.",
     fix=("ip -6 route get ENDPOINT",),
     verify=("ping -c 3 ENDPOINT", "throughway client status"),
-    depends_on=(*NO_PATH, iphttps.ROUTE_UNPUBLISHED, iphttps.FORWARDING_DISABLED),
+    depends_on=(IPV6_DISABLED, *NO_PATH, iphttps.ROUTE_UNPUBLISHED, iphttps.FORWARDING_DISABLED),
 )
 
 NEGOTIATION_TIMEOUT = Problem(

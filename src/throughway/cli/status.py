@@ -19,6 +19,7 @@ from throughway.model.status import (
     Connection,
     Location,
     NamesStatus,
+    StageStatus,
     TransportKind,
     TransportState,
     TransportStatus,
@@ -29,6 +30,8 @@ from throughway.model.status import (
 WELL, PROBLEMS, COULD_NOT_TELL = 0, 1, 3
 """Exit codes."""
 LABEL_WIDTH = 24
+STATE_WIDTH = 10
+CHAIN_WIDTH = LABEL_WIDTH + STATE_WIDTH
 TEXT_WIDTH = 96
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 Paint = Callable[[str, str], str]
@@ -126,6 +129,7 @@ def render_client(snapshot: ClientSnapshot, view: View) -> str:
     lines = [
         view.paint(printable(headline(snapshot)), snapshot.connection),
         "",
+        *_chain(snapshot.chain, view),
         row("Location", joined(snapshot.location, snapshot.location_detail, by=": ")),
     ]
     if snapshot.location is not Location.INSIDE:
@@ -146,6 +150,19 @@ def render_client(snapshot: ClientSnapshot, view: View) -> str:
         *render_problems(snapshot.problems, view),
     ]
     return "\n".join(lines)
+
+
+def _chain(chain: Iterable[StageStatus], view: View) -> Iterator[str]:
+    """Yield a line for each stage; what is beyond its width goes on below."""
+    chain = tuple(chain)
+    for stage in chain:
+        about = joined(printable(stage.reason), view.since(stage.since))
+        lines = textwrap.wrap(about, TEXT_WIDTH - CHAIN_WIDTH, break_on_hyphens=False) or [""]
+        state = view.paint(f"{stage.state:<{STATE_WIDTH}}", stage.state)
+        yield f"{stage.stage:<{LABEL_WIDTH}}{state}{lines[0]}".rstrip()
+        yield from (f"{'':<{CHAIN_WIDTH}}{line}" for line in lines[1:])
+    if chain:
+        yield ""
 
 
 def _health(health: HealthStatus | None, view: View) -> Iterator[str]:
@@ -326,5 +343,6 @@ def client_gist(snapshot: ClientSnapshot) -> object:
         (snapshot.link.state, snapshot.link.addresses, snapshot.link.last_error),
         tuple((tunnel.name, tunnel.state, tunnel.last_error) for tunnel in snapshot.tunnels),
         snapshot.names.effective,
+        tuple((stage.stage, stage.state) for stage in snapshot.chain),
         tuple((problem.code, problem.detail) for problem in snapshot.problems),
     )

@@ -20,8 +20,10 @@ from throughway.client.forced import Forced
 from throughway.client.ipsec import INFRASTRUCTURE, INTRANET
 from throughway.client.lines import Lines
 from throughway.client.names import Names
+from throughway.client.operations import Operations
 from throughway.client.plan import Observed, Wanted, wanted
 from throughway.client.registration import Registrar, inside_address
+from throughway.client.resources import Standing
 from throughway.client.revocation import tell_location
 from throughway.client.sleep import watch_sleep
 from throughway.client.transports import Transports
@@ -113,6 +115,16 @@ class Access:
         self._forced = Forced(config, self._proxy_used)
         self._lines = Lines(policy, tracker, lambda: self._forced.relay)
         self._registrar = Registrar(config, policy, self._registered)
+        self._operations = Operations(
+            config,
+            policy,
+            tracker,
+            names=self._names,
+            devices=self._transports.devices,
+            standing=self._standing,
+            on_restored=self._transports.renew,
+            on_bug=on_bug,
+        )
         self._monitor = NetworkMonitor(self._network_changed, self._transports.devices)
         self._woken = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -137,6 +149,7 @@ class Access:
         self._keep(self._watch_network())
         self._keep(watch_sleep(self._woke_up))
         self._keep(self._registrar.run())
+        self._operations.start()
         self._keep(self._reconcile_forever())
 
     async def stop(self) -> None:
@@ -154,6 +167,7 @@ class Access:
             stack.push_async_callback(self._tunnels.stop)
             stack.push_async_callback(self._monitor.close)
             stack.push_async_callback(self._where.close)
+            stack.push_async_callback(self._operations.stop)
 
     async def update_policy(self, policy: Policy) -> None:
         """Take a newer policy: everything that it changes follows."""
@@ -168,6 +182,7 @@ class Access:
         await self._transports.update_policy(policy)
         await self._tunnels.update_policy(policy)
         self._registrar.update_policy(policy)
+        await self._operations.update_policy(policy)
         self._wake()
 
     async def renew_certificate(self) -> None:
@@ -187,6 +202,7 @@ class Access:
         self._where.refresh()
         self._transports.refresh()
         self._tunnels.ipsec.hurry()
+        self._operations.refresh()
         self._wake()
 
     # What should hold, and the steps towards it
@@ -227,6 +243,15 @@ class Access:
             user=self._user.principal if self._user is not None else "",
         )
 
+    def _standing(self) -> Standing:
+        return Standing(
+            outside=self._where.location is Location.OUTSIDE,
+            infrastructure=self._tunnels.up(INFRASTRUCTURE),
+            intranet=self._tunnels.up(INTRANET),
+            user=self._user is not None,
+            way=self._transports.way,
+        )
+
     async def _reconcile(self, plan: Wanted) -> None:
         # Names first: they cannot fail, and none must go astray because something else does.
         self._names.set_situation(effective=plan.names, intranet=self._way_to_names())
@@ -254,6 +279,7 @@ class Access:
             assert self._user is not None
             self._tunnels.raise_intranet(self._user)
         self._settle_tunnels()
+        self._operations.settle()
         self._register_name()
 
     def _register_name(self) -> None:
@@ -316,6 +342,7 @@ class Access:
     def _network_changed(self, state: NetworkState) -> None:
         self._log.info("network", connected=state.connected)
         self._names.network_changed()
+        self._operations.network_changed()
         if not self._located:
             self._located = True
             self._transports.revocation.on_located = self._where.refresh
@@ -454,6 +481,7 @@ class Access:
             kerberos_realm=policy.kerberos_realm,
             components=self._tracker.components(),
             problems=problems,
+            checks=self._operations.status(),
         )
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:

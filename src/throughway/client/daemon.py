@@ -25,6 +25,7 @@ from throughway.control import lifecycle
 from throughway.control.codec import JSON, CommandRefused, to_json
 from throughway.control.server import ControlServer, Request, require_owner, unknown_command
 from throughway.health import log
+from throughway.health.chain import chain_of
 from throughway.health.tracker import Change, Tracker
 from throughway.model.audit import AuditEvent
 from throughway.model.config import ClientConfig
@@ -392,6 +393,10 @@ class ClientDaemon:
             self._audit.user(AuditEvent.USER_LOGOFF, user.principal)
 
     async def _snapshot(self) -> ClientSnapshot:
+        snapshot = await self._links()
+        return replace(snapshot, chain=chain_of(snapshot))
+
+    async def _links(self) -> ClientSnapshot:
         if self._access is not None:
             return replace(await self._access.snapshot(), health=self._health.status())
         user = self._user.principal if self._user is not None else ""

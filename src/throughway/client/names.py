@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable
 
 from throughway.model.config import ClientConfig
@@ -14,6 +15,7 @@ from throughway.net.resolver import PORT, Resolver, resolve
 from throughway.net.stub import StubListener
 from throughway.proto.nrpt import Situation, Table
 from throughway.proto.nrpt.rules import always_exempt, rules_of
+from throughway.wire.dns import Service
 
 
 class Names:
@@ -41,6 +43,8 @@ class Names:
         self._local: tuple[str, ...] = ()
         self._effective = True
         self._intranet = TunnelState.DOWN
+        self._since = 0.0
+        """When the rules came into effect, or ceased to be."""
 
     async def start(self) -> None:
         """Serve, then take the machine's resolver settings over."""
@@ -52,6 +56,7 @@ class Names:
                 f"the stub resolver cannot listen on {self._config.stub_address} port {PORT}: "
                 f"{error.strerror}; choose another stub_address in {self._config.file}"
             ) from error
+        self._since = time.time()
         self._take(self._file.take(intranet_domains(self._policy.nrpt)))
         self._watcher = asyncio.create_task(self._file.watch(self._changed), name="resolv.conf")
 
@@ -67,6 +72,8 @@ class Names:
 
     def set_situation(self, *, effective: bool, intranet: TunnelState) -> None:
         """Say whether the rules count, and how the tunnel to their servers is."""
+        if effective is not self._effective:
+            self._since = time.time()
         if (effective, intranet) != (self._effective, self._intranet):
             self._effective, self._intranet = effective, intranet
             self._apply()
@@ -86,11 +93,20 @@ class Names:
         """Return the addresses of a name by the local DNS; TransportError when there are none."""
         return await resolve(host, servers=self._local, mark=MARK)
 
+    async def lookup(self, host: str) -> tuple[str, ...]:
+        """Return the addresses of a name as programs get them; TransportError without any."""
+        return await self._resolver.lookup(host)
+
+    async def services(self, name: str) -> tuple[Service, ...]:
+        """Return the SRV records of a name as programs get them."""
+        return await self._resolver.services(name)
+
     def status(self) -> NamesStatus:
         """Return the rules and whether they hold."""
         policy = self._policy
         return NamesStatus(
             effective=self._effective and self._file.effective(),
+            since=self._since,
             stub=self._config.stub_address,
             rules=tuple(_told(rule) for rule in policy.nrpt),
             upstreams=self._local,

@@ -7,9 +7,6 @@ that interface whatever routes other transports have, so that its way is what is
 
 import asyncio
 import contextlib
-import os
-import socket
-import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +17,7 @@ from throughway.model.errors import Stage, TransportError
 from throughway.model.policy import Policy
 from throughway.model.status import TransportKind, TransportStatus
 from throughway.net import netlink
+from throughway.net.echo import echo, open_echo
 from throughway.net.firewall import MARK
 
 TRIES = (0.3, 0.6, 1.2)
@@ -30,9 +28,6 @@ RETRY_INTERVAL = 30.0
 """Seconds until one that does not is asked again; a change of network does so at once."""
 TRANSLATED = (IPv6Network("2001::/32"), IPv6Network("2002::/16"))
 """Teredo and 6to4: addresses of transports, ours or other programs'."""
-_ECHO_REQUEST, _ECHO_REPLY = 128, 129
-_ICMPV6 = socket.IPPROTO_ICMPV6
-_ICMP6_FILTER = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,25 +149,15 @@ class Native:
 
     async def _answers(self, way: Way) -> bool:
         try:
-            with _echo_socket(way) as sock:
+            with open_echo(interface=way.interface, source=way.source, mark=MARK) as sock:
                 for patience in TRIES:
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(patience):
-                            await self._exchange(sock)
+                            await echo(sock, self._endpoint)
                             return True
         except OSError:
             return False  # the address or the route has just gone
         return False
-
-    async def _exchange(self, sock: socket.socket) -> None:
-        loop, token = asyncio.get_running_loop(), os.urandom(8)
-        request = struct.pack("!BBHHH", _ECHO_REQUEST, 0, 0, os.getpid() & 0xFFFF, 1) + token
-        await loop.sock_sendto(sock, request, (self._endpoint, 0))
-        while True:
-            answer, sender = await loop.sock_recvfrom(sock, 128)
-            genuine = IPv6Address(sender[0]) == IPv6Address(self._endpoint)
-            if genuine and answer[:1] == bytes([_ECHO_REPLY]) and answer[8:] == token:
-                return
 
     def _refuse(self, why: str) -> None:
         self._tell(up=False, failure=TransportError(Stage.LINK, why))
@@ -213,20 +198,3 @@ def _is_native(address: object) -> bool:
         and not address.is_loopback
         and not any(address in prefix for prefix in TRANSLATED)
     )
-
-
-def _echo_socket(way: Way) -> socket.socket:
-    sock = socket.socket(socket.AF_INET6, socket.SOCK_RAW | socket.SOCK_NONBLOCK, _ICMPV6)
-    try:
-        passed = bytearray(b"\xff" * 32)
-        passed[_ECHO_REPLY // 8] ^= 1 << _ECHO_REPLY % 8
-        # The kernel's filter is in words of its own byte order (RFC 3542, 3.2).
-        words = struct.pack("=8I", *struct.unpack("<8I", passed))
-        sock.setsockopt(_ICMPV6, _ICMP6_FILTER, words)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, MARK)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, way.interface.encode())
-        sock.bind((way.source, 0))
-    except OSError:
-        sock.close()
-        raise
-    return sock

@@ -188,6 +188,16 @@ class Transports:
         self._lead()
         self._pump()
 
+    def renew(self) -> None:
+        """Make every device anew: IPv6 was switched off under them, and their addresses are gone.
+
+        Switched on again, the kernel gives none back that it had not formed itself.
+        """
+        for kind, driven in self._driven.items():
+            if driven.wanted and driven.transport.started and kind is not TransportKind.NATIVE:
+                self._stop(kind)
+        self.network_changed()
+
     def renew_certificate(self) -> None:
         """Show another certificate with the next connection."""
         self._uplink.renew_certificate()

@@ -4,6 +4,7 @@ Each check yields a :exc:`ConfigError` for what is wrong, with its remedy; nothi
 so that all of it is told at once.
 """
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -42,12 +43,14 @@ from throughway.model.config import (
     UsersConfig,
 )
 from throughway.model.errors import ConfigError, TrustError
+from throughway.model.policy import ResourceProbe
 from throughway.model.statement import HealthMode
 from throughway.model.status import TransportKind
 from throughway.net.files import read_file, read_secret
 from throughway.pki import judgement, pem
 from throughway.pki.fields import INTERFACE, url_host
 from throughway.pki.judgement import Usage, Validity
+from throughway.pki.probes import check_names, check_probe
 from throughway.proto.router import links_within
 from throughway.wire import sixtofour
 from throughway.wire.teredo import secondary_address
@@ -312,10 +315,27 @@ def _publish(publish: PublishConfig, config: GatewayConfig) -> Wrong:
         for server in rule.servers:
             if not _within(server, behind):
                 yield f"nrpt[{index}].servers", f"{server} lies behind neither tunnel's prefixes"
+    yield from _probes(publish.probes, behind)
     yield from _forced(publish)
     if publish.serve is not None and not _within(publish.serve[0], ipsec.infrastructure_prefixes):
         why = "must be an address among ipsec.infrastructure_prefixes: clients fetch it there"
         yield "serve", f"{publish.serve[0]} {why}"
+
+
+def _probes(probes: tuple[ResourceProbe, ...], behind: tuple[str, ...]) -> Wrong:
+    """Of a name only its clients know where it leads; an address can be judged here."""
+    for index, probe in enumerate(probes):
+        try:
+            host = check_probe(probe.kind, probe.target)
+        except ValueError as error:
+            yield f"probes[{index}].target", str(error)
+            continue
+        with contextlib.suppress(ValueError):
+            if not _within(str(ip_address(host)), behind):
+                why = f"{host} lies behind neither tunnel's prefixes"
+                yield f"probes[{index}].target", why
+    for index, why in check_names(probes):
+        yield f"probes[{index}].name", why
 
 
 def _forced(publish: PublishConfig) -> Wrong:

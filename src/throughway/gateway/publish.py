@@ -88,6 +88,7 @@ def build_policy(config: GatewayConfig, publish: PublishConfig, version: int, no
         register_names=publish.register_names,
         reasons_port=publish.reasons_port,
         health=config.health.policy,
+        probes=publish.probes,
     )
 
 

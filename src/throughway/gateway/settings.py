@@ -27,7 +27,7 @@ from throughway.gateway.tables import (
 from throughway.model import config as model
 from throughway.model.config import EVERYTHING, GatewayConfig
 from throughway.model.errors import ConfigError
-from throughway.model.policy import NRPTRule
+from throughway.model.policy import NRPTRule, ResourceProbe
 from throughway.model.revocation import RevocationPolicy
 from throughway.net.files import read_toml
 from throughway.pki import fields
@@ -97,6 +97,7 @@ def _users(table: UsersTable) -> model.UsersConfig:
 def _publish(table: PublishTable) -> model.PublishConfig:
     values = dict(table) | {
         "nrpt": tuple(NRPTRule(**dict(rule)) for rule in table.nrpt),
+        "probes": tuple(ResourceProbe(**dict(probe)) for probe in table.probes),
         "revocation": RevocationPolicy(**dict(table.revocation or RevocationTable())),
     }
     return model.PublishConfig(**values)

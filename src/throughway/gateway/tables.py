@@ -42,7 +42,15 @@ from throughway.model.config import (
     Spread,
     UserProof,
 )
-from throughway.model.policy import DEFAULT, Fallback
+from throughway.model.policy import (
+    DEFAULT,
+    LONGEST_INTERVAL,
+    MAX_PROBES,
+    SHORTEST_INTERVAL,
+    Fallback,
+    ProbeKind,
+    ResourceProbe,
+)
 from throughway.model.revocation import Revocation, RevocationPolicy
 from throughway.model.statement import (
     MAX_CHECKS,
@@ -73,6 +81,7 @@ USERS = _defaults(model.UsersConfig)
 CERTIFICATES = _defaults(model.UserCertificatesConfig)
 CODES = _defaults(model.CodesConfig)
 PUBLISH = _defaults(model.PublishConfig)
+PROBE = _defaults(ResourceProbe)
 METRICS = _defaults(model.MetricsConfig)
 SIXTOFOUR = _defaults(model.SixToFourServerConfig)
 TEREDO = _defaults(model.TeredoServerConfig)
@@ -238,6 +247,15 @@ class RevocationTable(Table):
     location: Revocation = REVOCATION["location"]
 
 
+class ProbeTable(Table):
+    """``[[publish.probes]]``."""
+
+    kind: ProbeKind
+    target: Text
+    name: str = PROBE["name"]
+    interval: Annotated[int, Field(ge=SHORTEST_INTERVAL, le=LONGEST_INTERVAL)] = PROBE["interval"]
+
+
 class PublishTable(Table):
     """``[publish]``."""
 
@@ -262,6 +280,7 @@ class PublishTable(Table):
     proxy_script: WebURL = ""
     portal_probe: HTTPURL = ""
     serve: SocketAddress | None = None
+    probes: Annotated[tuple[ProbeTable, ...], Field(max_length=MAX_PROBES)] = ()
 
 
 class SixToFourTable(Table):
@@ -405,6 +424,7 @@ TABLES: dict[str, type[Table]] = {
     "users.codes": CodesTable,
     "publish": PublishTable,
     "publish.nrpt": NRPTTable,
+    "publish.probes": ProbeTable,
     "publish.revocation": RevocationTable,
     "metrics": MetricsTable,
     "sixtofour": SixToFourTable,

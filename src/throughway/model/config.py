@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from throughway.model.policy import Fallback, NRPTRule
+from throughway.model.policy import Fallback, NRPTRule, ResourceProbe
 from throughway.model.revocation import CHECKED_WEAKLY, Revocation, RevocationPolicy
 from throughway.model.statement import NOTHING_WANTED, HealthPolicy
 from throughway.model.status import TransportKind
@@ -321,6 +321,8 @@ class PublishConfig:
     """An http URL by which clients tell captive portals from the Internet."""
     serve: tuple[str, int] | None = None
     """Address and port, inside, on which the bundle is served to clients by http."""
+    probes: tuple[ResourceProbe, ...] = ()
+    """What clients try of the intranet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -124,6 +124,47 @@ class CheckStatus:
     """The last changes, oldest first."""
 
 
+class StageState(StrEnum):
+    """A stage of the client's chain."""
+
+    OK = "ok"
+    WARNING = "warning"
+    """It does its work, but something is to be seen to."""
+    ERROR = "error"
+    UNKNOWN = "unknown"
+    """Under way, or not looked at yet."""
+    DISABLED = "disabled"
+    """Not needed here and now."""
+    WAITING = "waiting"
+    """An earlier stage must be mended, or come up, first."""
+
+
+class StageName(StrEnum):
+    """The stages between a computer and what its user wants, in order."""
+
+    LOCATION = "location"
+    TRANSPORT = "transport"
+    LINK = "link"
+    ADDRESS = "address"
+    INFRASTRUCTURE = "infrastructure tunnel"
+    NAMES = "names"
+    CONTROLLER = "domain controller"
+    INTRANET = "intranet tunnel"
+    RESOURCE = "resource"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageStatus:
+    """One stage of the chain: how it is, since when, and why."""
+
+    stage: StageName
+    state: StageState
+    since: float = 0.0
+    reason: str = ""
+    problems: tuple[str, ...] = ()
+    """Codes of what is wrong at this stage."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransportStatus:
     """A transport as it says itself; what the selection makes of it is added by that."""
@@ -201,6 +242,8 @@ class NamesStatus:
 
     effective: bool
     stub: str
+    since: float = 0.0
+    """When the rules came into effect, or ceased to be."""
     rules: tuple[str, ...] = ()
     upstreams: tuple[str, ...] = ()
     registered: str = ""
@@ -242,6 +285,10 @@ class ClientSnapshot:
     """All of them, best first."""
     components: tuple[ComponentStatus, ...] = ()
     problems: tuple[Condition, ...] = ()
+    checks: tuple[CheckStatus, ...] = ()
+    """What is looked at again and again; of the policy's resources one each."""
+    chain: tuple[StageStatus, ...] = ()
+    """From where the computer is to what its user wants; empty without a policy."""
     health: HealthStatus | None = None
     """None where the policy asks for none."""
 

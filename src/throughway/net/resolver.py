@@ -28,9 +28,12 @@ from throughway.wire.dns import (
     NXDOMAIN,
     TYPE_A,
     TYPE_AAAA,
+    TYPE_SRV,
+    Service,
     build_query,
     labels_of,
     parse_addresses,
+    parse_answer,
     parse_message,
 )
 
@@ -40,7 +43,7 @@ GRACE = 0.1
 """Seconds the other family has once one has an answer: some networks drop AAAA queries."""
 RESOLVE_TIME = 5.0
 """Seconds for a name that the daemon needs itself, UDP and TCP together."""
-_NOT_FOUND, _TRY_AGAIN, _NO_DATA = 0x2AF9, 0x2AFA, 0x2AFC
+_NOT_FOUND, TRY_AGAIN, _NO_DATA = 0x2AF9, 0x2AFA, 0x2AFC
 """WSAHOST_NOT_FOUND, WSATRY_AGAIN, WSANO_DATA."""
 _UNRESOLVABLE = "iphttps-name-unresolvable"
 
@@ -143,6 +146,19 @@ class Resolver:
             return tuple(found)
         raise _why_none(name, [answer.rcode for answer in answers])
 
+    async def services(self, name: str) -> tuple[Service, ...]:
+        """Return a name's SRV records, best first; raises TransportError when there are none."""
+        answer = await self._answer(labels_of(name), TYPE_SRV)
+        try:
+            records = parse_answer(answer).records
+            rcode = parse_message(answer).rcode
+        except WireError:
+            records, rcode = (), -1
+        found = [record.value for record in records if isinstance(record.value, Service)]
+        if not found:
+            raise _why_none(name, [rcode])
+        return tuple(sorted(found, key=lambda service: service.priority))
+
     async def close(self) -> None:
         """Stop asking; nobody gets an answer any more."""
         if self._timer:
@@ -155,14 +171,18 @@ class Resolver:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _addresses(self, labels: tuple[bytes, ...], kind: int) -> "_Addresses":
-        query = build_query(secrets.randbelow(0x10000), labels, kind)
-        answer = await self._ask(query, Transport.UDP)
-        if parse_message(answer).truncated:
-            answer = await self._ask(query, Transport.TCP)
+        answer = await self._answer(labels, kind)
         try:
             return _Addresses(parse_message(answer).rcode, parse_addresses(answer))
         except WireError:
             return _Addresses(-1, ())
+
+    async def _answer(self, labels: tuple[bytes, ...], kind: int) -> bytes:
+        query = build_query(secrets.randbelow(0x10000), labels, kind)
+        answer = await self._ask(query, Transport.UDP)
+        if parse_message(answer).truncated:
+            answer = await self._ask(query, Transport.TCP)
+        return answer
 
     async def _ask(self, query: bytes, transport: Transport) -> bytes:
         client = _Waiting(self._loop.create_future())
@@ -327,7 +347,7 @@ def _why_none(name: str, rcodes: list[int]) -> TransportError:
         return _unresolvable(f"{name}: the name does not exist", _NOT_FOUND)
     if set(rcodes) == {NOERROR}:
         return _unresolvable(f"{name}: the name has no address", _NO_DATA)
-    return _unresolvable(f"{name}: no DNS server could be asked", _TRY_AGAIN)
+    return _unresolvable(f"{name}: no DNS server could be asked", TRY_AGAIN)
 
 
 def _unresolvable(words: str, code: int) -> TransportError:

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from throughway.model.errors import ConfigError, TrustError, WireError
 from throughway.model.policy import (
     DEFAULT,
+    MAX_PROBES,
     POLICY_FORMAT,
     Fallback,
     NRPTRule,
@@ -33,6 +34,7 @@ from throughway.model.revocation import Revocation, RevocationPolicy
 from throughway.pki import fields
 from throughway.pki.fields import Fields
 from throughway.pki.health_policy import read_health
+from throughway.pki.probes import check_names, read_probe
 
 MAX_BUNDLE = 256 * 1024
 """Bytes: the largest policy (MAX_ITEMS of everything) fits; memory of a client stays small."""
@@ -171,6 +173,7 @@ def _read_policy(top: Fields) -> Policy:
     infrastructure, intranet = top.table("infrastructure"), top.table("intranet")
     rules, transports = top.tables("nrpt"), top.optional_table("transports")
     revocation, health = top.optional_table("revocation"), top.optional_table("health")
+    probes = top.tables("probes", MAX_PROBES) if top.has("probes") else []
     policy = Policy(
         deployment=top.text("deployment"),
         version=top.integer("version", 1),
@@ -196,7 +199,10 @@ def _read_policy(top: Fields) -> Policy:
         code_url=top.optional_text("code_url", fields.check_web_url),
         reasons_port=top.integer("reasons_port", 0, 0),
         health=read_health(health),
+        probes=tuple(read_probe(probe) for probe in probes),
     )
+    for index, why in check_names(policy.probes):
+        top.refuse(f"probes[{index}].name", why)
     if policy.reasons_port > MAX_PORT:
         top.refuse("reasons_port", f"must be a port, is {policy.reasons_port}")
     if policy.expires_at <= policy.issued_at:
@@ -205,7 +211,7 @@ def _read_policy(top: Fields) -> Policy:
         top.refuse("expires_at", "is beyond the year 9999")
     if bool(policy.kerberos_realm) != bool(policy.kerberos_service):
         top.refuse("kerberos_service", "needs kerberos_realm, and the other way round")
-    top.finish(infrastructure, intranet, transports, revocation, health, *rules)
+    top.finish(infrastructure, intranet, transports, revocation, health, *rules, *probes)
     return policy
 
 

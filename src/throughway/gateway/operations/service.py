@@ -1,17 +1,16 @@
 """The gateway's own services: listener, IKE daemon, store."""
 
 import asyncio
-import errno
 import os
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from ipaddress import ip_address
-from pathlib import Path
 
 from throughway.catalogue.host import FILES_NOT_WRITABLE
 from throughway.catalogue.iphttps import LISTENER_DOWN
 from throughway.catalogue.ipsec import DAEMON_DOWN
 from throughway.health.checking import CannotTell, Check, Found
+from throughway.health.folders import unwritable
 from throughway.model.config import GatewayConfig
 from throughway.model.errors import IPsecError
 from throughway.model.findings import Component
@@ -23,10 +22,6 @@ CONNECT_TIME = 2.0
 """Seconds in which the own listener takes a connection, before it counts as hung."""
 ROOM = 16 * 1024 * 1024
 """Octets that must be left where state is kept: an audit of some hours."""
-FILES = 64
-"""The same in files."""
-WRITTEN = 4096
-"""Octets that are written to see whether they can be: a quota shows in nothing else."""
 
 
 def checks(
@@ -60,7 +55,10 @@ def checks(
 
     async def look_at_store() -> Iterable[Found] | str:
         folders = (config().state_directory, config().runtime_directory)
-        return list(await asyncio.to_thread(lambda: list(_full(folders)))) or "there is room"
+        return (
+            list(await asyncio.to_thread(lambda: list(unwritable(folders, ROOM))))
+            or "there is room"
+        )
 
     return (
         Check(
@@ -110,41 +108,4 @@ async def _accepts(address: str, port: int, host: str) -> str:
     except OSError as error:
         return os.strerror(error.errno) if error.errno else str(error)
     writer.transport.abort()
-    return ""
-
-
-def _full(folders: Iterable[Path]) -> Iterator[Found]:
-    for folder in folders:
-        try:
-            room = os.statvfs(folder)
-        except OSError as error:
-            yield Found(FILES_NOT_WRITABLE, f"{folder}: {error.strerror}", str(folder))
-            continue
-        left = room.f_bavail * room.f_frsize
-        if room.f_flag & os.ST_RDONLY:
-            yield Found(FILES_NOT_WRITABLE, f"{folder} is mounted read-only", str(folder))
-        elif left < ROOM:
-            words = f"{folder}: {left // 1024} KiB are left"
-            yield Found(FILES_NOT_WRITABLE, words, str(folder))
-        elif room.f_files and room.f_favail < FILES:
-            words = f"{folder}: no more files fit on its disk"
-            yield Found(FILES_NOT_WRITABLE, words, str(folder))
-        elif why := _unwritable(folder):
-            yield Found(FILES_NOT_WRITABLE, f"{folder}: {why}", str(folder))
-
-
-def _unwritable(folder: Path) -> str:
-    """Write a little into a file without a name, of which nothing stays; say why that fails."""
-    try:
-        descriptor = os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o600)
-    except OSError as error:
-        if error.errno != errno.EOPNOTSUPP:  # of the file system; the right to write is told
-            return str(error.strerror)
-        return "" if os.access(folder, os.W_OK) else "not writable for us"
-    try:
-        os.write(descriptor, bytes(WRITTEN))
-    except OSError as error:
-        return str(error.strerror)
-    finally:
-        os.close(descriptor)
     return ""

@@ -1,0 +1,178 @@
+"""What a client looks at again and again, beside what tells of itself: live checks.
+
+Of this computer: whether IPv6 is on, whether its state can be written. Of the intranet, while it
+is reached through tunnels: what :mod:`throughway.client.resources` tries.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from throughway.catalogue.host import FILES_NOT_WRITABLE, IPV6_DISABLED
+from throughway.client.resources import Lookup, Resources, Standing
+from throughway.health.checking import Check, Checker, Found
+from throughway.health.folders import unwritable
+from throughway.health.tracker import Tracker
+from throughway.model.config import ClientConfig
+from throughway.model.findings import Component
+from throughway.model.policy import Policy
+from throughway.model.status import CheckStatus
+
+IPV6 = "ipv6"
+IPV6_INTERVAL = 2.0
+"""Seconds: some settings are read; the kernel tells nobody that they have changed."""
+STORE_INTERVAL = 10.0
+ROOM = 1024 * 1024
+"""Octets that must be left where state is kept: bundles and lists of revoked certificates."""
+SPREAD = 1.0
+"""Seconds within which clients begin that all come back at the same moment."""
+SETTINGS = Path("/proc/sys/net/ipv6/conf")
+
+
+class Operations:
+    """The live checks of a client under a policy, from :meth:`start` to :meth:`stop`.
+
+    ``devices`` are the client's own; ``standing()`` says how the way inside is;
+    ``on_restored()`` is called when IPv6 is on again that was off.
+    """
+
+    def __init__(
+        self,
+        config: ClientConfig,
+        policy: Policy,
+        tracker: Tracker,
+        *,
+        names: Lookup,
+        devices: frozenset[str],
+        standing: Callable[[], Standing],
+        on_restored: Callable[[], None],
+        on_bug: Callable[[str, BaseException], None],
+    ) -> None:
+        self._config, self._devices = config, devices
+        self._tracker, self._on_bug = tracker, on_bug
+        self._names, self._standing = names, standing
+        self._on_restored = on_restored
+        self._ipv6_off = False
+        self._stood: Standing | None = None
+        self._later: dict[str, asyncio.TimerHandle] = {}
+        self._machine = self._checker()
+        self._policy = policy
+        self._resources, self._inside = self._of_policy(policy)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._machine.start(self._of_machine())
+        self._inside.start(self._resources.checks())
+
+    async def stop(self) -> None:
+        """Look no more."""
+        self._forget_timers()
+        await self._machine.stop()
+        await self._inside.stop()
+
+    async def update_policy(self, policy: Policy) -> None:
+        """Try what a newer policy names; what was found of others is forgotten."""
+        old, self._policy = self._policy, policy
+        if _tried(old) == _tried(policy):
+            return
+        self._forget_timers()
+        await self._inside.stop()
+        for check in self._resources.checks():
+            for problem in check.problems:
+                self._tracker.clear(problem)
+        self._resources, self._inside = self._of_policy(policy)
+        self._inside.start(self._resources.checks())
+
+    def status(self) -> tuple[CheckStatus, ...]:
+        """Return every check for the snapshot."""
+        return (*self._machine.status(), *self._inside.status())
+
+    def refresh(self) -> None:
+        """Look at everything now, because somebody asks."""
+        self.network_changed()
+        self._inside.soon(*(check.name for check in self._resources.checks()))
+
+    def network_changed(self) -> None:
+        """Look at this computer: something has happened to its interfaces."""
+        self._machine.soon(IPV6)
+
+    def settle(self) -> None:
+        """See whether the way inside is another one, and look at what depends on it.
+
+        What rests now needs no packet to be told of; the rest waits for its turn.
+        """
+        standing = self._standing()
+        if standing == self._stood:
+            return
+        self._stood = standing
+        self._forget_timers()
+        loop = asyncio.get_running_loop()
+        for check in self._resources.checks():
+            if check.wanted():
+                self._inside.soon(check.name)
+                continue
+            pause = self._resources.rest(check.name) + random.uniform(0, SPREAD)
+            self._later[check.name] = loop.call_later(pause, self._inside.soon, check.name)
+
+    def _forget_timers(self) -> None:
+        for timer in self._later.values():
+            timer.cancel()
+        self._later.clear()
+
+    def _checker(self) -> Checker:
+        return Checker(self._tracker, time.time, on_bug=self._on_bug)
+
+    def _of_policy(self, policy: Policy) -> tuple[Resources, Checker]:
+        return Resources(policy, self._names, self._standing), self._checker()
+
+    def _of_machine(self) -> tuple[Check, ...]:
+        return (
+            Check(
+                name=IPV6,
+                title="IPv6 on the client's interfaces",
+                component=Component.HOST,
+                problems=(IPV6_DISABLED,),
+                look=self._look_at_ipv6,
+                interval=IPV6_INTERVAL,
+            ),
+            Check(
+                name="store",
+                title="State on the disk",
+                component=Component.HOST,
+                problems=(FILES_NOT_WRITABLE,),
+                look=self._look_at_store,
+                interval=STORE_INTERVAL,
+            ),
+        )
+
+    async def _look_at_ipv6(self) -> Iterable[Found] | str:
+        """Other interfaces may go without: what is carried here is IPv6."""
+        off = [name for name in sorted(self._devices) if _switched_off(name)]
+        was_off, self._ipv6_off = self._ipv6_off, bool(off)
+        if was_off and not off:
+            self._on_restored()
+        if not off:
+            return "IPv6 is on"
+        which = ("all",) if _switched_off("all") else off
+        words = ", ".join(f"net.ipv6.conf.{name}.disable_ipv6 is 1" for name in which)
+        return [Found(IPV6_DISABLED, words)]
+
+    async def _look_at_store(self) -> Iterable[Found] | str:
+        folders = (self._config.state_directory, self._config.runtime_directory)
+        return list(unwritable(folders, ROOM)) or "there is room"
+
+
+def _switched_off(interface: str) -> bool:
+    """Whether an interface that is there has no IPv6."""
+    try:
+        return (SETTINGS / interface / "disable_ipv6").read_text().strip() == "1"
+    except OSError:
+        return False
+
+
+def _tried(policy: Policy) -> object:
+    """Return what the checks of a policy stand on."""
+    tunnels = policy.infrastructure.prefixes, policy.intranet.prefixes
+    return policy.probes, policy.kerberos_realm, tunnels

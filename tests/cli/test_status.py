@@ -54,6 +54,9 @@ from throughway.model.status import (
     Connection,
     LinkStatus,
     SixToFourServerStatus,
+    StageName,
+    StageState,
+    StageStatus,
     TeredoServerStatus,
     TransportKind,
     TransportState,
@@ -503,3 +506,45 @@ def test_health_of_computers() -> None:
     assert "pc1" in text
     assert "ufw enable" in text
     assert "pc2" not in text
+
+
+def test_the_chain_is_shown_first() -> None:
+    chain = (
+        StageStatus(
+            stage=StageName.LOCATION,
+            state=StageState.OK,
+            since=NOW - 240,
+            reason="outside: no location server answers",
+        ),
+        StageStatus(
+            stage=StageName.LINK,
+            state=StageState.ERROR,
+            since=NOW - 30,
+            reason="The gateway does not answer (131.107.0.2 port 443: no answer in time, \x1b[2J)",
+        ),
+        StageStatus(
+            stage=StageName.ADDRESS,
+            state=StageState.WAITING,
+            since=NOW - 30,
+            reason="waiting for the link",
+        ),
+    )
+    text = render_client(replace(BLOCKED, chain=chain), VIEW)
+    assert (
+        text.split("\n\n")[1]
+        == """\
+location                ok        outside: no location server answers, since 22:09 (4 min)
+link                    error     The gateway does not answer (131.107.0.2 port 443: no answer
+                                  in time, �[2J), since 22:12 (30 s)
+address                 waiting   waiting for the link, since 22:12 (30 s)"""
+    )
+
+
+def test_the_gist_has_the_chain_but_not_its_times() -> None:
+    stage = StageStatus(stage=StageName.LINK, state=StageState.OK, since=NOW)
+    one, later = (
+        replace(LOGGED_ON, chain=(replace(stage, since=since),)) for since in (NOW, NOW + 1)
+    )
+    assert client_gist(one) == client_gist(later)
+    bad = replace(LOGGED_ON, chain=(replace(stage, state=StageState.ERROR),))
+    assert client_gist(one) != client_gist(bad)

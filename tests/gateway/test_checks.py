@@ -17,6 +17,8 @@ from throughway.pki.authority import Credential, KeyType, Profile, create_root, 
 OLD = NOW - timedelta(days=100)
 OLD_ROOT = create_root("Old Root", OLD, days=10)
 
+PROBE = '[[publish.probes]]\nkind = "{}"\ntarget = "{}"\n\n'
+
 
 def errors_of(path: Path) -> dict[str, str]:
     with pytest.raises(ConfigError) as caught:
@@ -114,6 +116,21 @@ def errors_of(path: Path) -> dict[str, str]:
             [('servers = ["2001:db8:c0:1::10"]', 'servers = ["2001:db8:ff::10"]')],
             "publish.nrpt[0].servers",
             "neither tunnel",
+        ),
+        (
+            [("[[publish.nrpt]]", f"{PROBE.format('ping', '2001:db8:ff::80')}[[publish.nrpt]]")],
+            "publish.probes[0].target",
+            "neither tunnel",
+        ),
+        (
+            [("[[publish.nrpt]]", f"{PROBE.format('http', 'app1')}[[publish.nrpt]]")],
+            "publish.probes[0].target",
+            "is not a URL",
+        ),
+        (
+            [("[[publish.nrpt]]", f"{2 * PROBE.format('dns', 'a.example')}[[publish.nrpt]]")],
+            "publish.probes[1].name",
+            "is there already",
         ),
         (
             [("[2001:db8:c0:1::1]:8080", "[2001:db8:c0:2::1]:8080")],

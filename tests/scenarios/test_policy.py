@@ -23,7 +23,7 @@ from tests.scenarios.actions import (
 )
 from throughway.lab.deployment import BUNDLE, GATEWAY_CONFIG
 from throughway.lab.lab import Lab
-from throughway.lab.observe import Observer, problems, tunnel
+from throughway.lab.observe import Observer, Status, problems, tunnel
 from throughway.model.revocation import Revocation, RevocationPolicy
 
 DAY = 86400
@@ -126,6 +126,46 @@ def test_a_newer_policy_comes_through_the_tunnel(connected: Observer) -> None:
     lab.stop_client("client1")
     lab.start_client("client1")
     connected.wait("newer", lambda s: s["policy_version"] == version + 1)
+
+
+SITE = """
+[[publish.probes]]
+kind = "http"
+target = "http://app1.corp.example.com/"
+name = "intranet site"
+interval = 10
+"""
+
+
+def resource(status: Status) -> Status:
+    """Return the last stage of the chain."""
+    return next(stage for stage in status["chain"] if stage["stage"] == "resource")
+
+
+@pytest.mark.usefixtures("bundles")
+def test_a_resource_that_does_not_answer_is_named(connected: Observer) -> None:
+    lab = connected.lab
+    text = edited(lab, ("\n[[computers]]", f"{SITE}\n[[computers]]"), count=1)
+    with reconfigured(lab, text):
+        lab.run("edge1", BUILD, check=True)
+    refresh(connected)
+    connected.wait("tried", lambda s: "answers 200" in resource(s)["reason"])
+    lab.run("app1", ["pkill", "-KILL", "-x", "nginx"], check=True)
+    try:
+        status = connected.wait("named", lambda s: problems(s) == {"resource-unreachable"})
+        assert status["connection"] == "connected-remotely"
+        assert (resource(status)["state"], resource(status)["problems"]) == (
+            "warning",
+            ["resource-unreachable"],
+        )
+        others = {stage["state"] for stage in status["chain"] if stage["stage"] != "resource"}
+        assert others == {"ok"}
+        answer = shown(lab, "client1")
+        assert answer.code == 1
+        assert "intranet site: app1.corp.example.com port 80 cannot be reached" in answer.text
+    finally:
+        lab.run("app1", ["nginx", "-c", "/etc/nginx/nginx.conf"], check=True)
+    connected.wait("gone", lambda s: not s["problems"] and resource(s)["state"] == "ok")
 
 
 @pytest.mark.usefixtures("bundles")

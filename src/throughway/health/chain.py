@@ -123,12 +123,13 @@ def _with_problems(stage: StageStatus, snapshot: ClientSnapshot) -> StageStatus:
         return stage
     codes = tuple(dict.fromkeys((*stage.problems, *(problem.code for problem in mine))))
     critical = any(problem.severity is Severity.CRITICAL for problem in mine)
-    proven = stage.stage is not StageName.TRANSPORT or bool(snapshot.transport)
-    if stage.state is StageState.OK and proven:
-        # It works all the same: by the next problem's look, or in another way.
+    known = stage.stage is not StageName.TRANSPORT or bool(snapshot.transport)
+    if stage.state is StageState.OK and known:
+        # It works all the same: in another way, or the problem is one of the days to come.
+        mended = stage.stage not in TOLD_BY_PROBLEMS or not critical
+        state = StageState.WARNING if mended else StageState.ERROR
+    elif stage.state is StageState.WARNING and not critical:
         state = StageState.WARNING
-        if stage.stage in TOLD_BY_PROBLEMS and critical:
-            state = StageState.ERROR
     else:
         state = StageState.ERROR
     since = min(problem.since for problem in mine)

@@ -151,7 +151,10 @@ def same_fingerprint(one: str, other: str) -> bool:
 
 def build_policy(policy: Policy) -> bytes:
     """Return the payload of a bundle."""
-    return _canonical({"format": POLICY_FORMAT} | asdict(policy))
+    values = asdict(policy)
+    if not policy.probes:
+        del values["probes"]  # which clients that know of none would refuse
+    return _canonical({"format": POLICY_FORMAT} | values)
 
 
 def parse_policy(payload: bytes) -> Policy:

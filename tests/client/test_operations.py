@@ -1,0 +1,198 @@
+"""What a client looks at beside what tells of itself: this computer, and the way inside."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.client.test_resources import WEB, WHOLE, Intranet
+from tests.client.test_uplink import config
+from tests.patience import PATIENCE
+from tests.pki.test_bundle import POLICY
+from throughway.catalogue.host import IPV6_DISABLED
+from throughway.client import operations as module
+from throughway.client import resources
+from throughway.client.operations import Operations
+from throughway.health.tracker import Tracker
+from throughway.model.errors import Stage, TransportError
+from throughway.model.status import CheckStatus, ComponentState
+
+
+async def until(seen: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not seen():  # noqa: ASYNC110 - of other tasks
+            await asyncio.sleep(0.001)
+
+
+class World:
+    """The checks of a client, its kernel's settings and its intranet."""
+
+    def __init__(self, folder: Path, intranet: Intranet) -> None:
+        self.intranet = intranet
+        self.settings = folder / "conf"
+        for name in ("all", "iphttps0", "eth0"):
+            (self.settings / name).mkdir(parents=True)
+            self.switch(name, off=False)
+        self.tracker = Tracker(time.time)
+        self.restored = 0
+        self.bugs: list[str] = []
+        own = replace(config(folder), state_directory=folder, runtime_directory=folder)
+        self.operations = Operations(
+            own,
+            replace(POLICY, probes=(WEB,)),
+            self.tracker,
+            names=intranet,
+            devices=frozenset({"iphttps0", "teredo0"}),
+            standing=lambda: self.intranet.standing,
+            on_restored=self._restored,
+            on_bug=lambda what, error: self.bugs.append(f"{what}: {error!r}"),
+        )
+
+    def _restored(self) -> None:
+        self.restored += 1
+
+    def switch(self, name: str, *, off: bool) -> None:
+        (self.settings / name / "disable_ipv6").write_text(f"{int(off)}\n")
+
+    def check(self, name: str) -> CheckStatus:
+        return next(check for check in self.operations.status() if check.name == name)
+
+    def codes(self) -> set[str]:
+        return {problem.code for problem in self.tracker.current()}
+
+    async def wait(self, name: str, state: ComponentState) -> CheckStatus:
+        await until(lambda: self.check(name).state is state)
+        return self.check(name)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        self.operations.start()
+        try:
+            yield
+        finally:
+            await self.operations.stop()
+            assert self.bugs == []
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    intranet = Intranet()
+    monkeypatch.setattr(resources.reach, "web", intranet.host)
+    monkeypatch.setattr(resources.reach, "kdc", intranet.kdc)
+    world = World(tmp_path, intranet)
+    monkeypatch.setattr(module, "SETTINGS", world.settings)
+    monkeypatch.setattr(module, "SPREAD", 0.0)
+    return world
+
+
+def test_ipv6_that_is_switched_off_and_on_again(world: World) -> None:
+    async def scenario() -> None:
+        async with world.running():
+            await world.wait("ipv6", ComponentState.OK)
+            world.switch("eth0", off=True)
+            world.switch("iphttps0", off=True)
+            world.operations.network_changed()
+            off = await world.wait("ipv6", ComponentState.ERROR)
+            assert off.detail == "net.ipv6.conf.iphttps0.disable_ipv6 is 1"
+            assert world.tracker.holds(IPV6_DISABLED)
+            world.switch("all", off=True)
+            world.operations.network_changed()
+            await until(lambda: "conf.all." in world.check("ipv6").detail)
+            assert world.restored == 0
+            for name in ("all", "iphttps0"):
+                world.switch(name, off=False)
+            world.operations.network_changed()
+            await world.wait("ipv6", ComponentState.OK)
+            assert not world.tracker.holds(IPV6_DISABLED)
+            assert world.restored == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_disk_without_room(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ROOM", 1 << 62)
+
+    async def scenario() -> None:
+        async with world.running():
+            full = await world.wait("store", ComponentState.ERROR)
+            assert full.problems == ("files-not-writable",)
+
+    asyncio.run(scenario())
+
+
+def test_what_is_inside_follows_the_tunnels(world: World) -> None:
+    async def scenario() -> None:
+        world.intranet.standing = replace(WHOLE, infrastructure=False, intranet=False)
+        async with world.running():
+            await world.wait("resource-1", ComponentState.DISABLED)
+            await world.wait("domain-controller", ComponentState.DISABLED)
+            assert world.intranet.asked == []
+            world.intranet.answers = TransportError(Stage.CONNECT, "refused")
+            world.intranet.standing = WHOLE
+            world.operations.settle()
+            await world.wait("domain-controller", ComponentState.OK)
+            await world.wait("resource-1", ComponentState.WARNING)
+            assert world.codes() == {"resource-unreachable"}
+            # Without its tunnel nothing is known of it any more.
+            world.intranet.standing = replace(WHOLE, intranet=False)
+            world.operations.settle()
+            await world.wait("resource-1", ComponentState.DISABLED)
+            assert world.codes() == set()
+
+    asyncio.run(scenario())
+
+
+def test_tunnels_that_come_and_go_make_no_flood(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resources, "SHORTEST_INTERVAL", 3600)
+
+    async def scenario() -> None:
+        async with world.running():
+            await world.wait("resource-1", ComponentState.OK)
+            await world.wait("domain-controller", ComponentState.OK)
+            asked = list(world.intranet.asked)
+            for _ in range(20):
+                world.intranet.standing = replace(WHOLE, intranet=False)
+                world.operations.settle()
+                await world.wait("resource-1", ComponentState.DISABLED)
+                world.intranet.standing = WHOLE
+                world.operations.settle()
+                world.operations.refresh()
+                await world.wait("resource-1", ComponentState.OK)
+            # Once for each time that a person has asked, and never because a tunnel came back.
+            added = [host for host in world.intranet.asked[len(asked) :] if host == WEB.target]
+            assert len(added) == 20
+
+    asyncio.run(scenario())
+
+
+def test_a_user_may_ask_at_once(world: World) -> None:
+    async def scenario() -> None:
+        async with world.running():
+            await world.wait("resource-1", ComponentState.OK)
+            world.intranet.answers = TransportError(Stage.CONNECT, "refused")
+            world.operations.refresh()
+            await world.wait("resource-1", ComponentState.WARNING)
+
+    asyncio.run(scenario())
+
+
+def test_a_newer_policy_names_other_resources(world: World) -> None:
+    async def scenario() -> None:
+        world.intranet.answers = TransportError(Stage.CONNECT, "refused")
+        async with world.running():
+            await world.wait("resource-1", ComponentState.WARNING)
+            same = replace(POLICY, probes=(WEB,), version=8)
+            await world.operations.update_policy(same)
+            assert world.check("resource-1").state is ComponentState.WARNING
+            await world.operations.update_policy(replace(POLICY, version=9))
+            assert world.codes() == set()
+            names = [check.name for check in world.operations.status()]
+            assert names == ["ipv6", "store", "domain-controller"]
+
+    asyncio.run(scenario())

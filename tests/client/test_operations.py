@@ -20,6 +20,7 @@ from throughway.client.operations import Operations
 from throughway.health.tracker import Tracker
 from throughway.model.errors import Stage, TransportError
 from throughway.model.status import CheckStatus, ComponentState
+from throughway.net import reach
 
 
 async def until(seen: Callable[[], bool]) -> None:
@@ -81,8 +82,8 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     intranet = Intranet()
-    monkeypatch.setattr(resources.reach, "web", intranet.host)
-    monkeypatch.setattr(resources.reach, "kdc", intranet.kdc)
+    monkeypatch.setattr(reach, "web", intranet.host)
+    monkeypatch.setattr(reach, "kdc", intranet.kdc)
     world = World(tmp_path, intranet)
     monkeypatch.setattr(module, "SETTINGS", world.settings)
     monkeypatch.setattr(module, "SPREAD", 0.0)

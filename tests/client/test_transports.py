@@ -187,6 +187,30 @@ def test_connections_are_ended_when_their_address_is_gone_and_something_else_car
     assert kernel.ended == [ADDRESSES[NATIVE], ADDRESSES[IPHTTPS]]
 
 
+def test_devices_are_made_anew_when_ipv6_is_on_again(
+    tmp_path: Path, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped: list[TransportKind] = []
+    stop = Shown.stop
+
+    async def told(shown: Shown) -> None:
+        stopped.append(shown.kind)
+        await stop(shown)
+
+    async def story(world: World) -> None:
+        await world.fail(NATIVE)
+        await world.prove(IPHTTPS)
+        monkeypatch.setattr(Shown, "stop", told)
+        world.driver.renew()
+        await world.until(lambda: stopped == [IPHTTPS] and world.shown[IPHTTPS].started)
+        assert world.shown[NATIVE].started, "its address is the network's business"
+        await world.prove(IPHTTPS)
+        assert world.driver.chosen is IPHTTPS
+        monkeypatch.setattr(Shown, "stop", stop)
+
+    play(tmp_path, story)
+
+
 def test_connections_of_a_worse_way_end_when_a_better_one_takes_over(
     tmp_path: Path, kernel: Kernel
 ) -> None:

@@ -5,6 +5,7 @@ import contextlib
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -31,6 +32,7 @@ from throughway.net.resolver import Resolver, read_hosts, resolve
 from throughway.net.stub import MAXIMUM_CONNECTIONS, StubListener
 from throughway.proto.nrpt import Situation, Table, Transport
 from throughway.proto.nrpt import stub as machine
+from throughway.wire.dns import Service
 
 STUB, LOCAL, INTRANET, NOBODY = "127.0.88.1", "127.0.88.2", "127.0.88.3", "127.0.88.4"
 RULES = Table(
@@ -381,6 +383,42 @@ def test_a_cut_answer_is_asked_for_again_by_tcp() -> None:
     found, asked = resolved(many)
     assert len(found) == 200
     assert "tcp da.example.com A" in asked
+
+
+def services(answer: Answer) -> tuple[Service, ...]:
+    async def scenario() -> tuple[Service, ...]:
+        port = free_port(STUB, LOCAL, INTRANET, NOBODY)
+        async with server(LOCAL, port, answer):
+            resolver = Resolver(port=port)
+            try:
+                local = replace(resolver.situation, local_servers=(LOCAL,))
+                resolver.set_situation(local)
+                return await resolver.services("_ldap._tcp.dc._msdcs.corp.example.com")
+            finally:
+                await resolver.close()
+
+    return asyncio.run(scenario())
+
+
+def test_services_come_best_first() -> None:
+    def controllers(query: dns.message.Message) -> dns.message.Message:
+        response = dns.message.make_response(query)
+        texts = ["10 100 389 dc2.corp.example.com.", "0 100 389 dc1.corp.example.com."]
+        response.answer.append(dns.rrset.from_text(query.question[0].name, 60, "IN", "SRV", *texts))
+        return response
+
+    found = services(controllers)
+    assert [service.target for service in found] == ["dc1.corp.example.com", "dc2.corp.example.com"]
+
+
+def test_a_name_without_services() -> None:
+    def nobody(query: dns.message.Message) -> dns.message.Message:
+        response = dns.message.make_response(query)
+        response.set_rcode(dns.rcode.NXDOMAIN)
+        return response
+
+    with pytest.raises(TransportError, match="does not exist"):
+        services(nobody)
 
 
 @pytest.mark.parametrize(

@@ -212,17 +212,3 @@ def test_a_session_without_tunnels_reaches_nothing(connected: Observer) -> None:
             lab.run("edge1", ["ping", "-c1", "-W1", own])
         page_stays(connected)
     assert capture.lines() == []
-
-
-def test_ipv6_that_is_switched_off_is_named_and_mended(connected: Observer) -> None:
-    lab = connected.lab
-    setting = "net.ipv6.conf.all.disable_ipv6"
-    lab.run("client1", ["sysctl", "-q", "-w", f"{setting}=1"], check=True)
-    try:
-        status = connected.wait("named", lambda s: problems(s) == {"ipv6-disabled"})
-        address = next(stage for stage in status["chain"] if stage["stage"] == "address")
-        assert (address["state"], address["problems"]) == ("error", ["ipv6-disabled"])
-    finally:
-        lab.run("client1", ["sysctl", "-q", "-w", f"{setting}=0"], check=True)
-    connected.wait_well()
-    assert connected.wait_page()

@@ -7,7 +7,7 @@ import pytest
 
 from tests.scenarios.actions import page_stays, shown, wait_gateway_well
 from throughway.lab.lab import Lab
-from throughway.lab.observe import PAGE_BY_ADDRESS, Observer, tunnel
+from throughway.lab.observe import PAGE_BY_ADDRESS, Observer, problems, tunnel
 
 INTRANET = "net 2001:db8:c0::/48"
 SHORT = 3.0
@@ -192,3 +192,17 @@ def test_the_user_logs_off(connected: Observer) -> None:
     connected.wait("intranet down", lambda s: not tunnel(s, "intranet"))
     assert connected.fetch(patience=SHORT) == ""
     assert tunnel(connected.status(), "infrastructure")
+
+
+def test_ipv6_that_is_switched_off_is_named_and_mended(connected: Observer) -> None:
+    lab = connected.lab
+    setting = "net.ipv6.conf.all.disable_ipv6"
+    lab.run("client1", ["sysctl", "-q", "-w", f"{setting}=1"], check=True)
+    try:
+        status = connected.wait("named", lambda s: problems(s) == {"ipv6-disabled"})
+        address = next(stage for stage in status["chain"] if stage["stage"] == "address")
+        assert (address["state"], address["problems"]) == ("error", ["ipv6-disabled"])
+    finally:
+        lab.run("client1", ["sysctl", "-q", "-w", f"{setting}=0"], check=True)
+    connected.wait_well()
+    assert connected.wait_page()

@@ -115,22 +115,25 @@ class Access:
         self._forced = Forced(config, self._proxy_used)
         self._lines = Lines(policy, tracker, lambda: self._forced.relay)
         self._registrar = Registrar(config, policy, self._registered)
-        self._operations = Operations(
-            config,
-            policy,
-            tracker,
-            names=self._names,
-            devices=self._transports.devices,
-            standing=self._standing,
-            on_restored=self._transports.renew,
-            on_bug=on_bug,
-        )
+        self._operations = self._made_operations()
         self._monitor = NetworkMonitor(self._network_changed, self._transports.devices)
         self._woken = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._located = False
         self._carrier: TransportKind | None = None
         """The transport that the log has."""
+
+    def _made_operations(self) -> Operations:
+        return Operations(
+            self._config,
+            self._policy,
+            self._tracker,
+            names=self._names,
+            devices=self._transports.devices,
+            standing=self._standing,
+            on_restored=self._transports.renew,
+            on_bug=self._on_bug,
+        )
 
     async def start(self, user: User | None) -> None:
         """Hold the intranet back first, then bring everything up."""

@@ -102,7 +102,10 @@ def test_the_collecting_script(capsys: pytest.CaptureFixture[str]) -> None:
         ((), "no evidence named"),
         ((str(FAULT), "--json", "--markdown"), "exclude each other"),
         ((str(FAULT), "--csv"), "goes with --fleet"),
-        ((str(FAULT), "--collect", "windows"), "takes evidence, or --fleet, or --collect"),
+        (
+            (str(FAULT), "--collect", "windows"),
+            "or --live, or --fleet, or --collect",
+        ),
         (("--fleet", str(FAULT), "--html", "x.html"), "--fleet"),
         (("--fleet", str(FAULT), "--markdown"), "goes with --fleet only"),
     ],

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from throughway.catalogue import (
     access,
     authoriser,
+    daemons,
     domain,
     enrolment,
     firewall,
@@ -42,6 +43,7 @@ from throughway.model.findings import Problem
 
 MODULES = (
     host,
+    daemons,
     windows_host,
     internet,
     windows_internet,

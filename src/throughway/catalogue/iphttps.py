@@ -1,5 +1,6 @@
 """Problems of the IP-HTTPS link: its URL, its way to the gateway, its interface, its listener."""
 
+from throughway.catalogue.daemons import GATEWAY_NOT_RUNNING
 from throughway.catalogue.host import IPV6_DISABLED
 from throughway.catalogue.iphttps_certificate import REFUSED as CERTIFICATE_REFUSED
 from throughway.catalogue.iphttps_peer import NAME_LEADS_INSIDE as NAME_LEADS_INSIDE
@@ -177,7 +178,7 @@ CONNECTION_REFUSED = Problem(
         "ss -ltn sport = :PORT",
         "openssl s_client -connect HOST:PORT -servername HOST -brief",
     ),
-    depends_on=(*NO_WAY, NAME_LEADS_INSIDE),
+    depends_on=(*NO_WAY, NAME_LEADS_INSIDE, GATEWAY_NOT_RUNNING),
 )
 
 NULL_SUITES_MISSING = Problem(
@@ -264,7 +265,7 @@ LISTENER_DOWN = Problem(
     resolution="Free the port or correct the listen address, then reload the gateway.",
     fix=("ss -ltnp sport = :PORT", "throughway gateway reload"),
     verify=("throughway gateway status iphttps",),
-    depends_on=(IPHLPSVC_STOPPED, IPV6_DISABLED_BY_REGISTRY),
+    depends_on=(IPHLPSVC_STOPPED, IPV6_DISABLED_BY_REGISTRY, GATEWAY_NOT_RUNNING),
 )
 
 ROUTE_UNPUBLISHED = Problem(

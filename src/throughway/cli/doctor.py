@@ -1,4 +1,4 @@
-"""``throughway doctor``: from a folder of Windows evidence to the root cause."""
+"""``throughway doctor``: from evidence, in files or on the spot, to the root cause."""
 
 import codecs
 import os
@@ -17,7 +17,7 @@ from throughway.doctor.report import as_data, exit_code, host_name
 from throughway.doctor.report_html import as_html
 from throughway.doctor.report_markdown import as_markdown
 from throughway.doctor.report_terminal import plain, show
-from throughway.doctor.sources.bundle import STDIN, read
+from throughway.doctor.sources.bundle import STDIN, Bundle, read
 from throughway.model.errors import ConfigError
 
 _LONG = 8 * 1024 * 1024
@@ -27,6 +27,11 @@ _IN_ASCII = "throughway-ascii"
 _SIGNS = {"✓": "+", "✗": "x", "↳": ">", "—": "-", "·": "-", "…": "..."}
 
 app = typer.Typer(add_completion=False)
+
+Network = Annotated[
+    bool,
+    typer.Option("--network/--no-network", help="With --live: look at the network, if need be."),
+]
 
 
 def _complete_host(incomplete: str) -> list[str]:
@@ -40,6 +45,7 @@ def _complete_system(incomplete: str) -> list[str]:
 
 @app.command(
     epilog=examples(
+        "throughway doctor --live",
         "throughway doctor evidence/",
         "throughway doctor bundle.zip --html report.html",
         "cat pasted.txt | throughway doctor -",
@@ -80,6 +86,11 @@ def doctor(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="With --fleet: processes; by default one a core.")
     ] = None,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="This very machine, a client or gateway; best as root."),
+    ] = False,
+    network: Network = True,
     collect: Annotated[
         str | None,
         typer.Option(
@@ -89,22 +100,23 @@ def doctor(
         ),
     ] = None,
 ) -> None:
-    """Say what is wrong with DirectAccess on Windows, why, and what mends it.
+    """Say what is wrong with DirectAccess, on Windows or with throughway, why, and what mends it.
 
     Reads only, offline, as any user. Exit 0 nothing wrong, 1 findings, 2 usage, 3 could not tell.
     """
     _say_what_the_stream_can()
-    _check_usage(paths, fleet, collect, as_json=as_json, markdown=markdown, csv=csv)
+    _check_usage(paths, fleet, collect, live=live, as_json=as_json, markdown=markdown, csv=csv)
     if collect is not None:
         _print_script(collect)
     elif fleet is not None:
-        from throughway.cli.fleet import examine_fleet
-
         if html is not None or host is not None:
             raise ConfigError("--fleet", "", "goes with --json, --csv and --redact only")
+        from throughway.cli.fleet import examine_fleet
+
         raise typer.Exit(examine_fleet(fleet, jobs, as_json=as_json, as_csv=csv, redact=redact))
     else:
-        examination = _examined(paths or [], host, redact=redact)
+        bundle = _bundle_of_here(network) if live else None
+        examination = _examined(paths or [], bundle, host, redact=redact)
         if html is not None:
             _write(html, as_html(examination))
         _print(examination, as_json=as_json, markdown=markdown)
@@ -116,15 +128,16 @@ def _check_usage(
     fleet: Path | None,
     collect: str | None,
     *,
+    live: bool,
     as_json: bool,
     markdown: bool,
     csv: bool,
 ) -> None:
-    given = [bool(paths), fleet is not None, collect is not None]
+    given = [bool(paths), fleet is not None, collect is not None, live]
     if sum(given) == 0:
         raise ConfigError("doctor", "", "no evidence named; see `throughway doctor --help`")
     if sum(given) > 1:
-        raise ConfigError("doctor", "", "takes evidence, or --fleet, or --collect")
+        raise ConfigError("doctor", "", "takes evidence, or --live, or --fleet, or --collect")
     if as_json + markdown + csv > 1:
         raise ConfigError("doctor", "", "--json, --markdown and --csv exclude each other")
     if (csv and fleet is None) or (markdown and fleet is not None):
@@ -141,9 +154,19 @@ def _print_script(system: str) -> None:
         raise ConfigError("--collect", "", str(error)) from error
 
 
-def _examined(paths: list[Path], host: str | None, *, redact: bool) -> Examination:
+def _bundle_of_here(network: bool) -> Bundle:
+    """Return what this machine says, as if it had come in an archive."""
+    from throughway.cli.collect import gathered
+    from throughway.doctor.gathering.bundle import as_bundle
+
+    return as_bundle(gathered(network=network).files)
+
+
+def _examined(
+    paths: list[Path], bundle: Bundle | None, host: str | None, *, redact: bool
+) -> Examination:
     with _working(paths):
-        bundle = read(paths, sys.stdin.buffer)
+        bundle = bundle or read(paths, sys.stdin.buffer)
         examination = examine_bundle(bundle, host)
         if host is not None and not examination.hosts:
             known = ", ".join(filter(None, map(host_name, examine_bundle(bundle).hosts)))
@@ -206,6 +229,7 @@ def _print(examination: Examination, *, as_json: bool, markdown: bool) -> None:
             typer.echo(line)
     if not examination.could_tell:
         note("To gather everything: throughway doctor --collect windows > collect.ps1")
+        note("On a client or gateway of throughway: throughway collect")
 
 
 def _say_what_the_stream_can() -> None:

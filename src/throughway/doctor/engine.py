@@ -82,7 +82,7 @@ def diagnose(
         by_kind = _by_kind(host, facts)
         missing: dict[type[Fact], list[str]] = {}
         for rule in rules:
-            if rule.is_for(host.role):
+            if rule.is_for(host):
                 found += _ask(rule, host, by_kind, missing)
         unanswered += _questions(host, missing)
     return Diagnosis(tuple(_fold(_merged(found))), tuple(unanswered))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from throughway.doctor.reading import Read
-from throughway.model.evidence import Role, Source
+from throughway.model.evidence import Platform, Role, Source
 from throughway.model.facts.base import Fact, Host
 from throughway.model.facts.capture import Capture
 from throughway.model.facts.certificates import Certificate, Store
@@ -140,7 +140,9 @@ def _machine(group: _Group, role: Role | None, several: bool) -> tuple[Host, lis
     named = [f for f in facts if isinstance(f, ComputerName)]
     name = named[0].name if named else group.folder if several else ""
     source = named[0].source if named else _first_source(facts)
-    return Host(source=source, name=name, role=role), facts
+    linux = any(fact.PLATFORM is Platform.LINUX for fact in facts)
+    platform = Platform.LINUX if linux else Platform.WINDOWS
+    return Host(source=source, name=name, role=role, platform=platform), facts
 
 
 def _standing(read: Sequence[Read]) -> Iterator[Fact]:

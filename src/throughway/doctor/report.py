@@ -8,7 +8,7 @@ from throughway.catalogue.host import BUG
 from throughway.catalogue.on_windows.advice import advice
 from throughway.doctor.engine import Diagnosed, Unanswered
 from throughway.doctor.examination import Examination
-from throughway.model.evidence import Source
+from throughway.model.evidence import Platform, Source
 from throughway.model.facts.base import Host
 from throughway.model.findings import Advice, Severity
 
@@ -93,7 +93,8 @@ def quote(text: str) -> str:
 
 def words(item: Diagnosed) -> Advice:
     """Return the advice with the case's values in its commands."""
-    said = advice(item.finding.problem)
+    problem = item.finding.problem
+    said = advice(problem) if item.host.platform is Platform.WINDOWS else problem
     return Advice(
         cause=said.cause,
         resolution=said.resolution,

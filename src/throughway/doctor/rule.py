@@ -19,8 +19,8 @@ from functools import cache
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from throughway.model.evidence import Role
-from throughway.model.facts.base import Fact
+from throughway.model.evidence import Platform, Role
+from throughway.model.facts.base import Fact, Host
 from throughway.model.findings import Finding, Problem
 
 Check = Callable[..., Finding | tuple[Finding, ...] | None]
@@ -51,10 +51,13 @@ class Rule:
     check: Check
     role: Role | None = None
     """CLIENT: not on what is known to be a server; SERVER: only on what is known to be one."""
+    platform: Platform = Platform.WINDOWS
 
-    def is_for(self, role: Role | None) -> bool:
-        """Whether to ask it on a host of that role."""
-        return self.role in {None, role} or (self.role is Role.CLIENT and role is None)
+    def is_for(self, host: Host) -> bool:
+        """Whether to ask it on that host."""
+        if host.platform is not self.platform:
+            return False
+        return self.role in {None, host.role} or (self.role is Role.CLIENT and host.role is None)
 
     def needs(self) -> tuple[Need, ...]:
         """Return what the check's parameters ask for."""

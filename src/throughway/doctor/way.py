@@ -20,6 +20,7 @@ from throughway.model.facts import (
     domain,
     firewall,
     ipsec,
+    linux,
     names,
     network,
     server,
@@ -154,10 +155,12 @@ def _matters(item: Diagnosed) -> bool:
 
 def _judged(host: Host, kinds: frozenset[type[Fact]]) -> set[Layer]:
     """Return the links of which facts speak, and for which a rule had what it asks for."""
+    if linux.WholeWay in kinds:
+        return set(Layer)
     return {
         layer
         for rule in RULES
-        if rule.is_for(host.role) and _had_evidence(rule, kinds)
+        if rule.is_for(host) and _had_evidence(rule, kinds)
         for layer in map(layer_of, rule.problems)
         if not kinds.isdisjoint(_WITNESSES[layer])
     }

@@ -7,10 +7,17 @@ from typing import BinaryIO
 
 
 class Role(StrEnum):
-    """What a Windows machine is in DirectAccess."""
+    """What a machine is in DirectAccess; our gateway is a server."""
 
     CLIENT = "client"
     SERVER = "server"
+
+
+class Platform(StrEnum):
+    """What the software on a machine is."""
+
+    WINDOWS = "windows"
+    LINUX = "linux"
 
 
 MAXIMUM_LINE = 2048

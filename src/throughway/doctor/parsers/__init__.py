@@ -8,6 +8,7 @@ from throughway.doctor.parsers import (
     domain,
     firewall,
     ipsec,
+    linux,
     logs,
     names,
     network,
@@ -29,4 +30,5 @@ PARSERS: tuple[Parser, ...] = (
     *registry.PARSERS,
     *captures.PARSERS,
     *collection.PARSERS,
+    *linux.PARSERS,
 )

@@ -102,7 +102,7 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return the text with everything replaced; its lines stay lines."""
-        text = _SECRET.sub(lambda match: f"{match['before']}{REMOVED}", text)
+        text = _SECRET.sub(r"\g<before>\g<quote>" + REMOVED + r"\g<quote>", text)
         pieces: list[str] = []
         at = 0
         for match in _ACCOUNT.finditer(text) if self._domains else ():

@@ -15,6 +15,8 @@ from throughway.doctor.rules import (
     iphttps,
     ipsec,
     ipsec_certificates,
+    linux_daemons,
+    linux_machine,
     location,
     names,
     policy,
@@ -47,4 +49,6 @@ RULES: tuple[Rule, ...] = (
     *schannel.RULES,
     *connection.RULES,
     *domain.RULES,
+    *linux_daemons.RULES,
+    *linux_machine.RULES,
 )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from throughway.model.evidence import Role, Source
+from throughway.model.evidence import Platform, Role, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +16,8 @@ class Fact:
     """The commands that print it; only reading ones."""
     ROLE: ClassVar[Role | None] = None
     """The role which such a fact shows its host to have."""
+    PLATFORM: ClassVar[Platform | None] = None
+    """The platform which such a fact shows its host to have."""
 
     source: Source = field(compare=False)
 
@@ -32,6 +34,8 @@ class Host(Fact):
     name: str
     """"" where the evidence is of one machine that nowhere says its name."""
     role: Role | None = None
+    platform: Platform = Platform.WINDOWS
+    """Linux where its evidence is of our own software."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

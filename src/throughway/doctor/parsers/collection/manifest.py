@@ -22,7 +22,7 @@ from throughway.model.evidence import Evidence, Source
 from throughway.model.facts.base import CollectedAt, Fact
 from throughway.model.facts.network import ComputerName
 
-_MARK = "throughway doctor --collect"
+_MARKS = ("throughway doctor --collect", "throughway collect")
 
 
 def parse(evidence: Evidence) -> Iterator[Fact]:
@@ -56,7 +56,7 @@ def _source(evidence: Evidence, key: str) -> Source:
 
 def signature(head: str) -> int:
     """Score the head of a text."""
-    return CERTAIN if _MARK in head and '"collection"' in head else 0
+    return CERTAIN if '"collection"' in head and any(m in head for m in _MARKS) else 0
 
 
 PARSER = Parser(name="manifest of the collecting script", parse=parse, signature=signature)

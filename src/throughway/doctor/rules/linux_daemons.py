@@ -1,0 +1,83 @@
+"""What our daemons say of themselves on Linux, and that they say nothing."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from throughway.catalogue import PROBLEMS
+from throughway.catalogue.daemons import CLIENT_NOT_RUNNING, GATEWAY_NOT_RUNNING
+from throughway.doctor.rule import Rule
+from throughway.model.evidence import Platform, Role
+from throughway.model.facts.linux import (
+    DaemonReport,
+    DaemonState,
+    ReportedProblem,
+    SeenProblem,
+)
+from throughway.model.findings import Confidence, Finding
+
+_PLACEHOLDER = re.compile(r"\b[A-Z][A-Z_]+\b")
+_NOT_RUNNING = {Role.CLIENT: CLIENT_NOT_RUNNING, Role.SERVER: GATEWAY_NOT_RUNNING}
+_NAMES = {Role.CLIENT: "client", Role.SERVER: "gateway"}
+
+
+def reported(report: DaemonReport, said: tuple[ReportedProblem, ...]) -> tuple[Finding, ...]:
+    """A daemon, which sees more than any output, has named the problem."""
+    name = f"the {_NAMES[report.daemon]}"
+    return tuple(found for each in said if each.by == name and (found := _found(each)))
+
+
+def seen_from_here(said: tuple[SeenProblem, ...]) -> tuple[Finding, ...]:
+    """A look at the network around has shown the problem."""
+    return tuple(found for each in said if (found := _found(each)))
+
+
+def _found(said: ReportedProblem) -> Finding | None:
+    problem = PROBLEMS.get(said.code)
+    if problem is None:
+        return None
+    commands = zip((*problem.fix, *problem.verify), (*said.fix, *said.verify), strict=False)
+    return Finding(
+        problem=problem,
+        summary=said.detail or problem.title,
+        confidence=Confidence.CERTAIN if said.sure else Confidence.LIKELY,
+        reason=f"{said.by} says so",
+        evidence=(said.source, *said.also),
+        values=tuple(dict(_values(commands)).items()),
+    )
+
+
+def _values(commands: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield what stands in a command for each word in capitals of the catalogue's."""
+    for template, filled in commands:
+        words = _PLACEHOLDER.findall(template)
+        pattern = "(.+?)".join(map(re.escape, _PLACEHOLDER.split(template)))
+        match = re.fullmatch(pattern, filled[:1000]) if len(words) <= 4 else None
+        if match:
+            yield from (
+                (word, value)
+                for word, value in zip(words, match.groups(), strict=True)
+                if word != value
+            )
+
+
+def not_running(state: DaemonState, reports: tuple[DaemonReport, ...]) -> Finding | None:
+    """It is configured, and nobody answers on its socket."""
+    if not state.configured or state.answers is not False:
+        return None
+    if any(report.daemon is state.daemon for report in reports):
+        return None
+    name = _NAMES[state.daemon]
+    return Finding(
+        problem=_NOT_RUNNING[state.daemon],
+        summary=f"The {name} is configured here and does not answer: {state.why or 'no answer'}.",
+        reason="its control socket was asked",
+        evidence=(state.source,),
+    )
+
+
+RULES = (
+    Rule((), reported, platform=Platform.LINUX),
+    Rule((), seen_from_here, platform=Platform.LINUX),
+    Rule((CLIENT_NOT_RUNNING, GATEWAY_NOT_RUNNING), not_running, platform=Platform.LINUX),
+)
+"""The first two may find whatever is in the catalogue."""

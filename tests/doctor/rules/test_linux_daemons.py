@@ -1,0 +1,103 @@
+"""What daemons say of themselves, and that they say nothing."""
+
+import json
+
+import pytest
+
+from tests.linux_incidents import EVIDENCE, files, found, roots
+from throughway.doctor.examination import examine
+from throughway.doctor.report import as_data, exit_code
+from throughway.doctor.way import State, way
+from throughway.model.evidence import Platform, Role
+
+
+@pytest.mark.parametrize(
+    ("incident", "host", "codes"),
+    [
+        ("forwarding-disabled", "edge1", ["iphttps-forwarding-disabled"]),
+        ("port-443-blocked", "client1", ["iphttps-port-blocked"]),
+        ("gateway-stopped", "edge1", ["gateway-not-running"]),
+        ("gateway-stopped", "client1", ["iphttps-connection-refused"]),
+        ("well", "edge1", []),
+        ("well", "client1", []),
+    ],
+)
+def test_the_cause_is_found(incident: str, host: str, codes: list[str]) -> None:
+    examination = found(files(incident, host))
+    assert roots(examination) == codes
+    assert exit_code(examination) == (1 if codes else 0)
+    (machine,) = examination.hosts
+    assert (machine.name, machine.platform) == (host, Platform.LINUX)
+    assert machine.role is (Role.SERVER if host == "edge1" else Role.CLIENT)
+
+
+def test_both_ends_of_one_incident_are_one_diagnosis() -> None:
+    examination = examine([EVIDENCE / "gateway-stopped"])
+    assert [host.name for host in examination.hosts] == ["client1", "edge1"]
+    (root,) = examination.diagnosis.findings
+    assert (root.finding.problem.code, root.host.name) == ("gateway-not-running", "edge1")
+    followers = {(f.finding.problem.code, f.host.name) for f in root.consequences}
+    assert ("iphttps-connection-refused", "client1") in followers
+
+
+def test_both_ends_are_told_apart_by_what_they_say_even_under_one_name() -> None:
+    both = {
+        f"{folder}/{name}": text.replace('"computer": "edge1"', '"computer": "box"').replace(
+            '"computer": "client1"', '"computer": "box"'
+        )
+        for folder, host in (("a", "edge1"), ("b", "client1"))
+        for name, text in files("gateway-stopped", host).items()
+    }
+    examination = found(both)
+    assert {host.role for host in examination.hosts} == {Role.SERVER, Role.CLIENT}
+    assert roots(examination) == ["gateway-not-running"]
+
+
+def test_a_finding_stands_on_the_lines_of_the_status() -> None:
+    examination = found(files("port-443-blocked", "client1"))
+    (finding,) = as_data(examination)["diagnosis"]
+    quoted = [line["text"] for line in finding["evidence"]]
+    assert '"code": "iphttps-port-blocked",' in quoted
+    assert any(text.startswith('"detail": ') for text in quoted)
+    # The commands are those of Linux, with the values of this case.
+    assert not any("HOST" in command for command in finding["fix"] + finding["verify"])
+    assert "throughway client status" in finding["verify"]
+
+
+def test_what_a_check_found_counts_where_the_status_shows_only_its_cause() -> None:
+    bundle = files("forwarding-disabled", "edge1")
+    status = json.loads(bundle["gateway-status.json"])
+    status["problems"] = []
+    for row in status["components"]:
+        row["conditions"] = []
+    bundle = {"gateway-status.json": json.dumps(status, indent=2)}
+    examination = found(bundle)
+    assert roots(examination) == ["iphttps-forwarding-disabled"]
+    (item,) = examination.diagnosis.findings
+    assert item.finding.summary == "net.ipv6.conf.all.forwarding is 0"
+
+
+def test_a_code_that_is_not_known_yet_is_no_mistake() -> None:
+    text = files("port-443-blocked", "client1")["client-status.json"]
+    newer = text.replace("iphttps-port-blocked", "iphttps-of-tomorrow")
+    assert roots(found({"client-status.json": newer})) == []
+
+
+def test_who_may_not_ask_does_not_say_that_it_is_down() -> None:
+    bundle = files("gateway-stopped", "edge1")
+    daemons = json.loads(bundle["daemons.json"])
+    for daemon in daemons["daemons"]:
+        daemon["answers"] = None
+    bundle["daemons.json"] = json.dumps(daemons, indent=1)
+    examination = found(bundle)
+    assert "gateway-not-running" not in roots(examination)
+    questions = [each.question for each in examination.diagnosis.unanswered]
+    assert "What does the daemon say of itself?" in questions
+
+
+def test_the_way_is_well_where_the_daemon_says_so() -> None:
+    links = way(found(files("well", "client1")))
+    assert {link.state for link in links} == {State.WELL}
+    broken = {link.title: link.state for link in way(found(files("port-443-blocked", "client1")))}
+    assert broken["TCP"] is State.BROKEN
+    assert broken["Tunnels"] is State.UNKNOWN

@@ -76,7 +76,7 @@ def test_the_client_that_does_not_get_out(fresh: Lab) -> None:
             "the blocked port", lambda status: "iphttps-port-blocked" in problems(status)
         )
         assert said(fresh, "client1", "--live")[:1] == ["iphttps-port-blocked"]
-        bundle = collected(fresh, "client1")
+        bundle = collected(fresh, "client1", "--no-network")
         assert said(fresh, "client1", BUNDLE)[:1] == ["iphttps-port-blocked"]
     finally:
         fresh.clear("port-443-blocked")

@@ -43,6 +43,22 @@ def _complete_system(incomplete: str) -> list[str]:
     return [system for system in SYSTEMS if system.startswith(incomplete)]
 
 
+Fleet = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Each folder or archive in it is a bundle; a table of causes."
+    ),
+]
+Script = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SYSTEM",
+        help="Print the script that gathers everything into one zip: windows.",
+        autocompletion=_complete_system,
+    ),
+]
+
+
 @app.command(
     epilog=examples(
         "throughway doctor --live",
@@ -76,12 +92,7 @@ def doctor(
         bool,
         typer.Option("--redact", help="Replace names, addresses and identifiers in the report."),
     ] = False,
-    fleet: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Each folder or archive in it is a bundle; a table of causes."
-        ),
-    ] = None,
+    fleet: Fleet = None,
     csv: Annotated[bool, typer.Option("--csv", help="With --fleet: one line a bundle.")] = False,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="With --fleet: processes; by default one a core.")
@@ -91,14 +102,7 @@ def doctor(
         typer.Option("--live", help="This very machine, a client or gateway; best as root."),
     ] = False,
     network: Network = True,
-    collect: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SYSTEM",
-            help="Print the script that gathers everything into one zip: windows.",
-            autocompletion=_complete_system,
-        ),
-    ] = None,
+    collect: Script = None,
 ) -> None:
     """Say what is wrong with DirectAccess, on Windows or with throughway, why, and what mends it.
 

@@ -68,7 +68,7 @@ SETTINGS = (
         name="ipv6-disabled",
         title="IPv6 is switched off on the client",
         steps=(_sysctl(CLIENT, "net.ipv6.conf.all.disable_ipv6", 1, 0),),
-        client="ipv6-disabled-by-registry",
+        client="ipv6-disabled",
         mended=True,
     ),
     Fault(

@@ -90,6 +90,11 @@ def say_waiting(done: JSON, unit: str) -> None:
         typer.echo(f"systemctl restart {unit}")
 
 
+def mended(done: JSON) -> str:
+    """Return in words what a daemon has made anew."""
+    return str(done.get("done", "")) if isinstance(done, dict) else ""
+
+
 def snapshot_of(socket: Path, kind: type[T]) -> T:
     """Return the daemon's snapshot."""
     try:

@@ -16,6 +16,7 @@ from throughway.cli.asking import (
     Show,
     Watch,
     exit_codes,
+    mended,
     say_waiting,
 )
 from throughway.cli.output import examples, print_json
@@ -107,6 +108,17 @@ def _say_refused(done: JSON) -> None:
         err=True,
     )
     raise typer.Exit(USAGE)
+
+
+@app.command(epilog=examples("throughway client mend ike", "throughway client mend certificates"))
+def mend(
+    part: Annotated[str, typer.Argument(help="What is made anew: ike or certificates.")],
+    socket: ClientSocket = CLIENT_SOCKET,
+) -> None:
+    """Make one part anew while the others go on: charon, or the computer's certificate.
+    `throughway fix` calls it where a problem asks for it."""
+    with exit_codes():
+        typer.echo(mended(ask(socket, "mend", part=part)))
 
 
 @app.command(epilog=examples("throughway client reset"))

@@ -13,6 +13,7 @@ from throughway.cli.asking import (
     Show,
     Watch,
     exit_codes,
+    mended,
     say_waiting,
 )
 from throughway.cli.gateway_status import (
@@ -96,6 +97,19 @@ def reload(socket: GatewaySocket = GATEWAY_SOCKET) -> None:
         done = ask(socket, "reload")
     typer.echo("reloaded")
     say_waiting(done, "throughway-gateway")
+
+
+PART = "What is made anew: ike, workers, routes, nat64 or certificates."
+
+
+@app.command(epilog=examples("throughway gateway mend ike", "throughway gateway mend routes"))
+def mend(
+    part: Annotated[str, typer.Argument(help=PART)], socket: GatewaySocket = GATEWAY_SOCKET
+) -> None:
+    """Make one part anew while the others go on: charon, silent workers, routes, tayga, or
+    certificates of our own authority. `throughway fix` calls it where a problem asks for it."""
+    with exit_codes():
+        typer.echo(mended(ask(socket, "mend", part=part)))
 
 
 def _show(component: str | None) -> Show[GatewaySnapshot]:

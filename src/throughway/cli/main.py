@@ -46,6 +46,9 @@ COMMANDS = {
     "doctor": Lazy("doctor", "What is wrong, here or in somebody's evidence, and what mends it."),
     "collect": Lazy("collect", "Evidence of this client or gateway in one archive, no secrets."),
     "probe": Lazy("probe", "What a public IP-HTTPS server looks like from outside."),
+    "fix": Lazy(
+        "fix", "Mend what is wrong here, where that is safe: shown, asked, done, verified."
+    ),
     "netcheck": Lazy("netcheck", "What the network around lets through."),
     "explain": Lazy("explain", "What an error number, an event or a problem's code means."),
     "redact": Lazy("redact", "A bundle of evidence without names and addresses, to be shared."),

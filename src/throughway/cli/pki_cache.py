@@ -117,15 +117,24 @@ def show(
         _show(row, data)
 
 
-@app.command(epilog=examples("throughway pki cache flush"))
-def flush(state: State = STATE, as_json: AsJSON = False) -> None:
+@app.command(
+    epilog=examples("throughway pki cache flush", "throughway pki cache flush --out-of-date")
+)
+def flush(
+    state: State = STATE,
+    as_json: AsJSON = False,
+    out_of_date: Annotated[
+        bool, typer.Option("--out-of-date", help="Only what is good no more.")
+    ] = False,
+) -> None:
     """Forget all of it; daemons that run forget it, too, and fetch anew what they need."""
     with exit_codes():
         if os.geteuid() != 0 and state == STATE:
             raise CommandRefused("not-permitted", "flush: only root may do this")
         counts: dict[str, int] = {}
         for daemon, cache in _caches(state):
-            counts[daemon] = counts.get(daemon, 0) + cache.flush()
+            before = datetime.now(UTC).timestamp() if out_of_date else None
+            counts[daemon] = counts.get(daemon, 0) + cache.flush(before)
         told, failed = _tell() if state == STATE else ((), {})
     if as_json:
         print_json({"removed": counts, "told": told, "failed": failed})

@@ -199,6 +199,10 @@ class Access:
         await self._tunnels.set_user(former, user)
         self._wake()
 
+    async def restart_ike(self) -> str:
+        """Have charon started anew; the tunnels follow by themselves."""
+        return await self._tunnels.ipsec.restart()
+
     def refresh(self) -> None:
         """Look at everything again and try again at once."""
         self._names.network_changed()

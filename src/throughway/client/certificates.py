@@ -14,7 +14,7 @@ from throughway.health import log
 from throughway.health.expiry import next_step, tell_expiry
 from throughway.health.tracker import Tracker
 from throughway.model.config import ClientConfig
-from throughway.model.errors import ThroughwayError
+from throughway.model.errors import ConfigError, ThroughwayError, TrustError
 from throughway.model.findings import Component
 from throughway.model.policy import Policy
 from throughway.net.files import read_file
@@ -27,6 +27,7 @@ FIRST_BACKOFF, LAST_BACKOFF = 60.0, 6 * 3600.0
 """Seconds between attempts that fail; a third of the certificate's life is left for them."""
 
 ATTEMPT = "renewal"
+NOT_RENEWED = "certificate-not-renewed"
 
 
 class CertificateKeeper:
@@ -52,6 +53,8 @@ class CertificateKeeper:
         self._not_before = 0.0
         """When it may be tried again, on the loop's clock."""
         self._backoff = FIRST_BACKOFF
+        self._failure = ""
+        """Why the last renewal failed."""
         self._used: x509.Certificate | None = None
 
     def start(self) -> None:
@@ -80,6 +83,24 @@ class CertificateKeeper:
         loop = asyncio.get_running_loop()
         if time.time() >= self._wanted_at and loop.time() >= self._not_before:
             self._renewing = loop.create_task(self._renew(self._policy))
+
+    async def renew_now(self) -> str:
+        """Renew at once because somebody asks for it; ThroughwayError when that cannot be."""
+        policy = self._policy
+        if policy is None or not policy.enrolment_url or self._on_token:
+            raise ConfigError(
+                str(self._pair.certificate),
+                "",
+                "this computer was not enrolled by an authority that renews: put another "
+                "certificate in its place, or join again with a token",
+            )
+        if self._renewing is None or self._renewing.done():
+            self._renewing = asyncio.create_task(self._renew(policy))
+        # Who asks may give up before it is done.
+        await asyncio.shield(self._renewing)
+        if self._failure:
+            raise TrustError(self._failure, problem=NOT_RENEWED)
+        return f"renewed: {self._pair.certificate}"
 
     def connected(self) -> None:
         """The infrastructure tunnel has come up with the certificate in place."""
@@ -160,12 +181,14 @@ class CertificateKeeper:
                 self._pair, policy.enrolment_url, policy.trust_anchors, datetime.now(UTC)
             )
         except (ThroughwayError, OSError) as error:
+            self._failure = str(error)
             self._put_off()
             self._log.warning("certificate not renewed", reason=str(error))
-            self._tracker.set(find("certificate-not-renewed"), str(error))
+            self._tracker.set(find(NOT_RENEWED), str(error))
             return
+        self._failure = ""
         self._backoff = FIRST_BACKOFF
-        self._tracker.clear(find("certificate-not-renewed"))
+        self._tracker.clear(find(NOT_RENEWED))
         self._log.info("certificate renewed", until=f"{made.not_valid_after_utc:%Y-%m-%d %H:%M}")
         await self.look()
 

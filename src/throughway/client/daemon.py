@@ -21,7 +21,7 @@ from throughway.client.health import HealthKeeper
 from throughway.client.permission import Permission
 from throughway.client.policy import PolicyKeeper
 from throughway.client.user import User, UserStore
-from throughway.control import lifecycle
+from throughway.control import lifecycle, mending
 from throughway.control.codec import JSON, CommandRefused, to_json
 from throughway.control.server import ControlServer, Request, require_owner, unknown_command
 from throughway.health import log
@@ -261,7 +261,16 @@ class ClientDaemon:
                 require_owner(request, self._owners())
                 await self.reload()
                 return self._of_the_file()
+            case mending.COMMAND:
+                return await mending.mend(request, self._mends())
         raise unknown_command(request)
+
+    def _mends(self) -> dict[str, mending.Mend]:
+        """Return the parts that can be made anew while the others go on."""
+        mends: dict[str, mending.Mend] = {"certificates": self._certificates.renew_now}
+        if self._access is not None:
+            mends["ike"] = self._access.restart_ike
+        return mends
 
     def _of_the_file(self) -> JSON:
         refused: list[JSON] = [

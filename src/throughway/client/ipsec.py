@@ -142,6 +142,12 @@ class ClientIPsec:
         )
         await self._charon.start()
 
+    async def restart(self) -> str:
+        """Have charon started anew, also one that hangs; say what was done."""
+        if self._charon is not None and self._charon.kill():
+            return "charon was ended and is started again"
+        return "charon is being started already"
+
     async def stop(self) -> None:
         """Take both tunnels down, telling the gateway, and end charon."""
         for tunnel in self._tunnels.values():

@@ -13,10 +13,10 @@ from typing import Any
 
 from throughway import __version__
 from throughway.catalogue import find
-from throughway.control import lifecycle
+from throughway.control import lifecycle, mending
 from throughway.control.codec import JSON, to_json
 from throughway.control.server import ControlServer, Request, require_owner, unknown_command
-from throughway.gateway import settings
+from throughway.gateway import routes, settings
 from throughway.gateway.access import AccessControl
 from throughway.gateway.audit import audit_of
 from throughway.gateway.client_lists import watch_lists
@@ -256,8 +256,8 @@ class GatewayDaemon:
     def _open_links(self) -> None:
         """Make the links' devices; endpoints that the machine does not have live on the first."""
         config = self._config
-        routes = tuple(f"{endpoint}/128" for endpoint in self._endpoints())
-        self._workers = Workers(config.iphttps, self._telling, routes=routes, file=str(config.file))
+        told = tuple(f"{endpoint}/128" for endpoint in self._endpoints())
+        self._workers = Workers(config.iphttps, self._telling, routes=told, file=str(config.file))
         self._linked = True
         self._workers.open()
         if config.sixtofour is not None:
@@ -417,7 +417,23 @@ class GatewayDaemon:
                 require_owner(request)
                 await self._reload_for(request)
                 return {"needs_restart": list(self._needs_restart)}
+            case mending.COMMAND:
+                return await mending.mend(request, self._mends())
         raise unknown_command(request)
+
+    def _mends(self) -> dict[str, mending.Mend]:
+        """Return the parts that can be made anew while the others go on."""
+        mends: dict[str, mending.Mend] = {
+            "ike": self._ipsec.restart,
+            "nat64": self._translation.restart,
+            "certificates": self._certificates.renew_now,
+        }
+        if self._workers is not None:
+            mends |= {"workers": self._workers.restart_silent, "routes": self._republish}
+        return mends
+
+    async def _republish(self) -> str:
+        return routes.republish(self._workers.status() if self._workers is not None else ())
 
     async def _reload_for(self, request: Request) -> None:
         try:

@@ -197,6 +197,12 @@ class GatewayIPsec:
             self._lists.start()
         await self._charon.start()
 
+    async def restart(self) -> str:
+        """Have charon started anew, also one that hangs; say what was done."""
+        if self._charon is not None and self._charon.kill():
+            return "charon was ended and is started again"
+        return "charon is being started already"
+
     async def stop(self) -> None:
         """Say goodbye to the clients, end everything, leave nothing behind."""
         self._expiry.close()

@@ -75,6 +75,20 @@ class Translation:
             asyncio.create_task(self._serve_names(config), name="dns64"),
         ]
 
+    async def restart(self) -> str:
+        """End tayga, also one that hangs, and start it now, however often that has failed."""
+        config = self._config
+        if config is None or not self._tasks:
+            return "no [nat64] is configured"
+        former = self._tasks[0]
+        former.cancel()
+        await asyncio.gather(former, return_exceptions=True)
+        self._since = 0.0
+        await self._end_process()
+        self._tasks[0] = asyncio.create_task(self._translate(config), name="nat64")
+        self._restarts += 1
+        return "tayga was ended and is started again"
+
     async def stop(self) -> None:
         """End both; nothing is left in the kernel."""
         for task in self._tasks:

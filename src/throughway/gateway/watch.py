@@ -13,7 +13,7 @@ from throughway.health import log
 from throughway.health.expiry import forget_expiry, next_step, tell_expiry
 from throughway.health.tracker import Tracker
 from throughway.model.config import GatewayConfig
-from throughway.model.errors import ConfigError, ThroughwayError
+from throughway.model.errors import ConfigError, ThroughwayError, TrustError
 from throughway.model.findings import Component
 from throughway.net.renewal import Pair, renew
 from throughway.pki import judgement
@@ -63,6 +63,8 @@ class CertificateWatch:
         self._config: GatewayConfig | None = None
         self._waiting = False
         """Whether a new certificate is on the disk that is not in force yet."""
+        self._one_at_a_time = asyncio.Lock()
+        """What is due, and what somebody asks for, may come at once."""
 
     def configure(self, config: GatewayConfig) -> None:
         """Take a configuration, and look at once."""
@@ -79,6 +81,20 @@ class CertificateWatch:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._changed.wait()
+
+    async def renew_now(self) -> str:
+        """Renew what our own authority has issued, due or not; ThroughwayError when it cannot."""
+        config = self._config
+        if config is None or config.enrolment is None:
+            why = "there is no [enrolment]: put certificates of your authority in place, and reload"
+            raise ConfigError(str(config.file) if config is not None else "", "enrolment", why)
+        renewed = await self._renew_pairs(config, config.enrolment.url, due_only=False)
+        if not renewed:
+            raise TrustError("none of the certificates is of the authority in [enrolment]")
+        if why := await self._put_in_force():
+            raise TrustError(why)
+        self._changed.set()
+        return f"renewed: {', '.join(renewed)}"
 
     async def _look(self, config: GatewayConfig) -> float:
         """Look, renew what is due; return for how long there is nothing to do."""
@@ -117,18 +133,30 @@ class CertificateWatch:
             return str(error)
         return ""
 
-    async def _renew_pairs(self, config: GatewayConfig, url: str) -> None:
+    async def _renew_pairs(
+        self, config: GatewayConfig, url: str, *, due_only: bool = True
+    ) -> tuple[str, ...]:
+        """Return the files that were renewed."""
+        async with self._one_at_a_time:
+            return await self._renew_each(config, url, due_only=due_only)
+
+    async def _renew_each(
+        self, config: GatewayConfig, url: str, *, due_only: bool
+    ) -> tuple[str, ...]:
+        renewed: list[str] = []
         anchors = parse_certificates(_read(config.ipsec.ca), str(config.ipsec.ca))
         texts = [build_certificate_pem(anchor).decode() for anchor in anchors]
         now = datetime.now(UTC)
         for pair in pairs(config):
             own, *between = parse_certificates(_read(pair.certificate), str(pair.certificate))
             ours = judgement.chain(own, anchors, now, between).trusted
-            if ours and now >= judgement.renewal_time(own):
+            if ours and (not due_only or now >= judgement.renewal_time(own)):
                 made = await renew(pair, url, texts, now, by_proof=True)
                 ends = made.not_valid_after_utc
                 self._log.info("certificate renewed", file=str(pair.certificate), until=str(ends))
                 self._waiting = True
+                renewed.append(str(pair.certificate))
+        return tuple(renewed)
 
 
 def pairs(config: GatewayConfig) -> tuple[Pair, ...]:

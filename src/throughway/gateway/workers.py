@@ -53,6 +53,8 @@ START_TIMEOUT = 20.0
 """Seconds for all workers to be ready when the gateway starts."""
 HEARTBEAT = 2.0
 """Seconds between two questions to each worker."""
+SILENT_AFTER = 2 * HEARTBEAT
+"""Seconds without an answer after which a worker may be ended when somebody asks for that."""
 HUNG_AFTER = 10.0
 """Seconds without an answer after which a worker is killed; one that is beginning has
 :data:`START_TIMEOUT` more."""
@@ -179,6 +181,15 @@ class Workers:
         """Drop all clients; those of ours come back at once, over a new link."""
         for worker in self._workers:
             worker.send(DropAll(reason))
+
+    async def restart_silent(self) -> str:
+        """End the workers that do not answer; each is started again at once."""
+        silent = [worker for worker in self._workers if worker.silent(SILENT_AFTER)]
+        for worker in silent:
+            worker.kill("it did not answer, and somebody asked for another one")
+        if not silent:
+            return "every worker answers"
+        return f"ended, and started again: {', '.join(str(w.number) for w in silent)}"
 
     def status(self) -> tuple[WorkerStatus, ...]:
         """Return how the workers are."""
@@ -472,6 +483,10 @@ class _Worker:
         if self._loop.time() - self._answered_at > HUNG_AFTER:
             self.kill(f"it did not answer for {HUNG_AFTER:g} s")
         self.send(Ask(0, sessions=False))
+
+    def silent(self, seconds: float) -> bool:
+        """Whether there is a process that has given no sign of life for so long."""
+        return self.running and self._loop.time() - self._answered_at > seconds
 
     def kill(self, why: str) -> None:
         """End the process by force; it is started again."""

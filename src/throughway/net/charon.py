@@ -315,6 +315,16 @@ class Charon:
         if self._process is not None:
             self._process.terminate()
 
+    def kill(self) -> bool:
+        """End the process by force, to have another one started at once; say if there was one.
+
+        One that hangs hears of nothing else.
+        """
+        if self._process is None:
+            return False
+        self._process.kill()
+        return True
+
     async def load_secret(
         self, identifier: str, kind: str, secret: bytes, owners: Sequence[str]
     ) -> None:

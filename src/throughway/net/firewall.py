@@ -45,7 +45,7 @@ _NEIGHBOURS = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } ip6 hopli
 NFT_TIMEOUT = 10.0
 """Seconds; nft needs milliseconds, more means that it hangs."""
 
-_CLOSED_RULE = Rule(
+CLOSED_RULE = Rule(
     table=CLOSED_TABLE, priority=CLOSED_PREFERENCE, mark=MARK, invert=True, protocol=PROTOCOL
 )
 
@@ -111,14 +111,14 @@ def close_client(firewall: ClientFirewall) -> None:
 def open_client() -> None:
     """Take all of :func:`close_client` back; does nothing where nothing is."""
     apply(_removal(CLIENT_TABLE))
-    netlink.delete_rule(_CLOSED_RULE)
+    netlink.delete_rule(CLOSED_RULE)
     netlink.flush_routes(CLOSED_TABLE)
 
 
 def client_closed(firewall: ClientFirewall) -> bool:
     """Say whether both lines stand."""
     return (
-        _CLOSED_RULE in netlink.rules()
+        CLOSED_RULE in netlink.rules()
         and _closed_routes(firewall) <= set(netlink.routes(CLOSED_TABLE))
         and has_table(CLIENT_TABLE)
     )
@@ -294,7 +294,7 @@ def _close_routes(firewall: ClientFirewall) -> None:
     wanted = _closed_routes(firewall)
     for route in wanted:
         netlink.add_route(route)
-    netlink.add_rule(_CLOSED_RULE)
+    netlink.add_rule(CLOSED_RULE)
     for route in netlink.routes(CLOSED_TABLE):
         if route.protocol == PROTOCOL and route not in wanted:
             netlink.delete_route(route)

@@ -109,7 +109,7 @@ class ResolvConf:
         ``domains``: those of :func:`intranet_domains`; None: the ones given before.
         """
         self._domains = self._domains if domains is None else domains
-        if not (_is_ours(self._path) and self._kept.exists()):
+        if not (is_ours(self._path) and self._kept.exists()):
             original = _read_original(self._path)
             if original.text.startswith(MARKER):
                 # The state directory was lost, and with it the servers.
@@ -138,7 +138,7 @@ class ResolvConf:
 
     def effective(self) -> bool:
         """Say whether the machine asks the stub now."""
-        return _is_ours(self._path)
+        return is_ours(self._path)
 
     def upstream(self) -> Settings:
         """Return the settings for names that are not the intranet's."""
@@ -187,7 +187,7 @@ def restore(state: Path, path: Path = RESOLV_CONF) -> bool:
         original = _deserialise(kept.read_text())
     except FileNotFoundError:
         return False
-    if _is_ours(path):
+    if is_ours(path):
         _put_back(original, path)
     kept.unlink()
     return True
@@ -219,7 +219,8 @@ def _read_original(path: Path) -> _Original:
     return _Original("file", text, mode=stat.S_IMODE(path.stat().st_mode))
 
 
-def _is_ours(path: Path) -> bool:
+def is_ours(path: Path) -> bool:
+    """Say whether the file is one that a client has written."""
     return not path.is_symlink() and (_text(path) or "").startswith(MARKER)
 
 

@@ -79,8 +79,11 @@ class RevocationCache:
             return False
         return True
 
-    def flush(self) -> int:
-        """Forget everything; say how many there were."""
+    def flush(self, ended_before: float | None = None) -> int:
+        """Forget everything, or what was good only until then; say how many there were."""
+        if ended_before is not None:
+            ended = [kept.url for kept in self.entries() if kept.ends_at <= ended_before]
+            return sum(map(self.remove, ended))
         count = 0
         for file in self._files():
             with contextlib.suppress(OSError):

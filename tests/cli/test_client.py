@@ -216,3 +216,11 @@ def test_units_start_what_there_is(unit: str) -> None:
     assert start in text
     for hardening in ("NoNewPrivileges=yes", "CapabilityBoundingSet=", "ProtectSystem="):
         assert hardening in text
+
+
+def test_mend(path: Path) -> None:
+    fake = FakeDaemon(mend=lambda _: {"part": "ike", "done": "charon was ended"})
+    with fake.serving(path):
+        result = call("mend", "ike", "--socket", str(path))
+    assert (result.exit_code, result.output) == (0, "charon was ended\n")
+    assert fake.commands == [Command("mend", {"part": "ike"})]

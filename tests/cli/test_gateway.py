@@ -135,3 +135,11 @@ def test_check_of_a_wrong_configuration(monkeypatch: pytest.MonkeyPatch) -> None
     result = call("check", "--config", "gateway.toml")
     assert result.exit_code == 2
     assert "gateway.toml: ipsec.ca: no such file" in result.stderr
+
+
+def test_mend(path: Path) -> None:
+    fake = FakeDaemon(mend=lambda _: {"part": "ike", "done": "charon was ended"})
+    with fake.serving(path):
+        result = call("mend", "ike", "--socket", str(path))
+    assert (result.exit_code, result.output) == (0, "charon was ended\n")
+    assert fake.commands == [Command("mend", {"part": "ike"})]

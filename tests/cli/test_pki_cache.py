@@ -152,3 +152,12 @@ def test_a_file_that_is_damaged_is_not_shown(state: Path) -> None:
     [file] = (state / "client" / "revocation").iterdir()
     file.write_bytes(b"damaged")
     assert "client" not in run(state, "list")[1]
+
+
+def test_only_what_is_out_of_date_is_forgotten(state: Path) -> None:
+    code, text = run(state, "flush", "--out-of-date")
+    assert code == 0
+    assert text.splitlines()[:2] == ["client: 0 removed", "gateway: 1 removed"]
+    code, text = run(state, "list", "--json")
+    assert code == 0
+    assert {row["url"] for row in json.loads(text)} == {CRL_URL, OCSP_URL}

@@ -14,7 +14,7 @@ from throughway.client import certificates as module
 from throughway.client.certificates import CertificateKeeper
 from throughway.health.tracker import Tracker
 from throughway.model.config import TokenKey
-from throughway.model.errors import Stage, TransportError
+from throughway.model.errors import ConfigError, Stage, TransportError, TrustError
 from throughway.model.findings import Component
 from throughway.net.renewal import Pair
 from throughway.pki import judgement, pem
@@ -254,3 +254,33 @@ def test_a_key_on_a_token_is_watched_and_not_renewed(
     world.run(monkeypatch, scenario)
     assert world.asked == []
     assert world.codes() == {"ipsec-cert-expiring"}
+
+
+def test_it_is_renewed_when_somebody_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(tmp_path, age_days=5)
+
+    async def scenario() -> None:
+        assert "client1.crt" in await world.keeper.renew_now()
+        assert world.asked == ["https://x"]
+        assert world.renewed == 1
+        world.failure = TransportError(Stage.CONNECT, "nobody answers")
+        with pytest.raises(TrustError, match="nobody answers"):
+            await world.keeper.renew_now()
+        world.failure = None
+        await world.keeper.renew_now()
+        assert world.codes() == set()
+
+    world.run(monkeypatch, scenario)
+
+
+def test_without_an_authority_somebody_who_asks_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, age_days=29, url="")
+
+    async def scenario() -> None:
+        with pytest.raises(ConfigError, match="was not enrolled"):
+            await world.keeper.renew_now()
+
+    world.run(monkeypatch, scenario)
+    assert world.asked == []

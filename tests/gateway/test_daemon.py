@@ -207,3 +207,14 @@ def test_ipsec_is_tried_again_while_a_file_is_absent(
 
     asyncio.run(scenario())
     assert told == [set(), {"ipsec-auth-failure-unspecified"}, {"configuration-refused"}]
+
+
+def test_parts_are_made_anew_by_name(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        daemon = GatewayDaemon(config(tmp_path))
+        request = Request(Command("mend", {"part": "ike"}), Peer(1, 0, 0))
+        answer = await daemon._command(request)
+        assert answer == {"part": "ike", "done": "charon is being started already"}
+        assert set(daemon._mends()) == {"ike", "nat64", "certificates"}, "no workers yet"
+
+    asyncio.run(scenario())

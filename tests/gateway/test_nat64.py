@@ -83,6 +83,19 @@ def test_a_translator_that_is_killed_is_started_again() -> None:
     with_world(_killed)
 
 
+async def _restarted(world: World) -> None:
+    pid = await world.up()
+    os.kill(pid, signal.SIGSTOP)
+    assert "started again" in await world.part.restart()
+    await wait_for(lambda: world.status.running and world.status.pid not in (0, pid))
+    await wait_for(lambda: world.component is ComponentState.OK)
+
+
+@pytest.mark.lab
+def test_a_translator_that_hangs_is_started_again_when_somebody_asks() -> None:
+    with_world(_restarted)
+
+
 async def _wiped(world: World) -> None:
     await world.up()
     run("nft", "flush", "ruleset")

@@ -202,3 +202,22 @@ def test_a_change_of_configuration_is_looked_at_at_once(
         await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(scenario())
+
+
+def test_they_are_renewed_when_somebody_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, monkeypatch, age_days=1)
+    keeper = CertificateWatch(world.tracker, world.on_renewed)
+    with pytest.raises(ConfigError, match="enrolment"):
+        asyncio.run(keeper.renew_now())
+    keeper.configure(world.config(url=""))
+    with pytest.raises(ConfigError, match="enrolment"):
+        asyncio.run(keeper.renew_now())
+    keeper.configure(world.config())
+    assert "gateway.crt" in asyncio.run(keeper.renew_now())
+    assert world.asked == ["gateway.crt https://x:8443"]
+    assert world.renewed.is_set()
+    world.failure = TrustError("no")
+    with pytest.raises(TrustError, match="no"):
+        asyncio.run(keeper.renew_now())

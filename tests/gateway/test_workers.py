@@ -267,6 +267,29 @@ def test_a_worker_that_hangs_is_killed_and_started_again(
     play(scenario)
 
 
+def test_one_that_is_silent_is_started_again_at_once_when_somebody_asks(
+    config: IPHTTPSServerConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "HUNG_AFTER", 1000.0)
+    monkeypatch.setattr(module, "SILENT_AFTER", 500.0)
+
+    async def scenario() -> None:
+        async with running(config) as (workers, owner):
+            assert await workers.restart_silent() == "every worker answers"
+            before = workers.status()
+            os.kill(before[0].pid, signal.SIGSTOP)
+            stopped = Path(f"/proc/{before[0].pid}/stat")
+            await wait_for(lambda: stopped.read_text().rpartition(")")[2].split()[0] == "T")
+            workers._workers[0]._answered_at -= 600.0
+            assert (await workers.restart_silent()).endswith(": 0")
+            await wait_for(lambda: owner.ends)
+            await wait_for(lambda: workers.status()[0].state == State.SERVING)
+            assert workers.status()[0].pid != before[0].pid
+            assert workers.status()[1].pid == before[1].pid
+
+    play(scenario)
+
+
 def test_one_that_dies_young_is_started_later_each_time(
     config: IPHTTPSServerConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -177,6 +177,23 @@ def test_a_charon_that_was_killed_is_there_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.lab
+def test_a_charon_that_hangs_is_killed_and_there_again(tmp_path: Path) -> None:
+    host = Host()
+    kept = Kept(host, tmp_path)
+    try:
+        pid = kept.charon.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        assert kept.charon.kill()
+        kept.host.run(until(lambda: kept.ready == 2))
+        assert kept.charon.pid != pid
+    finally:
+        kept.close()
+        host.close()
+    assert not kept.charon.kill(), "there is none any more"
+
+
+@pytest.mark.lab
 def test_a_charon_that_cannot_start_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

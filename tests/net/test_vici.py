@@ -1,6 +1,7 @@
 """The vici session, against a charon made of a few packets."""
 
 import asyncio
+import socket
 import struct
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from vici.protocol import Message, Packet
 from tests.net.iphttps_world import end_server
 from tests.patience import PATIENCE
 from throughway.model.errors import IPsecError
-from throughway.net.vici import Section, Session
+from throughway.net.vici import FULL_PAUSE, Section, Session
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -157,5 +158,39 @@ def test_no_charon_at_all(tmp_path: Path) -> None:
             async with Session(tmp_path / "none"):
                 pass
         assert caught.value.problem == "ipsec-daemon-down"
+
+    asyncio.run(scenario())
+
+
+def test_a_charon_that_hangs_is_waited_for(tmp_path: Path) -> None:
+    """Its queue is full: that is no connection that has ended."""
+    path = tmp_path / "vici"
+
+    async def scenario() -> None:
+        with socket.socket(socket.AF_UNIX) as charon, socket.socket(socket.AF_UNIX) as first:
+            charon.bind(str(path))
+            charon.listen(0)
+            first.connect(str(path))
+
+            async def version() -> Section:
+                async with Session(path) as session:
+                    return await session.request("version")
+
+            asked = asyncio.create_task(version())
+            charon.setblocking(False)
+            loop = asyncio.get_running_loop()
+            async with asyncio.timeout(PATIENCE):
+                with socket.socket(socket.AF_UNIX) as second:
+                    second.setblocking(False)
+                    with pytest.raises(BlockingIOError):
+                        second.connect(str(path))
+                await asyncio.sleep(2 * FULL_PAUSE)
+                assert not asked.done()
+                (await loop.sock_accept(charon))[0].close()
+                peer, _ = await loop.sock_accept(charon)
+                with peer:
+                    await loop.sock_recv(peer, 100)
+                    await loop.sock_sendall(peer, packet(1, message={"version": "5.9.8"}))
+                    assert await asked == {"version": b"5.9.8"}
 
     asyncio.run(scenario())

@@ -23,6 +23,7 @@ from tests.scenarios.actions import (
 )
 from throughway.lab.deployment import GATEWAY_CONFIG
 from throughway.lab.lab import Lab
+from throughway.lab.observe import PATIENCE as RUN_PATIENCE
 from throughway.lab.observe import POLL, Observer, problems, tunnel
 from throughway.lab.processes import wait_until
 
@@ -250,3 +251,30 @@ def test_the_home_router_gives_another_address(connected: Observer) -> None:
     (after,) = wait_sessions(lab, 1)
     assert after["id"] > before["id"], "the old connection is gone"
     assert after["addresses"] == before["addresses"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("forwarding-disabled", "iphttps-forwarding-disabled"),
+        ("ike-daemon-hung", "ipsec-daemon-down"),
+    ],
+)
+def test_what_is_wrong_is_mended_by_one_command(connected: Observer, fault: str, code: str) -> None:
+    """Told, mended, verified; the client comes back by itself, and nothing is left to do."""
+    lab = connected.lab
+    fix = ["throughway", "fix", code, "--yes"]
+    try:
+        lab.inject(fault)
+        wait_gateway(lab, code, lambda s: code in problems(s))
+        answer = lab.run("edge1", fix, timeout=2 * RUN_PATIENCE)
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+        assert f"{code}: mended, and verified" in answer.stdout
+        connected.wait_page()
+        wait_gateway_well(lab)
+        again = lab.run("edge1", fix, timeout=RUN_PATIENCE)
+        assert (again.returncode, again.stderr) == (0, "")
+        assert again.stdout == f"Nothing to do: {code} does not hold here.\n"
+    finally:
+        lab.clear(fault)
+        lab.run("edge1", ["rm", "-rf", "/var/lib/throughway/fix"], check=True)

@@ -20,7 +20,7 @@ from throughway.remedies.known import CODES
 from throughway.remedies.machine import ThisMachine
 from throughway.remedies.remedy import Host
 from throughway.remedies.seen import Seen, Surroundings
-from throughway.remedies.steps import Case
+from throughway.remedies.steps import NOTHING, Case
 
 CONFIGS = {
     Host.GATEWAY: Path("/etc/throughway/gateway.toml"),
@@ -37,7 +37,9 @@ app = typer.Typer(add_completion=False)
 
 def _complete(incomplete: str) -> list[str]:
     """Offer the codes that hold now and have a remedy."""
-    seen = World(STATE).surroundings.look(deadline=COMPLETION_TIME)
+    gateway = Path(os.environ.get("THROUGHWAY_GATEWAY_SOCKET", GATEWAY_SOCKET))
+    client = Path(os.environ.get("THROUGHWAY_CLIENT_SOCKET", CLIENT_SOCKET))
+    seen = World(STATE, gateway, client).surroundings.look(deadline=COMPLETION_TIME)
     codes = {held.problem.code for held in seen.held} & CODES
     return sorted(code for code in codes if code.startswith(incomplete))
 
@@ -167,6 +169,9 @@ def _fix(world: World, manner: Manner, codes: Sequence[str]) -> int:
         print_json({"results": [_data(result) for result in results]})
     elif planned and not manner.dry_run:
         _show_outcomes(results)
+        mended = any(result.outcome is Outcome.MENDED for result in results)
+        if mended and any(change.kind != NOTHING for change in world.journal.last()):
+            typer.echo("Undo it: throughway fix --undo")
     return 0 if all(result.outcome in WELL for result in results) else FINDINGS
 
 
@@ -288,8 +293,6 @@ def _show_outcomes(results: Sequence[Result]) -> None:
             typer.echo(f"  undone: {undone}")
         if result.outcome is Outcome.FAILED:
             typer.echo(f"  Resolution: {result.held.problem.resolution}")
-    if any(result.outcome is Outcome.MENDED for result in results):
-        typer.echo("Undo it: throughway fix --undo")
 
 
 def _data(result: Result) -> dict[str, Any]:

@@ -7,6 +7,7 @@ connection carries one command or one subscription, so that nothing waits for an
 
 import asyncio
 import contextlib
+import socket
 import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -25,6 +26,10 @@ MAX_PACKET = 512 * 1024
 """Bytes; the limit of charon's own vici socket."""
 
 
+FULL_PAUSE = 0.05
+"""Seconds between two tries to get into a queue that is full."""
+
+
 class Session:
     """One connection to the vici socket; an asynchronous context manager."""
 
@@ -35,7 +40,7 @@ class Session:
 
     async def __aenter__(self) -> Self:
         try:
-            self._reader, self._writer = await asyncio.open_unix_connection(str(self._path))
+            self._reader, self._writer = await _connect(self._path)
         except OSError as error:
             raise IPsecError(
                 f"charon cannot be reached: {error}", problem="ipsec-daemon-down"
@@ -113,6 +118,25 @@ class Session:
             return Packet.parse(await self._reader.readexactly(length))
         except (OSError, EOFError) as error:
             raise _gone() from error
+
+
+async def _connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect, once there is room: the queue of a charon that hangs is full for ever.
+
+    The event loop would take that (EAGAIN, unix(7)) for a connection that is on its way.
+    """
+    while True:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.setblocking(False)
+            connection.connect(str(path))
+            return await asyncio.open_unix_connection(sock=connection)
+        except BlockingIOError:
+            connection.close()
+            await asyncio.sleep(FULL_PAUSE)
+        except BaseException:
+            connection.close()
+            raise
 
 
 def _gone() -> IPsecError:

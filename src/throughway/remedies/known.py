@@ -13,6 +13,7 @@ from throughway.remedies.steps import Case, Reset, Run, Settings, Step
 
 GATEWAY, CLIENT = Host.GATEWAY, Host.CLIENT
 ALL = "all"
+NO_LINKS = {ALL, "default", "lo"}
 CHARON_LIMIT = 60.0
 """Seconds for charon to come up and be asked again, on a busy machine."""
 
@@ -20,13 +21,15 @@ CHARON_LIMIT = 60.0
 def _forwarding(case: Case) -> Iterator[tuple[str, str]]:
     """A router ignores advertisements unless it is told otherwise: it keeps its default route."""
     machine = case.machine
-    if machine.get(setting(ALL, "forwarding")) != "1":
-        for interface in machine.interfaces():
-            if machine.get(setting(interface, "accept_ra")) == "1":
-                yield setting(interface, "accept_ra"), "2"
-        yield setting(ALL, "forwarding"), "1"
-    for interface in case.interfaces:
-        yield setting(interface, "forwarding"), "1"
+    if machine.get(setting(ALL, "forwarding")) == "1":
+        for interface in case.interfaces:
+            yield setting(interface, "forwarding"), "1"
+        return
+    for interface in machine.interfaces():
+        learns = machine.get(setting(interface, "accept_ra")) == "1"
+        if learns and interface not in NO_LINKS:
+            yield setting(interface, "accept_ra"), "2"
+    yield setting(ALL, "forwarding"), "1"
 
 
 def _ipv6(case: Case) -> Iterator[tuple[str, str]]:

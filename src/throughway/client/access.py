@@ -54,6 +54,8 @@ from throughway.proto.iphttps.client import State
 
 LOOK_INTERVAL = 15.0
 """Seconds between two looks at everything, in case an event was lost."""
+REFRESH_TIME = 1.0
+"""Seconds that a status waits for charon's view of the tunnels."""
 WATCH_RETRY = 2.0
 """Seconds after which the network is watched again when that has failed."""
 
@@ -455,7 +457,10 @@ class Access:
 
     async def snapshot(self) -> ClientSnapshot:
         """Return the whole client."""
-        await self._tunnels.ipsec.refresh()
+        # A charon that hangs keeps nobody from seeing the rest.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(REFRESH_TIME):
+                await self._tunnels.ipsec.refresh()
         self._settle_tunnels()
         link, policy = self._transports.link(), self._policy
         names = replace(self._names.status(), registered=self._registrar.registered)

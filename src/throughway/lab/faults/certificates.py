@@ -173,7 +173,7 @@ IPSEC = (
         name="ipsec-gateway-certificate-untrusted",
         title="the gateway's certificate for IPsec is of a root that nobody trusts",
         steps=_gateway("ipsec", Made(issuer=STRANGER)),
-        client="ipsec-cert-wrong-chain",
+        gateway="configuration-refused",
     ),
     Fault(
         name="ipsec-gateway-certificate-revoked",

@@ -1,15 +1,19 @@
 """Faults are data: each is whole, known to the catalogue, and goes as it came."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
 from throughway.catalogue import find
 from throughway.lab.faults import CLIENT, FAULTS, GATEWAY, MODULES, Fault, Scene, held_by
+from throughway.lab.faults.certificates import Ended
 from throughway.lab.faults.fault import Step
 from throughway.lab.faults.inside import CLOCK
+from throughway.lab.faults.made import PAST, Made
 from throughway.lab.faults.servers import STREAM, Program
-from throughway.lab.faults.steps import Edit, Heard, Put
+from throughway.lab.faults.steps import Edit, Filter, Heard, Put, Run
+from throughway.lab.lab import Lab
 from throughway.lab.topology import DIRECTACCESS
 from throughway.model.errors import LabError
 
@@ -125,3 +129,100 @@ def test_programs_that_run_in_hosts_are_programs() -> None:
     assert "{" not in STREAM.format(
         name="n", listen="1", folder="f", more="", upstream="u", onward=""
     ).replace("{ worker", "").replace("stream {", "").replace("server {", "")
+
+
+# In a lab
+
+
+@dataclass
+class Kept:
+    """What has to be as it was when a fault is cleared."""
+
+    lab: Lab
+
+    def of(self, host: str) -> str:
+        rules = self.lab.run(host, ["nft", "list", "ruleset"], check=True).stdout
+        return rules + self.lab.run(host, ["cat", "/tmp/words"]).stdout
+
+
+@pytest.fixture
+def words(lab: Lab) -> Iterator[Lab]:
+    lab.write("app1", "/tmp/words", "good words\n")
+    yield lab
+    lab.run("app1", ["rm", "-f", "/tmp/words"], check=True)
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize(
+    "step",
+    [
+        Put("app1", "/tmp/words", lambda scene: b"bad words\n"),
+        Put("app1", "/tmp/words", None),
+        Edit("app1", "/tmp/words", "good", "bad"),
+        Filter("app1", "  chain input { type filter hook input priority 0; udp dport 9 drop; }"),
+        Run("app1", ("nft", "add", "table", "inet", "t"), ("sh", "-c", GONE)),
+    ],
+    ids=lambda step: type(step).__name__,
+)
+def test_a_step_goes_as_it_came(words: Lab, step: Step) -> None:
+    scene, kept = Scene(words, "some-fault", "client1"), Kept(words)
+    before = kept.of("app1")
+    step.undo(scene)
+    assert kept.of("app1") == before, "nothing was done yet"
+    step.do(scene)
+    assert kept.of("app1") != before
+    step.undo(scene)
+    step.undo(scene)
+    assert kept.of("app1") == before
+
+
+@pytest.mark.lab
+def test_an_edit_needs_its_words(words: Lab) -> None:
+    with pytest.raises(LabError, match="does not say 'other'"):
+        Edit("app1", "/tmp/words", "other", "bad").do(Scene(words, "some-fault", "client1"))
+
+
+@pytest.mark.lab
+def test_faults_are_remembered_and_cleared_by_whoever_comes(lab: Lab) -> None:
+    lab.inject("port-443-blocked")
+    lab.inject("port-443-blocked")
+    assert "fault_port_443_blocked" in lab.run("homenat", ["nft", "list", "tables"]).stdout
+    other = Lab(lab.name, lab.topology)
+    assert dict(other.faults) == {"port-443-blocked": "client1"}
+    assert other.clear("port-443-blocked")
+    assert not other.clear("port-443-blocked")
+    assert "fault" not in lab.run("homenat", ["nft", "list", "tables"]).stdout
+    with pytest.raises(LabError, match="throughway lab fault list"):
+        lab.inject("no-such-fault")
+
+
+@pytest.mark.lab
+def test_two_faults_that_need_the_same_exclude_each_other(lab: Lab) -> None:
+    lab.inject("public-record-missing")
+    try:
+        with pytest.raises(LabError, match="throughway lab fault clear public-record-missing"):
+            lab.inject("public-record-old")
+        assert list(lab.faults) == ["public-record-missing"]
+    finally:
+        assert lab.clear("public-record-missing")
+
+
+@pytest.mark.lab
+def test_who_stands_between_shows_a_certificate_of_its_own(lab: Lab) -> None:
+    lab.inject("nat-to-another-server")
+    try:
+        command = "openssl s_client -connect da.example.com:443 </dev/null | "
+        command += "openssl x509 -noout -subject"
+        shown = lab.run("client1", ["sh", "-c", command])
+        assert "www.example.com" in shown.stdout, shown.stderr
+    finally:
+        lab.clear("nat-to-another-server")
+
+
+@pytest.mark.lab
+def test_certificates_end_when_they_must(lab: Lab) -> None:
+    scene = Scene(lab, "some-fault", "client1")
+    issued = Made(age=PAST)(scene)
+    lab.write("app1", "/tmp/old.crt", issued.certificate)
+    Ended("app1", "/tmp/old.crt").do(scene)
+    lab.run("app1", ["rm", "/tmp/old.crt"], check=True)

@@ -13,9 +13,11 @@ from throughway.lab.faults.steps import (
 )
 from throughway.lab.topology import INFRASTRUCTURE_ENDPOINT, SWITCH
 
-LIMIT = "pgrep -f 'throughway gateway run' | xargs -I P prlimit --pid P --nofile={files}:4096"
+LIMIT = "pgrep -f 'throughway gateway ru[n]' | xargs -I P prlimit --pid P --nofile={files}:4096"
 STATE = "/var/lib/throughway/gateway"
 CHARON = "charon-systemd"
+WORKER = "throughway.gateway.worke[r] "
+"""As a pattern that does not match who looks for it."""
 DEVICE = "iphttps0"
 PREFIX = "2001:db8:da:1000::/64"
 INPUT = """
@@ -118,7 +120,7 @@ SETTINGS = (
             ),
             Restarted(),
         ),
-        client="ipsec-endpoint-unreachable",
+        client="ipsec-negotiation-timeout",
     ),
     Fault(
         name="adapter-outside-down",
@@ -211,8 +213,8 @@ PARTS = (
         steps=(
             _shell(
                 GATEWAY,
-                "pkill -STOP -f throughway.gateway.worker",
-                "pkill -CONT -f throughway.gateway.worker || true",
+                f"pkill -STOP -f '{WORKER}'",
+                f"pkill -CONT -f '{WORKER}' || true",
                 f"{GATEWAY}:workers",
             ),
         ),
@@ -226,7 +228,7 @@ PARTS = (
             Program(
                 GATEWAY,
                 "kill-workers",
-                _killer("pkill", "-KILL", "-f", "python.*throughway.gateway.worker ", pause=0.3),
+                _killer("pkill", "-KILL", "-f", WORKER, pause=0.3),
             ),
         ),
         client="iphttps-connection-refused",

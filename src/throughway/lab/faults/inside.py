@@ -58,8 +58,7 @@ class ByUDP(asyncio.DatagramProtocol):
             pass
 async def main():
     loop = asyncio.get_running_loop()
-    for address in ("::", "0.0.0.0"):
-        await loop.create_datagram_endpoint(ByUDP, (address, {port}))
+    await loop.create_datagram_endpoint(ByUDP, ("::", {port}))
     server = await asyncio.start_server(by_tcp, None, {port})
     await server.serve_forever()
 asyncio.run(main())

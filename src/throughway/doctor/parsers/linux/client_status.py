@@ -23,7 +23,7 @@ from collections.abc import Iterator
 
 from throughway.doctor.parser import CERTAIN, Parser
 from throughway.doctor.parsers.linux.document import Lines, load_object, objects, text
-from throughway.doctor.parsers.linux.status import number, problems
+from throughway.doctor.parsers.linux.status import failed_checks, number, problems
 from throughway.model.evidence import Evidence, Role
 from throughway.model.facts.base import Fact
 from throughway.model.facts.linux import DaemonReport, WholeWay
@@ -33,7 +33,7 @@ _CONNECTED = ("connected-locally", "connected-remotely")
 
 
 def parse(evidence: Evidence) -> Iterator[Fact]:
-    """Yield how the client is, and each of its problems."""
+    """Yield how the client is, each of its problems, and what its checks have found."""
     if not evidence.text.strip():
         return
     data = load_object(evidence, "the client's status")
@@ -55,6 +55,7 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
     if connection in _CONNECTED:
         yield WholeWay(source=source)
     yield from problems(data, BY, lines)
+    yield from failed_checks(data, BY, lines)
 
 
 def signature(head: str) -> int:

@@ -24,9 +24,7 @@ from throughway.cli.gateway_status import (
     SHOWN,
     gateway_exit_code,
     gateway_gist,
-    part_of,
     render_gateway,
-    render_part,
 )
 from throughway.cli.status import (
     COULD_NOT_TELL,
@@ -40,7 +38,6 @@ from throughway.cli.status import (
     render_client,
     size,
 )
-from throughway.model.errors import ConfigError
 from throughway.model.statement import (
     CheckResult,
     CheckState,
@@ -222,14 +219,6 @@ def test_a_user_who_is_logged_on() -> None:
 
 def test_a_gateway_in_words() -> None:
     assert render_gateway(GATEWAY, VIEW) + "\n" == GATEWAY_TEXT
-
-
-def test_one_component_with_its_problems() -> None:
-    text = render_part(GATEWAY, part_of(GATEWAY, "certificates"), VIEW)
-    assert text.startswith("  certificates          warning  since 2023-11-11 22:13 (3 d), The")
-    assert "[iphttps-cert-expiring]" in text
-    with pytest.raises(ConfigError, match="moon is none of iphttps, certificates"):
-        part_of(GATEWAY, "moon")
 
 
 def test_what_a_peer_says_cannot_steer_the_terminal() -> None:

@@ -1,8 +1,9 @@
 """Turn a gateway's snapshot into what a person reads: Operations Status."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
+from throughway.catalogue import find
 from throughway.cli.status import (
     COULD_NOT_TELL,
     LABEL_WIDTH,
@@ -11,13 +12,16 @@ from throughway.cli.status import (
     View,
     duration,
     joined,
+    paragraph,
     printable,
     render_problems,
     row,
     size,
     traffic,
 )
+from throughway.health.tracker import roots_of
 from throughway.model.errors import ConfigError
+from throughway.model.findings import Problem
 from throughway.model.statement import ComputerHealth
 from throughway.model.status import (
     CheckStatus,
@@ -43,6 +47,16 @@ _GATEWAY_HEADLINES = {
     ComponentState.UNKNOWN: "The gateway runs; not everything has been looked at yet",
     ComponentState.DISABLED: "The gateway is disabled",
 }
+
+
+_IN_WORDS = {
+    ComponentState.OK: "Working properly",
+    ComponentState.WARNING: "Working, with warnings",
+    ComponentState.ERROR: "Not working properly",
+    ComponentState.UNKNOWN: "Cannot be told",
+    ComponentState.DISABLED: "Disabled",
+}
+"""As the console of Windows says it."""
 
 
 def gateway_exit_code(state: ComponentState) -> int:
@@ -85,16 +99,28 @@ Part = ComponentStatus | CheckStatus
 
 
 def render_part(snapshot: GatewaySnapshot, part: Part, view: View) -> str:
-    """Return a component or a check with all its problems: error, causes, resolution."""
+    """Return a component or a check as a console does: how it is; error, causes, resolution."""
+    known: tuple[Condition, ...] = ()
     if isinstance(part, CheckStatus):
-        lines = [*_check_alone(part, view), ""]
-        problems = tuple(p for p in snapshot.problems if p.code in part.problems)
-        lines += _follows(part, problems)
+        title, checks = part.title, [part]
+        lines = list(_about_check(part, view))
     else:
-        lines = [_component(part, view), ""]
-        lines += _checks([c for c in snapshot.checks if c.component is part.component], view)
-        problems = part.conditions
-    return "\n".join([*lines, *render_problems(problems, view)])
+        title, known = str(part.component), part.conditions
+        checks = [check for check in snapshot.checks if check.component is part.component]
+        lines = [
+            row("Since", view.since(part.since) or "nothing was heard of it yet", 1),
+            row("Says", part.detail, 1),
+            *(["", *_checks(checks, view)[:-1]] if checks else []),
+        ]
+    codes = {code for check in checks for code in check.problems}
+    shown = [problem for problem in snapshot.problems if problem.code in codes]
+    shown += [problem for problem in known if problem not in shown]
+    for problem in shown:
+        lines += ["", *_explained(problem, view)]
+    told = {problem.code for problem in snapshot.problems}
+    for code in sorted(codes - told):
+        lines += ["", *_untold(find(code), told)]
+    return "\n".join([f"{title}: {view.paint(_IN_WORDS[part.state], part.state)}", *lines])
 
 
 def part_of(snapshot: GatewaySnapshot, name: str) -> Part:
@@ -106,8 +132,7 @@ def part_of(snapshot: GatewaySnapshot, name: str) -> Part:
     return parts[name]
 
 
-def _check_alone(check: CheckStatus, view: View) -> Iterator[str]:
-    yield f"{check.title}: {view.paint(check.state, check.state)}"
+def _about_check(check: CheckStatus, view: View) -> Iterator[str]:
     yield row("Since", view.since(check.since) or "not looked at yet", 1)
     yield row("Found", check.detail, 1)
     if check.looked_at:
@@ -119,12 +144,31 @@ def _check_alone(check: CheckStatus, view: View) -> Iterator[str]:
         yield row(label, f"{view.at(change.at)}  {words}", 1)
 
 
-def _follows(check: CheckStatus, shown: Sequence[Condition]) -> Iterator[str]:
-    """Name what the check has found and what is not shown, because it follows from elsewhere."""
-    hidden = sorted(set(check.problems) - {problem.code for problem in shown})
-    if hidden:
-        yield f"Found, but follows from another problem: {', '.join(hidden)}"
-        yield ""
+def _explained(problem: Condition, view: View) -> Iterator[str]:
+    """Yield a problem in the words of the console of Windows."""
+    severity = view.paint(problem.severity, problem.severity)
+    yield f"Error: {problem.title} [{problem.code}], {severity}, {view.since(problem.since)}"
+    yield from (f"  {printable(line)}" for line in problem.detail.splitlines())
+    yield from _remedies(problem.cause, problem.resolution)
+    for title, commands in (("Mend", problem.fix), ("Prove", problem.verify)):
+        yield from (f"  {title + ':':<12}{printable(command)}" for command in commands)
+
+
+def _untold(problem: Problem, told: Collection[str]) -> Iterator[str]:
+    """Yield what was found and is not among the problems that are shown, and why it is not."""
+    roots = sorted(roots_of(problem) & set(told))
+    why = (
+        f"follows from {', '.join(roots)}"
+        if roots
+        else "found just now, not told of until it lasts"
+    )
+    yield f"Error: {problem.title} [{problem.code}], {why}"
+    yield from _remedies(problem.cause, problem.resolution)
+
+
+def _remedies(cause: str, resolution: str) -> Iterator[str]:
+    yield from paragraph("Causes", cause)
+    yield from paragraph("Resolution", resolution)
 
 
 def _component(component: ComponentStatus, view: View) -> str:

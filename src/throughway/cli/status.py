@@ -314,14 +314,15 @@ def render_problem(problem: Condition, view: View) -> Iterator[str]:
     yield f"{severity}: {problem.title} [{problem.code}]"
     for line in joined(problem.detail, view.since(problem.since), by="; ").splitlines():
         yield "  " + printable(line)
-    yield from _paragraph("Cause", problem.cause)
-    yield from _paragraph("Resolution", problem.resolution)
+    yield from paragraph("Cause", problem.cause)
+    yield from paragraph("Resolution", problem.resolution)
     for title, commands in (("Mend", problem.fix), ("Prove", problem.verify)):
         for command in commands:
             yield f"  {title + ':':<12}{printable(command)}"
 
 
-def _paragraph(title: str, text: str) -> list[str]:
+def paragraph(title: str, text: str) -> list[str]:
+    """Return a text in lines, its title before the first."""
     return textwrap.wrap(
         printable(text),
         TEXT_WIDTH,

@@ -10,7 +10,8 @@ import pytest
 from tests.operations_world import config, look, parts_of
 from throughway.gateway.operations import translation
 from throughway.health.checking import CannotTell
-from throughway.model.config import NAT64Config
+from throughway.model.config import GatewayConfig, NAT64Config, PublishConfig
+from throughway.model.policy import NRPTRule
 from throughway.model.status import TranslationStatus
 from throughway.net import nat64
 
@@ -78,6 +79,25 @@ def test_each_address_of_dns64_is_asked(
     silent.add("2001:db8:c0:1::2")
     told = [("dns64-broken", "2001:db8:c0:1::2 port 53: no answer")]
     assert ask("dns64", WELL) == told
+
+
+def test_what_the_policy_names_is_asked_once(tmp_path: Path) -> None:
+    def gateway(*servers: str) -> GatewayConfig:
+        rule = NRPTRule(namespace=".corp.example.com", servers=servers)
+        publish = PublishConfig(
+            deployment="corp",
+            signing_key=tmp_path,
+            bundle=tmp_path,
+            nrpt=(rule,),
+            nls_urls=(),
+            trust_anchors=(),
+        )
+        return replace(config(tmp_path), nat64=NAT64, publish=publish)
+
+    (dns64, _) = translation.checks(parts_of(gateway("2001:db8:c0:1::1")))
+    assert dns64.wanted() == ""
+    (dns64, _) = translation.checks(parts_of(gateway("2001:db8:c0:1::1", "2001:db8:c0:1::2")))
+    assert dns64.wanted() == "it is asked as a DNS server of the intranet: see dns"
 
 
 def test_without_nat64_neither_is_looked_at(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable
 
 from throughway.catalogue.translation import DNS64_BROKEN, NAT64_BROKEN
-from throughway.gateway.operations.names import asks
+from throughway.gateway.operations.names import PORT, asks
 from throughway.gateway.operations.parts import Parts
 from throughway.health.checking import CannotTell, Check, Found
 from throughway.model.config import GatewayConfig, NAT64Config
@@ -35,7 +35,7 @@ def checks(parts: Parts) -> tuple[Check, ...]:
             component=Component.NAMES,
             problems=(DNS64_BROKEN,),
             look=look_at_dns64,
-            wanted=wanted,
+            wanted=lambda: wanted() or _asked_already(parts.config()),
         ),
         Check(
             name="nat64",
@@ -53,11 +53,22 @@ def _configured(config: GatewayConfig) -> NAT64Config:
     return config.nat64
 
 
+def _addresses(config: GatewayConfig) -> list[tuple[str, int]]:
+    """Return where it listens, without what is asked as a server of the policy: told once."""
+    rules = config.publish.nrpt if config.publish is not None else ()
+    asked = {(server, PORT) for rule in rules for server in rule.servers}
+    return [place for place in _configured(config).listen if place not in asked]
+
+
+def _asked_already(config: GatewayConfig) -> str:
+    return "" if _addresses(config) else "it is asked as a DNS server of the intranet: see dns"
+
+
 async def _look_at_dns64(
     config: GatewayConfig, known: tuple[TranslationStatus, ...]
 ) -> Iterable[Found] | str:
     """Ask it at each of its addresses for what the intranet's servers know."""
-    listen = _configured(config).listen
+    listen = _addresses(config)
     rules = config.publish.nrpt if config.publish is not None else ()
     name = next((rule.namespace.lstrip(".") for rule in rules if rule.servers), "") or "."
     answers = await asyncio.gather(*(asks(address, name, port) for address, port in listen))

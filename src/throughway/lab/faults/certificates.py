@@ -150,7 +150,7 @@ IPHTTPS = (
                 reload_gateway,
             ),
         ),
-        gateway="configuration-refused",
+        gateway="iphttps-no-usable-cert",
     ),
 )
 
@@ -173,7 +173,7 @@ IPSEC = (
         name="ipsec-gateway-certificate-untrusted",
         title="the gateway's certificate for IPsec is of a root that nobody trusts",
         steps=_gateway("ipsec", Made(issuer=STRANGER)),
-        gateway="configuration-refused",
+        gateway="ipsec-cert-wrong-chain",
     ),
     Fault(
         name="ipsec-gateway-certificate-revoked",

@@ -234,6 +234,36 @@ def accounts(status: dict[str, list[dict[str, str]]]) -> list[str]:
     return sorted(t["account"] for t in status["tunnels"] if t["state"] == "up")
 
 
+# Operations Status
+
+BROKEN = {
+    "forwarding-disabled": ("forwarding", "iphttps-forwarding-disabled"),
+    "location-server-down": ("location-server", "nls-unreachable-inside"),
+}
+"""Faults of which neither follows from the other, with the check that notices each."""
+
+
+def test_what_is_broken_at_the_same_time_is_all_told_and_all_over(world: Lab) -> None:
+    wait_gateway_well(world)
+    try:
+        for fault in BROKEN:
+            world.inject(fault)
+        told = {code for _, code in BROKEN.values()}
+        seen = wait_gateway(world, f"{told} told", lambda s: told <= problems(s))
+        for name, code in BROKEN.values():
+            (check,) = (check for check in seen["checks"] if check["name"] == name)
+            assert code in check["problems"]
+            assert check["history"][-1]["state"] == check["state"] != "ok"
+        answer = world.run("edge1", ["throughway", "gateway", "status", "location-server"])
+        assert answer.returncode == 1
+        for word in ("Network Location Server: ", "[nls-unreachable-inside]", "Causes:"):
+            assert word in answer.stdout
+    finally:
+        for fault in BROKEN:
+            world.clear(fault)
+    wait_gateway_well(world)
+
+
 # The client moves
 
 

@@ -273,7 +273,7 @@ def test_the_way_says_so_only_while_it_is_so(
     async def scenario() -> None:
         uplink = Uplink(config(tmp_path), POLICY, nobody, lambda state, _: told.append(state))
         uplink._portal_found(LOGIN)
-        uplink._portal_opened()
+        uplink._try_again()
         await uplink.stop()
 
     asyncio.run(scenario())

@@ -23,6 +23,7 @@ from throughway.model.errors import Stage, TransportError
 from throughway.model.policy import Policy
 from throughway.model.revocation import Revocation, RevocationPolicy
 from throughway.net import revocation as checker
+from throughway.net import revocation_lists as lists
 from throughway.net.dial import Dialer
 from throughway.net.revocation_lists import Answer, Want
 from throughway.pki.revocation import questions
@@ -179,6 +180,37 @@ def test_a_location_server_whose_list_comes_late_is_looked_at_again(
     error = asyncio.run(scenario())
     assert error.problem == "iphttps-crl-unreachable"
     assert f"404 Not Found ({web.url('/nls.crl')})" in str(error)
+
+
+def test_a_list_without_which_the_gateway_was_refused_is_told_when_it_comes(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The link's own timer may be far away."""
+    shown = chain(Places((web.url("/late.crl"),)))
+    monkeypatch.setattr(checker, "chain_of", lambda connection: (shown.ders[0], shown.ders[2]))
+    monkeypatch.setattr(checker, "questions", lambda _: questions(shown.certificates[:2]))
+    monkeypatch.setattr(lists, "RENEW_SOON", 0.01)
+    strong = replace(POLICY, revocation=RevocationPolicy(iphttps=Revocation.STRONG))
+    listed = asyncio.Event()
+
+    async def scenario() -> None:
+        revocation = client(tmp_path, policy=strong)
+        revocation._on_listed = listed.set
+        connection = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).wrap_bio(
+            ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="da"
+        )
+        try:
+            with pytest.raises(TransportError):
+                await revocation.judge_server(connection)
+            assert not listed.is_set()
+            web.pages["/late.crl"] = LIST
+            async with asyncio.timeout(PATIENCE):
+                await listed.wait()
+            await revocation.judge_server(connection)
+        finally:
+            await revocation.stop()
+
+    asyncio.run(scenario())
 
 
 def test_a_location_server_does_not_wait_for_a_place_that_hangs(

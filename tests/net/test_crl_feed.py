@@ -115,6 +115,21 @@ def test_delta_lists_come_along(world: World) -> None:
     assert sorted(world.pushed[2:]) == sorted([base, delta])
 
 
+def test_a_delta_list_is_forgotten_with_the_list_that_named_it(world: World) -> None:
+    """Or it would be told for ever that it is not there."""
+    url, delta = world.web.url("/ca.crl"), world.web.url("/delta.crl")
+    world.web.pages["/ca.crl"] = CRL(number=5, deltas=[delta]).build(ISSUING)
+    world.run(lambda: world.lists.trouble(delta), url)
+    assert delta in world.feed.words()
+    world.web.pages["/ca.crl"] = CRL(number=6, begin=NOW - HOUR / 2).build(ISSUING)
+    world.lists.refresh()
+    world.run(lambda: len(world.pushed) == 2, url)
+    assert world.feed.urls == (url,)
+    assert world.feed.words() == ""
+    assert [want.url for want in world.lists.wanted] == [url]
+    assert world.trouble[-1] == (delta, "")
+
+
 def test_what_charon_misses_stands_in_its_log(world: World) -> None:
     world.web.pages["/ca.crl"] = CRL().build(ISSUING)
     world.feed.heard(f"  fetching crl from '{world.web.url('/ca.crl')}' ...")

@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -248,9 +249,73 @@ def test_a_list_is_fetched_again_at_the_latest(world: World) -> None:
     assert world.lists._due(world.want) == pytest.approx(time.time() + 900, abs=60)
 
 
-def test_a_renewal_that_fails_is_not_tried_again_at_once(world: World) -> None:
+def test_a_renewal_that_fails_is_tried_again_soon_and_then_ever_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRY_AFTER", 0.0)
+    pauses = []
+    for _ in range(8):
+        before = time.time()
+        world.get()
+        pauses.append(world.lists._due(world.want) - before)
+    assert pauses[0] < 10, "what was away for a moment is there a moment later"
+    assert all(later > earlier for earlier, later in pairwise(pauses[:6]))
+    assert pauses[-1] == pytest.approx(module.RENEW_AGAIN, abs=60)
+    world.web.pages["/ca.crl"] = CRL().build(ISSUING)
     world.get()
-    assert world.lists._due(world.want) > time.time() + 200
+    del world.web.pages["/ca.crl"]
+    world.get()
+    assert world.lists._due(world.want) < time.time() + 10, "it begins anew"
+
+
+def test_a_place_that_failed_is_asked_again_by_itself(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long before somebody who asks would be let ask again."""
+    monkeypatch.setattr(module, "RENEW_SOON", 0.01)
+
+    async def scenario() -> None:
+        world.lists.want(world.want)
+        world.lists.start()
+        await wait_for(lambda: world.failures)
+        world.web.pages["/ca.crl"] = CRL().build(ISSUING)
+        await wait_for(lambda: world.came)
+        await world.lists.stop()
+
+    asyncio.run(scenario())
+    assert world.failures[-1] == (world.want.url, "")
+
+
+def test_a_list_that_has_ended_is_asked_for_again_soon(world: World) -> None:
+    """Its authority publishes another one any moment."""
+    world.web.pages["/ca.crl"] = CRL(begin=NOW - 2 * DAY, end=NOW - DAY).build(ISSUING)
+    pauses = []
+    for _ in range(3):
+        before = time.time()
+        world.get()
+        pauses.append(world.lists._due(world.want) - before)
+    assert pauses[0] < 10
+    assert pauses[0] < pauses[1] < pauses[2]
+    world.web.pages["/ca.crl"] = CRL().build(ISSUING)
+    world.get()
+    assert world.lists._due(world.want) > time.time() + 60
+
+
+def test_of_what_is_forgotten_nothing_is_said(world: World) -> None:
+    async def scenario() -> None:
+        await world.lists.get(world.want)
+        world.lists.forget(world.want.url)
+        assert world.failures[-1] == (world.want.url, "")
+        late = asyncio.create_task(world.lists.get(world.want))
+        await asyncio.sleep(0)
+        world.lists.forget(world.want.url)
+        await late  # it was under way
+        await wait_for(lambda: not world.lists.trouble(world.want.url))
+        await world.lists.stop()
+
+    asyncio.run(scenario())
+    assert world.failures[-1] == (world.want.url, "")
+    assert world.lists.wanted == ()
 
 
 def test_the_same_address_may_be_of_several_issuers(world: World) -> None:

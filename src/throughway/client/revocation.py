@@ -52,7 +52,8 @@ _PROXY_AUTHENTICATION = 0x80190000 + 407
 class ClientRevocation:
     """The lists of a client, and its judgement of the IP-HTTPS server.
 
-    ``on_refused(error)`` tells that the server that was let in last is revoked.
+    ``on_refused(error)`` tells that the server that was let in last is revoked, ``on_listed()``
+    that a list has come without which a server was refused.
     """
 
     def __init__(
@@ -61,8 +62,10 @@ class ClientRevocation:
         policy: Policy,
         proxies: ProxySource,
         on_refused: Callable[[TransportError], None],
+        on_listed: Callable[[], None] = lambda: None,
     ) -> None:
         self._config = config
+        self._on_listed = on_listed
         self._proxies = proxies
         self._log = log.logger("client")
         cache = RevocationCache(config.state_directory / DIRECTORY)
@@ -73,7 +76,7 @@ class ClientRevocation:
             policy=Revocation.NONE,
             patience=dict.fromkeys(Revocation, LOCATION_PATIENCE),
         )
-        self._location_unknown = False
+        self._server_unknown = self._location_unknown = False
         self.on_located: Callable[[], None] = lambda: None
         """Told when a list has come that a location server was not believed without."""
         self.lists.subscribe(self._came)
@@ -91,7 +94,12 @@ class ClientRevocation:
 
     async def judge_server(self, connection: ssl.SSLObject) -> None:
         """Judge the IP-HTTPS server; TransportError when it is refused."""
-        await self._judge(self._server, connection)
+        self._server_unknown = False
+        try:
+            await self._judge(self._server, connection)
+        except TransportError as error:
+            self._server_unknown = error.problem != REVOKED
+            raise
 
     async def judge_location(self, connection: ssl.SSLObject) -> None:
         """Judge a location server, in the time that such a one has."""
@@ -115,6 +123,9 @@ class ClientRevocation:
 
     def _came(self, _want: Want, _data: bytes) -> None:
         self._server.look_again()
+        if self._server_unknown:
+            self._server_unknown = False
+            self._on_listed()
         if self._location_unknown:
             self._location_unknown = False
             self.on_located()

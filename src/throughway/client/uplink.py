@@ -55,9 +55,11 @@ class Uplink:
         self._proxies = ProxySource(config, policy, resolve)
         self._dial = self._proxies.dialer()
         self._inspection = Inspection(self._dial, self._inspected)
-        self.revocation = ClientRevocation(config, policy, self._proxies, self._refused)
+        self.revocation = ClientRevocation(
+            config, policy, self._proxies, self._refused, on_listed=self._try_again
+        )
         self._portal = Portal(
-            policy, resolve, on_found=self._portal_found, on_opened=self._portal_opened
+            policy, resolve, on_found=self._portal_found, on_opened=self._try_again
         )
         self._on_state = on_state
         self._on_change = on_change
@@ -279,8 +281,8 @@ class Uplink:
             self._on_state(self._link.state, self.failure)
             self._on_change()
 
-    def _portal_opened(self) -> None:
-        """Go on at once; the link's own timer may be far away."""
+    def _try_again(self) -> None:
+        """Go on at once, because what stood in the way is gone; the link's timer may be far."""
         if self._link is not None:
             self.failure = None
             self._link.network_changed()

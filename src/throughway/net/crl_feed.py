@@ -71,6 +71,8 @@ class CRLFeed:
         """Lists that charon does not take, with the reason."""
         self._issuers: tuple[x509.Certificate, ...] = ()
         self._urls: dict[str, None] = {}
+        self._deltas: dict[str, tuple[str, ...]] = {}
+        """By address of a list, those of the delta lists that it names."""
         self._responders: dict[str, str] = {}
         """By the address of the question, where it is put."""
         self._given: set[str] = set()
@@ -204,17 +206,26 @@ class CRLFeed:
         want = Want(url, issuers=self._issuers)
         self._lists.want(want)
         if not known and (data := self._lists.cache.get(url)) is not None:
-            for delta in delta_urls_of(data):
-                self._learn(delta)
+            self._follow(url, data)
         return want
+
+    def _follow(self, url: str, data: bytes) -> None:
+        """Want the delta lists that a list names, and no more those that only its last one did."""
+        before = self._deltas.get(url, ())
+        self._deltas[url] = tuple(d for d in delta_urls_of(data) if d.startswith("http://"))
+        for delta in self._deltas[url]:
+            self._learn(delta)
+        for delta in set(before).difference(*self._deltas.values()):
+            self._urls.pop(delta, None)
+            self._given.discard(delta)
+            self._refused.pop(delta, None)
+            self._lists.forget(delta)
 
     def _came(self, want: Want, data: bytes) -> None:
         if not self.enabled:
             return
         if want.url in self._urls:
-            for delta in delta_urls_of(data):
-                if delta.startswith("http://"):
-                    self._learn(delta)
+            self._follow(want.url, data)
             self._spawn(self._give(want.url, data, renewed=True))
         elif want.url in self._responders:
             self._spawn(self._give(want.url, data, renewed=True, pushed=False))

@@ -25,8 +25,9 @@ FETCH_TIME = 5.0
 MAXIMUM_REDIRECTS = 3
 RETRY_AFTER = 60.0
 """Seconds for which a place that failed is not asked again."""
-RENEW_AGAIN = 300.0
-"""Seconds after which a renewal that failed is tried again."""
+RENEW_SOON, RENEW_AGAIN = 5.0, 300.0
+"""Seconds after which a renewal that failed is tried again: twice as long each time. What was away
+for a moment is there a moment later, what is away for hours is not asked all the time."""
 RENEW_AT = 0.75
 """Part of a list's life after which it is fetched again."""
 SOONEST, LATEST = 60.0, 86400.0
@@ -67,6 +68,8 @@ class _Failure:
     answer: Answer
     """What came, as far as anything did: it may say more than that it is not kept."""
     why: str
+    pause: float
+    """Seconds until it is asked again without anybody's need."""
 
 
 OnList = Callable[[Want, bytes], None]
@@ -97,6 +100,8 @@ class RevocationLists:
         self._wants: dict[str, Want] = {}
         self._flights: dict[str, asyncio.Task[Answer]] = {}
         self._failed: dict[str, _Failure] = {}
+        self._ended: dict[str, float] = {}
+        """By address of what had ended when it came: seconds until it is asked for again."""
         self._woken = asyncio.Event()
         self._renewer: asyncio.Task[None] | None = None
 
@@ -128,6 +133,21 @@ class RevocationLists:
         if want != known and (known is not None or len(self._wants) < MAXIMUM_WANTED):
             self._wants[want.url] = want
             self._woken.set()
+
+    def forget(self, url: str) -> None:
+        """Take note that an address is not needed any more: nothing is said of it either."""
+        self._wants.pop(url, None)
+        self._drop(url)
+        if (flight := self._flights.get(url)) is not None:
+            flight.add_done_callback(lambda _: self._drop(url))
+
+    def _drop(self, url: str) -> None:
+        if url in self._wants:
+            return  # meanwhile it is needed again
+        self.cache.remove(url)
+        self._ended.pop(url, None)
+        if self._failed.pop(url, None) is not None:
+            self._on_failure(url, "")
 
     @property
     def wanted(self) -> tuple[Want, ...]:
@@ -166,6 +186,9 @@ class RevocationLists:
         want = self._wants.get(want.url, want)
         if (failed := self.failed(want.url)) is not None:
             return failed
+        return await self._together(want)
+
+    async def _together(self, want: Want) -> Answer:
         flight = self._flights.get(want.url)
         if flight is None:
             flight = asyncio.get_running_loop().create_task(self._fetch(want))
@@ -195,6 +218,10 @@ class RevocationLists:
             return self._fail(want, words, self.cache.get(want.url) or data)
         changed = self.cache.get(want.url) != data
         self.cache.put(kept, data)
+        if kept.ends_at > kept.fetched_at:
+            self._ended.pop(want.url, None)
+        else:
+            self._ended[want.url] = _next_pause(self._ended.get(want.url))
         if self._failed.pop(want.url, None) is not None or before is None:
             self._on_failure(want.url, "")
         for listener in self._listeners if changed else ():
@@ -218,7 +245,9 @@ class RevocationLists:
         return await self._ask(want.responder, request.der)
 
     def _fail(self, want: Want, why: str, answer: Answer) -> Answer:
-        self._failed[want.url] = _Failure(time.monotonic(), answer, why)
+        before = self._failed.get(want.url)
+        pause = _next_pause(before.pause if before is not None else None)
+        self._failed[want.url] = _Failure(time.monotonic(), answer, why, pause)
         self._on_failure(want.url, why)
         return answer
 
@@ -229,8 +258,8 @@ class RevocationLists:
             due = [(self._due(want), want) for want in self.wanted]
             late = [want for at, want in due if at <= now]
             for start in range(0, len(late), _TOGETHER):
-                some = late[start : start + _TOGETHER]
-                done = await asyncio.gather(*map(self.get, some), return_exceptions=True)
+                some = [w for w in late[start : start + _TOGETHER] if w.url in self._wants]
+                done = await asyncio.gather(*map(self._together, some), return_exceptions=True)
                 for want, outcome in zip(some, done, strict=True):
                     if isinstance(outcome, Exception):
                         self._stumbled(want, outcome)
@@ -249,14 +278,21 @@ class RevocationLists:
         """Return when an address is to be asked next."""
         kept = self.cache.find(want.url)
         if want.url in self._failed:
-            again = self._failed[want.url].at + RENEW_AGAIN
-            return time.time() + max(0.0, again - time.monotonic())
+            failure = self._failed[want.url]
+            left = failure.at + failure.pause - time.monotonic()
+            return time.time() + left if left > 0 else 0.0
         if kept is None:
             return 0.0
         share = kept.begins_at + RENEW_AT * (kept.ends_at - kept.begins_at)
         if kept.fetched_at < self._refreshed_at:
             return 0.0
+        if want.url in self._ended:
+            return kept.fetched_at + self._ended[want.url]
         return min(max(share, kept.fetched_at + SOONEST), kept.fetched_at + self._latest)
+
+
+def _next_pause(before: float | None) -> float:
+    return RENEW_SOON if before is None else min(RENEW_AGAIN, 2 * before)
 
 
 def question(request: bytes) -> Asked:

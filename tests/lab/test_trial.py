@@ -1,34 +1,64 @@
-"""A fault put to the test: what counts as said, as wanted, as leaked."""
+"""A fault put to the test: what counts as said, as found, as mended, as wanted."""
+
+import json
 
 import pytest
 
-from throughway.lab.faults import Fault
-from throughway.lab.trial import Said, Seen, _End, _leaks
+from throughway.lab.faults import FAULTS, Fault
+from throughway.lab.faults.pairs import PAIRS, Pair
+from throughway.lab.trial import Said, Seen, Together, _End, _left
 
-FAULT = Fault(name="some-fault", title="something", steps=(), client="policy-expired")
-
-
-def seen(client: str = "policy-expired", gateway: str = "", **others: object) -> Seen:
-    said = {"client": Said(code=client), "gateway": Said(code=gateway), "recovered": 1.0}
-    return Seen(fault="some-fault", **(said | others))  # type: ignore[arg-type]
+FAULT = Fault(
+    name="some-fault", title="something", steps=(), client="policy-expired", gateway="clock-skew"
+)
 
 
-def test_as_wanted() -> None:
-    assert seen().as_wanted(FAULT)
+def seen(client: str | Said = "policy-expired", **others: object) -> Seen:
+    said = {"gateway": Said(code="clock-skew"), "recovered": 1.0}
+    client = Said(code=client) if isinstance(client, str) else client
+    return Seen(fault="some-fault", client=client, **(said | others))  # type: ignore[arg-type]
+
+
+def examined(code: str, *found: str) -> Said:
+    return Said(code=code, doctor=found)
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        seen(),
+        seen(mended=3.0),
+        seen(client=examined("policy-expired", "policy-expired", "internet-down")),
+        seen(client=examined("policy-expired", "clock-skew")),
+        seen(gateway=examined("clock-skew", "clock-skew")),
+    ],
+)
+def test_as_wanted(good: Seen) -> None:
+    assert good.as_wanted(FAULT)
 
 
 @pytest.mark.parametrize(
     "bad",
     [
         seen(client=""),
-        seen(gateway="clock-skew"),
+        seen(gateway=Said(code="internet-down")),
         seen(recovered=-1.0),
+        seen(mended=-1.0),
         seen(leaked=("a packet",)),
         seen(error="no lab"),
+        seen(client=examined("policy-expired")),
+        seen(client=examined("policy-expired", "internet-down", "policy-expired")),
+        seen(gateway=examined("clock-skew", "policy-expired")),
     ],
 )
 def test_not_as_wanted(bad: Seen) -> None:
     assert not bad.as_wanted(FAULT)
+
+
+def test_a_doctor_at_an_end_that_is_well_may_know_the_root() -> None:
+    fault = Fault(name="some-fault", title="something", steps=(), gateway="clock-skew")
+    for found, good in {(): True, ("clock-skew",): True, ("internet-down",): False}.items():
+        assert seen(client=Said(doctor=found)).as_wanted(fault) is good
 
 
 def problems(*codes: str) -> dict[str, object]:
@@ -49,7 +79,7 @@ def test_only_the_first_problem_counts() -> None:
 def test_what_was_said_instead() -> None:
     end = _End("policy-expired", lambda: problems("clock-skew"))
     end.look(1.0)
-    assert end.said() == Said(code="clock-skew", others=("clock-skew",))
+    assert end.said(("x",)) == Said(code="clock-skew", others=("clock-skew",), doctor=("x",))
 
 
 def test_who_has_nothing_to_say_has_said_it() -> None:
@@ -58,10 +88,49 @@ def test_who_has_nothing_to_say_has_said_it() -> None:
     assert end.said() == Said()
 
 
-def test_leaks() -> None:
-    page = "IP6 2001:db8:66::101.4 > 2001:db8:c0:2::80.80: Flags [S]"
-    name = "IP 192.168.137.101.4 > 192.168.137.1.53: 1+ A? app1.corp.example.com. (39)"
-    other = "IP 192.168.137.101.4 > 192.168.137.1.53: 1+ A? da.example.com. (32)"
-    server = "IP 192.168.137.101.4 > 192.168.137.1.53: 1+ A? nls.corp.example.com. (38)"
-    answer = "IP 192.168.137.1.53 > 192.168.137.101.4: 1 NXDomain 0/0/1 (49)"
-    assert _leaks([page, name, other, server, answer]) == [name, page]
+@pytest.mark.parametrize(
+    ("results", "left"),
+    [
+        ([("clock-skew", "mended", "")], ""),
+        ([("internet-down", "no-remedy", ""), ("clock-skew", "gone", "")], ""),
+        ([("clock-skew", "failed", "it stays")], "failed: it stays"),
+        ([("internet-down", "mended", "")], "fix does not see it, but internet-down"),
+        ([], "fix does not see it, but nothing"),
+    ],
+)
+def test_what_a_remedy_has_left(results: list[tuple[str, str, str]], left: str) -> None:
+    rows = [dict(zip(("code", "outcome", "reason"), row, strict=True)) for row in results]
+    assert _left(json.dumps({"results": rows}), "clock-skew") == left
+
+
+def test_a_fix_that_says_nothing_has_mended_nothing() -> None:
+    assert _left("", "clock-skew") == "fix says nothing"
+    assert _left("no JSON", "clock-skew") == "no JSON"
+
+
+PAIR = Pair("port-443-blocked", "kdc-silent")
+BOTH = ("iphttps-port-blocked", "kerberos-unreachable")
+
+
+def test_of_a_pair_both_must_be_named() -> None:
+    good = Together(pair=PAIR.name, shown=BOTH, found=BOTH, after=3.0, recovered=2.0)
+    assert good.as_wanted(PAIR)
+    for bad in (
+        Together(pair=PAIR.name, shown=BOTH, found=BOTH[:1], after=3.0, recovered=2.0),
+        Together(pair=PAIR.name, shown=BOTH[:1], found=BOTH, recovered=2.0),
+        Together(pair=PAIR.name, shown=BOTH, found=BOTH, after=3.0),
+        Together(pair=PAIR.name, shown=BOTH, after=3.0, recovered=2.0, error="no lab"),
+    ):
+        assert not bad.as_wanted(PAIR)
+
+
+def test_pairs_are_of_faults_that_can_be_there_together() -> None:
+    assert len(PAIRS) >= 20
+    assert len({frozenset(pair.names) for pair in PAIRS}) == len(PAIRS)
+    for pair in PAIRS:
+        first, second = pair.faults
+        assert first.place == second.place or not second.client, pair.name
+        assert first.root != second.root, pair.name
+        assert first.root, pair.name
+        assert second.root, pair.name
+    assert {name for pair in PAIRS for name in pair.names} <= set(FAULTS)

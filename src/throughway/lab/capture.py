@@ -78,11 +78,19 @@ class Capture:
 
     def lines(self, filter_: str = "") -> list[str]:
         """Return a line for every packet that matches, as tcpdump writes it, without time."""
-        command = ["tcpdump", "-n", "-t", "-r", str(self.path), *filter_.split()]
+        return self._read(["tcpdump", "-n", "-t", "-r", str(self.path), *filter_.split()])
+
+    def _read(self, command: list[str]) -> list[str]:
         answer = subprocess.run(command, capture_output=True, text=True, check=False)
         if answer.returncode:
             raise LabError(f"tcpdump cannot read the capture: {answer.stderr.strip()}")
         return answer.stdout.splitlines()
+
+    def timed(self, filter_: str = "") -> list[tuple[float, str]]:
+        """Return the packets that match with their times, in seconds since 1970."""
+        command = ["tcpdump", "-n", "-tt", "-r", str(self.path), *filter_.split()]
+        split = (line.partition(" ") for line in self._read(command) if not line[:1].isspace())
+        return [(float(at), line) for at, _, line in split]
 
     def count(self, filter_: str = "") -> int:
         """Return how many packets match."""

@@ -7,8 +7,10 @@ with Lab.up("trial") as lab:
 """
 
 import json
+import math
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -51,6 +53,18 @@ CABLE_TIMEOUT = 60.0
 one at most."""
 
 
+@dataclass(slots=True)
+class Absence:
+    """When a daemon was not there because it was stopped by this handle on the lab."""
+
+    host: str
+    daemon: str
+    begun: float
+    """Seconds since 1970; it was told to end."""
+    ended: float = math.inf
+    """It did its work again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostStatus:
     """One host of a lab, as ``throughway lab status`` shows it."""
@@ -75,6 +89,7 @@ class Lab:
         self.topology = topology
         self.directory = state.directory(name)
         self._state = state.load(name) or LabState(name=name)
+        self.absences: list[Absence] = []
         self._captures = 0
         self._changing = threading.RLock()
 
@@ -418,10 +433,14 @@ class Lab:
             raise LabError(f"the {daemon.name} runs already on {host}")
         service = self.start(host, daemon.name, daemon.command)
         deployment.wait_started(service, daemon)
+        for absence in self.absences:
+            if (absence.host, absence.daemon) == (host, daemon.name):
+                absence.ended = min(absence.ended, time.time())
         return service
 
     def _stop(self, host: str, daemon: deployment.Daemon) -> None:
         if service := self.service(host, daemon.name):
+            self.absences.append(Absence(host, daemon.name, time.time()))
             service.stop(deployment.STOP_TIMEOUT)
 
     def _mobile(self, name: str) -> Host:

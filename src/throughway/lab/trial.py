@@ -1,22 +1,25 @@
-"""One fault put to the test: what both ends say of it, how soon, and how all becomes well again.
+"""Faults put to the test: what both ends say of them, how soon, and how all becomes well again.
 
 with Lab.up("trial") as lab:
     seen = Trial(lab).run(FAULTS["port-443-blocked"])
 """
 
 import contextlib
-import re
-import subprocess
+import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from throughway.lab.deployment import CLIENT, GATEWAY
-from throughway.lab.faults import Fault
+from throughway.lab import leaks
+from throughway.lab.deployment import CLIENT
+from throughway.lab.deployment import GATEWAY as GATEWAY_DAEMON
+from throughway.lab.faults import GATEWAY, Fault
+from throughway.lab.faults.pairs import Pair
 from throughway.lab.lab import Lab
 from throughway.lab.observe import PATIENCE, Observer, Status, status_of, tunnel
-from throughway.lab.topology import MOBILE_INTERFACE, NLS_NAME
 from throughway.model.errors import LabError
+from throughway.model.findings import Severity
 from throughway.model.status import Connection
 
 POLL = 0.1
@@ -28,19 +31,10 @@ RECOVERY = 120.0
 QUIET = 12.0
 """Seconds for which who is not concerned is watched: longer than the interval of every check."""
 USER = "alice"
-MAX_LEAKS = 5
-_DNS = re.compile(r"\.53( >|:) ")
-_QUESTION = re.compile(r" > \S+\.53: ")
-INSIDE_ONLY = "net 10.0.0.0/16 or net 2001:db8:c0::/48"
-NAMES = "udp port 53"
-BROWSE = """
-while :; do
-  curl -gs -o /dev/null --max-time 1 http://app1.corp.example.com/
-  curl -gs -o /dev/null --max-time 1 'http://[2001:db8:c0:2::80]/'
-  sleep 0.5
-done
-"""
-"""What a person does meanwhile: nothing of it may leave the tunnel."""
+EXAMINED = (0, 1, 3)
+"""Exit codes of a doctor that has come to an end."""
+FIX = ("throughway", "fix", "--all", "--yes", "--json")
+MENDED = ("mended", "gone")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +46,8 @@ class Said:
     others: tuple[str, ...] = ()
     after: float = 0.0
     """Seconds until the code that was waited for was the first one."""
+    doctor: tuple[str, ...] | None = None
+    """What the live doctor has found there, the first first; None: it was not asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,14 +59,49 @@ class Seen:
     gateway: Said
     recovered: float = 0.0
     """Seconds from the clearing until both ends were well and the page was there; -1: never."""
+    mended: float | None = None
+    """Seconds from ``throughway fix --all`` until that was so; -1: never; None: not tried."""
+    mending: str = ""
+    """Why it was not mended."""
     leaked: tuple[str, ...] = ()
     error: str = ""
     """Why it could not be tried."""
+    took: float = 0.0
+    """Seconds for all of it."""
 
     def as_wanted(self, fault: Fault) -> bool:
-        """Whether both ends said what they must, all became well, and nothing leaked."""
+        """Whether both ends and the doctor said what they must, all became well, none leaked."""
         said = (self.client.code, self.gateway.code) == (fault.client, fault.gateway)
-        return said and not self.error and not self.leaked and self.recovered >= 0
+        found = fits(self.client, fault.client, fault) and fits(self.gateway, fault.gateway, fault)
+        mended = self.mended is None or self.mended >= 0
+        well = not self.error and not self.leaked and self.recovered >= 0
+        return said and found and mended and well
+
+
+def fits(said: Said, wanted: str, fault: Fault) -> bool:
+    """Whether the doctor's first finding at an end is what that end says, or the root cause."""
+    return said.doctor is None or next(iter(said.doctor), "") in (wanted, fault.root)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Together:
+    """What came of two faults at the same time."""
+
+    pair: str
+    shown: tuple[str, ...] = ()
+    """What either end showed."""
+    found: tuple[str, ...] | None = None
+    """What the live doctor has found at either end; None: it was not asked."""
+    after: float = -1.0
+    """Seconds until both were shown at the same time; -1: never."""
+    recovered: float = -1.0
+    error: str = ""
+    took: float = 0.0
+
+    def as_wanted(self, pair: Pair) -> bool:
+        """Whether both faults were named by everybody, and all became well."""
+        found = self.found is None or pair.named_in(self.found)
+        return self.after >= 0 and found and self.recovered >= 0 and not self.error
 
 
 class _End:
@@ -89,19 +120,23 @@ class _End:
 
     def look(self, passed: float) -> None:
         """Look at it."""
-        self._codes = _codes(self._status())
+        self._codes = codes_of(self._status())
         if self._wanted and self._after is None and self._codes[:1] == (self._wanted,):
             self._after = passed
 
-    def said(self) -> Said:
+    def said(self, doctor: tuple[str, ...] | None = None) -> Said:
         """Return what it said."""
-        if self._after is not None:
-            return Said(code=self._wanted, others=self._codes, after=round(self._after, 1))
-        return Said(code=next(iter(self._codes), ""), others=self._codes)
+        if self._after is None:
+            return Said(code=next(iter(self._codes), ""), others=self._codes, doctor=doctor)
+        after = round(self._after, 1)
+        return Said(code=self._wanted, others=self._codes, after=after, doctor=doctor)
 
 
 class Trial:
-    """Tries faults in a lab that is up, on one client."""
+    """Tries faults in a lab that is up, on one client.
+
+    ``thorough``: ask the live doctor, too, and let ``throughway fix`` mend what it can.
+    """
 
     def __init__(
         self,
@@ -111,120 +146,202 @@ class Trial:
         notice: float = NOTICE,
         quiet: float = QUIET,
         recovery: float = RECOVERY,
+        thorough: bool = True,
     ) -> None:
         self.lab = lab
         self.host = client
         self._observer = Observer(lab, client)
         self._notice, self._quiet, self._recovery = notice, quiet, recovery
+        self._thorough = thorough
 
-    def prepare(self, fault: Fault) -> None:
+    def prepare(self, fault: Fault | Pair) -> None:
         """Bring everything to where the fault is to be injected: well, and somebody at work."""
         if self.lab.where(self.host) != fault.place:
             self.lab.move(self.host, fault.place)
         if self.lab.service(self.host, CLIENT.name) is None:
             self.lab.start_client(self.host)
-        self._wait_well(fault)
+        self.wait_well(fault)
 
     def run(self, fault: Fault) -> Seen:
         """Inject it, see what is said, clear it, see all well again."""
-        lab = self.lab
+        begun = time.monotonic()
+        why, recovered, mended, mending = "", -1.0, None, ""
+        client = gateway = Said()
         try:
             self.prepare(fault)
         except LabError as error:
-            return Seen(fault=fault.name, client=Said(), gateway=Said(), error=f"before: {error}")
-        why, recovered, leaked = "", -1.0, list[str]()
-        client = gateway = Said()
-        with self._at_work():
+            words = f"before: {error}"
+            return Seen(fault=fault.name, client=client, gateway=gateway, error=words)
+        with self._watched(fault) as leaked:
             try:
-                with self._watched(fault, leaked):
-                    lab.inject(fault.name, self.host)
-                with self._watched(fault, leaked):
-                    client, gateway = self._settled(fault)
-            except LabError as failed:
-                why = str(failed)
-            cleared = time.monotonic()
+                self.lab.inject(fault.name, self.host)
+                client, gateway = self._settled(fault, examined=self._thorough)
+            except LabError as error:
+                why = str(error)
             try:
-                with self._watched(fault, leaked):
-                    lab.clear(fault.name)
-                    self._wait_well(fault, self._recovery)
-                recovered = round(time.monotonic() - cleared, 1)
-            except LabError as failed:
-                why = why or f"after: {failed}"
+                recovered = self._cleared(fault, fault.name)
+                if fault.mended and self._thorough and not why:
+                    mended, mending = self._mended(fault)
+            except LabError as error:
+                why = why or f"after: {error}"
         return Seen(
             fault=fault.name,
             client=client,
             gateway=gateway,
             recovered=recovered,
-            leaked=tuple(leaked[:MAX_LEAKS]),
+            mended=mended,
+            mending=mending,
+            leaked=tuple(leaked),
             error=why,
+            took=round(time.monotonic() - begun, 1),
         )
 
-    @contextlib.contextmanager
-    def _watched(self, fault: Fault, leaked: list[str]) -> Iterator[None]:
-        """Look for leaks meanwhile; where the daemon was stopped, nothing was to be kept."""
-        before = self.lab.service(self.host, CLIENT.name)
-        filter_ = f"({INSIDE_ONLY}) or {NAMES}"
-        with self.lab.capture(self.host, MOBILE_INTERFACE, filter_) as capture:
-            yield
-        if fault.place != "corp" and before == self.lab.service(self.host, CLIENT.name):
-            leaked += _leaks(capture.lines())
-
-    def _settled(self, fault: Fault) -> tuple[Said, Said]:
-        """Watch both ends until each says what it must; who says nothing is watched for longer."""
-        ends = (
-            _End(fault.client, self._observer.status),
-            _End(fault.gateway, lambda: status_of(self.lab, "edge1", GATEWAY)),
+    def run_pair(self, pair: Pair) -> Together:
+        """Inject both, see that both are named, clear both, see all well again."""
+        begun = time.monotonic()
+        why, after, recovered = "", -1.0, -1.0
+        shown, found = set[str](), tuple[str, ...]()
+        try:
+            self.prepare(pair)
+            try:
+                for name in pair.names:
+                    self.lab.inject(name, self.host)
+                shown, after = self._both(pair)
+                if self._thorough:
+                    found = self._examine(self.host) + self._examine(GATEWAY)
+            except LabError as error:
+                why = str(error)
+            recovered = self._cleared(pair, *reversed(pair.names))
+        except LabError as error:
+            why = why or str(error)
+        return Together(
+            pair=pair.name,
+            shown=tuple(sorted(shown)),
+            found=tuple(dict.fromkeys(found)) if self._thorough else None,
+            after=after,
+            recovered=recovered,
+            error=why,
+            took=round(time.monotonic() - begun, 1),
         )
-        began = time.monotonic()
-        while True:
-            for end in ends:
-                end.look(time.monotonic() - began)
-            told = all(end.told for end in ends)
-            least = 0.0 if fault.client and fault.gateway else self._quiet
-            if time.monotonic() - began > (least if told else self._notice):
-                return ends[0].said(), ends[1].said()
-            time.sleep(POLL)
 
-    def _wait_well(self, fault: Fault, patience: float = PATIENCE) -> None:
+    def wait_well(self, fault: Fault | Pair, patience: float = PATIENCE) -> None:
         """Return when neither end has anything to tell, and the page is there for whom it is."""
         deadline = time.monotonic() + patience
         while True:
-            mine, theirs = self._observer.status(), status_of(self.lab, "edge1", GATEWAY)
-            here = mine and not _codes(mine) and self._connected(fault, mine)
-            if here and theirs and not _codes(theirs) and theirs["state"] == "ok":
+            mine, theirs = self._observer.status(), self._gateway()
+            here = mine and not codes_of(mine) and self._connected(fault, mine)
+            if here and theirs and not codes_of(theirs) and theirs["state"] == "ok":
                 return
             if time.monotonic() > deadline:
-                told = mine and (mine["connection"], *_codes(mine))
-                words = f"not well in {patience:g} s: client {told}, gateway {_codes(theirs)}"
+                told = mine and (mine["connection"], *codes_of(mine))
+                words = f"not well in {patience:g} s: client {told}, gateway {codes_of(theirs)}"
                 raise LabError(words)
             if fault.user and mine and not mine["user"] and tunnel(mine, "infrastructure"):
                 self._observer.log_on(USER)
             time.sleep(POLL)
 
-    def _connected(self, fault: Fault, status: Status) -> bool:
+    def _settled(self, fault: Fault, *, examined: bool) -> tuple[Said, Said]:
+        """Watch both ends until each says what it must; who says nothing is watched for longer."""
+        ends = _End(fault.client, self._observer.status), _End(fault.gateway, self._gateway)
+        least = 0.0 if fault.client and fault.gateway else self._quiet
+        ripe = 0.0 if fault.root else self._quiet
+        doctors: list[Future[tuple[str, ...]]] = []
+        began = time.monotonic()
+        with ThreadPoolExecutor() as pool:
+            while True:
+                passed = time.monotonic() - began
+                for end in ends:
+                    end.look(passed)
+                told = all(end.told for end in ends)
+                over = passed >= (least if told else self._notice)
+                due = over or (told and passed >= ripe)
+                if due and examined and not doctors:
+                    doctors = [pool.submit(self._examine, one) for one in (self.host, GATEWAY)]
+                if over and all(doctor.done() for doctor in doctors):
+                    break
+                time.sleep(POLL)
+        mine, theirs = (one.result() for one in doctors) if doctors else (None, None)
+        return ends[0].said(mine), ends[1].said(theirs)
+
+    def _both(self, pair: Pair) -> tuple[set[str], float]:
+        """Watch both ends until both faults are shown."""
+        began = time.monotonic()
+        while True:
+            shown = {*codes_of(self._observer.status()), *codes_of(self._gateway())}
+            passed = time.monotonic() - began
+            if pair.named_in(shown):
+                return shown, round(passed, 1)
+            if passed > self._notice:
+                return shown, -1.0
+            time.sleep(POLL)
+
+    def _examine(self, host: str) -> tuple[str, ...]:
+        """Return what the live doctor finds on a host, what is only to be known left out."""
+        answer = self.lab.run(host, ["throughway", "doctor", "--live", "--json"])
+        if answer.returncode not in EXAMINED:
+            raise LabError(f"doctor on {host}: {answer.stderr.strip()[-500:]}")
+        findings = json.loads(answer.stdout)["diagnosis"]
+        return tuple(one["code"] for one in findings if one["severity"] != Severity.INFO)
+
+    def _cleared(self, fault: Fault | Pair, *names: str) -> float:
+        """Clear what was injected; return after how many seconds all was well."""
+        cleared = time.monotonic()
+        for name in names:
+            self.lab.clear(name)
+        self.wait_well(fault, self._recovery)
+        return round(time.monotonic() - cleared, 1)
+
+    def _mended(self, fault: Fault) -> tuple[float, str]:
+        """Inject it once more and let ``throughway fix`` mend it: after how long, or why not."""
+        host = GATEWAY if fault.gateway else self.host
+        self.lab.inject(fault.name, self.host)
+        try:
+            self._settled(fault, examined=False)
+            begun = time.monotonic()
+            answer = self.lab.run(host, FIX)
+            if why := _left(answer.stdout, fault.root) or answer.stderr.strip()[-500:]:
+                return -1.0, why
+            try:
+                self.wait_well(fault, self._recovery)
+            except LabError as error:
+                return -1.0, str(error)
+            return round(time.monotonic() - begun, 1), ""
+        finally:
+            self._cleared(fault, fault.name)
+
+    def _gateway(self) -> Status:
+        return status_of(self.lab, GATEWAY, GATEWAY_DAEMON)
+
+    def _connected(self, fault: Fault | Pair, status: Status) -> bool:
         if fault.place == "corp":
             return bool(status["connection"] == Connection.CONNECTED_LOCALLY)
         name = "intranet" if fault.user else "infrastructure"
         return bool(tunnel(status, name))
 
     @contextlib.contextmanager
-    def _at_work(self) -> Iterator[None]:
-        null = subprocess.DEVNULL
-        person = self.lab.popen(self.host, ["sh", "-c", BROWSE], stdout=null, stderr=null)
-        try:
-            yield
-        finally:
-            person.kill()
-            person.wait()
+    def _watched(self, fault: Fault) -> Iterator[list[str]]:
+        """Look for leaks meanwhile; in the intranet there are none."""
+        with leaks.at_work(self.lab, self.host):
+            if fault.place == "corp":
+                yield []
+                return
+            with leaks.watched(self.lab, self.host) as leaked:
+                yield leaked
 
 
-def _codes(status: Status) -> tuple[str, ...]:
+def codes_of(status: Status) -> tuple[str, ...]:
+    """Return the codes of the problems that are shown, the first first."""
     return tuple(problem["code"] for problem in status.get("problems", ())) if status else ()
 
 
-def _leaks(lines: list[str]) -> list[str]:
-    """Return what should have gone through the tunnel; the location server is asked for outside."""
-    outside = f" {NLS_NAME}."
-    asked = [line for line in lines if _QUESTION.search(line)]
-    names = [line for line in asked if ".corp.example.com." in line and outside not in line]
-    return [*names, *(line for line in lines if not _DNS.search(line))]
+def _left(answer: str, code: str) -> str:
+    """Say why a problem was not mended, as ``fix --json`` tells; "" when it was."""
+    try:
+        results = json.loads(answer)["results"]
+    except (ValueError, KeyError):
+        return answer.strip()[-500:] or "fix says nothing"
+    outcomes = {one["code"]: one for one in results}
+    if code not in outcomes:
+        return f"fix does not see it, but {', '.join(outcomes) or 'nothing'}"
+    one = outcomes[code]
+    return "" if one["outcome"] in MENDED else f"{one['outcome']}: {one['reason']}"

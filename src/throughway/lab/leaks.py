@@ -1,0 +1,69 @@
+"""What a client sends in the clear that belongs into its tunnels, while somebody is at work on it.
+
+Where the client's daemon was not there, nothing could be kept back: what was sent then proves
+nothing, and is left out. What is sent before and after it counts.
+"""
+
+import contextlib
+import re
+import subprocess
+from collections.abc import Iterable, Iterator
+
+from throughway.lab.deployment import CLIENT
+from throughway.lab.lab import Absence, Lab
+from throughway.lab.topology import MOBILE_INTERFACE, NLS_NAME
+
+INSIDE_ONLY = "net 10.0.0.0/16 or net 2001:db8:c0::/48"
+NAMES = "udp port 53"
+BROWSE = """
+while :; do
+  curl -gs -o /dev/null --max-time 1 http://app1.corp.example.com/
+  curl -gs -o /dev/null --max-time 1 'http://[2001:db8:c0:2::80]/'
+  sleep 0.5
+done
+"""
+"""What a person does meanwhile: nothing of it may leave the tunnel."""
+LINGERS = 3.0
+"""Seconds for which a program goes on with what it began while the daemon was not there: one
+second of curl, and its name server, that it had been told before."""
+MAX_LEAKS = 5
+_DNS = re.compile(r"\.53( >|:) ")
+_QUESTION = re.compile(r" > \S+\.53: ")
+
+
+@contextlib.contextmanager
+def at_work(lab: Lab, host: str) -> Iterator[None]:
+    """Let somebody look at pages of the intranet all the while."""
+    null = subprocess.DEVNULL
+    person = lab.popen(host, ["sh", "-c", BROWSE], stdout=null, stderr=null)
+    try:
+        yield
+    finally:
+        person.kill()
+        person.wait()
+
+
+@contextlib.contextmanager
+def watched(lab: Lab, host: str) -> Iterator[list[str]]:
+    """Fill the list with what leaked, as the block is left."""
+    leaked: list[str] = []
+    filter_ = f"({INSIDE_ONLY}) or {NAMES}"
+    with lab.capture(host, MOBILE_INTERFACE, filter_) as capture:
+        yield leaked
+    away = [one for one in lab.absences if (one.host, one.daemon) == (host, CLIENT.name)]
+    leaked += leaks(line for at, line in capture.timed() if not absent(at, away))[:MAX_LEAKS]
+    capture.path.unlink(missing_ok=True)
+
+
+def absent(at: float, absences: Iterable[Absence]) -> bool:
+    """Whether what was sent then may be because of an absence."""
+    return any(one.begun <= at <= one.ended + LINGERS for one in absences)
+
+
+def leaks(lines: Iterable[str]) -> list[str]:
+    """Return what should have gone through the tunnel; the location server is asked for outside."""
+    outside = f" {NLS_NAME}."
+    sent = list(lines)
+    asked = [line for line in sent if _QUESTION.search(line)]
+    names = [line for line in asked if ".corp.example.com." in line and outside not in line]
+    return [*names, *(line for line in sent if not _DNS.search(line))]

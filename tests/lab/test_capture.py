@@ -18,9 +18,13 @@ PING = ("ping", "-c", "1", "-W", f"{PATIENCE:g}", "131.107.0.2")
 
 
 def test_first_and_last_packet_are_in_it(lab: Lab) -> None:
+    begun = time.time()
     with lab.capture("homenat", "wan", "icmp") as capture:
         for _ in range(3):
             lab.run("client1", PING, check=True)
+    timed = capture.timed("icmp")
+    assert [line for _, line in timed] == capture.lines("icmp")
+    assert all(begun <= at <= time.time() for at, _ in timed)
     assert capture.count("icmp[icmptype] == icmp-echo") == 3
     assert capture.count("icmp[icmptype] == icmp-echoreply") == 3
     first, *_ = capture.lines("icmp[icmptype] == icmp-echo")

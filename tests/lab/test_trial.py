@@ -6,7 +6,7 @@ import pytest
 
 from throughway.lab.faults import FAULTS, Fault
 from throughway.lab.faults.pairs import PAIRS, Pair
-from throughway.lab.trial import Said, Seen, Together, _End, _left
+from throughway.lab.trial import Said, Seen, Together, _End, _left, fits
 
 FAULT = Fault(
     name="some-fault", title="something", steps=(), client="policy-expired", gateway="clock-skew"
@@ -55,10 +55,26 @@ def test_not_as_wanted(bad: Seen) -> None:
     assert not bad.as_wanted(FAULT)
 
 
-def test_a_doctor_at_an_end_that_is_well_may_know_the_root() -> None:
-    fault = Fault(name="some-fault", title="something", steps=(), gateway="clock-skew")
-    for found, good in {(): True, ("clock-skew",): True, ("internet-down",): False}.items():
-        assert seen(client=Said(doctor=found)).as_wanted(fault) is good
+@pytest.mark.parametrize(
+    ("code", "fit"),
+    [
+        ("", True),
+        ("iphttps-route-unpublished", True),
+        ("ipsec-negotiation-timeout", True),
+        ("clock-skew", False),
+    ],
+)
+def test_who_is_to_stay_well_may_feel_what_follows(code: str, fit: bool) -> None:
+    root = "iphttps-route-unpublished"
+    fault = Fault(name="some-fault", title="something", steps=(), gateway=root)
+    assert fits(code, "", fault) is fit
+    assert fits(code, root, fault) is (code == root)
+
+
+def test_where_nothing_is_to_be_said_nothing_is() -> None:
+    fault = Fault(name="some-fault", title="something", steps=())
+    assert fits("", "", fault)
+    assert not fits("clock-skew", "", fault)
 
 
 def problems(*codes: str) -> dict[str, object]:

@@ -18,7 +18,7 @@ from throughway.client import operations as module
 from throughway.client import resources
 from throughway.client.operations import Operations
 from throughway.health.tracker import Tracker
-from throughway.model.errors import Stage, TransportError
+from throughway.model.errors import IPsecError, Stage, TransportError
 from throughway.model.status import CheckStatus, ComponentState
 from throughway.net import reach
 
@@ -40,6 +40,8 @@ class World:
             self.switch(name, off=False)
         self.tracker = Tracker(time.time)
         self.restored = 0
+        self.charon: Exception | None = None
+        """Why it does not tell its version."""
         self.bugs: list[str] = []
         own = replace(config(folder), state_directory=folder, runtime_directory=folder)
         self.operations = Operations(
@@ -49,12 +51,18 @@ class World:
             names=intranet,
             devices=frozenset({"iphttps0", "teredo0"}),
             standing=lambda: self.intranet.standing,
+            ike=self._version,
             on_restored=self._restored,
             on_bug=lambda what, error: self.bugs.append(f"{what}: {error!r}"),
         )
 
     def _restored(self) -> None:
         self.restored += 1
+
+    async def _version(self) -> str:
+        if self.charon is not None:
+            raise self.charon
+        return "5.9.8"
 
     def switch(self, name: str, *, off: bool) -> None:
         (self.settings / name / "disable_ipv6").write_text(f"{int(off)}\n")
@@ -121,6 +129,23 @@ def test_a_disk_without_room(world: World, monkeypatch: pytest.MonkeyPatch) -> N
         async with world.running():
             full = await world.wait("store", ComponentState.ERROR)
             assert full.problems == ("files-not-writable",)
+
+    asyncio.run(scenario())
+
+
+def test_an_ike_daemon_that_hangs_is_told_and_one_that_is_gone_tells_itself(world: World) -> None:
+    async def scenario() -> None:
+        async with world.running():
+            assert (await world.wait("ike", ComponentState.OK)).detail == "charon 5.9.8"
+            world.charon = TimeoutError()
+            await world.operations._machine.look(("ike",))
+            assert world.codes() == {"ipsec-daemon-down"}
+            world.charon = IPsecError("charon went away", problem="ipsec-daemon-down")
+            await world.operations._machine.look(("ike",))
+            assert world.check("ike").state is ComponentState.UNKNOWN
+            world.charon = None
+            await world.operations._machine.look(("ike",))
+            assert world.codes() == set()
 
     asyncio.run(scenario())
 
@@ -194,6 +219,6 @@ def test_a_newer_policy_names_other_resources(world: World) -> None:
             await world.operations.update_policy(replace(POLICY, version=9))
             assert world.codes() == set()
             names = [check.name for check in world.operations.status()]
-            assert names == ["ipv6", "store", "domain-controller"]
+            assert names == ["ipv6", "store", "ike", "domain-controller"]
 
     asyncio.run(scenario())

@@ -55,7 +55,7 @@ from throughway.proto.iphttps.client import State
 LOOK_INTERVAL = 15.0
 """Seconds between two looks at everything, in case an event was lost."""
 REFRESH_TIME = 1.0
-"""Seconds that a status waits for charon's view of the tunnels."""
+"""Seconds to wait for charon's view of the tunnels."""
 WATCH_RETRY = 2.0
 """Seconds after which the network is watched again when that has failed."""
 
@@ -133,6 +133,7 @@ class Access:
             names=self._names,
             devices=self._transports.devices,
             standing=self._standing,
+            ike=self._tunnels.ipsec.version,
             on_restored=self._transports.renew,
             on_bug=self._on_bug,
         )
@@ -225,7 +226,7 @@ class Access:
             try:
                 await self._lines.look()
                 # An event of charon's may be lost, and with it that a tunnel is down.
-                await self._tunnels.ipsec.refresh()
+                await self._refresh_tunnels()
                 await self._reconcile(wanted(self._observe()))
             except ConfigError as error:
                 # The policy was checked; what is left is the certificate with its key.
@@ -455,12 +456,15 @@ class Access:
         if up or self._where.location is Location.INSIDE:
             self._certificates.authority_reachable()
 
-    async def snapshot(self) -> ClientSnapshot:
-        """Return the whole client."""
-        # A charon that hangs keeps nobody from seeing the rest.
+    async def _refresh_tunnels(self) -> None:
+        """Ask charon; one that hangs keeps nobody from seeing, and from doing, the rest."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(REFRESH_TIME):
                 await self._tunnels.ipsec.refresh()
+
+    async def snapshot(self) -> ClientSnapshot:
+        """Return the whole client."""
+        await self._refresh_tunnels()
         self._settle_tunnels()
         link, policy = self._transports.link(), self._policy
         names = replace(self._names.status(), registered=self._registrar.registered)

@@ -1,4 +1,4 @@
-"""Name the certificate of a server that was not accepted; OpenSSL's words do not say whose."""
+"""Name the certificate of a server that was not accepted, and who it is: OpenSSL does neither."""
 
 import asyncio
 import time
@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from throughway.model.errors import TransportError
 from throughway.net.dial import Dial
 from throughway.net.shown import shown_chain
+from throughway.pki.impostor import unmasked
 from throughway.pki.judgement import words_of
 
 LOOK_AGAIN = 60.0
@@ -29,18 +30,18 @@ class Inspection:
     def __init__(self, dial: Dial, on_seen: Callable[[TransportError], None]) -> None:
         self._dial = dial
         self._on_seen = on_seen
-        self._seen: dict[str, tuple[float, str]] = {}
-        """By problem: until when it is not looked at again, and what was seen."""
+        self._seen: dict[str, tuple[float, str, str]] = {}
+        """By problem: until when it is not looked at again, what lies behind it, what was seen."""
         self._looking: asyncio.Task[None] | None = None
 
     def named(self, error: TransportError, url: str) -> TransportError:
         """Return the error with whose certificate it is, as far as it was seen already."""
         if error.problem not in UNNAMED:
             return error
-        until, words = self._seen.get(error.problem, (0.0, ""))
+        until, problem, words = self._seen.get(error.problem, (0.0, "", ""))
         if time.monotonic() < until:
-            return _with(error, words)
-        self._seen[error.problem] = (time.monotonic() + LOOK_AGAIN, "")
+            return _with(error, problem, words)
+        self._seen[error.problem] = (time.monotonic() + LOOK_AGAIN, "", "")
         if self._looking is None or self._looking.done():
             self._looking = asyncio.get_running_loop().create_task(self._look(error, url))
         return error
@@ -55,16 +56,18 @@ class Inspection:
 
     async def _look(self, error: TransportError, url: str) -> None:
         parts = urlsplit(url)
-        chain = await shown_chain(self._dial, parts.hostname or "", parts.port or 443)
+        host = parts.hostname or ""
+        chain = await shown_chain(self._dial, host, parts.port or 443)
         words = words_of(chain, datetime.now(UTC))
         if words:
-            self._seen[error.problem] = (time.monotonic() + LOOK_AGAIN, words)
-            self._on_seen(_with(error, words))
+            problem = unmasked(error.problem, chain, host)
+            self._seen[error.problem] = (time.monotonic() + LOOK_AGAIN, problem, words)
+            self._on_seen(_with(error, problem, words))
 
 
-def _with(error: TransportError, words: str) -> TransportError:
+def _with(error: TransportError, problem: str, words: str) -> TransportError:
     if not words:
         return error
     return TransportError(
-        error.stage, f"{error}; {words}", windows_code=error.windows_code, problem=error.problem
+        error.stage, f"{error}; {words}", windows_code=error.windows_code, problem=problem
     )

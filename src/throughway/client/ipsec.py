@@ -142,6 +142,13 @@ class ClientIPsec:
         )
         await self._charon.start()
 
+    async def version(self) -> str:
+        """Ask charon for its version; IPsecError when it is not there."""
+        if self._charon is None or not self._charon.running:
+            raise IPsecError("charon is not there yet", problem="ipsec-daemon-down")
+        answer = await self._charon.request("version")
+        return str(answer["version"], "utf-8", "replace")
+
     async def restart(self) -> str:
         """Have charon started anew, also one that hangs; say what was done."""
         if self._charon is not None and self._charon.kill():
@@ -241,8 +248,10 @@ class ClientIPsec:
         """Ask charon for tunnels and traffic; :meth:`tunnels` tells what it said."""
         sas: tuple[IKESA, ...] = ()
         if self._charon is not None and self._charon.running:
-            with contextlib.suppress(IPsecError):
+            try:
                 sas = await self._charon.list_sas()
+            except IPsecError:
+                return  # it ends, which is told otherwise, or hangs: nothing is known anew
         self._sas, now = sas, time.time()
         self._since = {s.unique_id: self._since.get(s.unique_id, now - s.established) for s in sas}
         for name, tunnel in self._tunnels.items():

@@ -1,21 +1,24 @@
 """What a client looks at again and again, beside what tells of itself: live checks.
 
-Of this computer: whether IPv6 is on, whether its state can be written. Of the intranet, while it
+Of this computer: whether IPv6 is on, whether its state can be written, whether the IKE daemon
+answers. Of the intranet, while it
 is reached through tunnels: what :mod:`throughway.client.resources` tries.
 """
 
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 from throughway.catalogue.host import FILES_NOT_WRITABLE, IPV6_DISABLED
+from throughway.catalogue.ipsec import DAEMON_DOWN
 from throughway.client.resources import Lookup, Resources, Standing
-from throughway.health.checking import Check, Checker, Found
+from throughway.health.checking import CannotTell, Check, Checker, Found
 from throughway.health.folders import unwritable
 from throughway.health.tracker import Tracker
 from throughway.model.config import ClientConfig
+from throughway.model.errors import IPsecError
 from throughway.model.findings import Component
 from throughway.model.policy import Policy
 from throughway.model.status import CheckStatus
@@ -24,6 +27,8 @@ IPV6 = "ipv6"
 IPV6_INTERVAL = 2.0
 """Seconds: some settings are read; the kernel tells nobody that they have changed."""
 STORE_INTERVAL = 10.0
+IKE_TIME = 2.0
+"""Seconds in which the IKE daemon answers, before it counts as hung."""
 ROOM = 1024 * 1024
 """Octets that must be left where state is kept: bundles and lists of revoked certificates."""
 SPREAD = 1.0
@@ -34,7 +39,8 @@ SETTINGS = Path("/proc/sys/net/ipv6/conf")
 class Operations:
     """The live checks of a client under a policy, from :meth:`start` to :meth:`stop`.
 
-    ``devices`` are the client's own; ``standing()`` says how the way inside is;
+    ``devices`` are the client's own; ``standing()`` says how the way inside is; ``ike()`` asks the
+    IKE daemon for its version, IPsecError when it is not there;
     ``on_restored()`` is called when IPv6 is on again that was off.
     """
 
@@ -47,12 +53,13 @@ class Operations:
         names: Lookup,
         devices: frozenset[str],
         standing: Callable[[], Standing],
+        ike: Callable[[], Awaitable[str]],
         on_restored: Callable[[], None],
         on_bug: Callable[[str, BaseException], None],
     ) -> None:
         self._config, self._devices = config, devices
         self._tracker, self._on_bug = tracker, on_bug
-        self._names, self._standing = names, standing
+        self._names, self._standing, self._ike = names, standing, ike
         self._on_restored = on_restored
         self._ipv6_off = False
         self._stood: Standing | None = None
@@ -145,6 +152,13 @@ class Operations:
                 look=self._look_at_store,
                 interval=STORE_INTERVAL,
             ),
+            Check(
+                name="ike",
+                title="IKE daemon",
+                component=Component.HOST,
+                problems=(DAEMON_DOWN,),
+                look=self._look_at_ike,
+            ),
         )
 
     async def _look_at_ipv6(self) -> Iterable[Found] | str:
@@ -158,6 +172,15 @@ class Operations:
         which = ("all",) if _switched_off("all") else off
         words = ", ".join(f"net.ipv6.conf.{name}.disable_ipv6 is 1" for name in which)
         return [Found(IPV6_DISABLED, words)]
+
+    async def _look_at_ike(self) -> Iterable[Found] | str:
+        try:
+            async with asyncio.timeout(IKE_TIME):
+                return f"charon {await self._ike()}"
+        except TimeoutError:
+            return [Found(DAEMON_DOWN, "charon is there, but does not answer: it hangs")]
+        except IPsecError as error:
+            raise CannotTell(str(error)) from None  # its keeper tells of that
 
     async def _look_at_store(self) -> Iterable[Found] | str:
         folders = (self._config.state_directory, self._config.runtime_directory)

@@ -9,7 +9,9 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from throughway.client.beyond import Beyond
 from throughway.client.computer_key import shown_by_tls
 from throughway.client.inspection import Inspection
 from throughway.client.portal import PROBLEM as CAPTIVE
@@ -54,7 +56,8 @@ class Uplink:
         self._policy = policy
         self._proxies = ProxySource(config, policy, resolve)
         self._dial = self._proxies.dialer()
-        self._inspection = Inspection(self._dial, self._inspected)
+        self._inspection = Inspection(self._dial, self._told_again)
+        self._beyond = Beyond(resolve, self._told_again)
         self.revocation = ClientRevocation(
             config, policy, self._proxies, self._refused, on_listed=self._try_again
         )
@@ -145,6 +148,7 @@ class Uplink:
             session=session.hex(),
             judge=self.revocation.judge_server,
             on_state=self._link_changed,
+            on_doubt=lambda: self._beyond.ask(self._host),
         )
         self._link.start()
         self._portal.start()
@@ -158,6 +162,7 @@ class Uplink:
             await asyncio.wait((waiting,))
         await self._portal.stop()
         await self._inspection.stop()
+        await self._beyond.stop()
         if link is not None:
             await link.close()
         self.failure = None
@@ -210,19 +215,27 @@ class Uplink:
                 self._dial.failed()
             self._portal.way_failed()
             error = self._inspection.named(self._named(error), self._policy.iphttps_url)
+            error = self._beyond.judged(error, self._host)
             error = self.failure = self._captive(error) if self._portal.captive else error
         if state is State.LINK_UP:
             self._dial.succeeded()
             self._portal.way_found()
+            self._beyond.answered()
             self.failure = None
             self._waiting = asyncio.get_running_loop().create_task(self._wait_address())
         self._on_state(state, error)
         self._on_change()
 
-    def _inspected(self, error: TransportError) -> None:
-        """Tell the same again, with whose certificate it is."""
-        told = self.failure.problem if self.failure is not None else ""
-        if self._link is not None and told == error.problem:
+    @property
+    def _host(self) -> str:
+        return urlsplit(self._policy.iphttps_url).hostname or ""
+
+    def _told_again(self, error: TransportError) -> None:
+        """Tell an error again, of which more is known now: whose certificate, or why silent."""
+        told = self.failure
+        if self._link is None or told is None or told.problem == CAPTIVE:
+            return
+        if told.stage is error.stage:
             self.failure = error
             self._on_state(self._link.state, error)
 

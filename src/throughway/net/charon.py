@@ -12,7 +12,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,6 +71,11 @@ _STEADY = 60.0
 """Seconds charon must have lived for its next death to count as a first one."""
 _TERMINATE_TIMEOUT = 2000
 """Milliseconds to wait for the peer's answer to a DELETE."""
+_ANSWER_TIME = 10.0
+"""Seconds for any answer; all but an attempt at a tunnel take some milliseconds."""
+_WATCH_INTERVAL, _WATCH_LIMIT = 10.0, 3
+"""Seconds between two looks whether charon answers, and looks in a row without an answer after
+which it is ended, to be started anew: a minute."""
 FETCH_TIME = 4
 """Seconds that charon waits for our own answer; a daemon that is busy gives it in less."""
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----\r?\n?", re.DOTALL)
@@ -222,6 +227,7 @@ class Charon:
         self._process: subprocess.Popen[bytes] | None = None
         self._died = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
+        self._watcher: asyncio.Task[None] | None = None
         self._listener: asyncio.Task[None] | None = None
 
     @property
@@ -243,17 +249,19 @@ class Charon:
             await self._end_process()
             raise
         self._keeper = asyncio.create_task(self._keep(), name="charon keeper")
+        self._watcher = asyncio.create_task(self._watch(), name="charon watcher")
 
     async def stop(self) -> None:
         """End charon, and wait until it is gone."""
+        await _cancel(self._watcher)
         await _cancel(self._keeper)
-        self._keeper = None
+        self._keeper = self._watcher = None
         await self._end_process()
         self._pid_file.unlink(missing_ok=True)
 
     async def request(self, command: str, message: Section | None = None) -> Section:
         """Send any vici command; IPsecError when charon refuses it or is not there."""
-        async with Session(self._settings.socket) as session:
+        async with _answering(), Session(self._settings.socket) as session:
             return await session.request(command, message)
 
     async def load_connection(self, name: str, connection: Section) -> None:
@@ -368,7 +376,7 @@ class Charon:
     async def list_sas(self) -> tuple[IKESA, ...]:
         """Return every IKE_SA, also those that are only coming up."""
         found: list[IKESA] = []
-        async with Session(self._settings.socket) as session:
+        async with _answering(), Session(self._settings.socket) as session:
             async for answer in session.stream("list-sas", "list-sa"):
                 found += (parse_sa(name, sa) for name, sa in answer.items())
         return tuple(found)
@@ -471,6 +479,20 @@ class Charon:
                 lived_from = time.monotonic()
                 reason = await self._restart()
 
+    async def _watch(self) -> None:
+        """End a charon that hangs: its keeper starts another one."""
+        silent = 0
+        while True:
+            await asyncio.sleep(_WATCH_INTERVAL)
+            try:
+                await self.request("version")
+                silent = 0
+            except IPsecError:
+                silent = silent + 1 if self.running else 0
+            if silent >= _WATCH_LIMIT:
+                silent = 0
+                self.kill()
+
     async def _restart(self) -> str:
         """Start charon again; return what prevented it."""
         try:
@@ -499,6 +521,17 @@ class Charon:
             if printed.strip():
                 return f"charon {how}: {printed.strip().splitlines()[-1]}"
         return f"charon {how}"
+
+
+@contextlib.asynccontextmanager
+async def _answering() -> AsyncIterator[None]:
+    """Wait no longer than an answer takes: a charon that hangs must not hang who asks it."""
+    try:
+        async with asyncio.timeout(_ANSWER_TIME):
+            yield
+    except TimeoutError:
+        words = "charon is there, but does not answer: it hangs"
+        raise IPsecError(words, problem="ipsec-daemon-down") from None
 
 
 def split_pem(text: bytes, kind: str = "CERTIFICATE") -> tuple[bytes, ...]:

@@ -14,6 +14,7 @@ from throughway.net.link import Buffers, Connection
 from throughway.net.tls import describe, transport_error
 from throughway.net.tun import TUN, global_addresses
 from throughway.proto.iphttps.client import (
+    SILENT_TIMEOUT,
     Client,
     ConnectionUnwanted,
     ConnectionWanted,
@@ -38,7 +39,11 @@ Judge = Callable[[ssl.SSLObject], Awaitable[None]]
 
 
 class IPHTTPSClient:
-    """The client's IP-HTTPS link: keeps it up until it is closed."""
+    """The client's IP-HTTPS link: keeps it up until it is closed.
+
+    ``on_doubt()`` is called when nothing comes through a link that is up; seconds later it is up
+    still, or lost.
+    """
 
     def __init__(
         self,
@@ -50,6 +55,7 @@ class IPHTTPSClient:
         session: str = "",
         judge: Judge | None = None,
         on_state: OnState | None = None,
+        on_doubt: Callable[[], None] = lambda: None,
         policy: ReconnectPolicy | None = None,
     ) -> None:
         self.url = url
@@ -59,6 +65,7 @@ class IPHTTPSClient:
         self._tls = tls if self._machine.url.scheme == "https" else None
         self._judge = judge
         self._on_state = on_state
+        self._on_doubt = on_doubt
         self._loop = asyncio.get_running_loop()
         self._buffers = Buffers()
         self._connection: Connection | None = None
@@ -218,7 +225,14 @@ class IPHTTPSClient:
         self._timer = None if at is None else self._loop.call_at(at, self._on_timer)
 
     def _on_timer(self) -> None:
+        self._timer = None
+        doubted, connection = self._machine.doubted, self._connection
+        # A line that is busy with what was sent before holds the question up, too.
+        if doubted and connection is not None and connection.acknowledged_within(SILENT_TIMEOUT):
+            self._machine.sign_of_life()
         self._machine.handle_timer(self._loop.time())
+        if self._machine.doubted and not doubted:
+            self._on_doubt()
         self._pump()
 
     async def _connect(self) -> None:
@@ -291,6 +305,9 @@ class IPHTTPSClient:
         self._dropped += self._tun.unreadable
         if end:
             self._dropped += self._connection.send_packets([self._tun.batch[:end]])
+            self._machine.packets_sent(self._loop.time())
+            if self._timer is None:  # else it is looked at when that is due
+                self._arm_timer()
 
     def _local_address_gone(self) -> bool:
         """Whether the address of our end of the connection is no longer this machine's."""

@@ -68,6 +68,8 @@ LINGER = 1.0
 
 _RTT = struct.Struct("=68xI")
 """Of Linux' tcp_info: tcpi_rtt, microseconds."""
+_LAST_ACK = struct.Struct("=56xI")
+"""Of the same: tcpi_last_ack_recv, milliseconds."""
 
 
 class Buffers:
@@ -199,6 +201,14 @@ class Connection:
         except OSError:
             return 0.0
         return float(_RTT.unpack(known)[0]) / 1e6
+
+    def acknowledged_within(self, seconds: float) -> bool:
+        """Whether the other end's kernel has taken something of ours in these last seconds."""
+        try:
+            known = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_ACK.size)
+        except OSError:
+            return False
+        return float(_LAST_ACK.unpack(known)[0]) < seconds * 1000
 
     def start(self) -> None:
         """Begin to read, and with the handshake.

@@ -1,6 +1,7 @@
 """The client's machine, without a socket or a clock."""
 
 import contextlib
+import itertools
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,8 @@ from throughway.proto.iphttps.client import (
     OWN,
     PROBE_TIMEOUT,
     RESPONSE_TIMEOUT,
+    SILENT_AFTER,
+    SILENT_TIMEOUT,
     SOLICITATION,
     SPECIFIED,
     TRANSITIONS,
@@ -123,12 +126,14 @@ def test_the_specification_s_schedule() -> None:
     assert 1986 - 1086 == 2888 - 1988 == SPECIFIED.maximum
 
 
-def test_ours_tries_often_at_first_and_then_no_less_than_specified() -> None:
+def test_ours_tries_often_at_first_and_then_every_minute() -> None:
     client = started()
     client.connection_lost(REFUSED, 0)
-    times = attempts(client, 0, 24)
+    times = attempts(client, 0, 180)
     assert times[:6] == [0.25, 0.75, 1.75, 2.75, 4.75, 6.75]
-    assert [t for t in times if t > 32] == [61.5, 123, 246, 492, 984, 1884]
+    pauses = [after - before for before, after in itertools.pairwise(times)]
+    assert max(pause for t, pause in zip(times, pauses, strict=False) if t < 890) == 6
+    assert pauses[-1] == 60
 
 
 def test_a_lost_link_is_tried_at_once_and_quickly_then() -> None:
@@ -223,6 +228,38 @@ def test_a_link_that_gives_no_sign_of_life_is_made_anew() -> None:
     assert client.timer_at() == 50 + PROBE_TIMEOUT
 
 
+def test_a_link_on_which_nothing_is_answered_is_asked_and_then_made_anew() -> None:
+    client = up()
+    client.packets_sent(50)
+    client.packets_sent(51)
+    assert client.timer_at() == 50 + SILENT_AFTER
+    client.handle_timer(52)
+    assert events(client) == [PacketQueued(SOLICITATION)]
+    assert client.doubted
+    assert client.timer_at() == 52 + SILENT_TIMEOUT
+    client.handle_timer(52 + SILENT_TIMEOUT)
+    unwanted, changed = events(client)
+    assert unwanted == ConnectionUnwanted()
+    assert isinstance(changed, StateChanged)
+    assert changed.error is not None
+    assert changed.error.problem == "iphttps-port-blocked"
+    assert not client.doubted
+
+
+def test_a_link_that_answers_is_asked_nothing() -> None:
+    client = up()
+    client.packets_sent(50)
+    client.sign_of_life()
+    assert client.timer_at() is None
+    client.packets_sent(60)
+    client.handle_timer(60)
+    client.handle_timer(62)
+    assert events(client) == [PacketQueued(SOLICITATION)]
+    client.sign_of_life()
+    assert not client.doubted
+    assert client.timer_at() is None
+
+
 @pytest.mark.parametrize(
     ("data", "windows_code", "problem", "words"),
     [
@@ -296,6 +333,8 @@ class Driver:
                 client.receive_garbage(RemoteProtocolError("x"), self.now)
             case "life":
                 client.sign_of_life()
+            case "sent":
+                client.packets_sent(self.now)
             case "network":
                 client.network_changed(self.now)
             case "time":
@@ -303,7 +342,9 @@ class Driver:
                 client.handle_timer(self.now)
 
 
-INPUTS = st.sampled_from(["made", "lost", "data", "ok", "garbage", "life", "network", "time"])
+INPUTS = st.sampled_from(
+    ["made", "lost", "data", "ok", "garbage", "life", "sent", "network", "time"]
+)
 
 
 @given(st.sampled_from(State), st.lists(st.tuples(INPUTS, st.binary(max_size=40))))

@@ -1,6 +1,5 @@
 """What the certificate that a server shows in a handshake tells of it."""
 
-import re
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ from throughway.model.facts.capture import (
 )
 from throughway.model.facts.certificates import Certificate, RevocationList, Store
 from throughway.model.findings import Confidence, Finding, Problem
+from throughway.pki.impostor import INSPECTORS, related
 
 EXPIRES_SOON = 14 * 86_400
 """Seconds before its end in which a certificate is to be renewed."""
@@ -34,15 +34,6 @@ _FOR_SERVERS = frozenset(
 """Usages with which a client accepts it from a server; the second is any."""
 _REVOKED, _EXPIRED, _UNKNOWN, _UNKNOWN_CA = 44, 45, 46, 48
 _BAD = 400
-_INSPECTORS = re.compile(
-    r"fortigate|fortinet|zscaler|blue ?coat|palo ?alto|sophos|websense|forcepoint|netskope"
-    r"|web gateway|check ?point|barracuda|watchguard|sonicwall|untangle|kaspersky|\beset\b"
-    r"|avast|avg web|bitdefender|mitmproxy|fiddler|charles proxy|squid|umbrella|menlo|smoothwall"
-    r"|lightspeed|iboss|contentkeeper|cato networks|stormshield|clearswift|ssl inspect"
-    r"|tls inspect|ssl[ -]proxy|decrypt",
-    re.IGNORECASE,
-)
-"""What programs and devices that open TLS call their own authorities."""
 _ENDED = frozenset({ConnectionEnd.NO_ANSWER, ConnectionEnd.REFUSED})
 
 
@@ -86,7 +77,7 @@ def _strange(
     """The certificate is of a device that opens TLS."""
     known = [c for c in real if c.issuer]
     other = bool(known) and all(chains.parts(c.issuer) != chains.parts(leaf.issuer) for c in known)
-    mark = _INSPECTORS.search(leaf.issuer)
+    mark = INSPECTORS.search(leaf.issuer)
     if mark is None and not other:
         return
     sure = mark is not None and other
@@ -113,7 +104,7 @@ def _names(
         return
     what = f"{handshake.server} shows a certificate for {', '.join(names[:4])}, not for {host}."
     reason = "name and certificate stand in the capture"
-    if not genuine and not any(_domain(name) == _domain(host) for name in names):
+    if not genuine and not related(names, host):
         yield finding(
             target,
             iphttps.WRONG_SERVER,
@@ -305,8 +296,3 @@ def _clock(captures: Sequence[Capture]) -> float | None:
 
 def _own(certificate: Certificate) -> str:
     return ", ".join((certificate.names or ())[:2]) or certificate.subject
-
-
-def _domain(name: str) -> tuple[str, ...]:
-    """Return the last two labels."""
-    return tuple(name.lower().rstrip(".").split(".")[-2:])

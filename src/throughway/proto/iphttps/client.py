@@ -34,6 +34,10 @@ RESPONSE_TIMEOUT = 10.0
 PROBE_TIMEOUT = 1.5
 """Seconds in which a link must give a sign of life after the network changed: long enough for
 satellites, short enough to be back within three seconds."""
+SILENT_AFTER = 2.0
+"""Seconds without an answer to anything that was sent, after which a sign of life is asked for."""
+SILENT_TIMEOUT = 4.0
+"""Seconds for that sign: nothing has changed here, and a line that loses much needs its time."""
 
 HTTP_STATUS_CODE = 0x80190000
 """Windows shows an HTTP status as this plus the status."""
@@ -90,17 +94,18 @@ class ReconnectPolicy:
     The specification waits 30 seconds after the first failure, then as long as has passed since
     the first failure, at most 15 minutes (3.1.2.1). Most losses are over in a moment (another
     access point, a gateway that restarts), so we try at short intervals within the first
-    ``quick_spell`` and keep to the specification from there on.
+    ``quick_spell``, and every minute from there on: who waits for a quarter of an hour when all
+    is well again calls the help desk. Two thousand clients make 33 connections a second of that.
     """
 
-    quick: tuple[float, ...] = (0.25, 0.5, 1.0, 1.0, 2.0)
+    quick: tuple[float, ...] = (0.25, 0.5, 1.0, 1.0, *(2.0,) * 15, 4.0, 6.0)
     """Seconds before each try of the quick spell; the last one goes on. A link which was up and
     is lost is tried again at once before these."""
-    quick_spell: float = 30.0
+    quick_spell: float = 900.0
     """Seconds since the first failure."""
     first: float = 30.0
     """Seconds; the specification's first timeout, for a policy without a quick spell."""
-    maximum: float = 900.0
+    maximum: float = 60.0
     """Seconds."""
     stable_after: float = 5.0
     """Seconds a link must last to be a success; one which falls at once does not start the
@@ -116,7 +121,7 @@ class ReconnectPolicy:
         return min(max(failing_for, self.first), self.maximum)
 
 
-SPECIFIED = ReconnectPolicy(quick=(), stable_after=0.0, spread=0.0)
+SPECIFIED = ReconnectPolicy(quick=(), maximum=900.0, stable_after=0.0, spread=0.0)
 """The specification's schedule to the letter, but for the first retry of a link that was up."""
 
 
@@ -179,6 +184,10 @@ class Client:
         self._reader = ResponseReader()
         self._deadline: float | None = None
         """For the response in Established, for a sign of life in LinkUp."""
+        self._unanswered: float | None = None
+        """Since when, in LinkUp, nothing has come, though something was sent."""
+        self.doubted = False
+        """Whether a sign of life is being waited for, because nothing comes."""
         self._up_since = 0.0
         self._failing_since: float | None = None
         self._failures = 0
@@ -198,7 +207,8 @@ class Client:
             self._events.append(ConnectionUnwanted())
         self._advance(Input.DISABLE)
         self._reset()
-        self.retry_at = self._deadline = None
+        self.retry_at = self._deadline = self._unanswered = None
+        self.doubted = False
 
     def network_changed(self, now: float) -> None:
         """Take note that the machine has another address or route, or was asleep.
@@ -232,7 +242,8 @@ class Client:
             return
         was_up = self.state is State.LINK_UP
         self._outgoing = b""
-        self._deadline = None
+        self._deadline = self._unanswered = None
+        self.doubted = False
         if was_up and now - self._up_since >= self._policy.stable_after:
             self._reset()
         self._advance(Input.CONNECTION_LOST, error)
@@ -275,10 +286,16 @@ class Client:
         if self.state is State.LINK_UP:
             self._drop(TransportError(Stage.LINK, str(error), problem="iphttps-wrong-server"), now)
 
+    def packets_sent(self, now: float) -> None:
+        """Take note that something was sent through the link: most of it is answered."""
+        if self._unanswered is None and self.state is State.LINK_UP:
+            self._unanswered = now
+
     def sign_of_life(self) -> None:
         """Take note that something came through the link."""
         if self.state is State.LINK_UP:
-            self._deadline = None
+            self._deadline = self._unanswered = None
+            self.doubted = False
 
     def data_to_send(self) -> bytes:
         """Return, and forget, the bytes which are due to the server."""
@@ -291,19 +308,27 @@ class Client:
 
     def timer_at(self) -> float | None:
         """Return when :meth:`handle_timer` is due, or None."""
-        return self.retry_at if self.retry_at is not None else self._deadline
+        if self.retry_at is not None or self._deadline is not None:
+            return self.retry_at if self.retry_at is not None else self._deadline
+        return None if self._unanswered is None else self._unanswered + SILENT_AFTER
 
     def handle_timer(self, now: float) -> None:
         """Let time pass."""
         if self.retry_at is not None and now >= self.retry_at:
             self._reconnect()
-        elif self._deadline is not None and now >= self._deadline:
-            self._drop(self._overdue(), now)
+        elif self._deadline is not None:
+            if now >= self._deadline:
+                self._drop(self._overdue(), now)
+        elif self._unanswered is not None and now >= self._unanswered + SILENT_AFTER:
+            self._deadline, self.doubted = now + SILENT_TIMEOUT, True
+            self._events.append(PacketQueued(SOLICITATION))
 
     def _overdue(self) -> TransportError:
         if self.state is State.LINK_UP:
-            text = "the network changed and the link gives no sign of life"
-            return TransportError(Stage.LINK, text, windows_code=WAIT_TIMEOUT_CODE)
+            why = "nothing was answered" if self.doubted else "the network changed"
+            text = f"{why} and the link gives no sign of life"
+            silent = "iphttps-port-blocked"
+            return TransportError(Stage.LINK, text, windows_code=WAIT_TIMEOUT_CODE, problem=silent)
         text = f"the server did not answer the request within {RESPONSE_TIMEOUT:g} s"
         return _http_error(text, WAIT_TIMEOUT_CODE)
 

@@ -7,6 +7,7 @@
 #   make measure how fast it connects, what it weighs: writes docs/performance.md
 #   make bench   throughway beside every other tunnel: writes docs/performance.md
 #   make matrix  every fault of the lab, who notices what: writes docs/operate/faults.md
+#   make soak    an hour of healthy running with roaming: writes docs/performance-soak.md
 #   make help    this list
 
 SHELL := /bin/bash
@@ -14,7 +15,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 
-.PHONY: help install system demo test unit measure bench matrix lint format lock clean
+.PHONY: help install system demo test unit measure bench matrix soak lint format lock clean
 
 help:
 	@sed -n 's/^#   //p' $(MAKEFILE_LIST)
@@ -61,6 +62,11 @@ bench: install
 # An hour for all faults. Exit 1 when somebody said something else than wanted.
 matrix: install
 	@$(BIN)/python -m bench.matrix $(FAULTS)
+
+# An hour. Exit 1 when something alarmed, leaked or grew.
+MINUTES ?= 60
+soak: install
+	@$(BIN)/python -m bench.soak --minutes $(MINUTES)
 
 lint: install
 	$(BIN)/ruff check src tests bench

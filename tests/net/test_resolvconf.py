@@ -252,6 +252,34 @@ def test_watching_takes_over_again(
     assert taken.effective()
 
 
+def test_what_is_written_is_taken_over_without_waiting_for_the_next_look(
+    path: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolvconf, "POLL_INTERVAL", 10 * PATIENCE)
+    monkeypatch.setattr(resolvconf, "MAXIMUM_INTERVAL", 80 * PATIENCE)
+    taken, write = ResolvConf(state, STUB, path), path.write_text
+    taken.take()
+
+    async def scenario() -> list[Settings]:
+        changed: asyncio.Queue[Settings] = asyncio.Queue()
+        watching = asyncio.create_task(taken.watch(changed.put_nowait))
+        seen = []
+        for text in (HOTEL, DHCP):
+            await asyncio.sleep(0)  # it has begun to watch
+            write(text)
+            async with asyncio.timeout(PATIENCE):
+                seen.append(await changed.get())
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        return seen
+
+    assert [seen.servers for seen in asyncio.run(scenario())] == [
+        parse_resolv_conf(HOTEL).servers,
+        parse_resolv_conf(DHCP).servers,
+    ]
+    assert taken.effective()
+
+
 def test_a_full_disk_does_not_end_the_watch(
     path: Path, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,7 +35,12 @@ from throughway.health import log
 from throughway.health.connection import LINK_UP, connection_of
 from throughway.health.tracker import Tracker
 from throughway.model.config import ClientConfig, ESPMode
-from throughway.model.errors import ConfigError, ThroughwayError, TransportError
+from throughway.model.errors import (
+    ConfigError,
+    NetworkLeftError,
+    ThroughwayError,
+    TransportError,
+)
 from throughway.model.findings import Component
 from throughway.model.policy import Policy
 from throughway.model.status import (
@@ -397,14 +402,22 @@ class Access:
     def _link_changed(self, state: State, error: TransportError | None) -> None:
         self._log.info("IP-HTTPS", state=str(state), reason=str(error or "") or None)
         if error is not None:
-            self._tracker.report(error := self._or_no_network(error), attempt="link")
-            self._audit.link_failed(error)
+            self._link_lost(error)
         elif state is State.LINK_UP:
             self._audit.link_up(self._policy.iphttps_url)
             self._tracker.succeeded("link")
             self._tracker.ok(Component.IPHTTPS, f"up to {self._policy.iphttps_url}")
             self._tracker.ok(Component.INTERNET, "the gateway answers")
         self._wake()
+
+    def _link_lost(self, error: TransportError) -> None:
+        """Tell why there is no link; that the computer was carried away is no fault."""
+        self._audit.link_failed(error, connected=self._monitor.state.connected)
+        named = self._or_no_network(error)
+        if named is error and isinstance(error, NetworkLeftError):
+            self._tracker.forget(Component.IPHTTPS)
+        else:
+            self._tracker.report(named, attempt="link")
 
     def _transport_failed(self, kind: TransportKind, error: ThroughwayError) -> None:
         """Tell what keeps a transport from being made; what its network forbids is no problem.

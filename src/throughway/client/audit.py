@@ -38,6 +38,7 @@ class ClientAudit:
         self._log = log
         self._certificate = CertificateSeen(subject=config.identity)
         self._user = ""
+        self._linked = False
         self._repeated: dict[str, tuple[tuple[str, str], float, int]] = {}
         """By what fails: how it fails, when that was recorded, and how often since."""
 
@@ -98,16 +99,26 @@ class ClientAudit:
     def link_up(self, way: str) -> None:
         """The IP-HTTPS link came up."""
         self._repeated.pop("link", None)
+        self._linked = True
         kind = str(TransportKind.IPHTTPS)
         self._record(AuditEvent.IPHTTPS_OPENED, transport=kind, detail=way)
 
-    def link_failed(self, error: TransportError) -> None:
-        """It did not."""
+    def link_failed(self, error: TransportError, *, connected: bool = True) -> None:
+        """It did not, or was lost; nobody refuses anything where there is no network."""
+        kind = str(TransportKind.IPHTTPS)
+        if self._linked:
+            self._linked = False
+            self._record(
+                AuditEvent.IPHTTPS_CLOSED, transport=kind, problem=error.problem, reason=str(error)
+            )
+            return
+        if not connected:
+            return
         count = self._count("link", error.problem, str(error))
         if count >= 0:
             self._record(
                 AuditEvent.IPHTTPS_REFUSED,
-                transport=str(TransportKind.IPHTTPS),
+                transport=kind,
                 problem=error.problem,
                 reason=str(error),
                 count=count,

@@ -26,7 +26,8 @@ from throughway.control.codec import JSON, CommandRefused, to_json
 from throughway.control.server import ControlServer, Request, require_owner, unknown_command
 from throughway.health import log
 from throughway.health.chain import chain_of
-from throughway.health.tracker import Change, Tracker
+from throughway.health.problem_log import ProblemLog
+from throughway.health.tracker import Tracker
 from throughway.model.audit import AuditEvent
 from throughway.model.config import ClientConfig
 from throughway.model.errors import ConfigError, ThroughwayError, TransportError, TrustError
@@ -72,7 +73,7 @@ class ClientDaemon:
         self._metrics: MetricsServer | None = None
         self._log = log.logger("client")
         self._tracker = Tracker(time.time, COMPONENTS)
-        self._tracker.subscribe(self._changed)
+        self._tracker.subscribe(ProblemLog(self._log).changed)
         self._control = ControlServer(config.control_socket, self._command)
         self._alone = False
         """Whether no other client runs here: else what is in the kernel is that one's."""
@@ -233,9 +234,6 @@ class ClientDaemon:
             if self._trouble != former:  # it is looked at every two seconds
                 self._log.warning("policy", reason=self._trouble)
             self._tracker.report(error, attempt="policy")
-
-    def _changed(self, change: Change) -> None:
-        log.tell_change(self._log, change)
 
     # What is asked
 

@@ -100,6 +100,7 @@ class SixToFourServer:
     def start(self) -> None:
         """Begin; what cannot be done is told, and tried again."""
         sit.remove_devices(self.interfaces)  # a killed gateway's
+        self._state = STARTING
         self._life = asyncio.get_running_loop().create_task(self._live())
 
     async def stop(self) -> None:

@@ -8,6 +8,7 @@ from throughway.catalogue import find
 from throughway.gateway.audit import GatewayAudit
 from throughway.gateway.refusals import MISMATCH, Lately
 from throughway.health import log
+from throughway.health.problem_log import ProblemLog
 from throughway.health.tracker import Change, Tracker
 from throughway.model.errors import ThroughwayError
 from throughway.model.status import RefusedClient, SessionStatus, WorkerStatus
@@ -32,6 +33,7 @@ class Telling:
         self, tracker: Tracker, audit: GatewayAudit, on_mended: Callable[[], None]
     ) -> None:
         self._log = log.logger("gateway")
+        self._problems = ProblemLog(self._log)
         self._tracker = tracker
         self._audit = audit
         self._on_mended = on_mended
@@ -143,7 +145,7 @@ class Telling:
 
     def changed(self, change: Change) -> None:
         """Log that a problem is there, or over."""
-        log.tell_change(self._log, change)
+        self._problems.changed(change)
 
     def failed(self, what: str, error: BaseException | None) -> None:
         """Make a failure visible that nothing else has caught."""

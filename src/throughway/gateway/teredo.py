@@ -86,6 +86,7 @@ class TeredoGateway:
 
     def start(self) -> None:
         """Begin; what cannot be done is told, and tried again."""
+        self._state = STARTING
         self._life = asyncio.get_running_loop().create_task(self._live())
 
     async def stop(self) -> None:

@@ -69,6 +69,13 @@ class TransportError(ThroughwayError):
         self.problem = problem
 
 
+class NetworkLeftError(TransportError):
+    """The connection went with the network in which it was made: nothing is broken by that.
+
+    Whether the network of now lets the next one through, that one tells.
+    """
+
+
 class IPsecError(ThroughwayError):
     """charon refused, failed or is not there; ``problem`` as in :class:`TransportError`."""
 

@@ -7,7 +7,7 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable
 
-from throughway.model.errors import Stage, TransportError
+from throughway.model.errors import NetworkLeftError, Stage, TransportError
 from throughway.model.status import LinkStatus
 from throughway.net.dial import Dial
 from throughway.net.link import Buffers, Connection
@@ -96,7 +96,7 @@ class IPHTTPSClient:
         """Tell the link that addresses or routes changed, or that the machine was asleep."""
         if self._connection is not None and self._local_address_gone():
             words = "the network address that the connection was made from is gone"
-            error = TransportError(Stage.LINK, words, windows_code=0x2741)
+            error = NetworkLeftError(Stage.LINK, words, windows_code=0x2741)
             self._drop_connection()
             self._machine.connection_lost(error, self._loop.time())
         self._machine.network_changed(self._loop.time())

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from throughway.model.policy import NRPTRule
+from throughway.net.file_watch import FileWatch
 from throughway.net.files import naming
 
 RESOLV_CONF = Path("/etc/resolv.conf")
@@ -31,7 +32,8 @@ RESOLVED_STUBS = frozenset({"127.0.0.53", "127.0.0.54"})
 KEPT = "resolv.conf.original"
 MARKER = "# Written by throughway; the file as it was is given back when the client ends.\n"
 POLL_INTERVAL = 1.0
-"""Seconds between looks at the file; a stat costs microseconds, and works on every mount."""
+"""Seconds between looks at the file where the kernel does not tell of it; a stat costs
+microseconds, and works on every mount."""
 MAXIMUM_INTERVAL = 8.0
 """Seconds, when another program insists: two that fight must not keep the machine busy."""
 _NO_RENAME = {errno.EBUSY, errno.EXDEV, errno.EROFS, errno.EACCES, errno.EPERM}
@@ -161,15 +163,24 @@ class ResolvConf:
         restore(self._kept.parent, self._path)
 
     async def watch(self, on_change: Callable[[Settings], None]) -> None:
-        """Look again and again; call back with what others wrote. Ends by cancellation."""
+        """Look at once when it is written, and again and again; call back with what others wrote.
+
+        Until it is taken over, names of the intranet are asked in the network. Ends by
+        cancellation.
+        """
         interval = POLL_INTERVAL
-        while True:
-            await asyncio.sleep(interval)
-            if (settings := self.check()) is None:
-                interval = POLL_INTERVAL
-            else:
-                interval = min(interval * 2, MAXIMUM_INTERVAL)
-                on_change(settings)
+        with FileWatch(self._path) as watch:
+            while True:
+                quiet = True
+                if interval < MAXIMUM_INTERVAL:
+                    quiet = not await watch.wait(interval)
+                else:
+                    await asyncio.sleep(interval)
+                if settings := self.check():
+                    interval = min(interval * 2, MAXIMUM_INTERVAL)
+                    on_change(settings)
+                elif quiet:
+                    interval = POLL_INTERVAL
 
     def _signature(self) -> object:
         paths = [self._path, RESOLVED_UPLINKS]

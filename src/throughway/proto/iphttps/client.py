@@ -12,6 +12,7 @@ from enum import Enum, StrEnum, auto
 
 from throughway.model.errors import (
     LocalProtocolError,
+    NetworkLeftError,
     RemoteProtocolError,
     Stage,
     TransportError,
@@ -325,10 +326,14 @@ class Client:
 
     def _overdue(self) -> TransportError:
         if self.state is State.LINK_UP:
-            why = "nothing was answered" if self.doubted else "the network changed"
-            text = f"{why} and the link gives no sign of life"
-            silent = "iphttps-port-blocked"
-            return TransportError(Stage.LINK, text, windows_code=WAIT_TIMEOUT_CODE, problem=silent)
+            if self.doubted:
+                text = "nothing was answered and the link gives no sign of life"
+                problem = "iphttps-port-blocked"
+                return TransportError(
+                    Stage.LINK, text, windows_code=WAIT_TIMEOUT_CODE, problem=problem
+                )
+            text = "the network changed and the link gives no sign of life"
+            return NetworkLeftError(Stage.LINK, text, windows_code=WAIT_TIMEOUT_CODE)
         text = f"the server did not answer the request within {RESPONSE_TIMEOUT:g} s"
         return _http_error(text, WAIT_TIMEOUT_CODE)
 

@@ -87,10 +87,10 @@ class Soak:
         with captured(self.lab) as captures, self._at_work():
             with Watcher(self.lab) as watcher, contextlib.suppress(KeyboardInterrupt):
                 self._travel()
-            again = signal.signal(signal.SIGINT, signal.SIG_IGN)
+            for wish in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(wish, signal.SIG_IGN)  # what was seen is judged, once
         self._judge(watcher)
         self.result.leaks = leaks(captures)
-        signal.signal(signal.SIGINT, again)
         return self.result
 
     def _prepare(self) -> None:
@@ -255,6 +255,8 @@ def main() -> int:
     arguments = parser.parse_args()
     if os.geteuid() != 0:
         sys.exit("python -m bench.soak: needs root, for the lab's namespaces")
+    for wish in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(wish, signal.default_int_handler)
     try:
         result = measure(arguments.minutes, arguments.seed, arguments.name)
     except KeyboardInterrupt:

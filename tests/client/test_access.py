@@ -18,10 +18,17 @@ from throughway.client.certificates import CertificateKeeper
 from throughway.client.plan import Observed, Wanted, wanted
 from throughway.client.transports import Transports
 from throughway.health.tracker import Tracker
-from throughway.model.errors import ConfigError, IPsecError, Stage, TransportError
-from throughway.model.findings import Severity
+from throughway.model.errors import (
+    ConfigError,
+    IPsecError,
+    NetworkLeftError,
+    Stage,
+    TransportError,
+)
+from throughway.model.findings import Component, Severity
 from throughway.model.status import (
     ClientSnapshot,
+    ComponentState,
     Connection,
     Location,
     TransportKind,
@@ -113,6 +120,45 @@ def test_without_a_network_nobody_else_is_blamed(tmp_path: Path) -> None:
 
     assert codes(after(tmp_path, unplugged)) == {"internet-down"}
     assert codes(after(tmp_path, plugged)) == {"iphttps-name-unresolvable"}
+
+
+def row(snapshot: ClientSnapshot, component: Component) -> ComponentState:
+    return next(row.state for row in snapshot.components if row.component is component)
+
+
+def test_a_link_that_went_with_its_network_is_no_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does what IP-HTTPS was stand; where it is not needed nobody hears of it."""
+    chosen: list[TransportKind | None] = [None]
+    monkeypatch.setattr(Transports, "chosen", property(lambda _transports: chosen[-1]))
+    left = NetworkLeftError(Stage.LINK, "the address is gone")
+
+    def carried_away(access: Access) -> None:
+        access._located = True
+        access._monitor.state = NetworkState(frozenset({("eth0", "192.0.2.1")}), frozenset())
+        access._link_changed(State.LINK_UP, None)
+        access._link_changed(State.LINK_DOWN, left)
+
+    def unplugged(access: Access) -> None:
+        carried_away(access)
+        access._monitor.state = NetworkState(frozenset(), frozenset())
+        access._link_changed(State.LINK_DOWN, left)
+
+    def not_needed(access: Access) -> None:
+        chosen.append(TransportKind.NATIVE)
+        access._way_changed()
+        carried_away(access)
+        reset = TransportError(Stage.LINK, "reset", problem="iphttps-connection-reset")
+        access._link_changed(State.LINK_DOWN, reset)
+
+    moved = after(tmp_path, carried_away)
+    assert codes(moved) == set()
+    assert row(moved, Component.IPHTTPS) is ComponentState.UNKNOWN
+    assert codes(after(tmp_path, unplugged)) == {"internet-down"}
+    elsewhere = after(tmp_path, not_needed)
+    assert codes(elsewhere) == set()
+    assert row(elsewhere, Component.IPHTTPS) is ComponentState.DISABLED
 
 
 def test_a_certificate_that_is_none_is_no_bug(

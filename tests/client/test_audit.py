@@ -12,7 +12,7 @@ from tests.ipsec_world import Deployment, Recorder
 from throughway.client import audit as module
 from throughway.client.audit import ClientAudit, client_audit
 from throughway.health.tracker import Tracker
-from throughway.model.audit import AuditEvent, AuditRecord
+from throughway.model.audit import AuditEvent, AuditRecord, Outcome
 from throughway.model.config import AuditConfig
 from throughway.model.errors import IPsecError, Stage, TransportError
 from throughway.model.status import TunnelState, TunnelStatus
@@ -94,6 +94,27 @@ def test_a_failure_that_repeats_itself_is_counted(
     records.clear()
     fail("one")
     assert [r.count for r in records] == [0, 0]
+
+
+def test_a_link_that_was_up_is_closed_not_refused(
+    audit: ClientAudit, records: list[AuditRecord]
+) -> None:
+    lost = TransportError(Stage.LINK, "reset", problem="iphttps-connection-reset")
+    audit.link_up("https://da.example.com")
+    audit.link_failed(lost)
+    audit.link_failed(lost)
+    assert [(r.event, r.outcome, r.reason) for r in records] == [
+        (AuditEvent.IPHTTPS_OPENED, Outcome.ADMITTED, ""),
+        (AuditEvent.IPHTTPS_CLOSED, Outcome.ENDED, "reset"),
+        (AuditEvent.IPHTTPS_REFUSED, Outcome.REFUSED, "reset"),
+    ]
+
+
+def test_nobody_refuses_where_there_is_no_network(
+    audit: ClientAudit, records: list[AuditRecord]
+) -> None:
+    audit.link_failed(TransportError(Stage.RESOLVE, "no server"), connected=False)
+    assert records == []
 
 
 def test_users_come_and_go(audit: ClientAudit, records: list[AuditRecord]) -> None:

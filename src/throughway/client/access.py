@@ -406,18 +406,26 @@ class Access:
         elif state is State.LINK_UP:
             self._audit.link_up(self._policy.iphttps_url)
             self._tracker.succeeded("link")
-            self._tracker.ok(Component.IPHTTPS, f"up to {self._policy.iphttps_url}")
+            if self._needs_link():
+                self._tracker.ok(Component.IPHTTPS, f"up to {self._policy.iphttps_url}")
             self._tracker.ok(Component.INTERNET, "the gateway answers")
         self._wake()
 
     def _link_lost(self, error: TransportError) -> None:
         """Tell why there is no link; that the computer was carried away is no fault."""
         self._audit.link_failed(error, connected=self._monitor.state.connected)
-        named = self._or_no_network(error)
-        if named is error and isinstance(error, NetworkLeftError):
+        if (named := self._or_no_network(error)) is not error:
+            self._tracker.report(named, attempt="link")
+        elif not self._needs_link():
+            return
+        elif isinstance(error, NetworkLeftError):
             self._tracker.forget(Component.IPHTTPS)
         else:
-            self._tracker.report(named, attempt="link")
+            self._tracker.report(error, attempt="link")
+
+    def _needs_link(self) -> bool:
+        """Whether no other transport carries the tunnels."""
+        return self._transports.chosen in {None, TransportKind.IPHTTPS}
 
     def _transport_failed(self, kind: TransportKind, error: ThroughwayError) -> None:
         """Tell what keeps a transport from being made; what its network forbids is no problem.

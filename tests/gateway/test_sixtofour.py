@@ -1,5 +1,6 @@
 """6to4 on the gateway: strangers, spoofed packets, a killed process, a lost device or address."""
 
+import asyncio
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from tests.sixtofour_world import CLIENT_ADDRESS, ENDPOINTS, Client, Internet, S
 from throughway.gateway.sixtofour import SixToFourServer, interfaces
 from throughway.model.config import Carrier, SixToFourServerConfig
 from throughway.model.status import SixToFourServerStatus
+from throughway.net import sit
 from throughway.net.privileges import permitted
 
 SEND = """
@@ -73,6 +75,20 @@ def test_one_that_was_never_started_says_so(tmp_path: Path) -> None:
     server = SixToFourServer(SixToFourServerConfig(), ENDPOINTS, None)  # type: ignore[arg-type]
     status = server.status()
     assert (status.state, status.addresses) == ("down", ("131.107.0.2", "131.107.0.3"))
+
+
+def test_one_that_has_just_begun_is_not_down_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sit, "remove_devices", lambda _interfaces: None)
+
+    async def scenario() -> str:
+        server = SixToFourServer(SixToFourServerConfig(), ENDPOINTS, None)  # type: ignore[arg-type]
+        monkeypatch.setattr(server, "_live", asyncio.Event().wait)
+        server.start()
+        state = server.status().state
+        await server.stop()
+        return state
+
+    assert asyncio.run(scenario()) == "starting"
 
 
 @pytest.mark.lab

@@ -1,5 +1,6 @@
 """Teredo on the gateway: Debian's clients, strangers, a killed process, a lost device."""
 
+import asyncio
 import os
 import signal
 import sys
@@ -68,6 +69,18 @@ def test_one_that_was_never_started_says_so() -> None:
     gateway = TeredoGateway(TeredoServerConfig(address=SERVER), ENDPOINTS, None)  # type: ignore[arg-type]
     status = gateway.status()
     assert (status.state, status.addresses) == ("down", (SERVER, SECOND))
+
+
+def test_one_that_has_just_begun_is_not_down_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> str:
+        gateway = TeredoGateway(TeredoServerConfig(address=SERVER), ENDPOINTS, None)  # type: ignore[arg-type]
+        monkeypatch.setattr(gateway, "_live", asyncio.Event().wait)
+        gateway.start()
+        state = gateway.status().state
+        await gateway.stop()
+        return state
+
+    assert asyncio.run(scenario()) == "starting"
 
 
 @pytest.mark.lab

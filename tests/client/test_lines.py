@@ -11,7 +11,7 @@ from throughway.client.lines import LOOK_INTERVAL, Lines
 from throughway.health.tracker import Tracker
 from throughway.model.findings import Component
 from throughway.model.status import ComponentState
-from throughway.net import firewall
+from throughway.net import esp, firewall
 
 
 class Kernel:
@@ -21,11 +21,17 @@ class Kernel:
         self.told: list[firewall.ClientFirewall | None] = []
         self.stands = True
         self.now = 1000.0
+        self.looked_at_rules = 0
         monkeypatch.setattr(firewall, "close_client", self.told.append)
         monkeypatch.setattr(firewall, "open_client", lambda: self.told.append(None))
         monkeypatch.setattr(firewall, "client_closed", lambda wall: self.stands)
+        monkeypatch.setattr(esp, "restore_rules", self._restore)
         clock = SimpleNamespace(monotonic=lambda: self.now)
         monkeypatch.setattr("throughway.client.lines.time", clock)
+
+    def _restore(self) -> bool:
+        self.looked_at_rules += 1
+        return False
 
 
 @pytest.fixture
@@ -79,5 +85,6 @@ def test_lines_that_another_program_removed_are_drawn_again(lines: Lines, kernel
         kernel.now += LOOK_INTERVAL
         await lines.look()
         assert len(kernel.told) == 2
+        assert kernel.looked_at_rules == 2
 
     asyncio.run(scenario())

@@ -80,3 +80,21 @@ def test_local_addresses_are_those_of_the_namespace() -> None:
         assert ipaddress.IPv6Address("2001:db8::7") in addresses
     finally:
         host.close()
+
+
+@pytest.mark.lab
+def test_rules_that_another_program_removed_are_added_again() -> None:
+    host = Host()
+    try:
+        assert not host.call(esp.restore_rules), "nothing leads into a tunnel yet"
+        host.ip("link add tunnel type veth peer name other")
+        host.ip("link set tunnel up")
+        host.ip("-6 route add 2001:db8:1::/64 dev tunnel table 220")
+        assert host.call(esp.restore_rules, ["2001:db8::1"])
+        rules = host.command("ip", "-6", "rule")
+        assert "220:\tnot from all fwmark 0x42 lookup 220" in rules
+        assert "219:\tfrom 2001:db8::1 lookup main" in rules
+        assert not host.call(esp.restore_rules, ["2001:db8::1"])
+        assert host.command("ip", "-6", "rule") == rules
+    finally:
+        host.close()

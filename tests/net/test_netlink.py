@@ -47,6 +47,9 @@ def _routes_and_rules() -> None:
     assert netlink.routes(1221) == (blocked,)
     assert via in netlink.routes(netlink.MAIN_TABLE)
 
+    assert netlink.interface_towards("2001:db8:7::5") == "v0"
+    assert not netlink.interface_towards("2001:db8:8::5")
+
     foreign = Route(prefix="2001:db8:99::/48", kind="unreachable", table=1221, protocol=4)
     netlink.add_route(foreign)
     netlink.flush_routes(1221)

@@ -9,9 +9,9 @@ from throughway.health import log
 from throughway.health.tracker import Tracker
 from throughway.model.findings import Component
 from throughway.model.policy import Policy
-from throughway.net import firewall
+from throughway.net import esp, firewall
 
-LOOK_INTERVAL = 15.0
+LOOK_INTERVAL = 5.0
 """Seconds between two looks whether the lines stand."""
 
 
@@ -68,3 +68,5 @@ class Lines:
         if not stands and self._wall is wall:
             self._log.warning("another program has removed our firewall rules: made again")
             firewall.close_client(wall)
+        if await asyncio.to_thread(esp.restore_rules):
+            self._log.warning("another program has removed charon's routing rule: made again")

@@ -101,7 +101,12 @@ class GatewayDaemon:
         )
         self._telling = Telling(self._tracker, self._audit, self._place_endpoints)
         self._tracker.subscribe(self._telling.changed)
-        self._wall = Wall(config.runtime_directory, self._tracker, self._wanted_firewall)
+        self._wall = Wall(
+            config.runtime_directory,
+            self._tracker,
+            self._wanted_firewall,
+            lambda: self._ipsec.outer_addresses,
+        )
         self._access = AccessControl(config, self._tracker, self._telling.cut)
         self._health = HealthAuthority(config, self._telling.cut)
         self._reasons: ReasonsServer | None = None

@@ -278,6 +278,11 @@ class GatewayIPsec:
         return tuple(self._status(sa, now) for sa in self._sas if "-" in sa.name)
 
     @property
+    def outer_addresses(self) -> tuple[str, ...]:
+        """The addresses that must have routing rules of their own now."""
+        return self._endpoints if self.running else ()
+
+    @property
     def _endpoints(self) -> tuple[str, str]:
         return self._config.infrastructure_endpoint, self._config.intranet_endpoint
 

@@ -1,14 +1,14 @@
 """What a gateway changes in the kernel for all of its links: the firewall, and that it forwards."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from throughway.health import log
 from throughway.health.tracker import Tracker
 from throughway.model.errors import ThroughwayError
 from throughway.model.findings import Component
-from throughway.net import firewall
+from throughway.net import esp, firewall
 from throughway.net.process import write_private
 from throughway.net.tun import disable_forwarding, forwards
 
@@ -17,19 +17,24 @@ INTERVAL = 5.0
 
 
 class Wall:
-    """The firewall as ``wanted(routes_others)`` says, and the switch of forwarding."""
+    """The firewall as ``wanted(routes_others)`` says, and the switch of forwarding.
+
+    ``endpoints()`` are the addresses of the tunnels, once they have routing rules of their own.
+    """
 
     def __init__(
         self,
         directory: Path,
         tracker: Tracker,
         wanted: Callable[[bool], firewall.GatewayFirewall],
+        endpoints: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         self._log = log.logger("gateway")
         self.marker = directory / "forwarding"
         """The file that says, until the next boot, that it was us who made a router."""
         self._tracker = tracker
         self._wanted = wanted
+        self._endpoints = endpoints
         self.routes_others = True
         """Whether the machine is a router of its own."""
         self._guarded = False
@@ -55,6 +60,8 @@ class Wall:
                 if not await asyncio.to_thread(firewall.gateway_guarded):
                     self._log.warning("another program has removed our firewall rules: made again")
                     self.rise()
+                if await asyncio.to_thread(esp.restore_rules, self._endpoints()):
+                    self._log.warning("another program has removed routing rules: made again")
             except ThroughwayError as error:
                 self._tracker.report(error, attempt="firewall")
             else:

@@ -1,6 +1,6 @@
 """What the kernel must do for ESP: whether it can encrypt, and what a gateway needs around it.
 
-Everything goes through ``ip``: it is done once at start, never on the packet path.
+What goes through ``ip`` is done once at start, never on the packet path.
 """
 
 import contextlib
@@ -13,9 +13,14 @@ from pathlib import Path
 
 from throughway.model.config import ESPMode
 from throughway.model.errors import IPsecError
+from throughway.net import netlink
+from throughway.net.firewall import MARK
 
 OUTER_ADDRESS_PREFERENCE = 219
 """Of the rules of :func:`keep_outer_addresses`: just before charon's own table, which has 220."""
+CHARON_TABLE = 220
+"""Where charon puts the routes into its tunnels, and the preference of its rule."""
+_CHARON_RULE = netlink.Rule(table=CHARON_TABLE, priority=CHARON_TABLE, mark=MARK, invert=True)
 
 _COMMAND_TIMEOUT = 10.0
 """Seconds; ip and nft answer within milliseconds or not at all."""
@@ -71,6 +76,26 @@ def release_outer_addresses(addresses: Iterable[str]) -> None:
     """Undo :func:`keep_outer_addresses`; what is not there is no error."""
     for address in addresses:
         _run("ip", "-6", "rule", "del", *_rule(address), "pref", str(OUTER_ADDRESS_PREFERENCE))
+
+
+def restore_rules(addresses: Iterable[str] = ()) -> bool:
+    """Add the rules again that another program has removed; say whether there were any.
+
+    systemd-networkd takes away every rule that it does not know, and charon adds its own only
+    when it starts: without it all routes into the tunnels are there and lead nowhere. ``addresses``
+    are those of :func:`keep_outer_addresses`. Raises IPsecError when the kernel refuses.
+    """
+    try:
+        there = netlink.rules()
+        lost = not any(rule.table == CHARON_TABLE for rule in there)
+        if lost and (lost := bool(netlink.routes(CHARON_TABLE))):
+            netlink.add_rule(_CHARON_RULE)
+    except OSError as error:
+        raise IPsecError(f"charon's routing rule is gone, and cannot be added: {error}") from error
+    kept = {rule.source for rule in there if rule.priority == OUTER_ADDRESS_PREFERENCE}
+    released = [one for one in addresses if f"{ipaddress.IPv6Address(one)}/128" not in kept]
+    keep_outer_addresses(released)
+    return lost or bool(released)
 
 
 def local_addresses() -> tuple[ipaddress.IPv6Address, ...]:

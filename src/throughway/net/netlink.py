@@ -141,6 +141,10 @@ class Netlink:
         for _ in self._exchange(kind, flags | _ACK, body):
             pass
 
+    def find(self, kind: int, body: bytes) -> Iterator[bytes]:
+        """Return the bodies that answer a question which is no dump; :exc:`OSError` as above."""
+        yield from self._exchange(kind, _ACK, body)
+
     def dump(self, kind: int, family: int, length: int) -> Iterator[bytes]:
         """Return the bodies of all objects of a kind; ``length`` is that of their header."""
         yield from self.dump_matching(kind, bytes([family]) + bytes(length - 1))
@@ -183,6 +187,19 @@ def routes(table: int, family: int = socket.AF_INET6) -> tuple[Route, ...]:
     """Return the routes of a table."""
     with Netlink() as netlink:
         return tuple(route for route in _routes(netlink, family) if route.table == table)
+
+
+def interface_towards(address: str, mark: int = 0) -> str:
+    """Return the interface by which the kernel would send to an IPv6 address, by all its rules.
+
+    "" where it would not: no route, or one that says unreachable.
+    """
+    head = struct.pack("=8BI", socket.AF_INET6, 128, 0, 0, 0, 0, 0, 0, 0)
+    body = head + _attribute(1, ip_address(address).packed) + _number(16, mark)
+    with contextlib.suppress(OSError), Netlink() as netlink:
+        for data in netlink.find(_RTM_GETROUTE, body):
+            return _name(_integer(_attributes(data[12:]).get(4)))
+    return ""
 
 
 def rules(family: int = socket.AF_INET6) -> tuple[Rule, ...]:

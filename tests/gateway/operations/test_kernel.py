@@ -46,5 +46,13 @@ def test_what_the_kernel_lacks(tmp_path: Path) -> None:
         assert look(checks, "route") == [("iphttps-route-unpublished", unrouted)]
         run("ip", "-6", "route", "add", LINK, "dev", "link0")
         assert look(checks, "route") == "1 prefixes lead to their links"
+        run("ip", "-6", "route", "add", "unreachable", LINK, "metric", "1")
+        astray = "another route or rule makes it unreachable, see `ip -6 route; ip -6 rule`"
+        assert look(checks, "route") == [("iphttps-route-unpublished", f"{LINK}: {astray}")]
+        run("ip", "-6", "route", "del", "unreachable", LINK, "metric", "1")
+        run("ip", "-6", "route", "add", LINK, "dev", "lo", "table", "7")
+        run("ip", "-6", "rule", "add", "lookup", "7", "pref", "100")
+        astray = "another route or rule leads it to lo instead of link0"
+        assert look(checks, "route") == [("iphttps-route-unpublished", f"{LINK}: {astray}")]
 
     in_namespace(there)

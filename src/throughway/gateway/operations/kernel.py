@@ -11,6 +11,7 @@ from throughway.health.checking import Check, Found
 from throughway.model.config import GatewayConfig
 from throughway.model.findings import Component
 from throughway.net import netlink
+from throughway.net.firewall import MARK
 from throughway.net.listeners import endpoints_of
 
 SETTINGS = Path("/proc/sys/net/ipv6/conf")
@@ -145,3 +146,16 @@ def _unrouted(prefixes: dict[str, str]) -> Iterator[Found]:
         if (prefix, device) not in there:
             words = f"no route leads to {prefix} by {device}"
             yield Found(ROUTE_UNPUBLISHED, words, device)
+        elif why := _led_astray(prefix, device):
+            yield Found(ROUTE_UNPUBLISHED, f"{prefix}: {why}", device)
+
+
+def _led_astray(prefix: str, device: str) -> str:
+    """Say where another route or rule takes what is for clients; "" when it goes by the device."""
+    somebody = str(ip_network(prefix)[-2])  # nobody's: an address of ours would be local
+    by = netlink.interface_towards(somebody, MARK)
+    if by == device:
+        return ""
+    if not by:
+        return "another route or rule makes it unreachable, see `ip -6 route; ip -6 rule`"
+    return f"another route or rule leads it to {by} instead of {device}"

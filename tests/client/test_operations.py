@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,10 @@ from throughway.client.operations import Operations
 from throughway.health.tracker import Tracker
 from throughway.model.errors import IPsecError, Stage, TransportError
 from throughway.model.status import CheckStatus, ComponentState
-from throughway.net import reach
+from throughway.net import filters, reach
+from throughway.net.filters import Needed
+from throughway.net.firewall import FirewallError
+from throughway.wire.nftables import Dropped
 
 
 async def until(seen: Callable[[], bool]) -> None:
@@ -42,6 +45,8 @@ class World:
         self.restored = 0
         self.charon: Exception | None = None
         """Why it does not tell its version."""
+        self.filtered: str | None = "nothing"
+        """What other packet filters drop, by the beginning of its words; None: nobody knows."""
         self.bugs: list[str] = []
         own = replace(config(folder), state_directory=folder, runtime_directory=folder)
         self.operations = Operations(
@@ -55,6 +60,12 @@ class World:
             on_restored=self._restored,
             on_bug=lambda what, error: self.bugs.append(f"{what}: {error!r}"),
         )
+
+    def look_at_filters(self, needed: Iterable[Needed]) -> tuple[tuple[str, Dropped], ...]:
+        if self.filtered is None:
+            raise FirewallError("nft: not there")
+        words = (one.words for one in needed if one.words.startswith(self.filtered))
+        return tuple((one, Dropped("inet", "other", "out", 7)) for one in words)
 
     def _restored(self) -> None:
         self.restored += 1
@@ -95,6 +106,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     world = World(tmp_path, intranet)
     monkeypatch.setattr(module, "SETTINGS", world.settings)
     monkeypatch.setattr(module, "SPREAD", 0.0)
+    monkeypatch.setattr(filters, "dropped", world.look_at_filters)
     return world
 
 
@@ -118,6 +130,31 @@ def test_ipv6_that_is_switched_off_and_on_again(world: World) -> None:
             await world.wait("ipv6", ComponentState.OK)
             assert not world.tracker.holds(IPV6_DISABLED)
             assert world.restored == 1
+
+    asyncio.run(scenario())
+
+
+def test_other_packet_filters_while_the_tunnels_are_down(world: World) -> None:
+    async def scenario() -> None:
+        world.intranet.standing = WHOLE
+        async with world.running():
+            await world.wait("other-firewalls", ComponentState.DISABLED)
+            world.filtered = "TCP 443 of IP-HTTPS, out"
+            world.intranet.standing = replace(WHOLE, infrastructure=False, intranet=False)
+            world.operations.settle()
+            found = await world.wait("other-firewalls", ComponentState.ERROR)
+            assert found.detail == (
+                "TCP 443 of IP-HTTPS, out: table inet other, chain out, rule 7 drops it"
+            )
+            assert world.codes() == {"firewall-drops-tunnels"}
+            world.intranet.standing = WHOLE
+            world.operations.settle()
+            await world.wait("other-firewalls", ComponentState.DISABLED)
+            assert world.codes() == set()
+            world.filtered = None
+            world.intranet.standing = replace(WHOLE, infrastructure=False, intranet=False)
+            world.operations.settle()
+            await world.wait("other-firewalls", ComponentState.UNKNOWN)
 
     asyncio.run(scenario())
 
@@ -219,6 +256,6 @@ def test_a_newer_policy_names_other_resources(world: World) -> None:
             await world.operations.update_policy(replace(POLICY, version=9))
             assert world.codes() == set()
             names = [check.name for check in world.operations.status()]
-            assert names == ["ipv6", "store", "ike", "domain-controller"]
+            assert names == ["ipv6", "other-firewalls", "store", "ike", "domain-controller"]
 
     asyncio.run(scenario())

@@ -41,4 +41,22 @@ THIRD_PARTY = Problem(
     verify=("ping -c 3 ENDPOINT", "throughway client status"),
 )
 
-PROBLEMS = (RULES_MISSING, RULES_STALE, THIRD_PARTY)
+DROPS_TUNNELS = Problem(
+    code="firewall-drops-tunnels",
+    title="A rule of another packet filter on this machine drops what throughway needs",
+    severity=Severity.CRITICAL,
+    component=Component.FIREWALL,
+    cause=(
+        "A table of nftables that is not ours is sure to drop TCP 443, UDP 500 or 4500, ICMPv6, or "
+        "what a gateway forwards between its tunnels and the intranet: a rule, or a policy `drop` "
+        "with no rule that lets it pass (ufw, firewalld and Docker set such policies)."
+    ),
+    resolution=(
+        "Allow it in that firewall's own configuration: TCP 443 on the way that IP-HTTPS takes, "
+        "UDP 500 and 4500 on its interface, on a gateway also what comes from ipsec0 or goes to it."
+    ),
+    fix=("nft -a list ruleset",),
+    verify=("throughway client status", "throughway gateway status other-firewalls --now"),
+)
+
+PROBLEMS = (RULES_MISSING, RULES_STALE, THIRD_PARTY, DROPS_TUNNELS)

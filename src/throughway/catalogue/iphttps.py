@@ -1,6 +1,7 @@
 """Problems of the IP-HTTPS link: its URL, its way to the gateway, its interface, its listener."""
 
 from throughway.catalogue.daemons import GATEWAY_NOT_RUNNING
+from throughway.catalogue.firewall import DROPS_TUNNELS
 from throughway.catalogue.host import IPV6_DISABLED
 from throughway.catalogue.iphttps_certificate import REFUSED as CERTIFICATE_REFUSED
 from throughway.catalogue.iphttps_peer import NAME_LEADS_INSIDE as NAME_LEADS_INSIDE
@@ -160,7 +161,7 @@ PORT_BLOCKED = Problem(
         "openssl s_client -connect HOST:PORT -servername HOST -brief",
         "throughway client status",
     ),
-    depends_on=(*NO_WAY, NAME_UNRESOLVABLE, NAME_LEADS_INSIDE),
+    depends_on=(*NO_WAY, NAME_UNRESOLVABLE, NAME_LEADS_INSIDE, DROPS_TUNNELS),
 )
 
 CONNECTION_REFUSED = Problem(
@@ -178,7 +179,7 @@ CONNECTION_REFUSED = Problem(
         "ss -ltn sport = :PORT",
         "openssl s_client -connect HOST:PORT -servername HOST -brief",
     ),
-    depends_on=(*NO_WAY, NAME_LEADS_INSIDE, GATEWAY_NOT_RUNNING),
+    depends_on=(*NO_WAY, NAME_LEADS_INSIDE, GATEWAY_NOT_RUNNING, DROPS_TUNNELS),
 )
 
 NULL_SUITES_MISSING = Problem(
@@ -213,7 +214,7 @@ CONNECTION_RESET = Problem(
     ),
     fix=("journalctl -u throughway-gateway --since -10min",),
     verify=("throughway client status",),
-    depends_on=(*NO_WAY, NULL_SUITES_MISSING, PATH_MTU_BLACK_HOLE),
+    depends_on=(*NO_WAY, NULL_SUITES_MISSING, PATH_MTU_BLACK_HOLE, DROPS_TUNNELS),
 )
 
 TLS_HANDSHAKE_FAILED = Problem(

@@ -7,6 +7,7 @@ from throughway.catalogue import (
     policy,
     smart_card,
 )
+from throughway.catalogue.firewall import DROPS_TUNNELS
 from throughway.catalogue.host import CLOCK_SKEW, IPV6_DISABLED
 from throughway.catalogue.internet import NO_WAY_OUT
 from throughway.catalogue.on_windows.firewall import NO_IPSEC
@@ -80,7 +81,13 @@ ENDPOINT_UNREACHABLE = Problem(
     resolution="Ping the endpoint from the client; look whether the gateway owns the address.",
     fix=("ip -6 route get ENDPOINT",),
     verify=("ping -c 3 ENDPOINT", "throughway client status"),
-    depends_on=(IPV6_DISABLED, *NO_PATH, iphttps.ROUTE_UNPUBLISHED, iphttps.FORWARDING_DISABLED),
+    depends_on=(
+        IPV6_DISABLED,
+        *NO_PATH,
+        iphttps.ROUTE_UNPUBLISHED,
+        iphttps.FORWARDING_DISABLED,
+        DROPS_TUNNELS,
+    ),
 )
 
 NEGOTIATION_TIMEOUT = Problem(
@@ -95,7 +102,7 @@ NEGOTIATION_TIMEOUT = Problem(
     resolution="Look whether the gateway's IPsec is well, then for filters between.",
     fix=(GATEWAY_LOG,),
     verify=("throughway gateway status ipsec", "throughway client status"),
-    depends_on=(ENDPOINT_UNREACHABLE, DAEMON_DOWN, PATH_MTU_BLACK_HOLE),
+    depends_on=(ENDPOINT_UNREACHABLE, DAEMON_DOWN, PATH_MTU_BLACK_HOLE, DROPS_TUNNELS),
 )
 
 POLICY_MISMATCH = Problem(

@@ -1,7 +1,8 @@
 """What a client looks at again and again, beside what tells of itself: live checks.
 
 Of this computer: whether IPv6 is on, whether its state can be written, whether the IKE daemon
-answers. Of the intranet, while it
+answers, and, while the tunnels are down, whether another packet filter keeps them so. Of the
+intranet, while it
 is reached through tunnels: what :mod:`throughway.client.resources` tries.
 """
 
@@ -11,9 +12,11 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
+from throughway.catalogue.firewall import DROPS_TUNNELS
 from throughway.catalogue.host import FILES_NOT_WRITABLE, IPV6_DISABLED
 from throughway.catalogue.ipsec import DAEMON_DOWN
 from throughway.client.resources import Lookup, Resources, Standing
+from throughway.client.transports import TUNNEL_INTERFACE
 from throughway.health.checking import CannotTell, Check, Checker, Found
 from throughway.health.folders import unwritable
 from throughway.health.tracker import Tracker
@@ -22,7 +25,12 @@ from throughway.model.errors import IPsecError
 from throughway.model.findings import Component
 from throughway.model.policy import Policy
 from throughway.model.status import CheckStatus
+from throughway.net import filters, netlink
+from throughway.net.filters import Needed
+from throughway.net.firewall import FirewallError
+from throughway.wire.nftables import Packet
 
+FILTERS = "other-firewalls"
 IPV6 = "ipv6"
 IPV6_INTERVAL = 2.0
 """Seconds: some settings are read; the kernel tells nobody that they have changed."""
@@ -31,6 +39,8 @@ IKE_TIME = 2.0
 """Seconds in which the IKE daemon answers, before it counts as hung."""
 ROOM = 1024 * 1024
 """Octets that must be left where state is kept: bundles and lists of revoked certificates."""
+PORT = 443
+"""Of IP-HTTPS."""
 SPREAD = 1.0
 """Seconds within which clients begin that all come back at the same moment."""
 SETTINGS = Path("/proc/sys/net/ipv6/conf")
@@ -114,6 +124,7 @@ class Operations:
         if standing == self._stood:
             return
         self._stood = standing
+        self._machine.soon(FILTERS)
         self._forget_timers()
         loop = asyncio.get_running_loop()
         for check in self._resources.checks():
@@ -143,6 +154,14 @@ class Operations:
                 problems=(IPV6_DISABLED,),
                 look=self._look_at_ipv6,
                 interval=IPV6_INTERVAL,
+            ),
+            Check(
+                name=FILTERS,
+                title="Other packet filters",
+                component=Component.FIREWALL,
+                problems=(DROPS_TUNNELS,),
+                look=self._look_at_filters,
+                wanted=self._nothing_is_dropped,
             ),
             Check(
                 name="store",
@@ -182,9 +201,35 @@ class Operations:
         except IPsecError as error:
             raise CannotTell(str(error)) from None  # its keeper tells of that
 
+    def _nothing_is_dropped(self) -> str:
+        standing = self._standing()
+        if not standing.outside:
+            return "not outside: nothing is to pass"
+        return "the tunnels are up" if standing.infrastructure else ""
+
+    async def _look_at_filters(self) -> Iterable[Found] | str:
+        try:
+            ends = await asyncio.to_thread(filters.dropped, _needed(self._devices))
+        except FirewallError as error:
+            raise CannotTell(str(error)) from error
+        found = [Found(DROPS_TUNNELS, f"{words}: {end} drops it", words) for words, end in ends]
+        return found or "no other firewall of this computer drops what is needed"
+
     async def _look_at_store(self) -> Iterable[Found] | str:
         folders = (self._config.state_directory, self._config.runtime_directory)
         return list(unwritable(folders, ROOM)) or "there is room"
+
+
+def _needed(devices: frozenset[str]) -> tuple[Needed, ...]:
+    """Return what must pass: IP-HTTPS to wherever the gateway is, IKE on the links."""
+    out = Packet(hook="output", version="ipv4", protocol="tcp", dport=PORT, state="new")
+    there = (devices & netlink.links().keys()) - {TUNNEL_INTERFACE}
+    back = Packet(hook="input", version="ipv4", protocol="tcp", sport=PORT, state="established")
+    return (
+        Needed(f"TCP {PORT} of IP-HTTPS, out", out),
+        Needed(f"TCP {PORT} of IP-HTTPS, answers", back),
+        *(needed for device in sorted(there) for needed in filters.ike(device)),
+    )
 
 
 def _switched_off(interface: str) -> bool:

@@ -2,6 +2,7 @@
 
 from throughway.gateway.operations import (
     certificates,
+    filters,
     inside,
     kernel,
     links,
@@ -21,6 +22,7 @@ def operations(parts: Parts) -> tuple[Check, ...]:
     return (
         *kernel.checks(parts.config, parts.devices),
         *links.checks(parts),
+        *filters.checks(parts),
         *service.checks(parts.config, parts.ike.version),
         *tunnels.checks(parts),
         *certificates.checks(parts.config),

@@ -59,7 +59,8 @@ bench: install
 	@$(BIN)/python -m bench.names --rounds $(BENCH_ROUNDS) || [ $$? -eq 1 ]
 	@$(BIN)/python -m bench.tunnel_report
 
-# An hour for all faults. Exit 1 when somebody said something else than wanted.
+# Half an hour for all faults, pairs of them, what flaps, and the status while busy; FAULTS: only these; FAULTS=--left: what
+# was interrupted or came out otherwise. Exit 1 when somebody said something else than wanted.
 matrix: install
 	@$(BIN)/python -m bench.matrix $(FAULTS)
 

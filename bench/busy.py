@@ -22,7 +22,7 @@ BYTES = 1 << 30
 LOAD = f"while :; do curl -s -o /dev/null {URL} || sleep 0.1; done"
 CARRIED = 1 << 22
 """Bytes after which the load is under way."""
-CALLS = 20
+CALLS = 10
 LIMIT = 10.0
 """Seconds in which a status is to be answered, whatever the data path does; the command itself
 takes most of what it takes."""

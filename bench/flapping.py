@@ -23,7 +23,7 @@ GATEWAY_HOST = "edge1"
 MAX_LINES = 20.0
 """Lines of log that one coming and going may make at one end: what begins and ends is said, with
 what follows from it for a link, two tunnels and a resolver. Of one kind thirty pass in a minute."""
-MAX_EVENTS = 8.0
+MAX_EVENTS = 12.0
 """Lines of the audit that one coming and going may make: who comes and goes is never left out."""
 
 
@@ -40,7 +40,8 @@ class Flapped:
     history: int = 0
     """Changes that the check which remembers most of them remembers."""
     recovered: float = -1.0
-    """Seconds until all was well after the last time; -1: never."""
+    """Seconds from its last end until all was seen to be well, no sooner than the minute was over;
+    -1: never."""
     error: str = ""
 
     @property
@@ -62,18 +63,18 @@ def flap(lab: Lab, host: str, fault: Fault, seconds: float = SECONDS) -> Flapped
     try:
         trial.prepare(fault)
         before = _counts(lab, host)
-        until = time.monotonic() + seconds
+        until = over = time.monotonic() + seconds
         try:
             while (begun := time.monotonic()) < until:
                 lab.inject(fault.name, host)
                 times += 1
                 time.sleep(max(0.0, begun + PERIOD / 2 - time.monotonic()))
                 lab.clear(fault.name)
+                over = time.monotonic()
                 time.sleep(max(0.0, begun + PERIOD - time.monotonic()))
         finally:
             with contextlib.suppress(LabError):
                 lab.clear(fault.name)
-        over = time.monotonic()
         trial.wait_well(fault)
         recovered = round(time.monotonic() - over, 1)
         after = _counts(lab, host)

@@ -305,7 +305,8 @@ def conclude(results: Results, chosen: Sequence[Work], say: Say) -> int:
     """Say how many came out as wanted; 1 when not all did."""
     good = sum(results.good(work) for work in chosen)
     say(f"{good} of {len(chosen)} as wanted; {fault_page.PAGE.relative_to(ROOT)}")
-    rest = [one.bounded for one in (*results.flapped.values(), *results.busy.values())]
+    rest = [one.bounded for one in results.flapped.values()]
+    rest += [one.bounded for one in results.busy.values()]
     return 0 if good == len(chosen) and all(rest) else 1
 
 

@@ -10,9 +10,14 @@ from tests.patience import PATIENCE
 from throughway.catalogue.host import CLOCK_SKEW
 from throughway.catalogue.location import NLS_UNREACHABLE_INSIDE
 from throughway.health.checking import HISTORY_LENGTH, CannotTell, Check, Checker, Found
-from throughway.health.tracker import Tracker
+from throughway.health.log_limit import BURST, Limiter
+from throughway.health.tracker import HISTORY_LENGTH as REMEMBERED
+from throughway.health.tracker import Change, Tracker
 from throughway.model.findings import Component
 from throughway.model.status import CheckStatus, ComponentState
+
+TURNS = 400
+"""More than anything remembers."""
 
 
 async def until(seen: Callable[[], bool]) -> None:
@@ -237,6 +242,36 @@ def test_a_component_is_in_use_while_one_of_its_checks_is_wanted() -> None:
         part.checker.start([part.check(), other])
         await part.checker.look()
         assert part.tracker.component(Component.LOCATION).state is ComponentState.OK
+        await part.checker.stop()
+
+    asyncio.run(run())
+
+
+def test_what_flaps_fills_neither_history_nor_log() -> None:
+    async def run() -> None:
+        part = Part()
+        limiter, passed, told = Limiter(), [], 0
+
+        def write(change: Change) -> None:
+            nonlocal told
+            told += 1
+            event = {"event": "problem" if change.held else "problem over", "code": change.code}
+            if limiter.take(event, part.now):
+                passed.append(event)
+
+        part.tracker.subscribe(write)
+        part.checker.start([part.check()])
+        for turn in range(TURNS):
+            part.now += 1.0
+            part.answer = [Found(NLS_UNREACHABLE_INSIDE, "refused")] if turn % 2 else []
+            await part.checker.look()
+        assert told >= TURNS - 1, "the tracker hears of every turn"
+        assert len(part.status.history) == HISTORY_LENGTH
+        assert part.status.history[-1].at == part.now, "the last ones are remembered"
+        assert len(part.tracker.history) == REMEMBERED
+        assert len(part.tracker.current()) == 1
+        assert len(passed) == 2 * BURST, "of each kind as many as a window takes"
+        assert limiter.left_out == told - 2 * BURST
         await part.checker.stop()
 
     asyncio.run(run())

@@ -26,8 +26,8 @@ done
 LINGERS = 3.0
 """Seconds for which a program goes on with what it began while the daemon was not there: one
 second of curl, and its name server, that it had been told before."""
-WITHOUT_POLICY = {"policy-missing", "policy-signature-invalid"}
-"""What a client says that has no policy: it cannot know what belongs inside."""
+WITHOUT_POLICY = {"policy-expired", "policy-missing", "policy-signature-invalid"}
+"""What a client says that obeys no policy: it cannot know what belongs inside."""
 MAX_LEAKS = 5
 _DNS = re.compile(r"\.53( >|:) ")
 _QUESTION = re.compile(r" > \S+\.53: ")

@@ -47,6 +47,7 @@ class World:
         """Why it does not tell its version."""
         self.filtered: str | None = "nothing"
         """What other packet filters drop, by the beginning of its words; None: nobody knows."""
+        self.exhausted = ""
         self.bugs: list[str] = []
         own = replace(config(folder), state_directory=folder, runtime_directory=folder)
         self.operations = Operations(
@@ -57,6 +58,7 @@ class World:
             devices=frozenset({"iphttps0", "teredo0"}),
             standing=lambda: self.intranet.standing,
             ike=self._version,
+            descriptors=lambda: self.exhausted,
             on_restored=self._restored,
             on_bug=lambda what, error: self.bugs.append(f"{what}: {error!r}"),
         )
@@ -187,6 +189,17 @@ def test_an_ike_daemon_that_hangs_is_told_and_one_that_is_gone_tells_itself(worl
     asyncio.run(scenario())
 
 
+def test_a_daemon_that_can_open_no_more_files(world: World) -> None:
+    async def scenario() -> None:
+        async with world.running():
+            await world.wait("descriptors", ComponentState.OK)
+            world.exhausted = "64 of 64 are open"
+            await world.operations._machine.look(("descriptors",))
+            assert world.codes() == {"files-exhausted"}
+
+    asyncio.run(scenario())
+
+
 def test_what_is_inside_follows_the_tunnels(world: World) -> None:
     async def scenario() -> None:
         world.intranet.standing = replace(WHOLE, infrastructure=False, intranet=False)
@@ -256,6 +269,9 @@ def test_a_newer_policy_names_other_resources(world: World) -> None:
             await world.operations.update_policy(replace(POLICY, version=9))
             assert world.codes() == set()
             names = [check.name for check in world.operations.status()]
-            assert names == ["ipv6", "other-firewalls", "store", "ike", "domain-controller"]
+            assert names == [
+                *("ipv6", "other-firewalls", "store", "ike", "descriptors"),
+                "domain-controller",
+            ]
 
     asyncio.run(scenario())

@@ -1,6 +1,7 @@
 """What the gateway makes of what its parts tell: rows of the status, problems, refused clients."""
 
 import asyncio
+import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
@@ -26,11 +27,15 @@ class Scene:
     def __init__(self) -> None:
         self.tracker = Tracker(lambda: 0.0, ())
         self.audited: list[tuple[str, ...]] = []
-        self.mended = 0
-        self.telling = Telling(self.tracker, cast("GatewayAudit", self), self._mend)
+        self.mended = self.exhausted = 0
+        audit = cast("GatewayAudit", self)
+        self.telling = Telling(self.tracker, audit, self._mend, self._exhaust)
 
     def _mend(self) -> None:
         self.mended += 1
+
+    def _exhaust(self) -> None:
+        self.exhausted += 1
 
     def cut(self, *words: str) -> None:
         self.audited.append(words)
@@ -120,6 +125,14 @@ def test_a_link_that_was_mended_may_have_had_the_endpoints() -> None:
     scene = Scene()
     scene.telling.link_mended(worker())
     assert scene.mended == 1
+
+
+def test_files_that_cannot_be_opened_are_no_mistake_of_ours() -> None:
+    scene = Scene()
+    scene.telling.failed("socket.accept()", OSError(errno.EMFILE, "Too many open files"))
+    assert (scene.exhausted, scene.problems) == (1, [])
+    scene.telling.failed("something", OSError(errno.EIO, "Input/output error"))
+    assert (scene.exhausted, scene.problems) == (1, ["bug-in-throughway"])
 
 
 def come_without_header(scene: Scene, times: int) -> None:

@@ -370,3 +370,13 @@ def test_words_without_a_value_stay() -> None:
         "dig SRV _ldap._tcp.dc._msdcs.corp"
     )
     assert fill("ping -c 3 DC", {}) == "ping -c 3 DC"
+
+
+def test_a_word_may_mean_something_else_for_one_instance() -> None:
+    tracker = Tracker(lambda: 0.0)
+    tracker.define(INTERFACE="iphttps0")
+    problem = find("network-adapter-down")
+    tracker.set(problem, key="one")
+    tracker.set(problem, key="two", values={"INTERFACE": "eth0"})
+    mends = [condition.fix[-1] for condition in tracker.current()]
+    assert mends == ["ip link set iphttps0 up", "ip link set eth0 up"]

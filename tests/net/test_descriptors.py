@@ -1,12 +1,20 @@
 """Limits of file descriptors, as the kernel has them for this process."""
 
+import contextlib
+import os
 import resource
 from collections.abc import Iterator
 
 import pytest
 
 from throughway.model.errors import ConfigError
-from throughway.net.descriptors import LEAST_HALF_OPEN, RESERVE, free_beside, require
+from throughway.net.descriptors import (
+    LEAST_HALF_OPEN,
+    RESERVE,
+    Spare,
+    free_beside,
+    require,
+)
 
 
 @pytest.fixture
@@ -38,3 +46,26 @@ def test_no_limit_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: endless)
     require(1_000_000)
     assert free_beside(10_000) > 100_000
+
+
+def test_what_is_kept_is_given_up_when_no_more_can_be_opened_and_taken_back_then(
+    limit: int,
+) -> None:
+    spare = Spare()
+    opened: list[int] = []
+    try:
+        assert spare.look() == ""
+        with contextlib.suppress(OSError):
+            while True:
+                opened.append(os.open(os.devnull, os.O_RDONLY))
+        assert spare.look() == f"{limit} may be open, and none is left"
+        os.close(os.open(os.devnull, os.O_RDONLY))  # now there is room
+        assert spare.look().endswith(f" of {limit} are open")
+        while opened:
+            os.close(opened.pop())
+        assert spare.look() == ""
+        assert spare._kept
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+        spare.release()

@@ -66,6 +66,27 @@ FILES_NOT_WRITABLE = Problem(
     verify=("throughway client status", "throughway gateway status"),
 )
 
+FILES_EXHAUSTED = Problem(
+    code="files-exhausted",
+    title="The daemon can open no more files",
+    severity=Severity.CRITICAL,
+    component=Component.HOST,
+    cause=(
+        "Each connection, device and file of a process takes a file descriptor, and it has used "
+        "all that it may have: the limit is too low for so many clients, somebody has lowered it, "
+        "or something never gives back what it took."
+    ),
+    resolution=(
+        "Raise LimitNOFILE= of the unit and restart it. If the number grows without end, report "
+        "what is open; a restart is safe."
+    ),
+    fix=(
+        "systemctl show -p LimitNOFILE throughway-gateway throughway-client",
+        "journalctl -u throughway-gateway -u throughway-client --since -1h",
+    ),
+    verify=("throughway client status", "throughway gateway status"),
+)
+
 BUG = Problem(
     code="bug-in-throughway",
     title="throughway has made a mistake of its own",
@@ -113,6 +134,6 @@ REASONS_NOT_SERVED = Problem(
 )
 
 PROBLEMS = (
-    *(IPV6_DISABLED, CLOCK_SKEW, WORKER_RESTARTING, FILES_NOT_WRITABLE, BUG),
+    *(IPV6_DISABLED, CLOCK_SKEW, WORKER_RESTARTING, FILES_NOT_WRITABLE, FILES_EXHAUSTED, BUG),
     *(AUDIT_NOT_WRITTEN, REASONS_NOT_SERVED),
 )

@@ -69,6 +69,24 @@ CONNECTIONS_WRONG = Problem(
     visible_after=5.0,
 )
 
+ENDPOINT_MISSING = Problem(
+    code="ipsec-endpoint-missing",
+    title="The gateway does not have the address of a tunnel's end",
+    severity=Severity.CRITICAL,
+    component=Component.IPSEC,
+    cause=(
+        "Another program or person has taken the address of an endpoint from this machine, or the "
+        "interface that had it went down: no client's IKE arrives any more."
+    ),
+    resolution=(
+        "Nothing needs to be done once: the gateway puts the address back within seconds. If it is "
+        "taken again and again, find out who does so."
+    ),
+    fix=("throughway gateway reload", "ip -6 address show"),
+    verify=("ip -6 address show", "throughway gateway status endpoints --now"),
+    depends_on=(IPV6_DISABLED,),
+)
+
 ENDPOINT_UNREACHABLE = Problem(
     code="ipsec-endpoint-unreachable",
     title="The gateway's tunnel endpoint does not answer",
@@ -82,10 +100,8 @@ ENDPOINT_UNREACHABLE = Problem(
     fix=("ip -6 route get ENDPOINT",),
     verify=("ping -c 3 ENDPOINT", "throughway client status"),
     depends_on=(
-        IPV6_DISABLED,
-        *NO_PATH,
-        iphttps.ROUTE_UNPUBLISHED,
-        iphttps.FORWARDING_DISABLED,
+        *(IPV6_DISABLED, ENDPOINT_MISSING, *NO_PATH),
+        *(iphttps.ROUTE_UNPUBLISHED, iphttps.FORWARDING_DISABLED),
         DROPS_TUNNELS,
     ),
 )
@@ -311,6 +327,7 @@ TRAFFIC_LEAK = Problem(
 PROBLEMS = (
     DAEMON_DOWN,
     CONNECTIONS_WRONG,
+    ENDPOINT_MISSING,
     ENDPOINT_UNREACHABLE,
     NEGOTIATION_TIMEOUT,
     *REFUSED,

@@ -68,6 +68,7 @@ WATCH_RETRY = 2.0
 class Access:
     """Location, names, link and tunnels of a client, kept in step with each other.
 
+    ``descriptors()`` says why this process can open no more files, "" when it can;
     ``on_infrastructure()`` is called whenever the infrastructure tunnel was seen to be up.
     """
 
@@ -80,6 +81,7 @@ class Access:
         ccache: Path,
         audit: ClientAudit,
         certificates: CertificateKeeper,
+        descriptors: Callable[[], str] = str,
         on_infrastructure: Callable[[], None] = lambda: None,
         on_bug: Callable[[str, BaseException], None],
     ) -> None:
@@ -88,6 +90,7 @@ class Access:
         self._tracker = tracker
         self._policy = policy
         self._audit, self._certificates = audit, certificates
+        self._descriptors = descriptors
         self._on_infrastructure = on_infrastructure
         self._on_bug = on_bug
         self._user: User | None = None
@@ -139,6 +142,7 @@ class Access:
             devices=self._transports.devices,
             standing=self._standing,
             ike=self._tunnels.ipsec.version,
+            descriptors=self._descriptors,
             on_restored=self._transports.renew,
             on_bug=self._on_bug,
         )

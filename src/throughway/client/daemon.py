@@ -41,6 +41,7 @@ from throughway.model.status import (
     NamesStatus,
 )
 from throughway.net import kerberos, privileges
+from throughway.net.descriptors import EXHAUSTED, Spare
 from throughway.net.log_outputs import log_outputs
 from throughway.net.smartcard import CARD_FAILED
 from throughway.proto.iphttps.client import State
@@ -77,6 +78,7 @@ class ClientDaemon:
         self._control = ControlServer(config.control_socket, self._command)
         self._alone = False
         """Whether no other client runs here: else what is in the kernel is that one's."""
+        self._spare = Spare()
         self._users = UserStore(config.runtime_directory)
         self._user: User | None = None
         self._needs_restart: tuple[str, ...] = ()
@@ -179,6 +181,10 @@ class ClientDaemon:
             self._log.warning(what, reason=str(error))
             self._tracker.report(error)
             return
+        if isinstance(error, OSError) and error.errno in EXHAUSTED:
+            self._log.warning(what, reason=error.strerror)
+            self._spare.release()  # for whoever asks how things are; a check will tell
+            return
         self._log.error("bug in throughway", where=what, error=repr(error))
         self._tracker.set(find("bug-in-throughway"), f"{what}: {error!r}")
 
@@ -200,6 +206,7 @@ class ClientDaemon:
             ccache=self._users.ccache,
             audit=self._audit,
             certificates=self._certificates,
+            descriptors=self._spare.look,
             on_infrastructure=self._infrastructure_up,
             on_bug=self.failed,
         )

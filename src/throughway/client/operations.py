@@ -1,8 +1,8 @@
 """What a client looks at again and again, beside what tells of itself: live checks.
 
-Of this computer: whether IPv6 is on, whether its state can be written, whether the IKE daemon
-answers, and, while the tunnels are down, whether another packet filter keeps them so. Of the
-intranet, while it
+Of this computer: whether IPv6 is on, whether its state can be written and files be opened, whether
+the IKE daemon answers, and, while the tunnels are down, whether another packet filter keeps them
+so. Of the intranet, while it
 is reached through tunnels: what :mod:`throughway.client.resources` tries.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 from throughway.catalogue.firewall import DROPS_TUNNELS
-from throughway.catalogue.host import FILES_NOT_WRITABLE, IPV6_DISABLED
+from throughway.catalogue.host import FILES_EXHAUSTED, FILES_NOT_WRITABLE, IPV6_DISABLED
 from throughway.catalogue.ipsec import DAEMON_DOWN
 from throughway.client.resources import Lookup, Resources, Standing
 from throughway.client.transports import TUNNEL_INTERFACE
@@ -50,7 +50,8 @@ class Operations:
     """The live checks of a client under a policy, from :meth:`start` to :meth:`stop`.
 
     ``devices`` are the client's own; ``standing()`` says how the way inside is; ``ike()`` asks the
-    IKE daemon for its version, IPsecError when it is not there;
+    IKE daemon for its version, IPsecError when it is not there; ``descriptors()`` says why this
+    process can open no more files, "" when it can;
     ``on_restored()`` is called when IPv6 is on again that was off.
     """
 
@@ -64,12 +65,14 @@ class Operations:
         devices: frozenset[str],
         standing: Callable[[], Standing],
         ike: Callable[[], Awaitable[str]],
+        descriptors: Callable[[], str] = str,
         on_restored: Callable[[], None],
         on_bug: Callable[[str, BaseException], None],
     ) -> None:
         self._config, self._devices = config, devices
         self._tracker, self._on_bug = tracker, on_bug
         self._names, self._standing, self._ike = names, standing, ike
+        self._descriptors = descriptors
         self._on_restored = on_restored
         self._ipv6_off = False
         self._stood: Standing | None = None
@@ -178,6 +181,13 @@ class Operations:
                 problems=(DAEMON_DOWN,),
                 look=self._look_at_ike,
             ),
+            Check(
+                name="descriptors",
+                title="File descriptors",
+                component=Component.HOST,
+                problems=(FILES_EXHAUSTED,),
+                look=self._look_at_descriptors,
+            ),
         )
 
     async def _look_at_ipv6(self) -> Iterable[Found] | str:
@@ -214,6 +224,10 @@ class Operations:
             raise CannotTell(str(error)) from error
         found = [Found(DROPS_TUNNELS, f"{words}: {end} drops it", words) for words, end in ends]
         return found or "no other firewall of this computer drops what is needed"
+
+    async def _look_at_descriptors(self) -> Iterable[Found] | str:
+        why = self._descriptors()
+        return [Found(FILES_EXHAUSTED, why)] if why else "files can be opened"
 
     async def _look_at_store(self) -> Iterable[Found] | str:
         folders = (self._config.state_directory, self._config.runtime_directory)

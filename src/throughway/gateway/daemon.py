@@ -51,6 +51,7 @@ from throughway.model.status import (
     SessionStatus,
 )
 from throughway.net import firewall, privileges
+from throughway.net.descriptors import Spare
 from throughway.net.esp import describe_esp, local_addresses
 from throughway.net.listeners import endpoints_of
 from throughway.net.log_outputs import log_outputs
@@ -99,7 +100,9 @@ class GatewayDaemon:
         self._audit = audit_of(
             config, self._tracker, ipsec=lambda: self._ipsec, sessions=self._sessions
         )
-        self._telling = Telling(self._tracker, self._audit, self._place_endpoints)
+        self._telling = Telling(
+            self._tracker, self._audit, self._place_endpoints, self._look_at_descriptors
+        )
         self._tracker.subscribe(self._telling.changed)
         self._wall = Wall(
             config.runtime_directory,
@@ -107,6 +110,7 @@ class GatewayDaemon:
             self._wanted_firewall,
             lambda: self._ipsec.outer_addresses,
         )
+        self._spare = Spare()
         self._access = AccessControl(config, self._tracker, self._telling.cut)
         self._health = HealthAuthority(config, self._telling.cut)
         self._reasons: ReasonsServer | None = None
@@ -271,11 +275,13 @@ class GatewayDaemon:
             self._teredo = TeredoGateway(config.teredo, self._endpoints(), self._transition)
         self._place_endpoints()
 
-    def _place_endpoints(self) -> None:
+    def _place_endpoints(self) -> tuple[str, ...]:
+        """Give the machine the endpoints that it does not have; return them."""
         present = {str(address) for address in local_addresses()}
-        for endpoint in self._endpoints():
-            if endpoint not in present:
-                add_address(self._devices[0], parse_address(endpoint), 128)
+        missing = tuple(endpoint for endpoint in self._endpoints() if endpoint not in present)
+        for endpoint in missing:
+            add_address(self._devices[0], parse_address(endpoint), 128)
+        return missing
 
     def _define(self) -> None:
         """Tell the tracker what the catalogue's commands are about."""
@@ -310,7 +316,13 @@ class GatewayDaemon:
             teredo=lambda: teredo.status() if teredo is not None else None,
             translation=self._translation.status,
             lists=lambda: self._ipsec.lists,
+            descriptors=self._spare.look,
+            endpoints=self._place_endpoints,
         )
+
+    def _look_at_descriptors(self) -> None:
+        self._spare.release()  # for whoever asks how things are
+        self._checker.soon("descriptors")
 
     def _encrypts_in_kernel(self) -> bool:
         return self._ipsec.esp is not None and self._ipsec.esp.mode is ESPMode.KERNEL

@@ -12,6 +12,7 @@ from throughway.health.problem_log import ProblemLog
 from throughway.health.tracker import Change, Tracker
 from throughway.model.errors import ThroughwayError
 from throughway.model.status import RefusedClient, SessionStatus, WorkerStatus
+from throughway.net.descriptors import EXHAUSTED
 
 RESTART_SHOWN = 60.0
 """Seconds for which a worker's restart is told when it serves again."""
@@ -27,16 +28,23 @@ REFUSALS_SHOWN = 20
 
 
 class Telling:
-    """Hears the workers, the endpoints and the directory; ``on_mended()`` that a link was."""
+    """Hears the workers, the endpoints and the directory; ``on_mended()`` that a link was.
+
+    ``on_exhausted()`` is called when no file could be opened: somebody will look and tell.
+    """
 
     def __init__(
-        self, tracker: Tracker, audit: GatewayAudit, on_mended: Callable[[], None]
+        self,
+        tracker: Tracker,
+        audit: GatewayAudit,
+        on_mended: Callable[[], object],
+        on_exhausted: Callable[[], None] = lambda: None,
     ) -> None:
         self._log = log.logger("gateway")
         self._problems = ProblemLog(self._log)
         self._tracker = tracker
         self._audit = audit
-        self._on_mended = on_mended
+        self._on_mended, self._on_exhausted = on_mended, on_exhausted
         self._restart_timers: dict[int, asyncio.TimerHandle] = {}
         self._limit_timer: asyncio.TimerHandle | None = None
         self._headerless = 0
@@ -152,6 +160,10 @@ class Telling:
         if isinstance(error, ThroughwayError):
             self._log.warning(what, reason=str(error))
             self._tracker.set(find("configuration-refused"), str(error))
+            return
+        if isinstance(error, OSError) and error.errno in EXHAUSTED:
+            self._log.warning(what, reason=error.strerror)
+            self._on_exhausted()
             return
         self._log.error("bug in throughway", where=what, error=repr(error), exc_info=error)
         self._tracker.set(find("bug-in-throughway"), f"{what}: {error!r}")

@@ -36,6 +36,8 @@ class Found:
     problem: Problem
     detail: str = ""
     key: str = ""
+    interface: str = ""
+    """What INTERFACE means in the problem's commands, where it is this one's own."""
 
 
 class CannotTell(Exception):
@@ -190,7 +192,8 @@ class Checker:
         """Set what was found, clear what was not."""
         known = self._known[check.name]
         for one in found:
-            self._tracker.set(one.problem, one.detail, key=one.key)
+            values = {"INTERFACE": one.interface} if one.interface else None
+            self._tracker.set(one.problem, one.detail, key=one.key, values=values)
         there = {(one.problem.code, one.key) for one in found}
         for before in known.found:
             if (before.problem.code, before.key) not in there:

@@ -67,6 +67,8 @@ class _Held:
     detail: str
     since: float
     attempt: str
+    values: Mapping[str, str]
+    """Of words in the catalogue's commands, for this instance."""
 
 
 Chosen = Callable[[tuple[str, str], _Held], bool]
@@ -129,12 +131,20 @@ class Tracker:
 
     # What components say
 
-    def set(self, problem: Problem, detail: str = "", *, key: str = "", attempt: str = "") -> None:
+    def set(
+        self,
+        problem: Problem,
+        detail: str = "",
+        *,
+        key: str = "",
+        attempt: str = "",
+        values: Mapping[str, str] | None = None,
+    ) -> None:
         """Say that the problem holds; of an unbroken run the first time is kept.
 
         ``key`` tells instances of one problem apart, such as two URLs. Of the problems of one
         ``attempt`` (a name such as ``link``) only the last one said holds. What a disabled
-        component says is not heard.
+        component says is not heard. ``values`` are those of :meth:`define`, for this one.
         """
         detail = detail[:MAX_DETAIL]
         if problem.component in self._disabled:
@@ -147,7 +157,7 @@ class Tracker:
         if not known and len(self._held) >= MAX_CONDITIONS:
             self._make_room()
         since = known.since if known else self._clock()
-        self._held[problem.code, key] = _Held(problem, detail, since, attempt)
+        self._held[problem.code, key] = _Held(problem, detail, since, attempt, values or {})
         self._tell(problem.code, key, held=True, detail=detail)
 
     def report(self, error: ThroughwayError, *, key: str = "", attempt: str = "") -> Problem:
@@ -264,7 +274,7 @@ class Tracker:
         return f"{held.problem.title}{follows}"
 
     def _condition(self, held: _Held) -> Condition:
-        problem = held.problem
+        problem, values = held.problem, {**self._values, **held.values}
         return Condition(
             code=problem.code,
             title=problem.title,
@@ -273,8 +283,8 @@ class Tracker:
             detail=held.detail,
             cause=problem.cause,
             resolution=problem.resolution,
-            fix=tuple(fill(command, self._values) for command in problem.fix),
-            verify=tuple(fill(command, self._values) for command in problem.verify),
+            fix=tuple(fill(command, values) for command in problem.fix),
+            verify=tuple(fill(command, values) for command in problem.verify),
             since=held.since,
         )
 

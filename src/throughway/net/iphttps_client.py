@@ -14,7 +14,6 @@ from throughway.net.link import Buffers, Connection
 from throughway.net.tls import describe, transport_error
 from throughway.net.tun import TUN, global_addresses
 from throughway.proto.iphttps.client import (
-    SILENT_TIMEOUT,
     Client,
     ConnectionUnwanted,
     ConnectionWanted,
@@ -80,6 +79,8 @@ class IPHTTPSClient:
         """Bytes of the connections before this one."""
         self._remainder = 0
         self._dropped = 0
+        self._acknowledged = 0
+        """What the gateway had taken of the connection when it was first doubted."""
 
     @property
     def state(self) -> State:
@@ -228,10 +229,11 @@ class IPHTTPSClient:
         self._timer = None
         doubted, connection = self._machine.doubted, self._connection
         # A line that is busy with what was sent before holds the question up, too.
-        if doubted and connection is not None and connection.acknowledged_within(SILENT_TIMEOUT):
+        if doubted and connection is not None and connection.acknowledged > self._acknowledged:
             self._machine.sign_of_life()
         self._machine.handle_timer(self._loop.time())
-        if self._machine.doubted and not doubted:
+        if self._machine.doubted and not doubted and connection is not None:
+            self._acknowledged = connection.acknowledged
             self._on_doubt()
         self._pump()
 

@@ -68,8 +68,8 @@ LINGER = 1.0
 
 _RTT = struct.Struct("=68xI")
 """Of Linux' tcp_info: tcpi_rtt, microseconds."""
-_LAST_ACK = struct.Struct("=56xI")
-"""Of the same: tcpi_last_ack_recv, milliseconds."""
+_ACKED = struct.Struct("=120xQ")
+"""Of the same: tcpi_bytes_acked."""
 
 
 class Buffers:
@@ -202,13 +202,14 @@ class Connection:
             return 0.0
         return float(_RTT.unpack(known)[0]) / 1e6
 
-    def acknowledged_within(self, seconds: float) -> bool:
-        """Whether the other end's kernel has taken something of ours in these last seconds."""
+    @property
+    def acknowledged(self) -> int:
+        """Octets of ours that the other end's kernel has taken so far."""
         try:
-            known = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_ACK.size)
+            known = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKED.size)
         except OSError:
-            return False
-        return float(_LAST_ACK.unpack(known)[0]) < seconds * 1000
+            return 0
+        return int(_ACKED.unpack(known)[0])
 
     def start(self) -> None:
         """Begin to read, and with the handshake.

@@ -51,6 +51,21 @@ def test_connections_that_are_missing_and_that_are_nobody_s(tmp_path: Path) -> N
     )
 
 
+def test_endpoints_that_were_missing_are_told_once(tmp_path: Path) -> None:
+    gateway = config(tmp_path)
+    assert look(tunnels.checks(parts_of(gateway)), "endpoints") == "they are here"
+    there = parts_of(gateway, endpoints=("2001:db8::1",))
+    told = "2001:db8::1 was missing and has been put back"
+    assert look(tunnels.checks(there), "endpoints") == [("ipsec-endpoint-missing", told)]
+
+    def refuse() -> tuple[str, ...]:
+        raise OSError(13, "Permission denied")
+
+    refused = replace(there, endpoints=refuse)
+    why = "cannot be put back: Permission denied"
+    assert look(tunnels.checks(refused), "endpoints") == [("ipsec-endpoint-missing", why)]
+
+
 def test_connections_that_are_only_just_being_loaded_are_well(tmp_path: Path) -> None:
     both = {"infrastructure-client1", "intranet-client1"}
     loading = Daemon((set(), both), ({"intranet-client1"}, both | {"intranet-client2"}))
@@ -150,6 +165,7 @@ def test_what_is_not_asked_for_is_not_looked_at(tmp_path: Path) -> None:
     checks = tunnels.checks(parts_of(replace(gateway, ipsec=unchecked)))
     assert {check.name: check.wanted() for check in checks} == {
         "connections": "",
+        "endpoints": "",
         "user-tickets": "no [users] are configured",
         "revocation-lists": 'ipsec.revocation is "none"',
         "client-lists": "IP-HTTPS asks for no certificates",

@@ -23,7 +23,7 @@ def operations(parts: Parts) -> tuple[Check, ...]:
         *kernel.checks(parts.config, parts.devices),
         *links.checks(parts),
         *filters.checks(parts),
-        *service.checks(parts.config, parts.ike.version),
+        *service.checks(parts.config, parts.ike.version, parts.descriptors),
         *tunnels.checks(parts),
         *certificates.checks(parts.config),
         *servers.checks(parts.config),

@@ -90,7 +90,7 @@ def _adapters(addresses: Iterable[str]) -> Iterator[Found]:
             yield Found(NETWORK_ADAPTER_DOWN, words, address)
         elif why := down(links.get(interface, 0)):
             words = f"{interface}, which has {address}, {why}"
-            yield Found(NETWORK_ADAPTER_DOWN, words, address)
+            yield Found(NETWORK_ADAPTER_DOWN, words, address, interface)
 
 
 def down(flags: int) -> str:
@@ -103,7 +103,8 @@ def down(flags: int) -> str:
 def _disabled(devices: Iterable[str]) -> Iterator[Found]:
     for name in ("all", *devices):
         if _setting(name, "disable_ipv6") == "1":
-            yield Found(IPV6_DISABLED, f"net.ipv6.conf.{name}.disable_ipv6 is 1", name)
+            words = f"net.ipv6.conf.{name}.disable_ipv6 is 1"
+            yield Found(IPV6_DISABLED, words, name, name)
 
 
 def _unforwarded(devices: Iterable[str]) -> Iterator[Found]:
@@ -145,9 +146,9 @@ def _unrouted(prefixes: dict[str, str]) -> Iterator[Found]:
     for device, prefix in prefixes.items():
         if (prefix, device) not in there:
             words = f"no route leads to {prefix} by {device}"
-            yield Found(ROUTE_UNPUBLISHED, words, device)
+            yield Found(ROUTE_UNPUBLISHED, words, device, device)
         elif why := _led_astray(prefix, device):
-            yield Found(ROUTE_UNPUBLISHED, f"{prefix}: {why}", device)
+            yield Found(ROUTE_UNPUBLISHED, f"{prefix}: {why}", device, device)
 
 
 def _led_astray(prefix: str, device: str) -> str:

@@ -87,9 +87,9 @@ def _switched_off(devices: Iterable[str]) -> Iterator[Found]:
     links = netlink.links()
     for device in devices:
         if device not in links:
-            yield Found(NETWORK_ADAPTER_DOWN, f"{device} is gone", device)
+            yield Found(NETWORK_ADAPTER_DOWN, f"{device} is gone", device, device)
         elif why := down(links[device]):
-            yield Found(NETWORK_ADAPTER_DOWN, f"{device} {why}", device)
+            yield Found(NETWORK_ADAPTER_DOWN, f"{device} {why}", device, device)
 
 
 def _restarting(workers: Iterable[WorkerStatus], now: float) -> Iterator[Found]:

@@ -42,3 +42,7 @@ class Parts:
     translation: Callable[[], tuple[TranslationStatus, ...]] = tuple
     lists: Callable[[], RevocationLists | None] = _none
     """About the certificates of computers."""
+    descriptors: Callable[[], str] = str
+    """Why this process can open no more files, "" when it can."""
+    endpoints: Callable[[], tuple[str, ...]] = tuple
+    """Gives the machine those of the tunnels that it does not have; returns them."""

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from ipaddress import ip_address
 
-from throughway.catalogue.host import FILES_NOT_WRITABLE
+from throughway.catalogue.host import FILES_EXHAUSTED, FILES_NOT_WRITABLE
 from throughway.catalogue.iphttps import LISTENER_DOWN
 from throughway.catalogue.ipsec import DAEMON_DOWN
 from throughway.health.checking import CannotTell, Check, Found
@@ -25,9 +25,15 @@ ROOM = 16 * 1024 * 1024
 
 
 def checks(
-    config: Callable[[], GatewayConfig], version: Callable[[], Awaitable[str]]
+    config: Callable[[], GatewayConfig],
+    version: Callable[[], Awaitable[str]],
+    descriptors: Callable[[], str] = str,
 ) -> tuple[Check, ...]:
-    """Return the checks; ``version`` asks the IKE daemon for its version, IPsecError when gone."""
+    """Return the checks.
+
+    ``version`` asks the IKE daemon for its version, IPsecError when gone; ``descriptors`` says why
+    no file can be opened, "" when one can.
+    """
 
     async def look_at_listener() -> Iterable[Found] | str:
         iphttps = config().iphttps
@@ -53,13 +59,6 @@ def checks(
         except IPsecError as error:
             raise CannotTell(str(error)) from None  # its keeper tells of that
 
-    async def look_at_store() -> Iterable[Found] | str:
-        folders = (config().state_directory, config().runtime_directory)
-        return (
-            list(await asyncio.to_thread(lambda: list(unwritable(folders, ROOM))))
-            or "there is room"
-        )
-
     return (
         Check(
             name="listener",
@@ -75,12 +74,40 @@ def checks(
             problems=(DAEMON_DOWN,),
             look=look_at_ike,
         ),
+        *_machine(config, descriptors),
+    )
+
+
+def _machine(
+    config: Callable[[], GatewayConfig], descriptors: Callable[[], str]
+) -> tuple[Check, ...]:
+    """Return the checks of what the machine gives: room on its disk, and open files."""
+
+    async def look_at_store() -> Iterable[Found] | str:
+        folders = (config().state_directory, config().runtime_directory)
+        return (
+            list(await asyncio.to_thread(lambda: list(unwritable(folders, ROOM))))
+            or "there is room"
+        )
+
+    async def look_at_descriptors() -> Iterable[Found] | str:
+        why = descriptors()
+        return [Found(FILES_EXHAUSTED, why)] if why else "files can be opened"
+
+    return (
         Check(
             name="store",
             title="State on the disk",
             component=Component.HOST,
             problems=(FILES_NOT_WRITABLE,),
             look=look_at_store,
+        ),
+        Check(
+            name="descriptors",
+            title="File descriptors",
+            component=Component.HOST,
+            problems=(FILES_EXHAUSTED,),
+            look=look_at_descriptors,
         ),
     )
 

@@ -8,7 +8,7 @@ from functools import partial
 
 from throughway.catalogue.authoriser import KEYTAB_UNUSABLE
 from throughway.catalogue.iphttps_clients import CRL_UNUSABLE
-from throughway.catalogue.ipsec import CONNECTIONS_WRONG
+from throughway.catalogue.ipsec import CONNECTIONS_WRONG, ENDPOINT_MISSING
 from throughway.catalogue.ipsec_certificate import CRL_EXPIRED, CRL_NOT_RENEWED
 from throughway.gateway.client_lists import list_fault
 from throughway.gateway.operations.parts import Parts
@@ -39,6 +39,13 @@ def checks(parts: Parts) -> tuple[Check, ...]:
             component=Component.IPSEC,
             problems=(CONNECTIONS_WRONG,),
             look=partial(_look_at_connections, parts),
+        ),
+        Check(
+            name="endpoints",
+            title="Endpoints of the tunnels",
+            component=Component.IPSEC,
+            problems=(ENDPOINT_MISSING,),
+            look=partial(_look_at_endpoints, parts),
         ),
         Check(
             name="user-tickets",
@@ -84,6 +91,16 @@ async def _look_at_connections(parts: Parts) -> Iterable[Found] | str:
         if names
     ]
     return found or f"{count} loaded, those of all admitted computers"
+
+
+async def _look_at_endpoints(parts: Parts) -> Iterable[Found] | str:
+    """Tell of addresses that were missing, until the next look: they are put back at once."""
+    try:
+        missing = parts.endpoints()
+    except OSError as error:
+        return [Found(ENDPOINT_MISSING, f"cannot be put back: {error.strerror}")]
+    words = "was missing and has been put back"
+    return [Found(ENDPOINT_MISSING, f"{each} {words}", each) for each in missing] or "they are here"
 
 
 async def _look_at_keytab(parts: Parts) -> Iterable[Found] | str:

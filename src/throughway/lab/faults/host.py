@@ -13,7 +13,9 @@ from throughway.lab.faults.steps import (
 )
 from throughway.lab.topology import INFRASTRUCTURE_ENDPOINT, SWITCH
 
-LIMIT = "pgrep -f 'throughway gateway ru[n]' | xargs -I P prlimit --pid P --nofile={files}:4096"
+LIMIT = "pgrep -f 'throughway {whose} ru[n]' | xargs -I P prlimit --pid P --nofile={files}"
+FEW, ENOUGH = "16:16", "4096:524288"
+"""File descriptors, the soft limit and the hard one."""
 STATE = "/var/lib/throughway/gateway"
 CHARON = "charon-systemd"
 WORKER = "throughway.gateway.worke[r] "
@@ -76,9 +78,8 @@ SETTINGS = (
     Fault(
         name="ipv6-disabled-at-gateway",
         title="IPv6 is switched off on a link of the gateway",
+        # It switches it on again within seconds, and puts back what was lost with it.
         steps=(_sysctl(GATEWAY, f"net.ipv6.conf.{DEVICE}.disable_ipv6", 1, 0),),
-        gateway="ipv6-disabled",
-        mended=True,
     ),
     Fault(
         name="forwarding-disabled",
@@ -111,6 +112,7 @@ SETTINGS = (
     Fault(
         name="endpoint-missing",
         title="the gateway does not have the address of the infrastructure tunnel's end",
+        # It puts the address back before anybody misses it.
         steps=(
             Run(
                 GATEWAY,
@@ -118,9 +120,8 @@ SETTINGS = (
                 ("ip", "address", "replace", f"{INFRASTRUCTURE_ENDPOINT}/128", "dev", "lo"),
                 (f"{GATEWAY}:{INFRASTRUCTURE_ENDPOINT}",),
             ),
-            Restarted(),
         ),
-        client="ipsec-negotiation-timeout",
+        gateway="ipsec-endpoint-missing",
     ),
     Fault(
         name="adapter-outside-down",
@@ -153,9 +154,8 @@ SETTINGS = (
     Fault(
         name="filter-rules-gone",
         title="somebody has deleted the gateway's packet filter",
+        # It makes them anew within seconds, and says so in its log.
         steps=(_shell(GATEWAY, "nft delete table inet throughway-gateway || true", ":"),),
-        gateway="firewall-rules-missing",
-        mended=True,
     ),
     Fault(
         name="configuration-refused",
@@ -275,11 +275,25 @@ PARTS = (
         steps=(
             _shell(
                 GATEWAY,
-                LIMIT.format(files=8),
-                LIMIT.format(files=1024),
+                LIMIT.format(whose="gateway", files=FEW),
+                LIMIT.format(whose="gateway", files=ENOUGH),
                 f"{GATEWAY}:files",
             ),
         ),
+        gateway="files-exhausted",
+    ),
+    Fault(
+        name="files-exhausted-at-client",
+        title="the client's daemon can open no more files",
+        steps=(
+            _shell(
+                CLIENT,
+                LIMIT.format(whose="client", files=FEW),
+                LIMIT.format(whose="client", files=ENOUGH),
+                "CLIENT:files",
+            ),
+        ),
+        client="files-exhausted",
     ),
 )
 

@@ -3,7 +3,15 @@
 from throughway.lab import portal, processes
 from throughway.lab.faults.fault import Fault, Scene
 from throughway.lab.faults.made import Made
-from throughway.lab.faults.servers import ELSEWHERE, Front, Program, between
+from throughway.lab.faults.servers import (
+    DIVERT,
+    ELSEWHERE,
+    FRONT_PORT,
+    Front,
+    Program,
+    Restarted,
+    between,
+)
 from throughway.lab.faults.steps import Edit, Filter, Frozen, Heard, Put, Stopped
 from throughway.lab.squid import CONFIGURATION
 
@@ -88,6 +96,7 @@ FAULTS = (
         steps=(
             Program(portal.ROUTER, "portal", portal.SERVER),
             Filter(portal.ROUTER, portal.CHAINS),
+            Restarted(),
         ),
         client="captive-portal",
         place="hotel",
@@ -128,10 +137,24 @@ FAULTS = (
         client="iphttps-cert-name-mismatch",
     ),
     Fault(
+        name="nat-to-a-stranger",
+        title="the router before the gateway leads TCP 443 to its own web page",
+        steps=(
+            Front(
+                host="homenat",
+                make=Made(name="router.home.test", issuer="Router"),
+                upstream="131.107.0.1:80",
+                encrypted=False,
+            ),
+            Filter("homenat", DIVERT.format(to=f"redirect to :{FRONT_PORT}")),
+        ),
+        client="iphttps-wrong-server",
+    ),
+    Fault(
         name="nat-to-another-port",
         title="the router before the gateway leads TCP 443 to a port where nobody speaks TLS",
         steps=(Filter("homenat", ELSEWHERE.format(to="131.107.0.1:80")),),
-        client="iphttps-tls-handshake-failed",
+        client="iphttps-wrong-server",
     ),
     Fault(
         name="nat-to-a-closed-port",

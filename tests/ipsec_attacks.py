@@ -128,11 +128,9 @@ ATTACKS = {
     "certificate of a user": _unfit(_profile(Profile.USER)),
     "certificate for signing code": _unfit(_usages(x509.OID_CODE_SIGNING)),
     "issued with another computer's certificate": Attack(
-        make=_by_a_computer, gateway=CHAIN, client=UNSPECIFIED
+        make=_by_a_computer, gateway=CHAIN, client=CHAIN
     ),
-    "of an authority of the same name": Attack(
-        make=_by_a_namesake, gateway=CHAIN, client=UNSPECIFIED
-    ),
+    "of an authority of the same name": Attack(make=_by_a_namesake, gateway=CHAIN, client=CHAIN),
     "for all names by a wildcard": Attack(
         make=_profile(Profile.COMPUTER, "*.corp.example.com"), gateway=CHAIN, client=UNSPECIFIED
     ),

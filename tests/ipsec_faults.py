@@ -63,7 +63,7 @@ FAULTS = {
         age_days=60,
     ),
     "not yet valid": Fault(
-        gateway="ipsec-cert-expired",
+        gateway="ipsec-cert-not-yet-valid",
         words="subject certificate invalid",
         published="good",
         age_days=-2,
@@ -160,7 +160,7 @@ REFUSED_BY_CLIENT = AuditEvent.EXTENDED_MODE_FAILED
 GATEWAY_FAULTS = {
     "good": GatewayFault(client="", admitted=(NONE, WEAK, STRONG)),
     "expired": GatewayFault(client="ipsec-cert-expired", age_days=60),
-    "not yet valid": GatewayFault(client="ipsec-cert-expired", age_days=-2),
+    "not yet valid": GatewayFault(client="ipsec-cert-not-yet-valid", age_days=-2),
     "untrusted root": GatewayFault(client="ipsec-cert-wrong-chain", trusted=False),
     "another name": GatewayFault(client="ipsec-cert-wrong-chain", identity="other.example.com"),
     "no distribution point": GatewayFault(

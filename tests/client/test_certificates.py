@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.ipsec_world import Deployment
+from throughway.catalogue.ipsec_certificate import CERT_EXPIRED
 from throughway.client import certificates as module
 from throughway.client.certificates import CertificateKeeper
 from throughway.health.tracker import Tracker
@@ -38,9 +39,13 @@ class World:
         self.keeper = CertificateKeeper(config, self.tracker, self.on_renewed)
         self.keeper.set_policy(replace(self.deployment.policy(), enrolment_url=url))
 
-    def issue(self, age_days: int, days: int) -> None:
-        self.deployment.credential("client1", Profile.COMPUTER, NAME, age_days=age_days, days=days)
+    def issue(self, age_days: int, days: int, name: str = NAME) -> None:
+        self.deployment.credential("client1", Profile.COMPUTER, name, age_days=age_days, days=days)
         (self.deployment.directory / "client1.key").chmod(0o600)
+
+    def other_key(self) -> None:
+        other = self.deployment.credential("other", Profile.COMPUTER, NAME)
+        self.pair.key.write_bytes(pem.build_key_pem(other.key))
 
     async def on_renewed(self) -> None:
         self.renewed += 1
@@ -203,6 +208,69 @@ def test_without_a_certificate_there_is_nothing_to_renew(
     async def scenario() -> None:
         world.keeper.authority_reachable()
         assert world.keeper._renewing is None
+
+    world.run(monkeypatch, scenario)
+
+
+@pytest.mark.parametrize(
+    ("harm", "code", "words"),
+    [
+        (lambda w: w.pair.certificate.unlink(), "ipsec-no-machine-cert", "does not exist"),
+        (lambda w: w.pair.certificate.write_text("x"), "ipsec-no-machine-cert", "client1.crt"),
+        (lambda w: w.pair.key.unlink(), "ipsec-cert-no-private-key", "does not exist"),
+        (lambda w: w.pair.key.chmod(0o644), "ipsec-cert-no-private-key", "chmod 0600"),
+        (lambda w: w.other_key(), "ipsec-cert-no-private-key", "does not belong to"),
+        (lambda w: w.issue(-2, 30), "ipsec-cert-not-yet-valid", "valid from"),
+        (lambda w: w.issue(0, 30, "b.example"), "ipsec-cert-name-mismatch", "b.example, not for"),
+    ],
+)
+def test_what_is_wrong_with_the_files_is_told_and_taken_back(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    harm: Callable[[World], None],
+    code: str,
+    words: str,
+) -> None:
+    world = World(tmp_path, age_days=0)
+
+    async def scenario() -> None:
+        harm(world)
+        for _ in range(3):
+            await world.keeper.look()
+        (condition,) = world.tracker.current()
+        assert (condition.code, words in condition.detail) == (code, True), condition.detail
+        world.issue(0, 30)
+        await world.keeper.look()
+        assert world.codes() == set()
+        assert world.renewed >= 1, "what is right again is used"
+
+    world.run(monkeypatch, scenario)
+
+
+def test_who_puts_two_files_in_place_has_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, age_days=0)
+
+    async def scenario() -> None:
+        world.other_key()
+        await world.keeper.look()
+        assert world.codes() == set()
+        assert world.keeper._pause() < 2
+
+    world.run(monkeypatch, scenario)
+
+
+def test_what_another_part_says_of_dates_is_not_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be the gateway's certificate that has expired."""
+    world = World(tmp_path, age_days=0)
+
+    async def scenario() -> None:
+        world.tracker.set(CERT_EXPIRED, "the gateway's")
+        await world.keeper.look()
+        assert world.codes() == {"ipsec-cert-expired"}
 
     world.run(monkeypatch, scenario)
 

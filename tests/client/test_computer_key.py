@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.ipsec_world import CLIENT, SERVER, Deployment, Site
 from tests.smart_cards import MODULE, PIN, CardBox
-from throughway.client.computer_key import modules_of, shown_by_tls
+from throughway.client.computer_key import distrust, modules_of, shown_by_tls
 from throughway.model.config import ClientConfig, SmartCardConfig, TokenKey
 from throughway.model.errors import IPsecError
-from throughway.pki.authority import Profile
+from throughway.pki.authority import Profile, create_root
+from throughway.pki.pem import build_certificate_pem
 
 
 def on_token(config: ClientConfig, pin: Path | None) -> ClientConfig:
@@ -26,6 +28,20 @@ def test_what_tls_shows_and_what_charon_loads(tmp_path: Path) -> None:
     token = replace(on_token(config, None), smart_card=SmartCardConfig(module=Path("/cards.so")))
     assert shown_by_tls(token) == {"certificate": None, "key": None}
     assert modules_of(token) == (MODULE, Path("/cards.so"))
+
+
+def test_whom_nobody_with_our_authorities_trusts(tmp_path: Path) -> None:
+    deployment = Deployment.create(tmp_path)
+    config, anchors = deployment.client(), deployment.policy().trust_anchors
+    deployment.credential("client1", Profile.COMPUTER, config.identity)
+    assert distrust(config.certificate, anchors) == ""
+    stranger = create_root("Another Root", datetime.now(UTC) - timedelta(days=9))
+    other = build_certificate_pem(stranger.certificate).decode()
+    assert "is not trusted here" in distrust(config.certificate, (other,))
+    assert distrust(config.certificate, (other, *anchors)) == ""
+    assert distrust(config.certificate, ("no certificate",)) == "", "nobody can tell"
+    deployment.credential("client1", Profile.COMPUTER, config.identity, age_days=60)
+    assert distrust(config.certificate, anchors) == "", "of its dates others tell"
 
 
 @pytest.fixture

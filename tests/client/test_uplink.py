@@ -98,12 +98,27 @@ def test_a_deleted_device_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     link._tun.close()
 
 
-def test_without_a_usable_certificate_there_is_no_link(tmp_path: Path) -> None:
-    policy = replace(POLICY, trust_anchors=())
+def test_without_a_usable_authority_there_is_no_link(tmp_path: Path) -> None:
+    policy = replace(POLICY, trust_anchors=("no certificate",))
     link = Uplink(config(tmp_path), policy, nowhere, lambda _state, _error: None)
-    with pytest.raises(TransportError, match=r"computer\.crt cannot be read") as caught:
+    with pytest.raises(TransportError, match="a trust anchor is not a PEM certificate") as caught:
         link.start()
     assert (caught.value.problem, caught.value.windows_code) == ("iphttps-no-usable-cert", 0x103)
+
+
+def test_a_link_needs_no_certificate_of_the_computer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the gateway asks for none; and nothing else would say what is wrong with the file."""
+    policy = replace(POLICY, trust_anchors=())
+
+    def reached(_name: str) -> TUN:
+        raise TransportError(Stage.LINK, "no device here")
+
+    monkeypatch.setattr(module, "open_tun", reached)
+    link = Uplink(config(tmp_path), policy, nowhere, lambda _state, _error: None)
+    with pytest.raises(TransportError, match="no device here"):
+        link.start()
 
 
 def test_the_certificate_that_was_refused_is_named(tmp_path: Path) -> None:

@@ -2,12 +2,23 @@
 
 import pytest
 
-from throughway.net.causes import UNSPECIFIED, Cause, explain, goes_along, meaning
+from throughway.net.causes import (
+    UNSPECIFIED,
+    Cause,
+    authorities_known,
+    explain,
+    goes_along,
+    meaning,
+)
 
 SEEN = [
     (
         "subject certificate invalid (valid from Oct 01 00:00:00 2025 to Oct 31 00:00:00 2025)",
         "ipsec-cert-expired",
+    ),
+    (
+        "subject certificate invalid (valid from Oct 01 00:00:00 2996 to Oct 31 00:00:00 2997)",
+        "ipsec-cert-not-yet-valid",
     ),
     ('no issuer certificate found for "CN=client1.corp.example.com"', "ipsec-cert-wrong-chain"),
     ("no trusted ECDSA public key found for 'client1.corp.example.com'", "ipsec-cert-wrong-chain"),
@@ -92,3 +103,11 @@ def test_a_responder_that_failed_is_told_from_a_list_that_was_not_there() -> Non
     assert explain([failed, strict]) == Cause("ipsec-ocsp-unreachable", strict)
     assert explain([failed, wanted, strict]) == Cause("ipsec-crl-unreachable", strict)
     assert explain([failed, wanted]) is None
+
+
+def test_whom_the_peer_trusts_is_known_only_when_it_says_so() -> None:
+    known = 'received cert request for "CN=Corp Root"'
+    assert authorities_known(["parsed IKE_SA_INIT response 0", known])
+    assert not authorities_known([known, "received 2 cert requests for an unknown ca"])
+    assert not authorities_known([known, "received 1 cert requests for an unknown ca"])
+    assert not authorities_known(["received AUTHENTICATION_FAILED notify error"])

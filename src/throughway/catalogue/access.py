@@ -1,11 +1,19 @@
 """Problems of authorisation on the gateway: the directory it asks, and whom that keeps out."""
 
+from throughway.catalogue.ipsec_certificate import CERT_NAME_MISMATCH
 from throughway.model.findings import Component, Problem, Severity
 
 _STATUS = ("throughway gateway status",)
 
 
-def _withheld(code: str, title: str, cause: str, resolution: str, *fix: str) -> Problem:
+def _withheld(
+    code: str,
+    title: str,
+    cause: str,
+    resolution: str,
+    *fix: str,
+    depends_on: tuple[Problem, ...] = (),
+) -> Problem:
     """One account's own trouble, which is none of the gateway's."""
     return Problem(
         code=code,
@@ -16,6 +24,7 @@ def _withheld(code: str, title: str, cause: str, resolution: str, *fix: str) -> 
         resolution=resolution,
         fix=fix,
         verify=_STATUS,
+        depends_on=depends_on,
     )
 
 
@@ -116,6 +125,7 @@ COMPUTER_UNKNOWN = _withheld(
     "reload. If the entry is there, compare its identity with the name in the certificate.",
     "throughway gateway check --config /etc/throughway/gateway.toml",
     "throughway gateway reload",
+    depends_on=(CERT_NAME_MISMATCH,),
 )
 ACCOUNT_UNKNOWN = _withheld(
     "access-account-unknown",

@@ -43,6 +43,36 @@ CERT_EXPIRED = Problem(
     depends_on=(CLOCK_SKEW,),
 )
 
+CERT_NOT_YET_VALID = Problem(
+    code="ipsec-cert-not-yet-valid",
+    title="A tunnel certificate is not valid yet",
+    severity=Severity.CRITICAL,
+    component=Component.IPSEC,
+    cause="The certificate's validity begins in the future (13801): mostly a clock is wrong.",
+    resolution="Set the clocks of client and gateway; else issue the certificate again.",
+    fix=("timedatectl set-ntp true",),
+    verify=("timedatectl status", SHOW, "throughway client status"),
+    depends_on=(CLOCK_SKEW,),
+)
+
+CERT_NAME_MISMATCH = Problem(
+    code="ipsec-cert-name-mismatch",
+    title="The computer certificate is another computer's",
+    severity=Severity.CRITICAL,
+    component=Component.IPSEC,
+    cause=(
+        "None of its subject alternative names is the identity in client.toml: the computer was "
+        "renamed, or another computer's files were put in place. The gateway knows a computer by "
+        "that name."
+    ),
+    resolution="Issue a certificate for this computer's name, or correct the identity.",
+    fix=(ISSUE, INSTALL, RESTART),
+    verify=(
+        "openssl x509 -in CERTIFICATE -noout -ext subjectAltName",
+        "throughway client status",
+    ),
+)
+
 CERT_MISSING_CLIENT_AUTH = Problem(
     code="ipsec-cert-missing-client-auth",
     title="The computer certificate lacks the client authentication usage",
@@ -186,6 +216,8 @@ NO_TRUST = (
     NO_MACHINE_CERT,
     CERT_NO_PRIVATE_KEY,
     CERT_EXPIRED,
+    CERT_NOT_YET_VALID,
+    CERT_NAME_MISMATCH,
     CERT_MISSING_CLIENT_AUTH,
     CERT_WRONG_CHAIN,
     CERT_REVOKED,

@@ -1,4 +1,8 @@
-"""The computer certificate: its dates are watched, and it is renewed through the tunnel in time."""
+"""The computer certificate: watched, and renewed through the tunnel in time.
+
+Its files are looked at again and again: whoever takes one away or puts a wrong one in its place
+hears of it before the tunnels need it, and what is put right is used without anybody's help.
+"""
 
 import asyncio
 import contextlib
@@ -6,23 +10,33 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from cryptography import x509
 
 from throughway.catalogue import find
+from throughway.catalogue.ipsec_certificate import (
+    CERT_NAME_MISMATCH,
+    CERT_NO_PRIVATE_KEY,
+    CERT_NOT_YET_VALID,
+    NO_MACHINE_CERT,
+)
 from throughway.health import log
-from throughway.health.expiry import next_step, tell_expiry
+from throughway.health.expiry import expiry_problem, next_step, tell_expiry
 from throughway.health.tracker import Tracker
 from throughway.model.config import ClientConfig
 from throughway.model.errors import ConfigError, ThroughwayError, TrustError
-from throughway.model.findings import Component
+from throughway.model.findings import Component, Problem
 from throughway.model.policy import Policy
-from throughway.net.files import read_file
+from throughway.net.files import read_file, read_secret
 from throughway.net.renewal import Pair, renew
 from throughway.pki import judgement, pem
+from throughway.pki.judgement import Validity
 
-LOOK_INTERVAL = 3600.0
-"""Seconds between two looks at the dates."""
+LOOK_INTERVAL = 10.0
+"""Seconds between two looks at the files."""
+TORN = 1.0
+"""Seconds that somebody has who puts two files in place, one after the other."""
 FIRST_BACKOFF, LAST_BACKOFF = 60.0, 6 * 3600.0
 """Seconds between attempts that fail; a third of the certificate's life is left for them."""
 
@@ -40,6 +54,7 @@ class CertificateKeeper:
         on_renewed: Callable[[], Awaitable[None]],
     ) -> None:
         self._pair = Pair(config.certificate, config.key)
+        self._identity = config.identity
         self._on_token = config.token_key is not None
         """Whether the key is in no file: then only the dates are watched."""
         self._tracker = tracker
@@ -56,6 +71,14 @@ class CertificateKeeper:
         self._failure = ""
         """Why the last renewal failed."""
         self._used: x509.Certificate | None = None
+        self._dates = ("", "")
+        """Of which certificate what was told of its dates: nobody else's word is taken back."""
+        self._wrong: Problem | None = None
+        """What is wrong with the files."""
+        self._missed = False
+        """Whether there was nothing that could be used when others read the files."""
+        self._torn = False
+        """Whether the key was not that of the certificate a moment ago."""
 
     def start(self) -> None:
         """Begin to watch; what a power cut has left half done is finished."""
@@ -120,33 +143,64 @@ class CertificateKeeper:
             await self.look()
 
     async def look(self) -> None:
-        """Look at the files: the dates, and whether there is another certificate to be used."""
-        if self._on_token:
-            self._look_at_dates()
-            return
+        """Look at the files: what is wrong with them, and whether others are to be used."""
+        file, torn = self._pair.certificate, self._torn
+        self._torn = False
         try:
-            (certificate, *_), key = self._pair.read()
-        except ThroughwayError as error:
-            # Who uses it says so; until then there is nothing to renew.
-            self._log.warning("no certificate to watch", reason=str(error))
-            self._wanted_at = 0.0
-            return
-        self._tell(certificate)
-        whole = pem.same_key(certificate, key)  # else somebody is putting two files in place
-        if whole and certificate != self._used:
-            former, self._used = self._used, certificate
-            if former is not None:
-                await self._take(certificate)
-
-    def _look_at_dates(self) -> None:
-        file = self._pair.certificate
-        try:
-            self._used = pem.parse_certificate(read_file(file), str(file))
+            certificate, *_ = pem.parse_certificates(read_file(file), str(file))
         except (ThroughwayError, ValueError) as error:
-            self._log.warning("no certificate to watch", reason=str(error))
+            # Until there is one there is nothing to renew.
+            self._wanted_at = 0.0
+            self._tell_wrong(NO_MACHINE_CERT, _words(file, "certificate", error))
             return
-        self._tell(self._used)
-        self._wanted_at = 0.0
+        self._tell_dates(certificate)
+        if self._on_token:
+            self._used, self._wanted_at = certificate, 0.0
+        elif why := self._key_fault(certificate):
+            self._torn = not torn
+            if torn:
+                self._tell_wrong(CERT_NO_PRIVATE_KEY, _words(self._pair.key, "key", why))
+            return
+        self._tell_fault(certificate)
+        former, self._used = self._used, certificate
+        missed, self._missed = self._missed, False
+        if missed or former not in (None, certificate):
+            await self._take(certificate)
+
+    def _key_fault(self, certificate: x509.Certificate) -> str:
+        """Say why the key is not the certificate's, "" when it is."""
+        file = self._pair.key
+        try:
+            key = pem.parse_key(read_secret(file), str(file))
+        except (ThroughwayError, ValueError) as error:
+            return str(error)
+        if pem.same_key(certificate, key):
+            return ""
+        return f"does not belong to {self._pair.certificate}"
+
+    def _tell_fault(self, certificate: x509.Certificate) -> None:
+        file, names = self._pair.certificate, judgement.names(certificate)
+        if judgement.validity(certificate, datetime.now(UTC)) is Validity.NOT_YET_VALID:
+            begins = certificate.not_valid_before_utc
+            words = f"{file}: valid from {begins:%Y-%m-%d %H:%M} UTC"
+            self._tell_wrong(CERT_NOT_YET_VALID, words)
+        elif names and not judgement.covers(certificate, self._identity):
+            words = f"{file} is for {', '.join(names)}, not for {self._identity}"
+            self._tell_wrong(CERT_NAME_MISMATCH, words)
+        else:
+            self._tell_wrong(None)
+
+    def _tell_wrong(self, problem: Problem | None, words: str = "") -> None:
+        """Tell what is wrong; take back what was, as far as it was said here."""
+        former, self._wrong = self._wrong, problem
+        if former is not None and former is not problem:
+            self._tracker.clear(former)
+        if problem is None:
+            return
+        if problem is not former:
+            self._log.warning("the computer certificate cannot be used", reason=words)
+        self._missed = self._missed or problem in (NO_MACHINE_CERT, CERT_NO_PRIVATE_KEY)
+        self._tracker.set(problem, words)
 
     async def _take(self, certificate: x509.Certificate) -> None:
         serial = judgement.serial_of(certificate)
@@ -163,16 +217,20 @@ class CertificateKeeper:
 
     def _pause(self) -> float:
         """Return for how long there is nothing to say."""
+        if self._torn:
+            return TORN
         step = timedelta(0)
         if self._used is not None:
             step = next_step(self._used, datetime.now(UTC))
         return min(LOOK_INTERVAL, step.total_seconds() + 1) if step else LOOK_INTERVAL
 
-    def _tell(self, certificate: x509.Certificate) -> None:
+    def _tell_dates(self, certificate: x509.Certificate) -> None:
         self._wanted_at = judgement.renewal_time(certificate).timestamp()
-        file = self._pair.certificate
-        tell_expiry(self._tracker, certificate, "ipsec", file, datetime.now(UTC))
-        ends = certificate.not_valid_after_utc
+        now, ends = datetime.now(UTC), certificate.not_valid_after_utc
+        dates = judgement.serial_of(certificate), expiry_problem(certificate, "ipsec", now)
+        if dates != self._dates:
+            self._dates = dates
+            tell_expiry(self._tracker, certificate, "ipsec", self._pair.certificate, now)
         self._tracker.ok(Component.CERTIFICATES, f"valid until {ends:%Y-%m-%d}")
 
     async def _renew(self, policy: Policy) -> None:
@@ -196,3 +254,8 @@ class CertificateKeeper:
         pause = self._backoff * random.uniform(0.5, 1.0)
         self._not_before = asyncio.get_running_loop().time() + pause
         self._backoff = min(LAST_BACKOFF, self._backoff * 2)
+
+
+def _words(file: Path, key: str, why: object) -> str:
+    """Say what is wrong with a file in the words of who else reads it."""
+    return f"{file}: {key}: {str(why).removeprefix(f'{file} ').removeprefix(f'{file}: ')}"

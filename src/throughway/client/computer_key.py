@@ -4,6 +4,8 @@ charon signs with it for IPsec. Python's TLS cannot, so such a computer shows no
 the IP-HTTPS server, nor where it asks why it was refused.
 """
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypedDict
 
@@ -12,8 +14,8 @@ from throughway.model.errors import IPsecError, TrustError
 from throughway.net import smartcard
 from throughway.net.charon import Charon
 from throughway.net.files import read_file, read_secret
-from throughway.pki import computer_certificate
-from throughway.pki.pem import parse_certificate
+from throughway.pki import computer_certificate, judgement
+from throughway.pki.pem import parse_certificate, parse_certificates
 
 UNUSABLE = "computer-key-token-unusable"
 
@@ -47,6 +49,20 @@ def check_usage(file: Path) -> None:
             raise IPsecError(f"{file}: {error}", problem=error.problem) from error
     except ValueError:
         return  # charon says what is wrong with it
+
+
+def distrust(file: Path, anchors: Sequence[str]) -> str:
+    """Say why who has these authorities does not trust the certificate, "" where he does."""
+    try:
+        own, *between = parse_certificates(read_file(file), str(file))
+        roots = [parse_certificate(anchor.encode()) for anchor in anchors]
+    except (TrustError, ValueError):
+        return ""  # charon says what is wrong with it
+    now = datetime.now(UTC)
+    judged = judgement.chain(own, roots, now, between)
+    # Of its dates the keeper of the certificate tells.
+    sound = judged.trusted or not judgement.in_force(own, now)
+    return "" if sound else f"{file}: {judged.why}"
 
 
 class ComputerKey:

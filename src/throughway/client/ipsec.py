@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from throughway.client.computer_key import ComputerKey, check_usage, modules_of
+from throughway.client.computer_key import ComputerKey, check_usage, distrust, modules_of
 from throughway.client.proof import NO_SUCH_KEY, Proof, UserKey
 from throughway.client.tunnel import Failure, Tunnel
 from throughway.model.config import ClientConfig
@@ -299,7 +299,19 @@ class ClientIPsec:
         try:
             await self._bring_up(name)
         except ThroughwayError as error:
-            raise _narrowed(name, error) from error
+            raise self._distrusted(_narrowed(name, error)) from error
+
+    def _distrusted(self, error: ThroughwayError) -> ThroughwayError:
+        """Name our certificate where the gateway only says no, and cannot but.
+
+        All authorities that it trusts are known here, and none of them has issued it.
+        """
+        if not isinstance(error, IPsecError) or error.problem != UNSPECIFIED:
+            return error
+        if not error.authorities_known:
+            return error
+        why = distrust(self._config.certificate, self._policy.trust_anchors)
+        return IPsecError(f"{error}: {why}", problem="ipsec-cert-wrong-chain") if why else error
 
     async def _bring_up(self, name: str) -> None:
         """Make one attempt at a tunnel."""

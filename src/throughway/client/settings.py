@@ -45,6 +45,7 @@ def load(path: Path = DEFAULT_FILE) -> ClientConfig:
     table = Fields(read_toml(path), str(path))
     config = _read(table, path)
     token = config.token_key
+    watched = (config.certificate, config.key)
     for key, file, read in (
         ("certificate", config.certificate, read_file),
         ("key", config.key if token is None else token.pin_file, read_secret),
@@ -54,6 +55,8 @@ def load(path: Path = DEFAULT_FILE) -> ClientConfig:
         ("iphttps_ca", config.iphttps_ca, read_file),
     ):
         # A key that was refused already would only be refused again, for a worse reason.
+        if file in watched and not os.path.lexists(file):
+            continue  # whoever watches the certificate says so, and goes on when it is there again
         if file is not None and not table.refused(key):
             try:
                 read(file)

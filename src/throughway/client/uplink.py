@@ -5,6 +5,7 @@ gateway's advertisement stay behind.
 """
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -107,7 +108,7 @@ class Uplink:
         try:
             self._start()
         except ConfigError as error:
-            # The policy was checked; what is left is the certificate with its key.
+            # The policy was checked; what is left is the authority of client.toml.
             unusable = "iphttps-no-usable-cert"
             raise TransportError(
                 Stage.TLS, str(error), windows_code=0x103, problem=unusable
@@ -124,8 +125,12 @@ class Uplink:
         tls = client_context(
             anchors=anchors,
             system=self._config.iphttps_ca is None,
-            **shown_by_tls(self._config),
         )
+        own = shown_by_tls(self._config)
+        if own["certificate"] is not None and own["key"] is not None:
+            # Most gateways ask for none, and what is wrong with it is told where it is needed.
+            with contextlib.suppress(ConfigError):
+                load_pair(tls, own["certificate"], own["key"])
         # The address is the same after every restart, and the session key lets the gateway
         # end at once what is left of the session before.
         secret = self._kept_secret("address.secret", self._config.state_directory)

@@ -54,7 +54,8 @@ TOLD_FOR = 900.0
 
 _OF_ROUND_1 = ("ipsec-cert-", "ipsec-crl-")
 """What is wrong with the computer's certificate."""
-UNTRUSTED, EXPIRED = "ipsec-cert-wrong-chain", "ipsec-cert-expired"
+UNTRUSTED = "ipsec-cert-wrong-chain"
+OUT_OF_DATE = ("ipsec-cert-expired", "ipsec-cert-not-yet-valid")
 
 _QUICK_MODE = re.compile(
     r"traffic selectors .*unacceptable|no acceptable (traffic selectors|proposal)"
@@ -390,7 +391,7 @@ class GatewayAudit:
             # Renewed, or stolen: from the next time on it is sure again which of them it is.
             await self._forget()
         now = datetime.fromtimestamp(record.at, UTC)
-        if proven or record.problem == EXPIRED:
+        if proven or record.problem in OUT_OF_DATE:
             named = [c for c in named if judgement.in_force(c, now) is proven]
         if not named:
             return None

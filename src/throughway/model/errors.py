@@ -79,9 +79,11 @@ class NetworkLeftError(TransportError):
 class IPsecError(ThroughwayError):
     """charon refused, failed or is not there; ``problem`` as in :class:`TransportError`."""
 
-    def __init__(self, message: str, *, problem: str = "") -> None:
+    def __init__(self, message: str, *, problem: str = "", authorities_known: bool = False) -> None:
         super().__init__(message)
         self.problem = problem
+        self.authorities_known = authorities_known
+        """Whether the peer has named the authorities that it trusts, and we know all of them."""
 
 
 class TrustError(ThroughwayError):

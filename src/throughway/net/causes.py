@@ -7,6 +7,7 @@ section 2.21.2); the reason is in the log of the end that refused, and only in w
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 UNSPECIFIED = "ipsec-auth-failure-unspecified"
 
@@ -60,19 +61,30 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("ipsec-negotiation-timeout", r"giving up after \d+ retransmits|peer not responding"),
 )
 _CAUSES = tuple((problem, re.compile(words)) for problem, words in _WORDS)
+_OUT_OF_DATE, _NOT_YET = "ipsec-cert-expired", "ipsec-cert-not-yet-valid"
+_BEGINS = re.compile(r"\(valid from (\w{3} +\d+ [\d:]{8} \d{4}) to")
 _UNCHECKED = "ipsec-crl-unreachable"
 _NO_ANSWER = re.compile(r"ocsp request to .* failed|ocsp check failed, fallback to crl")
+_ASKED = re.compile(r"received (\d+ )?cert requests? for ")
+_UNKNOWN = re.compile("for (an )?unknown ca")
 _CRL_WANTED = re.compile(r"^\s*fetching (delta )?crl from")
 
 
 def meaning(line: str) -> str:
     """Return the problem that a line of charon's log speaks of, "" when of none."""
-    return next((problem for problem, words in _CAUSES if words.search(line)), "")
+    found = next((problem for problem, words in _CAUSES if words.search(line)), "")
+    return _dated(found, line)
 
 
 def goes_along(line: str) -> bool:
     """Say whether a line, which proves nothing by itself, tells :func:`explain` more."""
     return bool(_NO_ANSWER.search(line) or _CRL_WANTED.search(line))
+
+
+def authorities_known(lines: Iterable[str]) -> bool:
+    """Say whether the peer asked for certificates of authorities that we know, and of no others."""
+    asked = [line for line in lines if _ASKED.search(line)]
+    return bool(asked) and not any(_UNKNOWN.search(line) for line in asked)
 
 
 def explain(lines: Iterable[str]) -> Cause | None:
@@ -81,7 +93,7 @@ def explain(lines: Iterable[str]) -> Cause | None:
     for problem, words in _CAUSES:
         for line in lines:
             if words.search(line):
-                return Cause(_narrowed(problem, lines), line)
+                return Cause(_dated(_narrowed(problem, lines), line), line)
     return None
 
 
@@ -89,3 +101,16 @@ def _narrowed(problem: str, lines: tuple[str, ...]) -> str:
     """Tell a certificate that only a responder could have spoken for from one with a list."""
     asked = any(map(_NO_ANSWER.search, lines)) and not any(map(_CRL_WANTED.search, lines))
     return "ipsec-ocsp-unreachable" if problem == _UNCHECKED and asked else problem
+
+
+def _dated(problem: str, line: str) -> str:
+    """Tell a certificate whose time is yet to come from one whose time is over."""
+    match = _BEGINS.search(line) if problem == _OUT_OF_DATE else None
+    if match is None:
+        return problem
+    try:
+        # In charon's local time, which is ours.
+        begins = datetime.strptime(match[1], "%b %d %H:%M:%S %Y").astimezone()
+    except ValueError:
+        return problem
+    return _NOT_YET if begins > datetime.now(UTC) else problem

@@ -20,7 +20,7 @@ from throughway.model.config import ESPMode
 from throughway.model.errors import IPsecError
 from throughway.model.revocation import Revocation
 from throughway.net import privileges
-from throughway.net.causes import explain
+from throughway.net.causes import authorities_known, explain
 from throughway.net.process import death_of, end, end_recorded, record, write_private
 from throughway.net.sas import IKESA, Event, parse_event, parse_sa
 from throughway.net.vici import Section, Session
@@ -545,7 +545,9 @@ def _explained(error: IPsecError, lines: list[str]) -> IPsecError:
     cause = explain(lines)
     if cause is None:
         return IPsecError(f"the tunnel did not come up: {error}", problem=TIMEOUT)
-    return IPsecError(f"the tunnel did not come up: {cause.reason}", problem=cause.problem)
+    words = f"the tunnel did not come up: {cause.reason}"
+    known = authorities_known(lines)
+    return IPsecError(words, problem=cause.problem, authorities_known=known)
 
 
 def _let_in(gid: int, directory: Path, configuration: Path) -> None:

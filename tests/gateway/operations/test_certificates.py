@@ -64,7 +64,7 @@ def test_good_ones(gateway: GatewayConfig) -> None:
         ),
         (lambda: made(days=365, age=340), ["iphttps-cert-expiring", "ipsec-cert-expiring"]),
         (lambda: made(days=365, age=310), ["iphttps-cert-renewal-due", "ipsec-cert-renewal-due"]),
-        (lambda: made(age=-30), ["iphttps-cert-not-yet-valid"]),
+        (lambda: made(age=-30), ["iphttps-cert-not-yet-valid", "ipsec-cert-not-yet-valid"]),
         (lambda: made("other.example.com"), ["iphttps-cert-name-mismatch"]),
         (
             lambda: made(by=create_root("Another Root", datetime.now(UTC))),

@@ -16,6 +16,7 @@ from throughway.catalogue.iphttps_certificate import (
 )
 from throughway.catalogue.ipsec_certificate import (
     CERT_NO_PRIVATE_KEY,
+    CERT_NOT_YET_VALID,
     CERT_WRONG_CHAIN,
     NO_MACHINE_CERT,
 )
@@ -42,6 +43,7 @@ _WRONG = {
     IPSEC: (NO_MACHINE_CERT, CERT_NO_PRIVATE_KEY),
 }
 """By use, what is wrong where there is no certificate, and where its key is not there."""
+_EARLY = {IPHTTPS: NOT_YET_VALID, IPSEC: CERT_NOT_YET_VALID}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def checks(config: Callable[[], GatewayConfig]) -> tuple[Check, ...]:
             problems=(
                 *_DATES,
                 *(NOT_YET_VALID, NAME_MISMATCH, NO_USABLE_CERT),
-                *(NO_MACHINE_CERT, CERT_NO_PRIVATE_KEY, CERT_WRONG_CHAIN),
+                *(NO_MACHINE_CERT, CERT_NO_PRIVATE_KEY, CERT_NOT_YET_VALID, CERT_WRONG_CHAIN),
             ),
             look=look,
             interval=INTERVAL,
@@ -113,10 +115,10 @@ def _found(problem: Problem, own: Own, words: str) -> Found:
 
 
 def _of_dates(own: Own, certificate: x509.Certificate, now: datetime) -> Iterator[Found]:
-    if judgement.validity(certificate, now) is Validity.NOT_YET_VALID and own.use == IPHTTPS:
+    if judgement.validity(certificate, now) is Validity.NOT_YET_VALID:
         begins = certificate.not_valid_before_utc
         words = f"{own.certificate}: valid from {begins:%Y-%m-%d %H:%M} UTC"
-        yield _found(NOT_YET_VALID, own, words)
+        yield _found(_EARLY[own.use], own, words)
     elif code := expiry_problem(certificate, own.use, now):
         ends = certificate.not_valid_after_utc
         words = f"{own.certificate}: valid until {ends:%Y-%m-%d %H:%M} UTC"

@@ -22,10 +22,14 @@ from throughway.lab.topology import fqdn
 from throughway.pki import pem
 from throughway.pki.authority import Profile
 
+OWN = (f"{CONFIGURATION}/gateway.crt", f"{CONFIGURATION}/gateway.key")
+STRANGERS = f"{CONFIGURATION}/strangers.crt"
 COMPUTER = (f"{CONFIGURATION}/computer.crt", f"{CONFIGURATION}/computer.key")
 SHORT = timedelta(seconds=15)
 """A gateway refuses to take what has expired: it must take it before, and that takes a moment."""
 END_TIMEOUT = 120.0
+AGE = timedelta(days=200)
+"""Of what has lived long: one that lives for days is not near its end on its first day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,15 @@ def _gateway(table: str, made: Made, *, ends: bool = False) -> tuple[Step, ...]:
     if made.revoked:
         rest = (Heard((), flush_revocation), *rest)
     return (shown, Ended(GATEWAY, files[0]), *rest) if ends else (shown, *rest)
+
+
+def _demanded() -> tuple[Step, ...]:
+    """Return the steps after which the gateway takes only clients of another authority."""
+    before = 'listen = ["131.107.0.2:443"]\n'
+    after = f'{before}authentication = "certificates"\nclient_ca = "{STRANGERS}"\n'
+    other = Put(GATEWAY, STRANGERS, lambda scene: scene.lab.authority.stranger().certificate)
+    asked = Heard((other, Edit(GATEWAY, GATEWAY_CONFIG, before, after)), reload_gateway)
+    return (asked, Restarted())
 
 
 def _computer(made: Made) -> tuple[Step, ...]:
@@ -131,8 +144,20 @@ IPHTTPS = (
     Fault(
         name="iphttps-certificate-ends-soon",
         title="the gateway's certificate for IP-HTTPS ends in two days",
-        steps=_gateway("iphttps", Made(life=timedelta(days=2))),
+        steps=_gateway("iphttps", Made(age=AGE, life=AGE + timedelta(days=2))),
         gateway="iphttps-cert-ends-this-week",
+    ),
+    Fault(
+        name="iphttps-certificate-ends-in-weeks",
+        title="the gateway's certificate for IP-HTTPS ends in three weeks",
+        steps=_gateway("iphttps", Made(age=AGE, life=AGE + timedelta(days=21))),
+        gateway="iphttps-cert-expiring",
+    ),
+    Fault(
+        name="iphttps-certificate-of-client-rejected",
+        title="the gateway asks clients for certificates of an authority that issued none of theirs",
+        steps=_demanded(),
+        client="iphttps-client-cert-rejected",
     ),
     Fault(
         name="iphttps-certificate-without-key",
@@ -173,6 +198,14 @@ IPSEC = (
         name="ipsec-gateway-certificate-untrusted",
         title="the gateway's certificate for IPsec is of a root that nobody trusts",
         steps=_gateway("ipsec", Made(issuer=STRANGER)),
+        # Nor is this one; what it is refused for stands in the words.
+        gateway="configuration-refused",
+    ),
+    Fault(
+        name="ipsec-gateway-certificate-replaced",
+        title="in the place of the gateway's certificate lies one of a root that nobody trusts",
+        steps=(Credential(GATEWAY, *OWN, Made(issuer=STRANGER)),),
+        # Before anything reads it: the next restart would cut everybody off.
         gateway="ipsec-cert-wrong-chain",
     ),
     Fault(
@@ -195,13 +228,13 @@ OF_COMPUTERS = (
         name="computer-certificate-not-yet-valid",
         title="the computer's certificate begins in two days",
         steps=_computer(_of_computer(age=FUTURE)),
-        client="ipsec-cert-expired",
+        client="ipsec-cert-not-yet-valid",
     ),
     Fault(
         name="computer-certificate-wrong-name",
         title="the computer's certificate has another name",
         steps=_computer(Made(profile=Profile.COMPUTER, name=fqdn("stranger"))),
-        client="ipsec-cert-wrong-chain",
+        client="ipsec-cert-name-mismatch",
     ),
     Fault(
         name="computer-certificate-untrusted",
@@ -258,7 +291,7 @@ OF_COMPUTERS = (
     Fault(
         name="computer-certificate-ends-soon",
         title="the computer's certificate ends in two days",
-        steps=_computer(_of_computer(life=timedelta(days=2))),
+        steps=_computer(_of_computer(age=AGE, life=AGE + timedelta(days=2))),
         client="ipsec-cert-ends-this-week",
     ),
 )

@@ -12,6 +12,7 @@ from throughway.lab.faults.steps import (
     Filter,
     Heard,
     flush_revocation,
+    reload_gateway,
 )
 from throughway.lab.trust import CRL_URL
 
@@ -25,6 +26,12 @@ DEMANDED = Edit(
 )
 """A policy that takes nobody whose revocation is not known."""
 STRICT = Heard((DEMANDED,), republish)
+IDENTITY = 'identity = "da.example.com"\n'
+GATEWAY_STRICT = Heard(
+    (Edit(GATEWAY, GATEWAY_CONFIG, IDENTITY, f'{IDENTITY}revocation = "strong"\n'),),
+    reload_gateway,
+)
+"""A gateway that lets nobody in whose revocation is not known."""
 
 
 def _list(make: Callable[[Scene], bytes]) -> tuple[Step, ...]:
@@ -46,30 +53,35 @@ FAULTS = (
         title="the distribution point swallows what it is asked; revocation must be known",
         steps=_silent("drop"),
         client="iphttps-crl-unreachable",
+        gateway="ipsec-crl-not-renewed",
     ),
     Fault(
         name="revocation-list-refused",
         title="the distribution point takes no connections; revocation must be known",
         steps=_silent("reject with tcp reset"),
         client="iphttps-crl-unreachable",
+        gateway="ipsec-crl-not-renewed",
     ),
     Fault(
         name="revocation-list-expired",
         title="the revocation list is two weeks old; revocation must be known",
         steps=_list(lambda scene: scene.lab.authority.build_crl(age=OLD)),
         client="iphttps-crl-expired",
+        gateway="ipsec-crl-not-renewed",
     ),
     Fault(
         name="revocation-list-of-another",
         title="the revocation list is signed by somebody else; revocation must be known",
         steps=_list(lambda scene: scene.lab.authority.stranger("Throughway Lab Root").build_crl()),
         client="iphttps-crl-wrong-signer",
+        gateway="ipsec-crl-not-renewed",
     ),
     Fault(
         name="revocation-list-unusable",
         title="there is a page in the place of the revocation list; revocation must be known",
         steps=_list(lambda scene: b"<html>moved</html>"),
         client="iphttps-crl-unusable",
+        gateway="ipsec-crl-not-renewed",
     ),
     Fault(
         name="revocation-delta-missing",
@@ -80,10 +92,36 @@ FAULTS = (
             )
         ),
         client="iphttps-delta-crl-missing",
+        gateway="ipsec-crl-not-renewed",
     ),
     Fault(
         name="revocation-list-silent-weakly",
         title="the distribution point swallows what it is asked; the default policy bears it",
         steps=(_silent("drop")[1], Heard((), flush_revocation), Restarted()),
+        gateway="ipsec-crl-not-renewed",
+    ),
+    Fault(
+        name="revocation-list-refused-to-gateway",
+        title="the distribution point takes no connections; the gateway must know of revocation",
+        steps=(
+            GATEWAY_STRICT,
+            _silent("reject with tcp reset")[1],
+            Heard((), flush_revocation),
+            Restarted(),
+        ),
+        client="ipsec-crl-unreachable",
+        gateway="ipsec-crl-unreachable",
+    ),
+    Fault(
+        name="revocation-list-expired-at-gateway",
+        title="the revocation list is two weeks old; the gateway must know of revocation",
+        steps=(
+            GATEWAY_STRICT,
+            List(lambda scene: scene.lab.authority.build_crl(age=OLD)),
+            Heard((), flush_revocation),
+            Restarted(),
+        ),
+        client="ipsec-crl-expired",
+        gateway="ipsec-crl-expired",
     ),
 )

@@ -110,6 +110,10 @@ class ClientRevocation:
             self._location_unknown = error.problem != REVOKED
             raise
 
+    async def fetch(self, url: str) -> bytes:
+        """Fetch what lies where lists are: outside, by whichever way leads there."""
+        return await self._ask(url, b"")
+
     async def stop(self) -> None:
         """End what is under way."""
         await self.lists.stop()

@@ -7,6 +7,7 @@ gateway's advertisement stay behind.
 import asyncio
 import contextlib
 import os
+import ssl
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -57,10 +58,12 @@ class Uplink:
         self._policy = policy
         self._proxies = ProxySource(config, policy, resolve)
         self._dial = self._proxies.dialer()
-        self._inspection = Inspection(self._dial, self._told_again)
         self._beyond = Beyond(resolve, self._told_again)
         self.revocation = ClientRevocation(
             config, policy, self._proxies, self._refused, on_listed=self._try_again
+        )
+        self._inspection = Inspection(
+            self._dial, self._told_again, fetch=self.revocation.fetch, context=self._context
         )
         self._portal = Portal(
             policy, resolve, on_found=self._portal_found, on_opened=self._try_again
@@ -119,13 +122,7 @@ class Uplink:
         self._certificate_changed()
 
     def _start(self) -> None:
-        anchors = self._policy.trust_anchors
-        if self._config.iphttps_ca is not None:
-            anchors = (self._config.iphttps_ca.read_text(),)
-        tls = client_context(
-            anchors=anchors,
-            system=self._config.iphttps_ca is None,
-        )
+        tls = self._context()
         own = shown_by_tls(self._config)
         if own["certificate"] is not None and own["key"] is not None:
             # Most gateways ask for none, and what is wrong with it is told where it is needed.
@@ -157,6 +154,12 @@ class Uplink:
         )
         self._link.start()
         self._portal.start()
+
+    def _context(self, more: tuple[str, ...] = ()) -> ssl.SSLContext:
+        """Return how the gateway is judged; what is more than the anchors completes chains only."""
+        own = self._config.iphttps_ca
+        anchors = self._policy.trust_anchors if own is None else (own.read_text(),)
+        return client_context(anchors=(*anchors, *more), system=own is None)
 
     async def stop(self) -> None:
         """Take the link down and remove the device."""

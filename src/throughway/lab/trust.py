@@ -35,7 +35,7 @@ class LabAuthority:
     @classmethod
     def create(cls, directory: Path) -> "LabAuthority":
         """Make a new root and keep it in the directory."""
-        root = authority.create_root(ROOT_NAME, datetime.now(UTC) - AGE)
+        root = authority.create_root(ROOT_NAME, datetime.now(UTC) - AGE, below=1)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         (directory / "root.crt").write_bytes(pem.build_certificate_pem(root.certificate))
         (directory / "root.key").touch(mode=0o600)
@@ -53,6 +53,11 @@ class LabAuthority:
         """Return a root that nobody in the lab trusts."""
         return LabAuthority(self._directory, authority.create_root(name, datetime.now(UTC) - AGE))
 
+    def issuing(self, name: str) -> "LabAuthority":
+        """Return an authority below this one."""
+        now = datetime.now(UTC) - AGE
+        return LabAuthority(self._directory, authority.create_root(name, now, above=self._root))
+
     @property
     def certificate(self) -> bytes:
         """The root's certificate, as PEM."""
@@ -66,6 +71,7 @@ class LabAuthority:
         age: timedelta = AT_ONCE,
         key_type: KeyType = KeyType.P256,
         crl_url: str = CRL_URL,
+        issuer_url: str = "",
     ) -> Issued:
         """Issue a certificate for these names, as it would have been done ``age`` ago."""
         key = authority.generate_key(key_type)
@@ -77,6 +83,7 @@ class LabAuthority:
             now=datetime.now(UTC) - age,
             life=life,
             crl_url=crl_url,
+            issuer_url=issuer_url,
         )
         return Issued(pem.build_certificate_pem(made), pem.build_key_pem(key), made.serial_number)
 

@@ -5,11 +5,14 @@ section 2.21.2); the reason is in the log of the end that refused, and only in w
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from throughway.model.errors import IPsecError
+
 UNSPECIFIED = "ipsec-auth-failure-unspecified"
+TIMEOUT = "ipsec-negotiation-timeout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,16 @@ def explain(lines: Iterable[str]) -> Cause | None:
             if words.search(line):
                 return Cause(_dated(_narrowed(problem, lines), line), line)
     return None
+
+
+def explained(error: IPsecError, lines: Sequence[str]) -> IPsecError:
+    """Return the error of an attempt in the words of what charon logged meanwhile."""
+    if error.problem:
+        return error
+    cause = explain(lines) or Cause(TIMEOUT, str(error))
+    words = f"the tunnel did not come up: {cause.reason}"
+    known = authorities_known(lines)
+    return IPsecError(words, problem=cause.problem, authorities_known=known)
 
 
 def _narrowed(problem: str, lines: tuple[str, ...]) -> str:

@@ -20,7 +20,7 @@ from throughway.model.config import ESPMode
 from throughway.model.errors import IPsecError
 from throughway.model.revocation import Revocation
 from throughway.net import privileges
-from throughway.net.causes import authorities_known, explain
+from throughway.net.causes import explained
 from throughway.net.process import death_of, end, end_recorded, record, write_private
 from throughway.net.sas import IKESA, Event, parse_event, parse_sa
 from throughway.net.vici import Section, Session
@@ -57,7 +57,6 @@ REVOCATION = {
 }
 """What a connection demands of its peer, in charon's words."""
 
-TIMEOUT = "ipsec-negotiation-timeout"
 
 _FOR_MODULES = ("SOFTHSM2_CONF", "OPENSC_CONF", "TPM2_PKCS11_STORE", "TPM2_PKCS11_TCTI")
 """What PKCS#11 modules read of the environment."""
@@ -358,7 +357,7 @@ class Charon:
                     text = line.get("msg", b"").decode(errors="replace")
                     lines.append(text)
         except IPsecError as error:
-            raise _explained(error, lines) from error
+            raise explained(error, lines) from error
 
     async def terminate(
         self, *, ike: str = "", unique_id: int = 0, wait: bool = True, force: bool = True
@@ -537,17 +536,6 @@ async def _answering() -> AsyncIterator[None]:
 def split_pem(text: bytes, kind: str = "CERTIFICATE") -> tuple[bytes, ...]:
     """Return the PEM blocks whose label ends with ``kind``."""
     return tuple(m[0] for m in _PEM.finditer(text) if m[1].decode().endswith(kind))
-
-
-def _explained(error: IPsecError, lines: list[str]) -> IPsecError:
-    if error.problem:
-        return error
-    cause = explain(lines)
-    if cause is None:
-        return IPsecError(f"the tunnel did not come up: {error}", problem=TIMEOUT)
-    words = f"the tunnel did not come up: {cause.reason}"
-    known = authorities_known(lines)
-    return IPsecError(words, problem=cause.problem, authorities_known=known)
 
 
 def _let_in(gid: int, directory: Path, configuration: Path) -> None:

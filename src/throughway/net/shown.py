@@ -7,6 +7,7 @@ said to the server after that.
 import asyncio
 import contextlib
 import ssl
+from collections.abc import AsyncIterator
 from typing import Any
 
 from throughway.model.errors import ThroughwayError
@@ -24,19 +25,34 @@ async def shown_chain(dial: Dial, host: str, port: int) -> tuple[bytes, ...]:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     try:
-        async with asyncio.timeout(LOOK_TIME):
-            sock = await dial(host, port)
-            try:
-                _, writer = await asyncio.open_connection(
-                    sock=sock, ssl=context, server_hostname=host
-                )
-            except BaseException:
-                sock.close()
-                raise
+        async with _connected(dial, host, port, context) as writer:
+            return _chain(writer.get_extra_info("ssl_object"))
     except (OSError, ThroughwayError):
         return ()
+
+
+async def is_accepted(dial: Dial, host: str, port: int, context: ssl.SSLContext) -> bool:
+    """Return whether a server shows what such a client accepts."""
     try:
-        return _chain(writer.get_extra_info("ssl_object"))
+        async with _connected(dial, host, port, context):
+            return True
+    except (OSError, ThroughwayError):
+        return False
+
+
+@contextlib.asynccontextmanager
+async def _connected(
+    dial: Dial, host: str, port: int, context: ssl.SSLContext
+) -> AsyncIterator[asyncio.StreamWriter]:
+    async with asyncio.timeout(LOOK_TIME):
+        sock = await dial(host, port)
+        try:
+            _, writer = await asyncio.open_connection(sock=sock, ssl=context, server_hostname=host)
+        except BaseException:
+            sock.close()
+            raise
+    try:
+        yield writer
     finally:
         writer.transport.abort()
         with contextlib.suppress(OSError):

@@ -14,7 +14,12 @@ from typing import NamedTuple
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import CertificatePoliciesOID, ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import (
+    AuthorityInformationAccessOID,
+    CertificatePoliciesOID,
+    ExtendedKeyUsageOID,
+    NameOID,
+)
 
 from throughway.model.errors import ConfigError, TrustError
 from throughway.model.statement import SYSTEM_HEALTH
@@ -95,23 +100,32 @@ def create_root(
     now: datetime,
     days: int = DEFAULT_ROOT_DAYS,
     key_type: KeyType = KeyType.P256,
+    *,
+    above: Credential | None = None,
+    below: int = 0,
 ) -> Credential:
-    """Make a root; ``name`` is its common name, such as ``Corp DirectAccess Root``."""
+    """Make a root; ``name`` is its common name, such as ``Corp DirectAccess Root``.
+
+    With an authority ``above`` it is no root, but issued by that one; ``below`` is how many more
+    there may be under it.
+    """
     if not name.strip() or len(name) > MAX_COMMON_NAME:
         raise ConfigError("certificate", "name", f"must have 1 to {MAX_COMMON_NAME} characters")
     key = generate_key(key_type)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    builder = _builder(
-        subject, subject, key.public_key(), now - BACKDATE, now + timedelta(days=_positive(days))
-    )
-    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    issuer = above.certificate.subject if above is not None else subject
+    end = now + timedelta(days=_positive(days))
+    builder = _builder(subject, issuer, key.public_key(), now - BACKDATE, end)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=below), True)
     builder = builder.add_extension(_key_usage(ca=True), critical=True)
     builder = builder.add_extension(_key_identifier(key.public_key()), critical=False)
     # strongSwan lets a policy of a computer certificate (such as health) count only when
     # its issuer asserts it too; RFC 5280 4.2.1.4: anyPolicy does.
     any_policy = x509.PolicyInformation(CertificatePoliciesOID.ANY_POLICY, None)
     builder = builder.add_extension(x509.CertificatePolicies([any_policy]), critical=False)
-    return Credential(key, builder.sign(key, hashes.SHA256()))
+    if above is not None:
+        builder = builder.add_extension(_authority_identifier(above.certificate), critical=False)
+    return Credential(key, builder.sign(above.key if above is not None else key, hashes.SHA256()))
 
 
 def issue(
@@ -146,12 +160,20 @@ def certify(
     now: datetime,
     life: timedelta,
     crl_url: str = "",
+    issuer_url: str = "",
 ) -> x509.Certificate:
-    """Make a certificate of somebody else's key, otherwise as :func:`issue`."""
+    """Make a certificate of somebody else's key, otherwise as :func:`issue`.
+
+    ``issuer_url`` becomes the place of the authority's own certificate (RFC 5280, 4.2.2.1).
+    """
     if not names:
         raise ConfigError("certificate", "name", "at least one name is needed")
     called = [general_name(name) for name in names]
     builder = _issued(authority, profile, _subject(names[0]), called, key, now, life, crl_url)
+    if issuer_url:
+        place = x509.UniformResourceIdentifier(issuer_url)
+        access = x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, place)
+        builder = builder.add_extension(x509.AuthorityInformationAccess([access]), critical=False)
     return builder.sign(authority.key, hashes.SHA256())
 
 

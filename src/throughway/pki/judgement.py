@@ -213,13 +213,22 @@ def crl_urls(certificate: x509.Certificate) -> tuple[str, ...]:
 
 def ocsp_urls(certificate: x509.Certificate) -> tuple[str, ...]:
     """Return the responders that the certificate names (RFC 6960)."""
+    return _access_urls(certificate, AuthorityInformationAccessOID.OCSP)
+
+
+def issuer_urls(certificate: x509.Certificate) -> tuple[str, ...]:
+    """Return where the certificate says that its issuer's certificate is (RFC 5280, 4.2.2.1)."""
+    return _access_urls(certificate, AuthorityInformationAccessOID.CA_ISSUERS)
+
+
+def _access_urls(certificate: x509.Certificate, method: x509.ObjectIdentifier) -> tuple[str, ...]:
     access = _extension(certificate, x509.AuthorityInformationAccess)
     if access is None:
         return ()
     return tuple(
         description.access_location.value
         for description in access
-        if description.access_method == AuthorityInformationAccessOID.OCSP
+        if description.access_method == method
         and isinstance(description.access_location, x509.UniformResourceIdentifier)
     )
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from throughway.lab import processes
 from throughway.lab.deployment import CONFIGURATION, GATEWAY_CONFIG
 from throughway.lab.faults.fault import CLIENT, GATEWAY, Fault, Scene, Step
-from throughway.lab.faults.made import FUTURE, PAST, Credential, Made, of_client
+from throughway.lab.faults.made import FUTURE, ISSUER_FILE, PAST, Credential, Made, of_client
 from throughway.lab.faults.made import List as RevocationList
 from throughway.lab.faults.servers import Restarted, between
 from throughway.lab.faults.steps import (
@@ -124,9 +124,11 @@ IPHTTPS = (
     Fault(
         name="iphttps-certificate-intermediate-missing",
         title="the gateway does not send the certificate of the authority between it and the root",
-        steps=_gateway("iphttps", Made(issuer=ISSUING)),
-        # Without it nobody can tell a missing link from a strange root.
-        client="iphttps-cert-untrusted-root",
+        steps=(
+            Put("inet1", ISSUER_FILE, lambda _: b""),
+            *_gateway("iphttps", Made(issuing=ISSUING)),
+        ),
+        client="iphttps-cert-intermediate-missing",
     ),
     Fault(
         name="iphttps-certificate-revoked",
@@ -155,7 +157,7 @@ IPHTTPS = (
     ),
     Fault(
         name="iphttps-certificate-of-client-rejected",
-        title="the gateway asks clients for certificates of an authority that issued none of theirs",
+        title="the gateway asks clients for certificates of an authority that none has",
         steps=_demanded(),
         client="iphttps-client-cert-rejected",
     ),

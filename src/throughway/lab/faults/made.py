@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from throughway.lab import processes
+from throughway.lab import deployment, processes
 from throughway.lab.deployment import BUNDLE, POLICY_KEY, POLICY_PUBLIC_KEY
 from throughway.lab.faults.fault import GATEWAY, Scene
 from throughway.lab.faults.steps import Put, reload_gateway, restart_client
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from throughway.model.policy import Policy
 
 CLIENT_BUNDLE = "/var/lib/throughway/client/policy.bundle"
+ISSUER_FILE = deployment.CRL_FILE.replace("root.crl", "issuing.crt")
+ISSUER_URL = CRL_URL.replace("root.crl", "issuing.crt")
 LONG = timedelta(days=30)
 PAST = timedelta(days=60)
 FUTURE = timedelta(days=-2)
@@ -37,6 +39,9 @@ class Made:
     life: timedelta = LONG
     issuer: str = ""
     """The name of a stranger that issues it; "": the lab's root does."""
+    issuing: str = ""
+    """The name of an authority below the lab's root that issues it; its certificate is published,
+    and in the file that is made it is not."""
     crl_url: str = CRL_URL
     revoked: bool = False
 
@@ -46,12 +51,16 @@ class Made:
         authority: LabAuthority = lab.authority
         if self.issuer:
             authority = authority.stranger(self.issuer)
+        if self.issuing:
+            authority = authority.issuing(self.issuing)
+            lab.write("inet1", ISSUER_FILE, authority.certificate)
         issued = authority.issue(
             self.profile,
             self.name.replace("CLIENT", scene.client),
             age=self.age,
             life=self.life,
             crl_url=self.crl_url,
+            issuer_url=ISSUER_URL if self.issuing else "",
         )
         if self.revoked:
             lab.publish_crl(issued.serial)

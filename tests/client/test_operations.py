@@ -23,7 +23,10 @@ from throughway.model.status import CheckStatus, ComponentState
 from throughway.net import filters, reach
 from throughway.net.filters import Needed
 from throughway.net.firewall import FirewallError
+from throughway.pki import bundle
 from throughway.wire.nftables import Dropped
+
+LASTING = replace(POLICY, expires_at=bundle.MAX_TIME)
 
 
 async def until(seen: Callable[[], bool]) -> None:
@@ -52,7 +55,7 @@ class World:
         own = replace(config(folder), state_directory=folder, runtime_directory=folder)
         self.operations = Operations(
             own,
-            replace(POLICY, probes=(WEB,)),
+            replace(LASTING, probes=(WEB,)),
             self.tracker,
             names=intranet,
             devices=frozenset({"iphttps0", "teredo0"}),
@@ -60,6 +63,7 @@ class World:
             ike=self._version,
             descriptors=lambda: self.exhausted,
             on_restored=self._restored,
+            on_names=lambda: None,
             on_bug=lambda what, error: self.bugs.append(f"{what}: {error!r}"),
         )
 
@@ -104,7 +108,8 @@ class World:
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     intranet = Intranet()
     monkeypatch.setattr(reach, "web", intranet.host)
-    monkeypatch.setattr(reach, "kdc", intranet.kdc)
+    for name in ("dns", "resolver", "kdc"):
+        monkeypatch.setattr(reach, name, getattr(intranet, name))
     world = World(tmp_path, intranet)
     monkeypatch.setattr(module, "SETTINGS", world.settings)
     monkeypatch.setattr(module, "SPREAD", 0.0)
@@ -258,20 +263,33 @@ def test_a_user_may_ask_at_once(world: World) -> None:
     asyncio.run(scenario())
 
 
+def test_a_policy_near_its_end(world: World) -> None:
+    async def scenario() -> None:
+        async with world.running():
+            await world.wait("policy", ComponentState.OK)
+            now = int(time.time())
+            ending = replace(LASTING, issued_at=now - 1000, expires_at=now + 100, version=8)
+            await world.operations.update_policy(ending)
+            await world.wait("policy", ComponentState.WARNING)
+            assert "policy-out-of-date" in world.codes()
+
+    asyncio.run(scenario())
+
+
 def test_a_newer_policy_names_other_resources(world: World) -> None:
     async def scenario() -> None:
         world.intranet.answers = TransportError(Stage.CONNECT, "refused")
         async with world.running():
             await world.wait("resource-1", ComponentState.WARNING)
-            same = replace(POLICY, probes=(WEB,), version=8)
+            same = replace(LASTING, probes=(WEB,), version=8)
             await world.operations.update_policy(same)
             assert world.check("resource-1").state is ComponentState.WARNING
-            await world.operations.update_policy(replace(POLICY, version=9))
+            await world.operations.update_policy(replace(LASTING, version=9))
             assert world.codes() == set()
             names = [check.name for check in world.operations.status()]
             assert names == [
-                *("ipv6", "other-firewalls", "store", "ike", "descriptors"),
-                "domain-controller",
+                *("ipv6", "other-firewalls", "store", "ike", "descriptors", "policy"),
+                *("dns", "resolver", "domain-controller"),
             ]
 
     asyncio.run(scenario())

@@ -41,6 +41,17 @@ class Intranet:
         self.standing = WHOLE
         self.asked: list[str] = []
         self.on_asked: Callable[[], None] = lambda: None
+        self.queries = 0
+        self.stub = "127.0.0.2"
+        self.used = True
+        self.silent: set[str] = set()
+        self.heard_at: dict[str, float] = {}
+
+    def in_use(self) -> bool:
+        return self.used
+
+    def heard(self, server: str) -> float:
+        return self.heard_at.get(server, float("-inf"))
 
     async def lookup(self, host: str) -> tuple[str, ...]:
         self.asked.append(host)
@@ -61,6 +72,15 @@ class Intranet:
             raise self.answers
         return self.answers
 
+    async def dns(self, server: str, zone: str) -> None:
+        self.asked.append(f"{server} {zone}")
+        if server in self.silent:
+            raise TransportError(Stage.CONNECT, "no answer")
+
+    async def resolver(self, address: str) -> None:
+        if address in self.silent:
+            raise TransportError(Stage.CONNECT, "no answer")
+
     async def kdc(self, address: str, realm: str) -> float:
         assert (address, realm) == (DC, "CORP.EXAMPLE.COM")
         self.asked.append(address)
@@ -78,7 +98,8 @@ def intranet(monkeypatch: pytest.MonkeyPatch) -> Intranet:
     inside = Intranet()
     for name in ("web", "file_server", "ping"):
         monkeypatch.setattr(reach, name, inside.host)
-    monkeypatch.setattr(reach, "kdc", inside.kdc)
+    for name in ("dns", "resolver", "kdc"):
+        monkeypatch.setattr(reach, name, getattr(inside, name))
     monkeypatch.setattr(reach, "takes_connections", inside.listens)
     return inside
 

@@ -99,6 +99,20 @@ def test_what_is_found_is_set_and_what_is_gone_is_cleared() -> None:
     asyncio.run(run())
 
 
+def test_while_something_is_wrong_it_is_looked_at_more_often() -> None:
+    async def run() -> None:
+        part = Part()
+        part.answer = [Found(NLS_UNREACHABLE_INSIDE, "refused")]
+        part.checker.start([replace(part.check(), again=0.001)])
+        await until(lambda: part.looks > 3)
+        part.answer = "well"
+        await until(lambda: part.status.state is ComponentState.OK)
+        assert part.shown == []
+        await part.checker.stop()
+
+    asyncio.run(run())
+
+
 def test_what_others_say_of_the_same_problem_stays() -> None:
     async def run() -> None:
         part = Part()

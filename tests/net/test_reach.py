@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -15,6 +16,16 @@ from tests.wire.test_kerberos import error
 from tests.wire.test_smb import answer
 from throughway.model.errors import TransportError
 from throughway.net import reach
+from throughway.wire.dns import (
+    NOERROR,
+    NOTIMP,
+    NXDOMAIN,
+    SERVFAIL,
+    TYPE_SOA,
+    build_refusal,
+    labels_of,
+    parse_message,
+)
 
 HERE = ("127.0.0.1",)
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -25,6 +36,7 @@ def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What answers here answers, however busy the machine is."""
     monkeypatch.setattr(reach, "TRY_TIME", PATIENCE)
     monkeypatch.setattr(reach, "KDC_TIMES", (PATIENCE,))
+    monkeypatch.setattr(reach, "DNS_TIMES", (PATIENCE,))
     monkeypatch.setattr(reach, "PAUSE", 0.0)
 
 
@@ -195,3 +207,63 @@ def test_who_takes_connections() -> None:
         return open_, await reach.takes_connections(HERE[0], port)
 
     assert asyncio.run(scenario()) == (True, False)
+
+
+class DNSServer(asyncio.DatagramProtocol):
+    """Answers every question with a code, under the number that it came with."""
+
+    def __init__(self, rcode: int) -> None:
+        self.rcode = rcode
+        self.asked: list[bytes] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.DatagramTransport", transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self.asked.append(data)
+        self.transport.sendto(b"\xff\xff" + data[2:], addr)  # somebody else's answer
+        self.transport.sendto(build_refusal(data, self.rcode) or b"", addr)
+
+
+def asked_for_names(rcode: int, ask: Callable[[int], Awaitable[None]]) -> bytes:
+    """Ask a server that answers with a code; return the question."""
+
+    async def scenario() -> bytes:
+        loop = asyncio.get_running_loop()
+        transport, server = await loop.create_datagram_endpoint(
+            lambda: DNSServer(rcode), local_addr=(HERE[0], 0)
+        )
+        try:
+            await ask(transport.get_extra_info("sockname")[1])
+        finally:
+            transport.close()
+            await asyncio.sleep(0)
+        return server.asked[0]
+
+    return asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("rcode", [NOERROR, NXDOMAIN])
+def test_a_dns_server_that_can_do_its_work(rcode: int) -> None:
+    query = asked_for_names(rcode, lambda port: reach.dns(HERE[0], "corp.example.com", port))
+    question = parse_message(query).question
+    assert (question.labels, question.type) == (labels_of("corp.example.com"), TYPE_SOA)
+
+
+def test_a_dns_server_that_cannot() -> None:
+    with pytest.raises(TransportError, match="answers SERVFAIL"):
+        asked_for_names(SERVFAIL, lambda port: reach.dns(HERE[0], ".", port))
+
+
+def test_a_resolver_that_refuses_is_there() -> None:
+    query = asked_for_names(NOTIMP, lambda port: reach.resolver(HERE[0], port))
+    assert parse_message(query).opcode == 2
+
+
+def test_a_resolver_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reach, "DNS_TIMES", (0.01,))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind((HERE[0], 0))  # held, and nobody reads
+        port = sock.getsockname()[1]
+        with pytest.raises(TransportError, match="no answer"):
+            asyncio.run(reach.resolver(HERE[0], port))

@@ -66,12 +66,23 @@ NRPT_CORRUPT = Problem(
 
 STUB_DOWN = Problem(
     code="stub-resolver-down",
-    title="The local resolver of the client could not be started",
+    title="The local resolver of the client does not answer",
     severity=Severity.CRITICAL,
     component=Component.NAMES,
-    cause="Port 53 of the stub's loopback address is held by another program.",
-    resolution="Stop the other program, or choose another loopback address for the stub.",
-    fix=("ss -lntup sport = :53", "systemctl restart throughway-client"),
+    cause=(
+        "Port 53 of the stub's loopback address is held by another program, so that it could not "
+        "be started, or a packet filter of this computer drops what programs ask it. No program "
+        "finds any name."
+    ),
+    resolution=(
+        "Let the packet filter pass what stays on this computer (interface lo). Stop the program "
+        "that holds the port, or choose another loopback address for the stub."
+    ),
+    fix=(
+        "nft list ruleset",
+        "ss -lntup sport = :53",
+        "systemctl restart throughway-client",
+    ),
     verify=("throughway client status",),
 )
 
@@ -104,7 +115,6 @@ NRPT_DNS_SERVER_UNREACHABLE = Problem(
     fix=("ping -c 3 DNS",),
     verify=("dig @DNS REALM", "throughway client status"),
     depends_on=(INFRASTRUCTURE_TUNNEL_DOWN,),
-    visible_after=5.0,
 )
 
 APP_BYPASSES_NRPT = Problem(

@@ -19,6 +19,7 @@ from throughway.client.certificates import CertificateKeeper
 from throughway.client.forced import Forced
 from throughway.client.ipsec import INFRASTRUCTURE, INTRANET
 from throughway.client.lines import Lines
+from throughway.client.location_checks import LOCATION_CHECK, LocationChecks
 from throughway.client.names import Names
 from throughway.client.operations import Operations
 from throughway.client.plan import Observed, Wanted, wanted
@@ -125,6 +126,14 @@ class Access:
         self._forced = Forced(config, self._proxy_used)
         self._lines = Lines(policy, tracker, lambda: self._forced.relay)
         self._registrar = Registrar(config, policy, self._registered)
+        self._doubts = LocationChecks(
+            lambda: self._where.location,
+            lambda: self._policy,
+            self._names,
+            self._names.resolve_local,
+            lambda: (self._transports.address,),
+            lambda: self._where.refresh(),
+        )
         self._operations = self._made_operations()
         self._monitor = NetworkMonitor(self._network_changed, self._transports.devices)
         self._woken = asyncio.Event()
@@ -144,6 +153,8 @@ class Access:
             ike=self._tunnels.ipsec.version,
             descriptors=self._descriptors,
             on_restored=self._transports.renew,
+            on_names=self._registrar.hurry,
+            others=(self._doubts.check(),),
             on_bug=self._on_bug,
         )
 
@@ -367,6 +378,7 @@ class Access:
             self._transports.revocation.on_located = self._where.refresh
             self._where.start(state.connected)
             return
+        self._doubts.network_changed()
         self._where.network_changed(state.connected)
         self._transports.network_changed()
         self._wake()
@@ -378,12 +390,11 @@ class Access:
         self._transports.network_changed()
 
     def _dns_changed(self, answering: bool, servers: tuple[str, ...]) -> None:
-        problem = find("nrpt-dns-server-unreachable")
+        words = "answer" if answering else "do not answer"
+        self._log.info("intranet DNS servers", state=words, servers=", ".join(servers))
         if answering:
-            self._tracker.clear(problem)
             self._tracker.ok(Component.DOMAIN, f"{', '.join(servers)} answers")
-        else:
-            self._tracker.set(problem, ", ".join(servers))
+        self._operations.names_changed()  # which asks them, and tells
 
     def _location_changed(self, location: Location, reason: str) -> None:
         self._log.info("location", location=str(location), reason=reason)
@@ -391,17 +402,25 @@ class Access:
             self._tracker.ok(Component.LOCATION, f"{location}: {reason}")
         if location is not Location.INSIDE:
             self._hold_back()
+        self._operations.soon(LOCATION_CHECK)
         self._wake()
 
     def _probed(self, url: str, error: ThroughwayError | None) -> None:
         """A location server that answers with a bad certificate strands clients inside."""
         tell_location(self._tracker, url, error)
+        self._doubts.probed(url, error)
+        self._operations.soon(LOCATION_CHECK)
 
     async def _probe(self, url: str) -> None:
         context = client_context(anchors=self._policy.trust_anchors)
         judge = Way(verify=self._transports.revocation.judge_location)
-        resolve = self._names.resolve_local
-        await fetch(url, tls=context, resolve=resolve, mark=firewall.MARK, way=judge)
+        await fetch(url, tls=context, resolve=self._resolve_probed, mark=firewall.MARK, way=judge)
+
+    async def _resolve_probed(self, host: str) -> tuple[str, ...]:
+        self._doubts.resolved(host, ())
+        addresses = await self._names.resolve_local(host)
+        self._doubts.resolved(host, addresses)
+        return addresses
 
     def _link_changed(self, state: State, error: TransportError | None) -> None:
         self._log.info("IP-HTTPS", state=str(state), reason=str(error or "") or None)

@@ -18,6 +18,12 @@ from throughway.proto.nrpt.rules import always_exempt, rules_of
 from throughway.wire.dns import Service
 
 
+class StubError(ThroughwayError):
+    """The stub resolver cannot listen."""
+
+    problem = "stub-resolver-down"
+
+
 class Names:
     """Serves names to the machine from :meth:`start` to :meth:`close`.
 
@@ -52,7 +58,7 @@ class Names:
         try:
             await self._listener.start()
         except OSError as error:
-            raise ThroughwayError(
+            raise StubError(
                 f"the stub resolver cannot listen on {self._config.stub_address} port {PORT}: "
                 f"{error.strerror}; choose another stub_address in {self._config.file}"
             ) from error
@@ -100,6 +106,24 @@ class Names:
     async def services(self, name: str) -> tuple[Service, ...]:
         """Return the SRV records of a name as programs get them."""
         return await self._resolver.services(name)
+
+    @property
+    def queries(self) -> int:
+        """How many names were asked for."""
+        return self._resolver.queries
+
+    @property
+    def stub(self) -> str:
+        """The address at which this computer's programs ask."""
+        return self._config.stub_address
+
+    def in_use(self) -> bool:
+        """Whether this computer's programs ask here."""
+        return self._file.effective()
+
+    def heard(self, server: str) -> float:
+        """When a server of the intranet has given an answer of use, by the monotonic clock."""
+        return self._resolver.heard(server)
 
     def status(self) -> NamesStatus:
         """Return the rules and whether they hold."""

@@ -1,9 +1,10 @@
 """What a client looks at again and again, beside what tells of itself: live checks.
 
-Of this computer: whether IPv6 is on, whether its state can be written and files be opened, whether
-the IKE daemon answers, and, while the tunnels are down, whether another packet filter keeps them
-so. Of the intranet, while it
-is reached through tunnels: what :mod:`throughway.client.resources` tries.
+Of this computer: whether IPv6 is on, whether its state can be written and files be opened, how long
+its policy lasts, whether it is where it believes to be, whether its resolver serves its programs,
+whether the IKE daemon answers, and, while the tunnels are down, whether another packet filter keeps
+them so. Of the intranet, while it is reached through tunnels: its DNS servers, and what
+:mod:`throughway.client.resources` tries.
 """
 
 import asyncio
@@ -11,10 +12,13 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
+from typing import Protocol
 
 from throughway.catalogue.firewall import DROPS_TUNNELS
 from throughway.catalogue.host import FILES_EXHAUSTED, FILES_NOT_WRITABLE, IPV6_DISABLED
 from throughway.catalogue.ipsec import DAEMON_DOWN
+from throughway.catalogue.policy import OUT_OF_DATE
+from throughway.client.name_checks import DNS_CHECK, NameChecks, Served
 from throughway.client.resources import Lookup, Resources, Standing
 from throughway.client.transports import TUNNEL_INTERFACE
 from throughway.health.checking import CannotTell, Check, Checker, Found
@@ -31,7 +35,7 @@ from throughway.net.firewall import FirewallError
 from throughway.wire.nftables import Packet
 
 FILTERS = "other-firewalls"
-IPV6 = "ipv6"
+IPV6, POLICY = "ipv6", "policy"
 IPV6_INTERVAL = 2.0
 """Seconds: some settings are read; the kernel tells nobody that they have changed."""
 STORE_INTERVAL = 10.0
@@ -41,9 +45,14 @@ ROOM = 1024 * 1024
 """Octets that must be left where state is kept: bundles and lists of revoked certificates."""
 PORT = 443
 """Of IP-HTTPS."""
+POLICY_INTERVAL = 60.0
 SPREAD = 1.0
 """Seconds within which clients begin that all come back at the same moment."""
 SETTINGS = Path("/proc/sys/net/ipv6/conf")
+
+
+class Names(Lookup, Served, Protocol):
+    """What is looked up, and where programs look it up."""
 
 
 class Operations:
@@ -51,8 +60,9 @@ class Operations:
 
     ``devices`` are the client's own; ``standing()`` says how the way inside is; ``ike()`` asks the
     IKE daemon for its version, IPsecError when it is not there; ``descriptors()`` says why this
-    process can open no more files, "" when it can;
-    ``on_restored()`` is called when IPv6 is on again that was off.
+    process can open no more files, "" when it can; ``on_restored()`` is called when IPv6 is on
+    again that was off, ``on_names()`` when the intranet's DNS servers answer again; ``others`` are
+    checks that stand on what others know.
     """
 
     def __init__(
@@ -61,12 +71,14 @@ class Operations:
         policy: Policy,
         tracker: Tracker,
         *,
-        names: Lookup,
+        names: Names,
         devices: frozenset[str],
         standing: Callable[[], Standing],
         ike: Callable[[], Awaitable[str]],
         descriptors: Callable[[], str] = str,
         on_restored: Callable[[], None],
+        on_names: Callable[[], None],
+        others: tuple[Check, ...] = (),
         on_bug: Callable[[str, BaseException], None],
     ) -> None:
         self._config, self._devices = config, devices
@@ -78,12 +90,14 @@ class Operations:
         self._stood: Standing | None = None
         self._later: dict[str, asyncio.TimerHandle] = {}
         self._machine = self._checker()
+        self._of_names = NameChecks(names, lambda: self._policy, standing, on_names)
+        self._others = others
         self._policy = policy
         self._resources, self._inside = self._of_policy(policy)
 
     def start(self) -> None:
         """Begin to look."""
-        self._machine.start(self._of_machine())
+        self._machine.start((*self._of_machine(), *self._of_names.checks(), *self._others))
         self._inside.start(self._resources.checks())
 
     async def stop(self) -> None:
@@ -95,6 +109,7 @@ class Operations:
     async def update_policy(self, policy: Policy) -> None:
         """Try what a newer policy names; what was found of others is forgotten."""
         old, self._policy = self._policy, policy
+        self._machine.soon(POLICY)
         if _tried(old) == _tried(policy):
             return
         self._forget_timers()
@@ -118,6 +133,14 @@ class Operations:
         """Look at this computer: something has happened to its interfaces."""
         self._machine.soon(IPV6)
 
+    def soon(self, *names: str) -> None:
+        """Look at these checks now: something has happened to what they look at."""
+        self._machine.soon(*names)
+
+    def names_changed(self) -> None:
+        """Look at the intranet's DNS servers: they have begun or ceased to answer."""
+        self._machine.soon(DNS_CHECK)
+
     def settle(self) -> None:
         """See whether the way inside is another one, and look at what depends on it.
 
@@ -127,7 +150,7 @@ class Operations:
         if standing == self._stood:
             return
         self._stood = standing
-        self._machine.soon(FILTERS)
+        self._machine.soon(FILTERS, DNS_CHECK)
         self._forget_timers()
         loop = asyncio.get_running_loop()
         for check in self._resources.checks():
@@ -188,7 +211,20 @@ class Operations:
                 problems=(FILES_EXHAUSTED,),
                 look=self._look_at_descriptors,
             ),
+            Check(
+                name=POLICY,
+                title="Policy",
+                component=Component.POLICY,
+                problems=(OUT_OF_DATE,),
+                look=self._look_at_policy,
+                interval=POLICY_INTERVAL,
+            ),
         )
+
+    async def _look_at_policy(self) -> Iterable[Found] | str:
+        ends = time.strftime("%Y-%m-%d", time.gmtime(self._policy.expires_at))
+        words = f"version {self._policy.version} ends on {ends}"
+        return [Found(OUT_OF_DATE, words)] if self._policy.ends_soon(time.time()) else words
 
     async def _look_at_ipv6(self) -> Iterable[Found] | str:
         """Other interfaces may go without: what is carried here is IPv6."""

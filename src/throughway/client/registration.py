@@ -91,6 +91,10 @@ class Registrar:
             self._wanted = None
             self._changed.set()
 
+    def hurry(self) -> None:
+        """Try again now what has failed: who answers has changed."""
+        self._changed.set()
+
     async def run(self) -> None:
         """Register and refresh until cancelled."""
         pause = FIRST_RETRY

@@ -33,6 +33,8 @@ from throughway.wire.dns import Service
 
 CONTROLLER_INTERVAL = 60.0
 """Seconds: of 2,000 clients, 33 datagrams a second."""
+AGAIN_INTERVAL = 8.0
+"""Seconds between two looks while something is wrong, to see soon that it is over."""
 LOOK_TIME = 20.0
 """Seconds for one look, longer than all of its tries."""
 LOOKUP_TIME = 6.0
@@ -92,6 +94,7 @@ class Resources:
             problems=(DC_UNREACHABLE, KERBEROS_UNREACHABLE, CLOCK_SKEW),
             look=self._unmoved(CONTROLLER_CHECK, self._look_at_controller),
             interval=CONTROLLER_INTERVAL,
+            again=AGAIN_INTERVAL,
             timeout=LOOK_TIME,
             wanted=lambda: self._unwanted(INFRASTRUCTURE),
         )

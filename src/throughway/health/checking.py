@@ -60,6 +60,8 @@ class Check:
     """What it may find."""
     look: Look
     interval: float = INTERVAL
+    again: float = 0.0
+    """Seconds between two looks while there is something to find; 0: as ever."""
     timeout: float = TIMEOUT
     wanted: Callable[[], str] = lambda: ""
     """Why it is not looked at, such as "not configured"; "" when it is."""
@@ -152,7 +154,8 @@ class Checker:
         while True:
             known.again.clear()
             await self._look(check)
-            pause = check.interval * (1 + JITTER * (2 * self._chance() - 1))
+            interval = check.again if known.found and check.again else check.interval
+            pause = interval * (1 + JITTER * (2 * self._chance() - 1))
             # wait_for() of Python 3.11 may swallow a cancellation that comes with the event.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):

@@ -93,6 +93,8 @@ class ProbeKind(StrEnum):
     """The intranet's DNS has addresses for ``target``, a name."""
 
 
+LAST_DAYS, LAST_SHARE = 14 * 86400, 0.2
+"""Seconds, and share of its life, before the end of a policy in which it is out of date."""
 MAX_PROBES = 16
 """Resources that one client tries."""
 SHORTEST_INTERVAL, PROBE_INTERVAL, LONGEST_INTERVAL = 10, 60, 3600
@@ -163,3 +165,8 @@ class Policy:
     """What this computer must be, and what follows when it is not."""
     probes: tuple[ResourceProbe, ...] = ()
     """What clients try of the intranet."""
+
+    def ends_soon(self, now: float) -> bool:
+        """Whether a newer one should be there by now."""
+        life = self.expires_at - self.issued_at
+        return now > self.expires_at - min(LAST_DAYS, life * LAST_SHARE)

@@ -7,6 +7,7 @@ Each function returns words for people when the host has answered, and raises
 import asyncio
 import contextlib
 import os
+import secrets
 import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,6 +18,7 @@ from throughway.net.dial import Dialer
 from throughway.net.echo import echo, open_echo
 from throughway.net.exchange import Asked, exchange
 from throughway.net.tls import unverified_context
+from throughway.wire.dns import TYPE_SOA, build_query, labels_of, parse_message
 from throughway.wire.kerberos import build_as_request, parse_error
 from throughway.wire.smb import FRAME_LENGTH, build_negotiate, parse_frame, parse_negotiated
 
@@ -26,12 +28,19 @@ TRIES = 2
 """A packet may get lost, and a tunnel may be moving to another network."""
 PAUSE = 1.0
 """Seconds between them."""
-KERBEROS, LDAP = 88, 389
+DNS, KERBEROS, LDAP = 53, 88, 389
+DNS_TIMES = (1.0, 2.0)
+"""Seconds to wait for the answer to each datagram."""
 KDC_TIMES = (1.0, 2.0)
 """Seconds to wait for the answer to each datagram."""
 NOBODY = "throughway-clock-check"
 """A name that no account has."""
 _MAX_DATAGRAM = 4096
+_STATUS = 2
+"""A kind of question that nobody answers (RFC 1035, 4.1.1): it asks nobody else."""
+_KNOWS, _KNOWS_NOT = 0, 3
+"""Response codes of a DNS server that can do its work."""
+_RCODES = {1: "FORMERR", 2: "SERVFAIL", 4: "NOTIMP", 5: "REFUSED"}
 _BROKEN = frozenset(
     {
         HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -120,6 +129,48 @@ async def kdc(address: str, realm: str) -> float:
     except WireError as error:
         raise TransportError(Stage.CONNECT, str(error)) from error
     raise TransportError(Stage.CONNECT, "no answer on port 88")
+
+
+async def dns(server: str, name: str, port: int = DNS) -> None:
+    """Ask a DNS server what it knows of a zone; nothing that was kept of it counts."""
+    answer = await _dns_answer(server, port, _soa_query(name))
+    try:
+        rcode = parse_message(answer).rcode
+    except WireError as error:
+        raise TransportError(Stage.RESOLVE, str(error)) from error
+    if rcode not in (_KNOWS, _KNOWS_NOT):
+        raise TransportError(Stage.RESOLVE, f"answers {_RCODES.get(rcode, str(rcode))}")
+
+
+async def resolver(address: str, port: int = DNS) -> None:
+    """See whether a resolver of this computer answers: by refusing what no resolver does."""
+    query = bytearray(_soa_query("."))
+    query[2] |= _STATUS << 3
+    await _dns_answer(address, port, bytes(query))
+
+
+def _soa_query(name: str) -> bytes:
+    return build_query(secrets.randbelow(0x10000), labels_of(name), TYPE_SOA)
+
+
+async def _dns_answer(server: str, port: int, query: bytes) -> bytes:
+    """Return what a server answers to a datagram, whatever it says."""
+    family = socket.AF_INET6 if ":" in server else socket.AF_INET
+    loop = asyncio.get_running_loop()
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
+            await loop.sock_connect(sock, (server, port))
+            for patience in DNS_TIMES:
+                await loop.sock_sendall(sock, query)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(patience):
+                        answer = b""
+                        while answer[:2] != query[:2]:
+                            answer = await loop.sock_recv(sock, _MAX_DATAGRAM)
+                        return answer
+    except OSError as error:
+        raise TransportError(Stage.CONNECT, _why(error)) from error
+    raise TransportError(Stage.CONNECT, "no answer")
 
 
 async def takes_connections(address: str, port: int) -> bool:

@@ -100,6 +100,10 @@ class Resolver:
         """Where names are asked now."""
         return self._stub.situation
 
+    def heard(self, server: str) -> float:
+        """When a server of the intranet has given an answer of use, by the loop's clock."""
+        return self._stub.heard.get(server, float("-inf"))
+
     def set_situation(self, situation: Situation) -> None:
         """Ask elsewhere from now on, also what is being asked."""
         self._stub.set_situation(situation, self._loop.time())

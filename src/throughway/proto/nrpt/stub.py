@@ -167,6 +167,8 @@ class Stub:
         self._suspects: dict[str, float] = {}
         self._plain: dict[str, float] = {}
         self._answering: bool | None = None
+        self.heard: dict[str, float] = {}
+        """When servers of the intranet have given an answer of use."""
         self._events: deque[Event] = deque()
 
     @property
@@ -242,6 +244,7 @@ class Stub:
         if message.response:
             return None
         if message.opcode:
+            self.queries -= 1  # of names nothing was asked
             self._refuse(data, client, NOTIMP)
             return None
         known = message, self._route(message)
@@ -279,6 +282,8 @@ class Stub:
         self._suspects.pop(sent.server, None)
         if query.route.intranet:
             self._say_answering(True, query.route.servers)
+            if data[3] & _RCODE not in (SERVFAIL, NOTIMP, REFUSED):
+                self.heard[sent.server] = now
         if data[2] & _TRUNCATED and self._wants_tcp(query, sent):
             self._close_attempt(query, attempt)
             self._ask(query, now, server=sent.server, by_tcp=True)

@@ -39,13 +39,15 @@ class UserStore:
         self.ccache = directory / "user.ccache"
 
     def load(self) -> User | None:
-        """Return who was logged on when the daemon last ran, None when nobody was."""
+        """Return who was logged on when the daemon last ran, None when nobody was.
+
+        Also without a ticket: that it is gone is told to who has not logged off.
+        """
         try:
             values = json.loads(self._record.read_text())
-            user = User(principal=str(values["principal"]), uid=int(values["uid"]))
+            return User(principal=str(values["principal"]), uid=int(values["uid"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        return user if self.ccache.exists() else None
 
     @contextlib.contextmanager
     def offered(self, ccache: bytes) -> Iterator[Path]:

@@ -97,9 +97,9 @@ def make_token(ccache: Path, service: str, *, realm: str = "") -> bytes:
     """
     gssapi = _gssapi()
     krb5 = gssapi.MechType.kerberos
+    user, principal = _user_of(ccache)
     try:
-        user = gssapi.Credentials(usage="initiate", store={"ccache": f"FILE:{ccache}"})
-        target = _service_name(service, realm or str(user.name).rpartition("@")[2])
+        target = _service_name(service, realm or principal.rpartition("@")[2])
         context = gssapi.SecurityContext(
             name=gssapi.Name(target, gssapi.NameType.kerberos_principal),
             creds=user,
@@ -198,6 +198,16 @@ def check_keytab(keytab: Path, service: str, realm: str) -> None:
         gssapi.Credentials(name=name, usage="accept", store={"keytab": f"FILE:{keytab}"})
     except gssapi.exceptions.GSSError as error:
         raise _refused(error, keytab) from error
+
+
+def _user_of(ccache: Path) -> tuple[Any, str]:
+    """Return credentials and whose they are; what cannot be read is no ticket."""
+    gssapi = _gssapi()
+    try:
+        user = gssapi.Credentials(usage="initiate", store={"ccache": f"FILE:{ccache}"})
+        return user, str(user.name)
+    except gssapi.exceptions.GSSError as error:
+        raise _translated(error, str(ccache), "kerberos-ticket-missing") from error
 
 
 def _inquire(ccache: Path) -> Any:  # noqa: ANN401 - of an untyped package

@@ -354,6 +354,7 @@ def test_a_computer_that_is_disabled_loses_everything(gate: Gate) -> None:
             await gate.look()
             assert gate.ipsec.loaded() == ()
             assert gate.told[0][1] == "access-account-disabled"
+            assert gate.problems() == {"access-account-disabled", "access-nobody-admitted"}
             withheld = gate.access.withheld("CLIENT1.corp.example.com")
             assert withheld is not None
             assert withheld.reason == "CLIENT1$ is disabled in the directory"
@@ -361,6 +362,25 @@ def test_a_computer_that_is_disabled_loses_everything(gate: Gate) -> None:
             gate.directory.accounts = [account("CLIENT1$", "C")]
             await gate.look()
             assert gate.ipsec.loaded() == (CLIENT1,)
+            assert gate.problems() == set()
+
+    asyncio.run(scenario())
+
+
+def test_a_user_who_was_cut_and_comes_in_again_is_told_of_no_more(gate: Gate) -> None:
+    async def scenario() -> None:
+        async with started(gate):
+            await gate.log_on()
+            good = gate.directory.accounts or []
+            name = ALICE.partition("@")[0]
+            gate.directory.accounts = [
+                replace(one, control=one.control | 2) if one.name == name else one for one in good
+            ]
+            await gate.look()
+            assert gate.problems() == {"access-account-disabled"}
+            gate.directory.accounts = good
+            await gate.log_on(ALICE.upper())
+            assert gate.problems() == set()
 
     asyncio.run(scenario())
 

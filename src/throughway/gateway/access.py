@@ -19,7 +19,7 @@ from throughway.gateway.refusals import MISMATCH
 from throughway.health.tracker import Tracker
 from throughway.model.config import Computer, ESPMode, GatewayConfig, IPsecServerConfig
 from throughway.model.errors import ThroughwayError, TransportError, TrustError
-from throughway.model.findings import Component
+from throughway.model.findings import Component, Problem
 from throughway.model.status import TunnelState, TunnelStatus
 from throughway.net import access_wall
 from throughway.net.access_wall import AccessWall, Granted, Grants
@@ -110,6 +110,8 @@ class AccessControl:
         """Folded names that the directory was asked for, whether it has them or not."""
         self._answered = 0.0
         """When it last answered; 0.0: never."""
+        self._cuts: dict[str, tuple[Problem, asyncio.TimerHandle]] = {}
+        """What is told of accounts that were cut, and for how long."""
         self._enrolled: dict[str, Computer] = {}
         """Computers that the directory has named, by account; the lost ones stay, to say why."""
         self._loaded: tuple[Computer, ...] = ()
@@ -211,6 +213,7 @@ class AccessControl:
             verdict = self._judge_user(name, computer.account)
         if isinstance(verdict, Withheld):
             raise TrustError(verdict.reason, problem=verdict.problem)
+        self._came_back(name.casefold())
         if verdict is not None:
             self._granted_at[login.address] = self._clock()
             await self._grants.grant(login.address, self._prefixes(verdict))
@@ -396,6 +399,8 @@ class AccessControl:
         async with self._one:
             wanted = self.computers
             self._tell_nobody(wanted)
+            for admitted in wanted:
+                self._came_back(admitted.account.casefold())
             if wanted == self._loaded:
                 return
             lost = {c.account for c in self._loaded} - {c.account for c in wanted}
@@ -465,9 +470,17 @@ class AccessControl:
         peer = f"{tunnel.remote_identity} ({tunnel.remote_address})"
         self._on_cut(f"the {tunnel.name} tunnel was ended: {why.reason}", why.problem, peer)
         if why.problem not in (STALE, UNREACHABLE):
-            self._tracker.set(problem, f"{why.reason}; {peer}", key=account)
-            loop = asyncio.get_running_loop()
-            loop.call_later(CUT_SHOWN, lambda: self._tracker.clear(problem, key=account))
+            key, loop = account.casefold(), asyncio.get_running_loop()
+            self._came_back(key)
+            self._tracker.set(problem, f"{why.reason}; {peer}", key=key)
+            self._cuts[key] = problem, loop.call_later(CUT_SHOWN, self._came_back, key)
+
+    def _came_back(self, account: str) -> None:
+        """Tell no more that an account was cut: it may come in again, or it was shown for long."""
+        if (cut := self._cuts.pop(account, None)) is not None:
+            problem, timer = cut
+            timer.cancel()
+            self._tracker.clear(problem, key=account)
 
 
 def _tell_bug(task: asyncio.Task[None]) -> None:

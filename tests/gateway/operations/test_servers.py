@@ -2,17 +2,21 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.operations_world import config, look
+from tests.pki.test_bundle import POLICY
 from throughway.gateway.operations import servers
 from throughway.gateway.operations.servers import management_servers
 from throughway.health.checking import CannotTell, Found
 from throughway.model.config import EnrolmentConfig, GatewayConfig, PublishConfig
+from throughway.pki import bundle, pem
 
 
 @pytest.fixture
@@ -52,6 +56,7 @@ def test_where_none_is_named_none_is_looked_at(tmp_path: Path) -> None:
     checks = servers.checks(lambda: config(tmp_path))
     assert [check.wanted() for check in checks] == [
         "no publish.serve is configured",
+        "nothing is published",
         "the configuration names none",
     ]
 
@@ -132,7 +137,7 @@ def test_the_policy_s_server(tmp_path: Path, status: str) -> None:
     async def scenario() -> tuple[str, list[str]]:
         async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
             gateway = with_policy(config(tmp_path), server.sockets[0].getsockname()[1])
-            (check, _) = servers.checks(lambda: gateway)
+            (check, *_) = servers.checks(lambda: gateway)
             well = await check.look()
         gone = await check.look()
         return str(well), [found.problem.code for found in gone if isinstance(found, Found)]
@@ -140,3 +145,39 @@ def test_the_policy_s_server(tmp_path: Path, status: str) -> None:
     words, codes = asyncio.run(scenario())
     assert words.startswith("http://127.0.0.1:")
     assert codes == ["policy-unreachable"]
+
+
+DAY = 86400
+
+
+def signed(folder: Path, key: Ed25519PrivateKey, left: int) -> list[str] | str:
+    """Return what is said of a bundle of 90 days that ends in so many seconds."""
+    now = int(time.time())
+    policy = replace(POLICY, issued_at=now + left - 90 * DAY, expires_at=now + left)
+    (folder / "policy.bundle").write_bytes(bundle.sign(policy, key))
+    return judged(folder)
+
+
+def judged(folder: Path) -> list[str] | str:
+    gateway = with_policy(config(folder), 8080)
+    assert gateway.publish is not None
+    publish = replace(
+        gateway.publish, bundle=folder / "policy.bundle", signing_key=folder / "policy.key"
+    )
+    answer = look(servers.checks(lambda: replace(gateway, publish=publish)), "policy-bundle")
+    return answer if isinstance(answer, str) else [code for code, _ in answer]
+
+
+def test_the_policy_that_clients_are_given(tmp_path: Path) -> None:
+    assert judged(tmp_path) == ["policy-not-built"]
+    key = Ed25519PrivateKey.generate()
+    well = signed(tmp_path, key, 30 * DAY)
+    assert isinstance(well, str)
+    assert "ends on" in well
+    assert signed(tmp_path, key, 3 * DAY) == ["policy-out-of-date"]
+    assert signed(tmp_path, key, -DAY) == ["policy-expired"]
+    (tmp_path / "policy.pub").write_bytes(pem.build_public_key_pem(key.public_key()))
+    assert signed(tmp_path, key, 30 * DAY) == well
+    assert signed(tmp_path, Ed25519PrivateKey.generate(), 30 * DAY) == ["policy-signature-invalid"]
+    (tmp_path / "policy.bundle").write_bytes(b"{}")
+    assert judged(tmp_path) == ["policy-signature-invalid"], "it is nobody's"

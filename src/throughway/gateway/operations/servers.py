@@ -1,19 +1,29 @@
 """What clients ask through the infrastructure tunnel: the policy, the management servers."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Iterator
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 from throughway.catalogue.domain import MANAGEMENT_SERVER_UNREACHABLE
-from throughway.catalogue.policy import FETCH_FAILED
+from throughway.catalogue.policy import (
+    BUNDLE_MISSING,
+    EXPIRED,
+    FETCH_FAILED,
+    MALFORMED,
+    OUT_OF_DATE,
+    SIGNATURE_INVALID,
+)
 from throughway.gateway.publish import policy_url
 from throughway.health.checking import CannotTell, Check, Found
-from throughway.model.config import GatewayConfig
-from throughway.model.errors import Stage, TransportError
+from throughway.model.config import GatewayConfig, PublishConfig
+from throughway.model.errors import Stage, ThroughwayError, TransportError
 from throughway.model.findings import Component
 from throughway.net import netlink
 from throughway.net.fetch import fetch
+from throughway.net.files import read_file
+from throughway.pki import bundle
 
 ASK_TIME = 2.5
 """Seconds in which a server must take a connection."""
@@ -44,6 +54,11 @@ def checks(config: Callable[[], GatewayConfig]) -> tuple[Check, ...]:
             return [Found(FETCH_FAILED, f"{url}: {error}")]
         return f"{url} answers"
 
+    async def look_at_bundle() -> Iterable[Found] | str:
+        publish = config().publish
+        assert publish is not None
+        return await asyncio.to_thread(_judged, publish, time.time())
+
     async def look_at_servers() -> Iterable[Found] | str:
         servers = management_servers(config())
         answers = await asyncio.gather(*(_reach(server) for server in servers))
@@ -67,6 +82,14 @@ def checks(config: Callable[[], GatewayConfig]) -> tuple[Check, ...]:
             wanted=lambda: "" if _serves(config()) else "no publish.serve is configured",
         ),
         Check(
+            name="policy-bundle",
+            title="Policy that clients are given",
+            component=Component.POLICY,
+            problems=(BUNDLE_MISSING, SIGNATURE_INVALID, MALFORMED, EXPIRED, OUT_OF_DATE),
+            look=look_at_bundle,
+            wanted=lambda: "" if config().publish is not None else "nothing is published",
+        ),
+        Check(
             name="management-servers",
             title="Management servers",
             component=Component.DOMAIN,
@@ -76,6 +99,28 @@ def checks(config: Callable[[], GatewayConfig]) -> tuple[Check, ...]:
             wanted=lambda: "" if management_servers(config()) else "the configuration names none",
         ),
     )
+
+
+def _judged(publish: PublishConfig, now: float) -> Iterable[Found] | str:
+    """Judge the bundle as a client does; the signature only where the public key lies here."""
+    try:
+        data = read_file(publish.bundle, bundle.MAX_BUNDLE)
+    except ValueError as error:
+        return [Found(BUNDLE_MISSING, str(error))]
+    try:
+        try:
+            key = bundle.parse_public_key(read_file(publish.signing_key.with_suffix(".pub")))
+        except (ValueError, ThroughwayError):
+            key = bundle.claimed_key(data)  # the key is kept elsewhere, and with it its other half
+        policy = bundle.verify(data, key, now=0)
+    except (ThroughwayError, ValueError) as error:
+        refused = getattr(error, "problem", "") == SIGNATURE_INVALID.code
+        return [Found(SIGNATURE_INVALID if refused else MALFORMED, f"{publish.bundle}: {error}")]
+    ends = time.strftime("%Y-%m-%d", time.gmtime(policy.expires_at))
+    words = f"{publish.bundle}: version {policy.version} ends on {ends}"
+    if now >= policy.expires_at:
+        return [Found(EXPIRED, words)]
+    return [Found(OUT_OF_DATE, words)] if policy.ends_soon(now) else words
 
 
 def _serves(config: GatewayConfig) -> bool:

@@ -57,9 +57,21 @@ def _without_computers(scene: Scene) -> bytes:
     return (text[:begin] + (text[end + 1 :] if end > 0 else "")).encode()
 
 
+def _looked_at(scene: Scene) -> None:
+    """Let the client begin anew, and an administrator see to it.
+
+    It may be theft: the gateway goes on telling of it until somebody has reloaded it.
+    """
+    restart_client(scene)
+    reload_gateway(scene)
+
+
 def _policy(make: object) -> tuple[Heard, ...]:
     return (Heard((Put(CLIENT, CLIENT_BUNDLE, make),), restart_client),)  # type: ignore[arg-type]
 
+
+_ENDING = signed(expires_at=lambda policy: (int(time.time()) // DAY + 3) * DAY)
+"""Both ends must have the very same: two of one version are a forgery."""
 
 FAULTS = (
     Fault(
@@ -77,7 +89,7 @@ FAULTS = (
                     Put(CLIENT, CLIENT_CONFIG, _other_account),
                     Put(CLIENT, ACCOUNT, _other_password, 0o600),
                 ),
-                restart_client,
+                _looked_at,
             ),
         ),
         client="ipsec-auth-failure-unspecified",
@@ -96,7 +108,7 @@ FAULTS = (
         name="user-ticket-gone",
         title="the ticket of the user has been destroyed",
         steps=(
-            Run(CLIENT, ("rm", "-f", TICKET)),
+            Put(CLIENT, TICKET, None),
             Restarted(),
         ),
         client="kerberos-ticket-missing",
@@ -194,7 +206,22 @@ FAULTS = (
         name="policy-forged-at-gateway",
         title="the policy that the gateway hands out is signed by somebody else",
         steps=(Heard((Put(GATEWAY, BUNDLE, forged),), reload_gateway),),
-        gateway="policy-not-built",
+        gateway="policy-signature-invalid",
+    ),
+    Fault(
+        name="policy-out-of-date",
+        title="the policy that the gateway hands out ends in three days, and so does the client's",
+        steps=(
+            Heard(
+                (
+                    Put(GATEWAY, BUNDLE, _ENDING),
+                    Put(CLIENT, CLIENT_BUNDLE, _ENDING),
+                ),
+                restart_client,
+            ),
+        ),
+        client="policy-out-of-date",
+        gateway="policy-out-of-date",
     ),
     Fault(
         name="policy-server-silent",

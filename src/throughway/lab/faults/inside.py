@@ -129,14 +129,16 @@ FAULTS = (
     ),
     Fault(
         name="domain-clock-ahead",
-        title="the domain's clock is ten minutes ahead of the gateway's",
+        title="the domain's clock is ten minutes ahead of everybody else's",
         steps=_skewed(600),
+        client="clock-skew",
         gateway="clock-skew",
     ),
     Fault(
         name="domain-clock-behind",
-        title="the domain's clock is ten minutes behind the gateway's",
+        title="the domain's clock is ten minutes behind everybody else's",
         steps=_skewed(-600),
+        client="clock-skew",
         gateway="clock-skew",
     ),
     Fault(

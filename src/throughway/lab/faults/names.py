@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from throughway.lab.deployment import GATEWAY_CONFIG
+from throughway.lab.deployment import BUNDLE, GATEWAY_CONFIG
 from throughway.lab.faults.fault import CLIENT, GATEWAY, Fault, Scene
 from throughway.lab.faults.made import CLIENT_BUNDLE, Made, republish, signed
-from throughway.lab.faults.servers import Front
-from throughway.lab.faults.steps import Edit, Filter, Heard, Put, restart_client
+from throughway.lab.faults.servers import Front, Program, Restarted
+from throughway.lab.faults.steps import Edit, Filter, Heard, Put, Run, restart_client
 from throughway.lab.topology import DOMAIN, GATEWAY_NAME, NLS_NAME
 from throughway.lab.translation import DNS64_ADDRESS
 from throughway.model.policy import NRPTRule, Policy
@@ -16,6 +16,28 @@ DNSMASQ = "/etc/dnsmasq.conf"
 RECORD = f"host-record={GATEWAY_NAME},131.107.0.2"
 OUTSIDE = f"host-record={NLS_NAME},131.107.0.1"
 UNKNOWN = "local=//\n"
+STUB = "127.0.0.88"
+RESOLV_CONF = "/etc/resolv.conf"
+HELD = f"""
+set -e
+echo nameserver 192.168.137.1 >/run/held.conf
+mount --bind /run/held.conf {RESOLV_CONF}
+mount -o remount,bind,ro {RESOLV_CONF}
+"""
+TAKER = f"""
+import socket, time
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+while True:
+    try:
+        sock.bind(("{STUB}", 53))
+        break
+    except OSError:
+        time.sleep(0.01)
+while True:
+    sock.recv(512)
+"""
+"""Takes the port as soon as the client lets it go, and answers nobody."""
+LET_GO = f"! mountpoint -q {RESOLV_CONF} || umount {RESOLV_CONF}"
 INPUT = """
   chain input {{
     type filter hook input priority filter - 5;
@@ -47,7 +69,7 @@ FAULTS = (
     Fault(
         name="public-record-missing",
         title="the public DNS does not know the gateway's name any more",
-        steps=(Heard((Edit("inet1", DNSMASQ, RECORD, f"# {RECORD}"),), _public_dns),),
+        steps=(Heard((Edit("inet1", DNSMASQ, RECORD, f"# {RECORD}"),), _public_dns), Restarted()),
         client="iphttps-name-unresolvable",
     ),
     Fault(
@@ -58,6 +80,7 @@ FAULTS = (
                 (Edit("inet1", DNSMASQ, RECORD, f"host-record={GATEWAY_NAME},10.0.1.1"),),
                 _public_dns,
             ),
+            Restarted(),
         ),
         client="iphttps-name-leads-inside",
     ),
@@ -69,6 +92,7 @@ FAULTS = (
                 (Edit("inet1", DNSMASQ, RECORD, f"host-record={GATEWAY_NAME},131.107.0.10"),),
                 _public_dns,
             ),
+            Restarted(),
         ),
         client="iphttps-connection-refused",
     ),
@@ -80,6 +104,7 @@ FAULTS = (
                 "homenat",
                 INPUT.format(rule='iifname "lan" meta l4proto { tcp, udp } th dport 53 drop'),
             ),
+            Restarted(),
         ),
         client="network-dns-silent",
     ),
@@ -91,14 +116,23 @@ FAULTS = (
                 (Edit("homenat", DNSMASQ, "no-hosts\n", "no-hosts\naddress=/#/192.168.137.1\n"),),
                 _home_dns,
             ),
+            Restarted(),
         ),
         client="network-dns-invents",
     ),
     Fault(
         name="nrpt-captures-public-name",
+        # Of no effect: clients ask for the gateway's name outside, whatever the rules say.
         title="a name rule of the policy sends the gateway's own name into the tunnel",
-        steps=(Heard((Put(CLIENT, CLIENT_BUNDLE, signed(nrpt=_captures)),), restart_client),),
-        client="iphttps-name-captured-by-nrpt",
+        steps=(
+            Heard(
+                (
+                    Put(GATEWAY, BUNDLE, signed(nrpt=_captures)),
+                    Put(CLIENT, CLIENT_BUNDLE, signed(nrpt=_captures)),
+                ),
+                restart_client,
+            ),
+        ),
     ),
     Fault(
         name="nrpt-server-wrong",
@@ -169,8 +203,20 @@ FAULTS = (
     ),
     Fault(
         name="resolver-configuration-overwritten",
-        title="somebody has written another /etc/resolv.conf on the client",
-        steps=(Put(CLIENT, "/etc/resolv.conf", lambda scene: b"nameserver 192.168.137.1\n"),),
+        # As a DHCP client does: it is taken for news of the network, and taken over again.
+        title="somebody has written another /etc/resolv.conf on the client, once",
+        steps=(Put(CLIENT, RESOLV_CONF, lambda scene: b"nameserver 192.168.137.1\n"),),
+    ),
+    Fault(
+        name="resolver-configuration-held",
+        title="another /etc/resolv.conf is mounted read-only over the client's",
+        steps=(Run(CLIENT, ("sh", "-c", HELD), ("sh", "-c", LET_GO), holds=(RESOLV_CONF,)),),
         client="nrpt-not-effective",
+    ),
+    Fault(
+        name="stub-port-taken",
+        title="another resolver of the client has taken the port of the client's own",
+        steps=(Program(CLIENT, "other-resolver", TAKER), Restarted()),
+        client="stub-resolver-down",
     ),
 )

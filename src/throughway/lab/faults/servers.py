@@ -101,12 +101,13 @@ class Program:
 
     def do(self, scene: Scene) -> None:
         """Start it, unless it runs."""
-        if scene.lab.service(self.host, self.name) is None:
-            scene.lab.start(self.host, self.name, [sys.executable, "-c", self.code])
+        host = scene.host(self.host)
+        if scene.lab.service(host, self.name) is None:
+            scene.lab.start(host, self.name, [sys.executable, "-c", self.code])
 
     def undo(self, scene: Scene) -> None:
         """End it."""
-        if service := scene.lab.service(self.host, self.name):
+        if service := scene.lab.service(scene.host(self.host), self.name):
             service.kill()
 
 

@@ -126,14 +126,7 @@ class Access:
         self._forced = Forced(config, self._proxy_used)
         self._lines = Lines(policy, tracker, lambda: self._forced.relay)
         self._registrar = Registrar(config, policy, self._registered)
-        self._doubts = LocationChecks(
-            lambda: self._where.location,
-            lambda: self._policy,
-            self._names,
-            self._names.resolve_local,
-            lambda: (self._transports.address,),
-            lambda: self._where.refresh(),
-        )
+        self._doubts = self._made_doubts()
         self._operations = self._made_operations()
         self._monitor = NetworkMonitor(self._network_changed, self._transports.devices)
         self._woken = asyncio.Event()
@@ -141,6 +134,16 @@ class Access:
         self._located = False
         self._carrier: TransportKind | None = None
         """The transport that the log has."""
+
+    def _made_doubts(self) -> LocationChecks:
+        return LocationChecks(
+            lambda: self._where.location,
+            lambda: self._policy,
+            self._names,
+            self._names.resolve_local,
+            lambda: (self._transports.address,),
+            self._where.refresh,
+        )
 
     def _made_operations(self) -> Operations:
         return Operations(

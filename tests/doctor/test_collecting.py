@@ -15,10 +15,15 @@ from tree_sitter import Language, Node, Parser
 import throughway.model.facts
 from throughway.doctor.collecting import script
 from throughway.doctor.examination import examine
-from throughway.model.facts.base import Fact
+from throughway.doctor.gathering import machine
+from throughway.doctor.gathering.plan import COLLECTION, Places, gather
+from throughway.doctor.rules import RULES
+from throughway.model.evidence import Platform
+from throughway.model.facts.base import Fact, Host
 
 SCRIPT = script("windows")
 EVIDENCE = Path(__file__).parent.parent / "evidence"
+LINUX = Path(__file__).parent.parent / "linux_evidence"
 PLACEHOLDER = re.compile(r"\b(HOST|SERVER|DC|CERTIFICATE|CRL_FILE)\b")
 BY_HAND = ("netsh trace", "etl2pcapng", "ms-settings:")
 """What changes something, or what only a person can do."""
@@ -65,9 +70,13 @@ def test_powershell_5_reads_it_in_any_code_page_and_knows_its_words() -> None:
         assert newer not in SCRIPT
 
 
-@pytest.mark.parametrize(
-    "command", sorted({command for kind in kinds() for command in kind.COLLECT})
-)
+def commands(*, of_linux: bool) -> list[str]:
+    """Return what the questions of that platform name."""
+    asked = [kind for kind in kinds() if (kind.PLATFORM is Platform.LINUX) is of_linux]
+    return sorted({command for kind in asked for command in kind.COLLECT})
+
+
+@pytest.mark.parametrize("command", commands(of_linux=False))
 def test_it_runs_every_command_that_a_question_names(command: str) -> None:
     if command.startswith(BY_HAND):
         return
@@ -81,6 +90,35 @@ def test_it_runs_every_command_that_a_question_names(command: str) -> None:
         words = f"'{words.split()[2]}'"
     words = {"net view \\\\": "", "tracert -d": "", "certutil -dump": ""}.get(words, words)
     assert words in flat(SCRIPT)
+
+
+@pytest.mark.parametrize("command", sorted({*commands(of_linux=True)} - {COLLECTION}))
+def test_on_linux_all_that_a_question_names_is_gathered(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = Places(
+        client_config=tmp_path / "client.toml",
+        gateway_config=tmp_path / "gateway.toml",
+        client_socket=tmp_path / "client.sock",
+        gateway_socket=tmp_path / "gateway.sock",
+        logs=tmp_path,
+    )
+    places.client_config.touch()
+    places.gateway_config.touch()
+    monkeypatch.setattr(machine, "run", lambda argv, timeout=0: "")
+    done = gather(places, network=False)
+    tried = {*done.commands.values(), *done.missing}
+    assert command.replace("/etc/throughway", str(tmp_path)) in tried
+
+
+def test_on_linux_all_that_rules_need_is_read_from_what_is_gathered() -> None:
+    needs = (need for rule in RULES if rule.platform is Platform.LINUX for need in rule.needs())
+    kinds_needed = {kind for need in needs for kind in need.kinds if kind is not Host}
+    bundles = [folder for folder in LINUX.glob("*/*") if folder.is_dir()]
+    read = {
+        type(fact) for b in bundles for part in examine([b]).reading.read for fact in part.facts
+    }
+    assert kinds_needed - read == set()
 
 
 def test_it_changes_nothing() -> None:

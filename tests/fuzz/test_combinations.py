@@ -18,13 +18,14 @@ from throughway.doctor.parsers import PARSERS
 from throughway.doctor.reading import read_all
 from throughway.doctor.rules import RULES
 from throughway.doctor.sources.bundle import Bundle, read
-from throughway.model.evidence import Role, Source
+from throughway.model.evidence import Platform, Role, Source
 from throughway.model.facts import (
     capture,
     certificates,
     domain,
     firewall,
     ipsec,
+    linux,
     names,
     network,
     transition,
@@ -42,6 +43,8 @@ ONE_OF_A_KIND: tuple[type[Fact], ...] = (
     *(network.Adapter, network.Route, domain.GroupPolicyResult, domain.DomainController),
     *(firewall.FirewallSettings, firewall.FirewallProfile, firewall.ConnectionSecurityRule),
     *(ipsec.SecurityAssociation, certificates.Certificate, certificates.CRLRetrieval, CollectedAt),
+    *(linux.DaemonState, linux.DaemonReport, linux.WholeWay, linux.ReportedProblem),
+    *(linux.KernelSetting, linux.LinkState, linux.KernelRoute, linux.ConfiguredCertificate),
 )
 """Of these a machine prints one set at a time: two that differ are two machines, or two days."""
 OPPOSITES: tuple[tuple[type[Fact], type[Fact]], ...] = (
@@ -53,8 +56,25 @@ OPPOSITES: tuple[tuple[type[Fact], type[Fact]], ...] = (
 )
 
 
+def platform(facts: Facts) -> Platform | None:
+    """What the machine shows itself to be; a capture shows nothing of that."""
+    if any(fact.PLATFORM is Platform.LINUX for fact in facts):
+        return Platform.LINUX
+    told = any(is_told(fact) for fact in facts)
+    return Platform.WINDOWS if told else None
+
+
+def is_told(fact: Fact) -> bool:
+    """Whether a machine has said it of itself."""
+    if isinstance(fact, certificates.Certificate):
+        return fact.store is not certificates.Store.CAPTURE
+    return not isinstance(fact, CollectedAt) and type(fact).__module__ != capture.__name__
+
+
 def differ(one: Facts, other: Facts) -> bool:
     """Whether the two cannot be of one machine at one time."""
+    if len({platform(one), platform(other)} - {None}) > 1:
+        return True
     seen = [{f for f in facts if type(f).__module__ == capture.__name__} for facts in (one, other)]
     if all(seen) and seen[0] != seen[1]:
         return True
@@ -136,7 +156,12 @@ OF_SERVERS = {
     *("iphttps-advertising-disabled", "iphttps-listener-down", "isatap-advertising-disabled"),
     *("kerberos-proxy-binding-changed", "management-server-unreachable", "network-adapter-down"),
     *("multisite-config-mismatch", "otp-server-unreachable", "teredo-server-stopped"),
-    *("server-config-not-applied", "server-config-not-retrieved", "unsupported-platform-azure"),
+    *(
+        "gateway-not-running",
+        "server-config-not-applied",
+        "server-config-not-retrieved",
+        "unsupported-platform-azure",
+    ),
 }
 """What no client can show."""
 
@@ -169,7 +194,8 @@ def pairs() -> Iterator[tuple[str, str, Facts, Facts]]:
 
 
 def named(facts: Facts) -> set[str]:
-    host = Host(source=Source(""), name="", role=Role.CLIENT)
+    on = platform(facts) or Platform.WINDOWS
+    host = Host(source=Source(""), name="", role=Role.CLIENT, platform=on)
     found = diagnose([(host, facts)], RULES).findings
     return {item.finding.problem.code for item in (*found, *consequences(found))}
 
@@ -193,6 +219,7 @@ def test_each_pair_of_faults_on_one_client_is_named() -> None:
         ("unsupported-edition", "iphttps-cert-revoked"),
         ("gpo-not-applied", "proxy-unreachable"),
         ("iphlpsvc-stopped", "dc-unreachable"),
+        ("client-not-running", "internet-down"),
     ],
 )
 def test_the_files_of_two_faults_lie_in_one_folder(one: str, other: str) -> None:

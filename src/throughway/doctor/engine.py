@@ -12,7 +12,7 @@ from itertools import islice, product
 from throughway.catalogue.host import BUG
 from throughway.doctor.layers import layer_of
 from throughway.doctor.rule import Need, Rule, Want
-from throughway.model.evidence import Role, Source
+from throughway.model.evidence import Platform, Role, Source
 from throughway.model.facts.base import Fact, Host
 from throughway.model.findings import Confidence, Finding, Layer, Problem, Severity
 
@@ -187,7 +187,7 @@ def _questions(host: Host, missing: dict[type[Fact], list[str]]) -> list[Unanswe
     """Return one question for each kind of fact that a host of this role could give."""
     by_question: dict[str, list[type[Fact]]] = {}
     for kind in missing:
-        if kind.ROLE is None or host.role in {None, kind.ROLE}:
+        if _could_say(host, kind):
             by_question.setdefault(kind.QUESTION, []).append(kind)
     return [
         Unanswered(
@@ -199,6 +199,13 @@ def _questions(host: Host, missing: dict[type[Fact], list[str]]) -> list[Unanswe
         )
         for question, kinds in by_question.items()
     ]
+
+
+def _could_say(host: Host, kind: type[Fact]) -> bool:
+    """Whether a machine of this role and platform prints such a fact."""
+    if host.platform is Platform.LINUX and kind.PLATFORM is not Platform.LINUX:
+        return False
+    return kind.ROLE is None or host.role in {None, kind.ROLE}
 
 
 def _merged(found: Iterable[Diagnosed]) -> list[Diagnosed]:

@@ -13,7 +13,7 @@ returns a Finding, or None, or a tuple of Findings.
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import cache
 from types import NoneType
@@ -51,17 +51,23 @@ class Rule:
     check: Check
     role: Role | None = None
     """CLIENT: not on what is known to be a server; SERVER: only on what is known to be one."""
-    platform: Platform = Platform.WINDOWS
+    platform: Platform | None = Platform.WINDOWS
+    """None: on any, as what a capture shows is the same wherever it was taken."""
 
     def is_for(self, host: Host) -> bool:
         """Whether to ask it on that host."""
-        if host.platform is not self.platform:
+        if self.platform not in {None, host.platform}:
             return False
         return self.role in {None, host.role} or (self.role is Role.CLIENT and host.role is None)
 
     def needs(self) -> tuple[Need, ...]:
         """Return what the check's parameters ask for."""
         return _needs(self.check)
+
+
+def everywhere(*rules: Rule) -> tuple[Rule, ...]:
+    """Return rules that are for machines of any platform."""
+    return tuple(replace(rule, platform=None) for rule in rules)
 
 
 @cache

@@ -1,6 +1,5 @@
 """The certificates that a configuration names: who, by whom, until when. Never a key."""
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from cryptography import x509
 
+from throughway.doctor.parsers.linux.document import load_toml
 from throughway.model.errors import TrustError
 from throughway.net.files import read_file
 from throughway.pki import pem
@@ -25,8 +25,8 @@ def certificates(
 ) -> Iterator[dict[str, Any]]:
     """Yield what each file of certificates holds, or why it cannot be read."""
     try:
-        data = tomllib.loads(configuration)
-    except (tomllib.TOMLDecodeError, RecursionError):
+        data = load_toml(configuration)
+    except ValueError:
         return
     for setting, path in _named(data):
         file = folder / path

@@ -16,6 +16,8 @@ MAXIMUM_ENTRIES = 2000
 """Entries of a JSON list; a machine with more routes says nothing new."""
 SETTINGS = ("disable_ipv6", "forwarding", "accept_ra", "accept_ra_rt_info_max_plen", "autoconf")
 """Of each device, for IPv6."""
+KERNEL_SETTINGS = "sysctl -a -r '^net.ipv[46].conf.*(forwarding|disable_ipv6|accept_ra)$'"
+"""What prints by hand what matters of them."""
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 

@@ -32,9 +32,9 @@ LOG_LINES, LOG_BYTES = 1000, 256 * 1024
 EVENT_LINES = 300
 CLIENT, GATEWAY = "client", "gateway"
 _IN_JSON = (
-    ("ip-address.json", "ip -j address show"),
-    ("ip-route-6.json", "ip -j -6 route show table all"),
-    ("ip-route-4.json", "ip -j -4 route show table all"),
+    ("ip-address.json", "ip -j -p address show"),
+    ("ip-route-6.json", "ip -j -p -6 route show table all"),
+    ("ip-route-4.json", "ip -j -p -4 route show table all"),
 )
 _AS_TEXT = (
     ("ip-rule.txt", "ip rule show"),
@@ -178,13 +178,13 @@ class _Gatherer:
             self.add(file, command, partial(_printed, command))
         self.add("ss-tulnp.txt", "ss -tulnp", lambda: machine.run(("ss", "-tulnp")))
         self.add("nft-list-ruleset.txt", "nft list ruleset", _filter)
-        self.add("sysctl.txt", "sysctl net", machine.kernel_settings)
+        self.add("sysctl.txt", machine.KERNEL_SETTINGS, machine.kernel_settings)
 
     def _configuration(self, daemon: str) -> None:
         file = self.places.config(daemon)
         self.add(
             f"{daemon}.toml",
-            str(file),
+            f"cat {file}",
             lambda: _headed(str(file), without_comments(machine.read(file))),
         )
 

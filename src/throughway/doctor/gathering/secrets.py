@@ -5,10 +5,10 @@ an URL, a key that somebody has pasted into a comment, a token in a log.
 """
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from throughway.doctor.parsers.linux.document import load_toml
 from throughway.doctor.redaction.text import REMOVED
 
 SHORTEST = 6
@@ -70,8 +70,8 @@ _NAMES_FILE = re.compile(r"\.(?:password|nthash|pin|key|keytab|secret|token|txt|
 def secrets_of(configuration: str, folder: Path) -> Iterator[bytes]:
     """Yield what stands in the files of secrets that a configuration names, as far as readable."""
     try:
-        data = tomllib.loads(configuration)
-    except (tomllib.TOMLDecodeError, RecursionError):
+        data = load_toml(configuration)
+    except ValueError:
         return
     for path in _paths(data):
         yield from _content(folder / path)

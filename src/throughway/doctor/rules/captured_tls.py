@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from throughway.catalogue import iphttps
 from throughway.catalogue import iphttps_certificate as certificate
-from throughway.doctor.rule import Rule
+from throughway.doctor.rule import Rule, everywhere
 from throughway.doctor.rules.captured_certificates import judge_certificate
 from throughway.doctor.rules.targets import Seen, Target, Told, find_target, finding
 from throughway.model.facts.capture import NULL_SUITES, Capture, TLSHandshake, TLSStage
@@ -249,7 +249,7 @@ def _said(handshake: TLSHandshake) -> str:
     return f" with the alert {_NAMES.get(handshake.alert, handshake.alert)}"
 
 
-RULES = (
+RULES = everywhere(
     Rule(
         (
             iphttps.WRONG_SERVER,

@@ -9,7 +9,7 @@ from throughway.catalogue import teredo as teredo_problems
 from throughway.catalogue.on_windows.internet import PATH_MTU_BLACK_HOLE
 from throughway.catalogue.on_windows.ipsec_codes import of_negotiation
 from throughway.catalogue.windows import describe
-from throughway.doctor.rule import Rule
+from throughway.doctor.rule import Rule, everywhere
 from throughway.doctor.rules.ipsec import OF_NEGOTIATIONS
 from throughway.doctor.rules.targets import Seen, Told, find_target
 from throughway.doctor.rules.transitions import Others, connected
@@ -318,7 +318,7 @@ def _of(kind: type[_F], seen: Iterable[Seen]) -> Iterator[_F]:
     return (fact for fact in seen if isinstance(fact, kind))
 
 
-RULES = (
+RULES = everywhere(
     Rule((PATH_MTU_BLACK_HOLE,), fragments_lost),
     Rule((iphttps.NO_ROUTER_ADVERTISEMENT,), not_advertised),
     Rule((iphttps.ROUTE_UNPUBLISHED, iphttps.FORWARDING_DISABLED), advertised_wrongly),

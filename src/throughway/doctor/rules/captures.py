@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from throughway.catalogue import internet, iphttps
 from throughway.catalogue import names as names_catalogue
 from throughway.catalogue.on_windows.internet import PATH_MTU_BLACK_HOLE
-from throughway.doctor.rule import Rule
+from throughway.doctor.rule import Rule, everywhere
 from throughway.doctor.rules import whereabouts
 from throughway.doctor.rules.internet import proxy_host
 from throughway.doctor.rules.tables import covering, in_force
@@ -501,7 +501,7 @@ def _is_page(exchange: HTTPExchange, pages: dict[str, str]) -> bool:
     return exchange.target.partition("?")[0] == pages.get(_host(exchange))
 
 
-RULES: tuple[Rule, ...] = (
+RULES = everywhere(
     Rule((internet.INTERNET_DOWN,), nothing_answers),
     Rule((internet.CAPTIVE_PORTAL,), portal),
     Rule((internet.PROXY_REQUIRED_NOT_CONFIGURED,), proxy_is_the_way),

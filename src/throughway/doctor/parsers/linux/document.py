@@ -1,11 +1,29 @@
-"""JSON as commands of Linux print it: read whole, with the lines on which its values stand."""
+"""JSON as commands of Linux print it: read whole, with the lines on which its values stand.
+
+And TOML as our configurations are written in it.
+"""
 
 import json
+import re
+import tomllib
 from collections.abc import Iterator
 from typing import Any
 
 from throughway.model.errors import ParseError
 from throughway.model.evidence import Evidence, Source
+
+_DEEP = re.compile(r"(?<![\w\"'-])(?:[\w\"'-]+[ \t]*\.[ \t]*){32}")
+"""A key of more parts than any of ours; reading it takes time by the square of them."""
+
+
+def load_toml(content: str) -> dict[str, Any]:
+    """Return a configuration; :exc:`ValueError` where it is none, or none of ours."""
+    if _DEEP.search(content):
+        raise ValueError("a key of too many parts")
+    try:
+        return tomllib.loads(content)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def load(evidence: Evidence, what: str) -> Any:  # noqa: ANN401 - JSON is anything

@@ -9,11 +9,10 @@ Sample::
 """
 
 import re
-import tomllib
 from collections.abc import Iterator
 
 from throughway.doctor.parser import CERTAIN, Parser
-from throughway.doctor.parsers.linux.document import text, texts
+from throughway.doctor.parsers.linux.document import load_toml, text, texts
 from throughway.model.errors import ParseError
 from throughway.model.evidence import Evidence
 from throughway.model.facts.base import Fact
@@ -28,8 +27,8 @@ def parse(evidence: Evidence) -> Iterator[Fact]:
     if not evidence.text.strip():
         return
     try:
-        data = tomllib.loads(evidence.text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        data = load_toml(evidence.text)
+    except ValueError as error:
         raise ParseError(f"no TOML: {error}", evidence.first_line) from error
     table = data.get("iphttps")
     if not isinstance(table, dict):

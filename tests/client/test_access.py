@@ -12,12 +12,14 @@ import pytest
 from tests.client.test_uplink import config
 from tests.patience import PATIENCE
 from tests.pki.test_bundle import POLICY
+from throughway.client import access as module
 from throughway.client.access import Access
 from throughway.client.audit import ClientAudit
 from throughway.client.certificates import CertificateKeeper
 from throughway.client.operations import Operations
 from throughway.client.plan import Observed, Wanted, wanted
 from throughway.client.transports import Transports
+from throughway.control import memory
 from throughway.health.tracker import Tracker
 from throughway.model.errors import (
     ConfigError,
@@ -160,6 +162,22 @@ def test_a_link_that_went_with_its_network_is_no_problem(
     elsewhere = after(tmp_path, not_needed)
     assert codes(elsewhere) == set()
     assert row(elsewhere, Component.IPHTTPS) is ComponentState.DISABLED
+
+
+def test_after_a_change_of_the_way_memory_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "REST", 0.0)
+    monkeypatch.setattr(Transports, "chosen", property(lambda _transports: TransportKind.NATIVE))
+
+    async def scenario(access: Access) -> None:
+        given = asyncio.Event()
+        monkeypatch.setattr(memory, "give_back", given.set)
+        access._way_changed()
+        async with asyncio.timeout(PATIENCE):
+            await given.wait()
+
+    live(tmp_path, scenario)
 
 
 def test_a_certificate_that_is_none_is_no_bug(

@@ -32,6 +32,7 @@ from throughway.client.tunnels import Tunnels
 from throughway.client.user import User
 from throughway.client.whereabouts import Whereabouts
 from throughway.client.words import define_words
+from throughway.control import memory
 from throughway.health import log
 from throughway.health.connection import LINK_UP, connection_of
 from throughway.health.tracker import Tracker
@@ -62,6 +63,8 @@ LOOK_INTERVAL = 15.0
 """Seconds between two looks at everything, in case an event was lost."""
 REFRESH_TIME = 1.0
 """Seconds to wait for charon's view of the tunnels."""
+REST = 15.0
+"""Seconds after a change of the way until nothing is left of the one before."""
 WATCH_RETRY = 2.0
 """Seconds after which the network is watched again when that has failed."""
 
@@ -133,6 +136,7 @@ class Access:
         self._tasks: set[asyncio.Task[None]] = set()
         self._located = False
         self._carrier: TransportKind | None = None
+        self._resting: asyncio.TimerHandle | None = None
         """The transport that the log has."""
 
     def _made_doubts(self) -> LocationChecks:
@@ -183,6 +187,8 @@ class Access:
 
     async def stop(self) -> None:
         """Take everything down and leave the computer as it was found."""
+        if self._resting is not None:
+            self._resting.cancel()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -471,11 +477,18 @@ class Access:
                 self._tracker.forget(Component.IPHTTPS)  # which may be heard again
             self._carrier = kind
             self._settle_transport(kind)
+            self._rest()
         if self._transports.misled is not None:
             self._tracker.report(self._transports.misled, attempt="route")
         else:
             self._tracker.succeeded("route")
         self._wake()
+
+    def _rest(self) -> None:
+        """Give the memory of the way before back, once it has been let go."""
+        if self._resting is not None:
+            self._resting.cancel()
+        self._resting = asyncio.get_running_loop().call_later(REST, memory.give_back)
 
     def _settle_transport(self, kind: TransportKind | None) -> None:
         """Say of IP-HTTPS that it is not needed while a better transport carries."""

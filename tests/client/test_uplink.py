@@ -98,6 +98,25 @@ def test_a_deleted_device_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     link._tun.close()
 
 
+def test_an_address_that_others_took_away_is_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = {"2001:db8:da:1000::7"}
+    monkeypatch.setattr(module, "global_addresses", lambda _name: tuple(there))
+    monkeypatch.setattr(module, "has_lost", lambda _name, address: address not in there)
+    link = uplink(tmp_path)
+    read, write = os.pipe()
+    os.close(write)
+    link._tun = TUN(read, "iphttps0")
+    there.clear()
+    assert not link.broken, "it has had none yet"
+    link._assigned = "2001:db8:da:1000::7"
+    assert link.broken
+    there.add("2001:db8:da:2000::7")
+    assert not link.broken, "the gateway has announced another one"
+    link._tun.close()
+
+
 def test_without_a_usable_authority_there_is_no_link(tmp_path: Path) -> None:
     policy = replace(POLICY, trust_anchors=("no certificate",))
     link = Uplink(config(tmp_path), policy, nowhere, lambda _state, _error: None)

@@ -59,7 +59,7 @@ from throughway.net.registration import Registration
 from throughway.net.tls import client_context
 from throughway.proto.iphttps.client import State
 
-LOOK_INTERVAL = 15.0
+LOOK_INTERVAL = 5.0
 """Seconds between two looks at everything, in case an event was lost."""
 REFRESH_TIME = 1.0
 """Seconds to wait for charon's view of the tunnels."""

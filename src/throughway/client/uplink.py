@@ -29,7 +29,7 @@ from throughway.net.dial import Resolve
 from throughway.net.iphttps_client import IPHTTPSClient
 from throughway.net.process import write_private
 from throughway.net.tls import client_context, load_pair
-from throughway.net.tun import TUN, configure_client, global_addresses, open_tun
+from throughway.net.tun import TUN, configure_client, global_addresses, has_lost, open_tun
 from throughway.proto.iphttps.client import State
 
 SECRET_BYTES = 16
@@ -73,6 +73,8 @@ class Uplink:
         self.failure: TransportError | None = None
         self._waiting: asyncio.Task[None] | None = None
         self._tun: TUN | None = None
+        self._assigned = ""
+        """The address that the device has had, until it is made anew."""
         self._link: IPHTTPSClient | None = None
         self._certificate_changed: Callable[[], None] = lambda: None
 
@@ -83,8 +85,15 @@ class Uplink:
 
     @property
     def broken(self) -> bool:
-        """Whether somebody has deleted the device under the link."""
-        return self._tun is not None and self._tun.gone
+        """Whether somebody has deleted the device under the link, or taken its address away.
+
+        The kernel does that when the device is switched off; nothing brings the address back.
+        """
+        if self._tun is None:
+            return False
+        name, assigned = self.interface, self._assigned
+        lost = bool(assigned) and has_lost(name, assigned) and not global_addresses(name)
+        return self._tun.gone or lost
 
     @property
     def interface(self) -> str:
@@ -175,6 +184,7 @@ class Uplink:
             await link.close()
         self.failure = None
         tun, self._tun = self._tun, None
+        self._assigned = ""
         if tun is not None:
             tun.close()
 
@@ -277,6 +287,7 @@ class Uplink:
                 self._on_change()
                 interval = ADDRESS_TIMEOUT
             await asyncio.sleep(interval)
+        self._assigned = self.address
         if self.failure is not None:
             self.failure = None
             self._on_state(State.LINK_UP, None)

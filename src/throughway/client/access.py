@@ -76,6 +76,8 @@ class Access:
     ``on_infrastructure()`` is called whenever the infrastructure tunnel was seen to be up.
     """
 
+    _resting: asyncio.TimerHandle | None = None
+
     def __init__(
         self,
         config: ClientConfig,
@@ -136,7 +138,6 @@ class Access:
         self._tasks: set[asyncio.Task[None]] = set()
         self._located = False
         self._carrier: TransportKind | None = None
-        self._resting: asyncio.TimerHandle | None = None
         """The transport that the log has."""
 
     def _made_doubts(self) -> LocationChecks:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import select
 import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -97,6 +98,53 @@ def test_a_command_that_is_not_there_or_refuses_is_told() -> None:
         machine.run(("sleep", "60"), timeout=0.01)
 
 
+def test_a_flood_is_cut_off_and_ends() -> None:
+    flood = machine.run(("sh", "-c", "echo begin; yes"), timeout=60, limit=1000)
+    assert flood.startswith("begin\n")
+    assert len(flood) <= 1000
+    assert machine.run(("sh", "-c", "head -c 2000000 /dev/zero >&2; echo well"), 60) == "well\n"
+
+
+def test_who_holds_the_output_open_is_not_waited_for(tmp_path: Path) -> None:
+    child = tmp_path / "child"
+    with pytest.raises(NotGathered, match="longer"):
+        machine.run(("sh", "-c", f"sleep 600 & echo $! > {child}; wait"), timeout=1)
+    for pid in child.read_text().split() if child.exists() else ():
+        until_gone(int(pid))
+
+
+def until_gone(pid: int) -> None:
+    """Wait until a killed process is no more, or only to be reaped."""
+    gone = pidfd(pid)
+    if gone is not None:
+        with os.fdopen(gone, "rb") as handle:
+            assert select.select([handle], [], [], 60)[0]
+
+
+def pidfd(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+
+
+def test_of_too_many_routes_the_wide_ones_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "MAXIMUM_ENTRIES", 2)
+    routes = '[{"dst":"2001:db8::1"},{"dst":"2001:db8::2"},{"dst":"2001:db8::/64"}]'
+    kept = json.loads(machine.run_json(("echo", routes)))
+    assert [route["dst"] for route in kept] == ["2001:db8::/64", "2001:db8::1"]
+
+
+def test_of_a_long_journal_the_newest_lines_stay() -> None:
+    assert machine.ending("old\nnew\n", 6) == "new\n"
+    assert machine.ending("new\n", 6) == "new\n"
+
+
+def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "client.toml")
+    assert machine.read(tmp_path / "client.toml") == ""
+
+
 def test_output_is_bounded_at_a_line() -> None:
     assert machine.bounded("ab\ncd\nef\n", 7) == "ab\ncd\n"
     assert machine.bounded("ab\n", 7) == "ab\n"
@@ -151,7 +199,7 @@ def test_certificates_are_told_without_their_keys(tmp_path: Path) -> None:
 @pytest.fixture
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
     """Return a client whose commands print nothing and whose daemon does not run."""
-    monkeypatch.setattr(machine, "run", lambda argv, timeout=0: _refuse(argv))
+    monkeypatch.setattr(machine, "run", lambda argv, *_, **__: _refuse(argv))
     (tmp_path / "client.toml").write_text(
         '# hunter2\ncertificate = "c.crt"\nkey = "c.key"\npassword_file = "p"\n'
     )
@@ -223,6 +271,24 @@ def test_who_may_not_ask_is_told_so(places: Places, monkeypatch: pytest.MonkeyPa
     (daemon, _) = json.loads(done.files["daemons.json"])["daemons"]
     assert daemon["answers"] is None
     assert roots(found(done.files)) == []
+
+
+def test_a_gateway_that_looks_for_long_still_speaks(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = json.loads(files("forwarding-disabled", "edge1")["gateway-status.json"])
+
+    def answer(path: Path, command: str, **_: object) -> JSON:
+        if command == "look":
+            raise ControlError("no answer in 30 s")
+        return dict(status)
+
+    places.client_config.rename(places.gateway_config)
+    monkeypatch.setattr(plan, "ask", answer)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    done = gather(places, network=False, now=NOW)
+    assert "iphttps-forwarding-disabled" in roots(found(done.files))
+    assert "gateway-not-running" not in roots(found(done.files))
 
 
 # The archive

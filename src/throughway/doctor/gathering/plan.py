@@ -6,6 +6,7 @@ import platform
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -14,7 +15,7 @@ from typing import Any
 
 from throughway import __version__
 from throughway.control.client import ask
-from throughway.control.codec import JSON, CommandRefused
+from throughway.control.codec import JSON
 from throughway.doctor.gathering import machine
 from throughway.doctor.gathering.certificates import certificates
 from throughway.doctor.gathering.machine import NotGathered
@@ -30,6 +31,8 @@ NETWORK_TIMEOUT = 45.0
 """Seconds of a look at the network."""
 LOG_LINES, LOG_BYTES = 1000, 256 * 1024
 EVENT_LINES = 300
+JOURNAL_BYTES = 16 * 1024 * 1024
+"""Of a journal before its end is taken."""
 CLIENT, GATEWAY = "client", "gateway"
 _IN_JSON = (
     ("ip-address.json", "ip -j -p address show"),
@@ -39,7 +42,7 @@ _IN_JSON = (
 _AS_TEXT = (
     ("ip-rule.txt", "ip rule show"),
     ("ip-rule-6.txt", "ip -6 rule show"),
-    ("processes.txt", "ps -eo pid,user,etimes,rss,stat,comm"),
+    ("processes.txt", "ps -eo pid,uid,etimes,rss,stat,comm"),
     ("clock.txt", "timedatectl show"),
 )
 _CONNECTED = ("connected-remotely", "connected-locally")
@@ -146,11 +149,12 @@ class _Gatherer:
 
     @staticmethod
     def _let_look(path: Path) -> None:
-        """Let the gateway look at everything now; an older one has no such command."""
-        try:
+        """Let the gateway look at everything now.
+
+        An older one has no such command, and one that looks for long still says what it knows.
+        """
+        with suppress(ControlError):
             ask(path, "look", deadline=LOOK_DEADLINE)
-        except CommandRefused:
-            return
 
     def _daemons(self) -> None:
         rows: list[JSON] = [self._daemon(daemon) for daemon in (CLIENT, GATEWAY)]
@@ -195,7 +199,12 @@ class _Gatherer:
             text = self.done.files.get(f"{daemon}.toml", "")
             rows += certificates(text, file.parent, daemon, self.now)
         if not rows:
-            raise NotGathered("no configuration names any")
+            unread = [d for d in self.places.daemons() if f"{d}.toml" not in self.done.files]
+            raise NotGathered(
+                f"{' and '.join(unread)}.toml cannot be read"
+                if unread
+                else "no configuration names any"
+            )
         return json.dumps({"certificates": rows}, indent=1) + "\n"
 
     def _logs(self, daemon: str) -> None:
@@ -212,7 +221,8 @@ class _Gatherer:
         if file.exists():
             return _headed(str(file), machine.tail(file, LOG_LINES, LOG_BYTES))
         command = f"journalctl -u throughway-{daemon} -n {LOG_LINES} --no-pager -o short-iso"
-        return _headed(command, machine.bounded(machine.run(command.split()), LOG_BYTES))
+        printed = machine.run(command.split(), limit=JOURNAL_BYTES)
+        return _headed(command, machine.ending(printed, LOG_BYTES))
 
     def _rest(self) -> None:
         file = self.places.resolv_conf

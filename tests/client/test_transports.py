@@ -421,6 +421,20 @@ def test_a_deleted_device_is_made_anew(tmp_path: Path, kernel: Kernel) -> None:
     play(tmp_path, story)
 
 
+def test_an_address_that_comes_back_by_itself_is_used_again(tmp_path: Path, kernel: Kernel) -> None:
+    async def story(world: World) -> None:
+        await world.prove(IPHTTPS)
+        shown = world.shown[IPHTTPS]
+        shown.up = False
+        await world.driver.mend()
+        assert world.driver.chosen is None
+        shown.up = True  # and nobody tells
+        await world.driver.mend()
+        assert world.driver.chosen is IPHTTPS
+
+    play(tmp_path, story)
+
+
 def test_what_was_learned_is_kept(tmp_path: Path, kernel: Kernel) -> None:
     async def learn(world: World) -> None:
         await world.fail(NATIVE)

@@ -171,6 +171,8 @@ class Transports:
             if driven.wanted and driven.transport.broken:
                 await driven.transport.stop()
                 self._changed(kind)
+            elif driven.transport.up != driven.up:
+                self._changed(kind)  # an address that others took away has come back
             if driven.wanted and not driven.transport.started and driven.stopping is None:
                 self._start(kind)
         self._lead()

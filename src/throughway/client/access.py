@@ -14,6 +14,7 @@ from typing import Any
 
 from throughway import __version__
 from throughway.catalogue import find
+from throughway.catalogue.on_windows.internet import PATH_MTU_BLACK_HOLE
 from throughway.client.audit import ClientAudit
 from throughway.client.certificates import CertificateKeeper
 from throughway.client.forced import Forced
@@ -65,6 +66,8 @@ REFRESH_TIME = 1.0
 """Seconds to wait for charon's view of the tunnels."""
 REST = 15.0
 """Seconds after a change of the way until nothing is left of the one before."""
+SIZE = "size"
+"""An attempt of its own: the link is up in spite of it, with small segments."""
 WATCH_RETRY = 2.0
 """Seconds after which the network is watched again when that has failed."""
 
@@ -439,6 +442,7 @@ class Access:
         elif state is State.LINK_UP:
             self._audit.link_up(self._policy.iphttps_url)
             self._tracker.succeeded("link")
+            self._tracker.succeeded(SIZE)
             if self._needs_link():
                 self._tracker.ok(Component.IPHTTPS, f"up to {self._policy.iphttps_url}")
             self._tracker.ok(Component.INTERNET, "the gateway answers")
@@ -454,7 +458,8 @@ class Access:
         elif isinstance(error, NetworkLeftError):
             self._tracker.forget(Component.IPHTTPS)
         else:
-            self._tracker.report(error, attempt="link")
+            small = error.problem == PATH_MTU_BLACK_HOLE.code
+            self._tracker.report(error, attempt=SIZE if small else "link")
 
     def _needs_link(self) -> bool:
         """Whether no other transport carries the tunnels."""
@@ -499,6 +504,7 @@ class Access:
             self._tracker.succeeded(attempt)
         self._tracker.ok(Component.INTERNET, "the gateway answers")
         if kind is not TransportKind.IPHTTPS:
+            self._tracker.succeeded(SIZE)
             self._tracker.disable(Component.IPHTTPS, f"not needed: {kind} carries the tunnels")
         else:
             self._tracker.ok(Component.IPHTTPS, f"up to {self._policy.iphttps_url}")

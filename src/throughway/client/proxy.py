@@ -64,13 +64,15 @@ class ProxySource:
         """Of the user whose tickets count first."""
         self._scripts: dict[str, tuple[str, float, str | TransportError]] = {}
         """By URL: the network, until when it is good, and the script or why there is none."""
+        self.small = False
+        """Whether segments must be small: larger packets vanish on the way."""
         self._known: dict[tuple[str, int, str], ProxyServer] = {}
         """With what they have taught us."""
 
-    def dialer(self) -> WayDialer:
+    def dialer(self, *, full_size: bool = False) -> WayDialer:
         """Return what connects to the gateway by all these ways."""
         return WayDialer(
-            Dialer(self.resolve, mark=self._mark),
+            Dialer(self.resolve, mark=self._mark, small=lambda: self.small and not full_size),
             named=self.named,
             find=self.find if self._config.proxy.detect else None,
             ticket=self.ticket,

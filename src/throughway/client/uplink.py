@@ -28,15 +28,19 @@ from throughway.model.status import LinkStatus, TransportKind, TransportStatus
 from throughway.net.dial import Resolve
 from throughway.net.iphttps_client import IPHTTPSClient
 from throughway.net.process import write_private
+from throughway.net.shown import full_size_passes
 from throughway.net.tls import client_context, load_pair
 from throughway.net.tun import TUN, configure_client, global_addresses, has_lost, open_tun
 from throughway.proto.iphttps.client import State
+from throughway.proto.iphttps.stalls import Stalls
 
 SECRET_BYTES = 16
 ADDRESS_INTERVAL = 0.02
 """Seconds between looks for the address of a link that has just come up."""
 ADDRESS_TIMEOUT = 5.0
 """Seconds after which a link without an address is a problem of its own."""
+FULL_SIZE_INTERVAL, FULL_SIZE_PAUSE = 3.0, 60.0
+"""Seconds between tries whether full-size packets pass again, at first and at last."""
 
 OnState = Callable[[State, TransportError | None], None]
 
@@ -70,6 +74,7 @@ class Uplink:
         )
         self._on_state = on_state
         self._on_change = on_change
+        self._stalls = Stalls()
         self.failure: TransportError | None = None
         self._waiting: asyncio.Task[None] | None = None
         self._tun: TUN | None = None
@@ -203,6 +208,8 @@ class Uplink:
         """Tell the link that addresses or routes changed."""
         if self._link is not None:
             self.failure = None
+            self._stalls = Stalls()
+            self._proxies.small = False
             self._proxies.network_changed()
             self.revocation.network_changed()
             self._portal.network_changed()
@@ -234,11 +241,14 @@ class Uplink:
             self._portal.way_failed()
             error = self._inspection.named(self._named(error), self._policy.iphttps_url)
             error = self._beyond.judged(error, self._host)
+            error = self._stalls.judged(error, asyncio.get_running_loop().time())
+            self._proxies.small = self._stalls.small
             error = self.failure = self._captive(error) if self._portal.captive else error
         if state is State.LINK_UP:
             self._dial.succeeded()
             self._portal.way_found()
             self._beyond.answered()
+            self._stalls.came_up(asyncio.get_running_loop().time())
             self.failure = None
             self._waiting = asyncio.get_running_loop().create_task(self._wait_address())
         self._on_state(state, error)
@@ -292,6 +302,21 @@ class Uplink:
             self.failure = None
             self._on_state(State.LINK_UP, None)
         self._on_change()
+        if self._stalls.small:
+            # It is not over because a link is there: that comes up every time.
+            self._on_state(State.LINK_UP, self._stalls.found())
+            await self._wait_full_size()
+            self._on_state(State.LINK_UP, None)
+
+    async def _wait_full_size(self) -> None:
+        """Return when packets of full size pass again; the next connection will have them."""
+        dial, pause = self._proxies.dialer(full_size=True), FULL_SIZE_INTERVAL
+        port = urlsplit(self._policy.iphttps_url).port or 443
+        while not await full_size_passes(dial, self._host, port):
+            await asyncio.sleep(pause)
+            pause = min(FULL_SIZE_PAUSE, pause * 1.2)
+        self._stalls = Stalls()
+        self._proxies.small = False
 
     def link(self) -> LinkStatus:
         """Return the link for the snapshot."""

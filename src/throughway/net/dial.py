@@ -20,6 +20,8 @@ RESOLVE_TIMEOUT = 5.0
 """Seconds for the name."""
 CONNECT_TIMEOUT = 10.0
 """Seconds for all addresses together; TCP repeats a lost SYN after 1 and 3 seconds."""
+SMALL_SEGMENT = 512
+"""Octets: with its headers this fits everywhere (RFC 791: 576)."""
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
 """Return the addresses of a name, best first."""
@@ -28,11 +30,17 @@ Dial = Callable[[str, int], Awaitable[socket.socket]]
 
 
 class Dialer:
-    """Connects directly. ``mark`` is put on the packets, so that rules keep them off the link."""
+    """Connects directly. ``mark`` is put on the packets, so that rules keep them off the link.
 
-    def __init__(self, resolve: Resolve, *, mark: int = 0) -> None:
+    ``small()``: whether both ends shall send small segments only.
+    """
+
+    def __init__(
+        self, resolve: Resolve, *, mark: int = 0, small: Callable[[], bool] = lambda: False
+    ) -> None:
         self._resolve = resolve
         self._mark = mark
+        self._small = small
 
     async def __call__(self, host: str, port: int) -> socket.socket:
         """Connect to the first address that answers."""
@@ -99,6 +107,8 @@ class Dialer:
             tune(sock)
             if self._mark:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, self._mark)
+            if self._small():
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SMALL_SEGMENT)
             await asyncio.get_running_loop().sock_connect(sock, (address, port))
         except BaseException:
             sock.close()

@@ -15,6 +15,8 @@ from throughway.net.dial import Dial
 
 LOOK_TIME = 5.0
 """Seconds for connection and handshake."""
+NAMES, NAME_OCTETS = 12, 200
+"""Of protocols that nobody speaks: together larger than a packet of Ethernet."""
 MAXIMUM_CHAIN = 8
 """Certificates."""
 
@@ -29,6 +31,21 @@ async def shown_chain(dial: Dial, host: str, port: int) -> tuple[bytes, ...]:
             return _chain(writer.get_extra_info("ssl_object"))
     except (OSError, ThroughwayError):
         return ()
+
+
+async def full_size_passes(dial: Dial, host: str, port: int) -> bool:
+    """Whether a server answers a first message that fills more than a packet."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["x" * NAME_OCTETS + str(n) for n in range(NAMES)])
+    try:
+        async with _connected(dial, host, port, context):
+            return True
+    except ssl.SSLError:
+        return True  # it has answered: it does not like what it read
+    except (OSError, ThroughwayError):
+        return False
 
 
 async def is_accepted(dial: Dial, host: str, port: int, context: ssl.SSLContext) -> bool:

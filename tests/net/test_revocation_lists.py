@@ -286,6 +286,20 @@ def test_a_place_that_failed_is_asked_again_by_itself(
     assert world.failures[-1] == (world.want.url, "")
 
 
+def test_that_a_failure_is_over_is_told_also_when_somebody_asked_meanwhile(
+    world: World,
+) -> None:
+    world.web.pages["/ca.crl"] = CRL().build(ISSUING)
+    world.get()
+    world.web.pages["/ca.crl"] = 404
+    world.get()
+    assert "404" in world.failures[-1][1]
+    world.lists.network_changed()
+    world.web.pages["/ca.crl"] = CRL().build(ISSUING)
+    world.get()
+    assert world.failures[-1] == (world.want.url, "")
+
+
 def test_a_list_that_has_ended_is_asked_for_again_soon(world: World) -> None:
     """Its authority publishes another one any moment."""
     world.web.pages["/ca.crl"] = CRL(begin=NOW - 2 * DAY, end=NOW - DAY).build(ISSUING)

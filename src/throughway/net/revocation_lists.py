@@ -100,6 +100,8 @@ class RevocationLists:
         self._wants: dict[str, Want] = {}
         self._flights: dict[str, asyncio.Task[Answer]] = {}
         self._failed: dict[str, _Failure] = {}
+        self._told: set[str] = set()
+        """Of which addresses a failure was told, and not yet that it is over."""
         self._ended: dict[str, float] = {}
         """By address of what had ended when it came: seconds until it is asked for again."""
         self._woken = asyncio.Event()
@@ -146,8 +148,13 @@ class RevocationLists:
             return  # meanwhile it is needed again
         self.cache.remove(url)
         self._ended.pop(url, None)
-        if self._failed.pop(url, None) is not None:
-            self._on_failure(url, "")
+        self._failed.pop(url, None)
+        if url in self._told:
+            self._over(url)
+
+    def _over(self, url: str) -> None:
+        self._told.discard(url)
+        self._on_failure(url, "")
 
     @property
     def wanted(self) -> tuple[Want, ...]:
@@ -222,8 +229,9 @@ class RevocationLists:
             self._ended.pop(want.url, None)
         else:
             self._ended[want.url] = _next_pause(self._ended.get(want.url))
-        if self._failed.pop(want.url, None) is not None or before is None:
-            self._on_failure(want.url, "")
+        self._failed.pop(want.url, None)
+        if before is None or want.url in self._told:
+            self._over(want.url)
         for listener in self._listeners if changed else ():
             listener(want, data)
         self._woken.set()
@@ -248,6 +256,7 @@ class RevocationLists:
         before = self._failed.get(want.url)
         pause = _next_pause(before.pause if before is not None else None)
         self._failed[want.url] = _Failure(time.monotonic(), answer, why, pause)
+        self._told.add(want.url)
         self._on_failure(want.url, why)
         return answer
 

@@ -12,6 +12,7 @@ from tests.pki_world import write, write_credential, write_gateway
 from throughway.gateway import settings
 from throughway.gateway.operations import certificates
 from throughway.model.config import GatewayConfig
+from throughway.model.revocation import Revocation, RevocationPolicy
 from throughway.pki import pem
 from throughway.pki.authority import Credential, Profile, create_root, issue
 
@@ -77,6 +78,22 @@ def test_each_thing_that_may_be_wrong(
 ) -> None:
     write_credential(tmp_path, "gateway", certificate())
     assert codes(gateway) == found
+
+
+def test_where_clients_must_know_of_revocation_there_is_a_place_to_ask(
+    gateway: GatewayConfig, tmp_path: Path
+) -> None:
+    assert gateway.publish is not None
+    strong = RevocationPolicy(iphttps=Revocation.STRONG)
+    strict = replace(gateway, publish=replace(gateway.publish, revocation=strong))
+    assert isinstance(judged(gateway), str), "nobody insists on it"
+    assert codes(strict) == ["iphttps-cert-no-crl-distribution-point"]
+    now = datetime.now(UTC)
+    place = "http://crl.example.com/root.crl"
+    write_credential(
+        tmp_path, "gateway", issue(OLD_ROOT, Profile.GATEWAY, [HOST], now=now, crl_url=place)
+    )
+    assert isinstance(judged(strict), str)
 
 
 def test_keys_that_are_lost_or_another_s(gateway: GatewayConfig, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from cryptography import x509
 from throughway.catalogue import find
 from throughway.catalogue.iphttps_certificate import (
     NAME_MISMATCH,
+    NO_CRL_DISTRIBUTION_POINT,
     NO_USABLE_CERT,
     NOT_YET_VALID,
 )
@@ -22,9 +23,10 @@ from throughway.catalogue.ipsec_certificate import (
 )
 from throughway.health.checking import Check, Found
 from throughway.health.expiry import EXPIRED, STEPS, expiry_problem
-from throughway.model.config import GatewayConfig
+from throughway.model.config import GatewayConfig, PublishConfig
 from throughway.model.errors import TrustError
 from throughway.model.findings import Component, Problem
+from throughway.model.revocation import Revocation
 from throughway.net.files import read_file, read_secret
 from throughway.pki import judgement, pem
 from throughway.pki.fields import url_host
@@ -71,7 +73,7 @@ def checks(config: Callable[[], GatewayConfig]) -> tuple[Check, ...]:
             component=Component.CERTIFICATES,
             problems=(
                 *_DATES,
-                *(NOT_YET_VALID, NAME_MISMATCH, NO_USABLE_CERT),
+                *(NOT_YET_VALID, NAME_MISMATCH, NO_USABLE_CERT, NO_CRL_DISTRIBUTION_POINT),
                 *(NO_MACHINE_CERT, CERT_NO_PRIVATE_KEY, CERT_NOT_YET_VALID, CERT_WRONG_CHAIN),
             ),
             look=look,
@@ -104,6 +106,7 @@ def _judge(config: GatewayConfig, now: datetime) -> Iterable[Found] | str:
         found += _of_key(own, certificate)
         if own.use == IPHTTPS:
             found += _of_name(own, certificate, url_host(config.iphttps.url))
+            found += _of_places(own, certificate, config.publish)
         else:
             found += _of_chain(own, certificate, between, config.ipsec.ca, now)
     return found or f"valid until {min(ends):%Y-%m-%d} at least"
@@ -142,6 +145,18 @@ def _of_name(own: Own, certificate: x509.Certificate, host: str) -> Iterator[Fou
     if not judgement.covers(certificate, host):
         names = ", ".join(judgement.names(certificate)) or "no name"
         yield _found(NAME_MISMATCH, own, f"{own.certificate} is for {names}, not for {host}")
+
+
+def _of_places(
+    own: Own, certificate: x509.Certificate, publish: PublishConfig | None
+) -> Iterator[Found]:
+    """Say that clients cannot check its revocation, where the policy has them insist on that."""
+    if publish is None or publish.revocation.iphttps is not Revocation.STRONG:
+        return
+    places = (*judgement.crl_urls(certificate), *judgement.ocsp_urls(certificate))
+    if not any(place.lower().startswith("http://") for place in places):
+        words = f"{own.certificate} names {', '.join(places) or 'no place'}, and clients must know"
+        yield _found(NO_CRL_DISTRIBUTION_POINT, own, words)
 
 
 def _of_chain(

@@ -9,6 +9,7 @@ from throughway.lab.deployment import CONFIGURATION, GATEWAY_CONFIG
 from throughway.lab.faults.fault import CLIENT, GATEWAY, Fault, Scene, Step
 from throughway.lab.faults.made import FUTURE, ISSUER_FILE, PAST, Credential, Made, of_client
 from throughway.lab.faults.made import List as RevocationList
+from throughway.lab.faults.revocation import STRICT
 from throughway.lab.faults.servers import Restarted, between
 from throughway.lab.faults.steps import (
     Edit,
@@ -154,6 +155,13 @@ IPHTTPS = (
         title="the gateway's certificate for IP-HTTPS ends in three weeks",
         steps=_gateway("iphttps", Made(age=AGE, life=AGE + timedelta(days=21))),
         gateway="iphttps-cert-expiring",
+    ),
+    Fault(
+        name="iphttps-certificate-without-distribution-point",
+        title="the gateway's certificate names no place of a list; revocation must be known",
+        steps=(STRICT, *_gateway("iphttps", Made(crl_url=""))),
+        client="iphttps-cert-revocation-uncheckable",
+        gateway="iphttps-cert-no-crl-distribution-point",
     ),
     Fault(
         name="iphttps-certificate-of-client-rejected",

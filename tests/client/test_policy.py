@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.patience import PATIENCE
 from tests.pki.test_bundle import POLICY
 from throughway.client import policy as client_policy
+from throughway.client.names import StubError
 from throughway.client.policy import PolicyKeeper
 from throughway.model.config import ClientConfig
 from throughway.model.errors import Stage, ThroughwayError, TransportError
@@ -224,6 +225,32 @@ def test_a_disk_that_is_full_from_the_start_is_waited_for(
     kept.put(FIRST)
     run(kept, room)
     assert (kept.policies, kept.troubles[-1]) == ([1], "well")
+
+
+@pytest.mark.parametrize("why", [StubError("port 53 is taken"), ThroughwayError("no TUN device")])
+def test_who_keeps_the_resolver_from_starting_is_told_and_waited_for(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch, why: ThroughwayError
+) -> None:
+    monkeypatch.setattr(client_policy, "LOOK_INTERVAL", 0.01)
+    good, failures = kept.keeper._on_policy, [why]
+
+    async def put_in_force(policy: Policy) -> None:
+        if failures:
+            raise failures.pop()
+        await good(policy)
+
+    async def let_go(_keeper: PolicyKeeper) -> None:
+        assert kept.troubles == ["stub-resolver-down"]
+        await until(lambda: kept.policies)
+
+    monkeypatch.setattr(kept.keeper, "_on_policy", put_in_force)
+    kept.put(FIRST)
+    if isinstance(why, StubError):
+        run(kept, let_go)
+        assert (kept.policies, kept.troubles[-1]) == ([1], "well")
+    else:  # what this program cannot tell the remedy of ends it
+        with pytest.raises(ThroughwayError, match="no TUN device"):
+            run(kept, let_go)
 
 
 def test_a_policy_that_could_not_be_put_in_force_is_tried_again(

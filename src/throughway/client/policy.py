@@ -58,6 +58,10 @@ class PolicyKeeper:
             await self.look()
         except OSError as error:
             self._on_trouble(_told(error))
+        except ThroughwayError as error:
+            if not getattr(error, "problem", ""):
+                raise
+            self._on_trouble(error)  # who looks can see it, and it is tried again
         self._waiter = asyncio.create_task(self._watch(), name="policy")
 
     async def close(self) -> None:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from throughway.lab.faults import (
     accounts,
     certificates,
+    clock,
     directory,
     host,
     inside,
@@ -18,7 +19,7 @@ from throughway.lab.faults.fault import CLIENT, GATEWAY, Fault, Scene, held_by
 
 __all__ = ["CLIENT", "FAULTS", "GATEWAY", "Fault", "Scene", "held_by"]
 
-MODULES = (ways, certificates, revocation, proxies, names, accounts, directory, inside, host)
+MODULES = (ways, certificates, revocation, proxies, names, accounts, directory, clock, inside, host)
 FAULTS: Mapping[str, Fault] = MappingProxyType(
     {fault.name: fault for module in MODULES for fault in module.FAULTS}
 )

@@ -1,4 +1,4 @@
-"""Faults of the directory: who is taken back what he was given, and whom the gateway needs for it.
+"""Faults of accounts that the directory takes back from who has come in with them.
 
 The gateway asks Active Directory in all of these (docs/operate/access.md); it is restarted for it.
 """
@@ -128,14 +128,5 @@ FAULTS = (
         steps=_asked(Samba(("user", "disable", "CLIENT$"), ("user", "enable", "CLIENT$"))),
         client="access-account-disabled",
         gateway="access-account-disabled",
-    ),
-    Fault(
-        name="directory-keytab-unusable",
-        title="the gateway's keytab for the directory is not one",
-        steps=_asked(
-            Heard((Put(GATEWAY, KEYTAB, lambda scene: b"no keytab", 0o600),), restart_gateway)
-        ),
-        client="directory-unreachable",
-        gateway="directory-credentials-refused",
     ),
 )

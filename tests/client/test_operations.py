@@ -1,6 +1,7 @@
 """What a client looks at beside what tells of itself: this computer, and the way inside."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -26,7 +27,7 @@ from throughway.net.firewall import FirewallError
 from throughway.pki import bundle
 from throughway.wire.nftables import Dropped
 
-LASTING = replace(POLICY, expires_at=bundle.MAX_TIME)
+LASTING = replace(POLICY, issued_at=0, expires_at=bundle.MAX_TIME)
 
 
 async def until(seen: Callable[[], bool]) -> None:
@@ -53,6 +54,7 @@ class World:
         self.exhausted = ""
         self.bugs: list[str] = []
         own = replace(config(folder), state_directory=folder, runtime_directory=folder)
+        self.bundle = own.bundle
         self.operations = Operations(
             own,
             replace(LASTING, probes=(WEB,)),
@@ -263,6 +265,29 @@ def test_a_user_may_ask_at_once(world: World) -> None:
     asyncio.run(scenario())
 
 
+def test_a_clock_before_its_policy(world: World) -> None:
+    async def scenario() -> None:
+        async with world.running():
+            await world.wait("clock", ComponentState.OK)
+            policy = replace(LASTING, issued_at=int(time.time()) + 600, version=8)
+            await world.operations.update_policy(policy)
+            world.operations.soon("clock")
+            await world.wait("clock", ComponentState.ERROR)
+            assert world.codes() == {"clock-skew"}
+            await world.operations.update_policy(replace(LASTING, version=9))
+            world.operations.soon("clock")
+            await world.wait("clock", ComponentState.OK)
+            # Or it was right once, and was set back since.
+            tomorrow = time.time() + 86400
+            world.bundle.touch()
+            os.utime(world.bundle, (tomorrow, tomorrow))
+            world.operations.soon("clock")
+            await world.wait("clock", ComponentState.ERROR)
+            assert "came to this computer" in world.check("clock").detail
+
+    asyncio.run(scenario())
+
+
 def test_a_policy_near_its_end(world: World) -> None:
     async def scenario() -> None:
         async with world.running():
@@ -288,7 +313,7 @@ def test_a_newer_policy_names_other_resources(world: World) -> None:
             assert world.codes() == set()
             names = [check.name for check in world.operations.status()]
             assert names == [
-                *("ipv6", "other-firewalls", "store", "ike", "descriptors", "policy"),
+                *("ipv6", "other-firewalls", "store", "ike", "descriptors", "clock", "policy"),
                 *("dns", "resolver", "domain-controller"),
             ]
 

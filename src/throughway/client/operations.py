@@ -1,13 +1,14 @@
 """What a client looks at again and again, beside what tells of itself: live checks.
 
-Of this computer: whether IPv6 is on, whether its state can be written and files be opened, how long
-its policy lasts, whether it is where it believes to be, whether its resolver serves its programs,
-whether the IKE daemon answers, and, while the tunnels are down, whether another packet filter keeps
-them so. Of the intranet, while it is reached through tunnels: its DNS servers, and what
-:mod:`throughway.client.resources` tries.
+Of this computer: whether IPv6 is on, whether its clock can be right, whether its state can be
+written and files be opened, how long its policy lasts, whether it is where it believes to be,
+whether its resolver serves its programs, whether the IKE daemon answers, and, while the tunnels
+are down, whether another packet filter keeps them so. Of the intranet, while it is reached through
+tunnels: its DNS servers, and what :mod:`throughway.client.resources` tries.
 """
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -15,11 +16,11 @@ from pathlib import Path
 from typing import Protocol
 
 from throughway.catalogue.firewall import DROPS_TUNNELS
-from throughway.catalogue.host import FILES_EXHAUSTED, FILES_NOT_WRITABLE, IPV6_DISABLED
+from throughway.catalogue.host import CLOCK_SKEW, FILES_EXHAUSTED, FILES_NOT_WRITABLE, IPV6_DISABLED
 from throughway.catalogue.ipsec import DAEMON_DOWN
 from throughway.catalogue.policy import OUT_OF_DATE
 from throughway.client.name_checks import DNS_CHECK, NameChecks, Served
-from throughway.client.resources import Lookup, Resources, Standing
+from throughway.client.resources import TOLERATED, Lookup, Resources, Standing
 from throughway.client.transports import TUNNEL_INTERFACE
 from throughway.health.checking import CannotTell, Check, Checker, Found
 from throughway.health.folders import unwritable
@@ -212,6 +213,13 @@ class Operations:
                 look=self._look_at_descriptors,
             ),
             Check(
+                name="clock",
+                title="Clock",
+                component=Component.HOST,
+                problems=(CLOCK_SKEW,),
+                look=self._look_at_clock,
+            ),
+            Check(
                 name=POLICY,
                 title="Policy",
                 component=Component.POLICY,
@@ -220,6 +228,21 @@ class Operations:
                 interval=POLICY_INTERVAL,
             ),
         )
+
+    async def _look_at_clock(self) -> Iterable[Found] | str:
+        """Judge what can be judged without a way inside: a clock that has lost its battery."""
+        now, signed = time.time(), float(self._policy.issued_at)
+        written = 0.0
+        with contextlib.suppress(OSError):
+            written = self._config.bundle.stat().st_mtime
+        if now + TOLERATED >= max(signed, written):
+            return "later than when the policy was made"
+        what = "was signed" if signed >= written else "came to this computer"
+        late = max(signed, written) - now
+        words = (
+            f"this computer's clock stands {late:.0f} s before the moment when its policy {what}"
+        )
+        return [Found(CLOCK_SKEW, words, "policy")]
 
     async def _look_at_policy(self) -> Iterable[Found] | str:
         ends = time.strftime("%Y-%m-%d", time.gmtime(self._policy.expires_at))

@@ -265,6 +265,23 @@ def test_a_user_may_ask_at_once(world: World) -> None:
     asyncio.run(scenario())
 
 
+def test_who_needs_a_controller_has_it_looked_at(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resources, "SHORTEST_INTERVAL", 0)
+
+    async def scenario() -> None:
+        async with world.running():
+            await world.wait("domain-controller", ComponentState.OK)
+            world.intranet.clock = 600.0
+            world.operations.look_at_controller()
+            world.operations.look_at_controller()
+            await world.wait("domain-controller", ComponentState.ERROR)
+            assert world.codes() == {"clock-skew"}
+
+    asyncio.run(scenario())
+
+
 def test_a_clock_before_its_policy(world: World) -> None:
     async def scenario() -> None:
         async with world.running():

@@ -1,5 +1,6 @@
 """Problems of the Name Resolution Policy Table and the stub resolver."""
 
+from throughway.catalogue.host import CLOCK_SKEW
 from throughway.catalogue.iphttps import NRPT_PUBLIC_NAME_NOT_EXEMPT
 from throughway.catalogue.ipsec import INFRASTRUCTURE_TUNNEL_DOWN, INTRANET_TUNNEL_DOWN
 from throughway.catalogue.on_windows.policy import GPO_NOT_APPLIED
@@ -146,7 +147,7 @@ CLIENT_NAME_NOT_REGISTERED = Problem(
     ),
     fix=("samba-tool dns delete DC ZONE NAME AAAA ADDRESS", "throughway client refresh"),
     verify=("dig COMPUTER AAAA", "throughway client status"),
-    depends_on=(INFRASTRUCTURE_TUNNEL_DOWN, NRPT_DNS_SERVER_UNREACHABLE),
+    depends_on=(INFRASTRUCTURE_TUNNEL_DOWN, NRPT_DNS_SERVER_UNREACHABLE, CLOCK_SKEW),
     visible_after=5.0,
 )
 

@@ -339,6 +339,7 @@ class Access:
         if error is not None:
             self._log.warning("name not registered", name=registration.name, reason=str(error))
             self._tracker.set(problem, str(error))
+            self._operations.look_at_controller()  # which may be the cause, or its clock
             return
         addresses = ", ".join(registration.addresses)
         self._log.info("name registered", name=registration.name, addresses=addresses)

@@ -194,8 +194,10 @@ class ClientDaemon:
         """The first policy starts everything, a newer one changes it."""
         self._certificates.set_policy(policy)
         self._health.set_policy(policy)
-        self._log.info("policy", deployment=policy.deployment, version=policy.version)
+        if policy != self._policy:  # else it is being tried again
+            self._log.info("policy", deployment=policy.deployment, version=policy.version)
         self._policy = policy
+        self._tracker.ok(Component.POLICY, f"version {policy.version}")
         if self._access is not None:
             await self._access.update_policy(policy)
             return

@@ -22,6 +22,7 @@ from throughway.catalogue.policy import OUT_OF_DATE
 from throughway.client.name_checks import DNS_CHECK, NameChecks, Served
 from throughway.client.resources import TOLERATED, Lookup, Resources, Standing
 from throughway.client.transports import TUNNEL_INTERFACE
+from throughway.health.chain import CONTROLLER_CHECK
 from throughway.health.checking import CannotTell, Check, Checker, Found
 from throughway.health.folders import unwritable
 from throughway.health.tracker import Tracker
@@ -137,6 +138,14 @@ class Operations:
     def soon(self, *names: str) -> None:
         """Look at these checks now: something has happened to what they look at."""
         self._machine.soon(*names)
+
+    def look_at_controller(self) -> None:
+        """Look at the domain controllers: something that needs them has failed."""
+        if (timer := self._later.pop(CONTROLLER_CHECK, None)) is not None:
+            timer.cancel()
+        pause, soon = self._resources.rest(CONTROLLER_CHECK), self._inside.soon
+        loop = asyncio.get_running_loop()
+        self._later[CONTROLLER_CHECK] = loop.call_later(pause, soon, CONTROLLER_CHECK)
 
     def names_changed(self) -> None:
         """Look at the intranet's DNS servers: they have begun or ceased to answer."""

@@ -70,7 +70,10 @@ def _policy(make: object) -> tuple[Heard, ...]:
     return (Heard((Put(CLIENT, CLIENT_BUNDLE, make),), restart_client),)  # type: ignore[arg-type]
 
 
-_ENDING = signed(expires_at=lambda policy: (int(time.time()) // DAY + 3) * DAY)
+_ENDING = signed(
+    issued_at=lambda policy: (int(time.time()) // DAY - 87) * DAY,
+    expires_at=lambda policy: (int(time.time()) // DAY + 3) * DAY,
+)
 """Both ends must have the very same: two of one version are a forgery."""
 
 FAULTS = (

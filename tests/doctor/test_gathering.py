@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import select
 import tarfile
 from datetime import UTC, datetime
@@ -41,6 +42,14 @@ KEY = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ\n-----END PRIVATE KEY
         ('{"password": "tr0ub4dor", "b": 1}', "tr0ub4dor"),
         ("level=info event=x token=abcdef12345", "abcdef12345"),
         ("nt_hash = 8846f7eaee8fb117ad06bdd830b7586c", "8846f7eaee8fb117ad06bdd830b7586c"),
+        ('password = "correct, horse"', "horse"),
+        ('{"password": "correct {horse"}', "horse"),
+        ("password=correct,horse", "horse"),
+        ("radius_secret=tr0ub4dor", "tr0ub4dor"),
+        ("throughway client join --token=abcdef12345", "abcdef12345"),
+        ("throughway client join --token abcdef12345 edge1", "abcdef12345"),
+        ("token=/9j+4AAQSkZJRg==", "AAQSkZJRg"),
+        ("ticket=YIIFAgYJKoZIhvcSAQICAQBu", "YIIFAgYJ"),
     ],
 )
 def test_what_looks_like_a_secret_goes(text: str, secret: str) -> None:
@@ -56,6 +65,9 @@ def test_what_looks_like_a_secret_goes(text: str, secret: str) -> None:
         'secret = "radius.secret"',
         '{"ticket": null, "token": ""}',
         '"fix": ["kinit: password of the account"]',
+        "throughway client join --token TOKEN",
+        "no ticket: expired",
+        '"ticket": "valid until tomorrow at noon"',
     ],
 )
 def test_what_only_names_where_a_secret_is_stays(text: str) -> None:
@@ -72,6 +84,29 @@ def test_a_document_stays_one() -> None:
     }
 
 
+def test_a_text_within_a_document_does_not_break_it() -> None:
+    text = json.dumps({"line": 'password="a b", token=abc"', "next": "secret=x\\y\nwell"})
+    told = json.loads(scrub(text))
+    assert not {"a b", "abc"} & set(re.findall(r"a b|abc", told["line"]))
+    assert "x" not in told["next"].replace("next", "")
+    assert told.keys() == {"line", "next"}
+
+
+def test_a_known_secret_goes_in_whatever_way_it_is_written(tmp_path: Path) -> None:
+    secret = 'pä"ss/wörd'
+    (tmp_path / "p").write_text(secret)
+    known = list(secrets_of('password_file = "p"\n', tmp_path))
+    for shown in (secret, json.dumps(secret), json.dumps(secret, ensure_ascii=False)):
+        assert "rd" not in scrub(f"he typed {shown}", known)
+    assert "rd" not in scrub("http://x/?p=p%C3%A4%22ss%2Fw%C3%B6rd", known)
+
+
+def test_the_secrets_of_a_broken_configuration_are_known(tmp_path: Path) -> None:
+    (tmp_path / "p").write_text("correct horse\n")
+    broken = '[proxy\npassword_file = "p"\n'
+    assert list(secrets_of(broken, tmp_path)) == [b"correct horse"]
+
+
 def test_what_is_known_to_be_secret_goes_wherever_it_stands(tmp_path: Path) -> None:
     (tmp_path / "account.password").write_text("correct horse\n")
     (tmp_path / "one.nthash").write_text("8846f7eaee8fb117ad06bdd830b7586c\n")
@@ -84,6 +119,8 @@ def test_what_is_known_to_be_secret_goes_wherever_it_stands(tmp_path: Path) -> N
 
 def test_comments_of_configurations_are_left_out() -> None:
     assert without_comments('# old: hunter2\na = "b"  \n  # c\n') == 'a = "b"  \n'
+    assert without_comments("a = \"b#c\" # hunter2\nb = '#' # x\n") == "a = \"b#c\"\nb = '#'\n"
+    assert without_comments("a = [ # hunter2\n1]\n") == "a = [\n1]\n"
 
 
 # The machine

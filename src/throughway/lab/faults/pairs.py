@@ -49,10 +49,10 @@ PAIRS = (
     Pair("port-443-reset", "location-server-down"),
     Pair("iphttps-certificate-not-yet-valid", "directory-silent"),
     Pair("iphttps-certificate-wrong-name", "state-full"),
-    Pair("public-record-missing", "nat64-dies"),
+    Pair("iphttps-certificate-wrong-usage", "nat64-dies"),
     Pair("cable-pulled", "location-certificate-expired"),
-    Pair("nat-to-another-port", "domain-clock-ahead"),
-    Pair("tls-inspected", "filter-rules-gone"),
+    Pair("port-443-refused", "domain-clock-ahead"),
+    Pair("tls-inspected", "domain-clock-behind"),
     # What the client has is bad, and something of the gateway's.
     Pair("computer-certificate-expired", "location-server-down"),
     Pair("computer-password-wrong", "kdc-silent"),

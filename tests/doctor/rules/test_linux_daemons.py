@@ -7,8 +7,11 @@ import pytest
 from tests.linux_incidents import EVIDENCE, files, found, roots
 from throughway.doctor.examination import examine
 from throughway.doctor.report import as_data, exit_code
+from throughway.doctor.rules.linux_daemons import seen_from_here
 from throughway.doctor.way import State, way
-from throughway.model.evidence import Platform, Role
+from throughway.model.evidence import Platform, Role, Source
+from throughway.model.facts.linux import DaemonReport, ReportedProblem, SeenProblem
+from throughway.model.findings import Confidence
 
 
 @pytest.mark.parametrize(
@@ -101,3 +104,24 @@ def test_the_way_is_well_where_the_daemon_says_so() -> None:
     broken = {link.title: link.state for link in way(found(files("port-443-blocked", "client1")))}
     assert broken["TCP"] is State.BROKEN
     assert broken["Tunnels"] is State.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("told", "sure"),
+    [((), Confidence.POSSIBLE), (("iphttps-crl-unreachable",), Confidence.CERTAIN)],
+)
+def test_a_list_that_the_client_need_not_have_is_not_what_is_wrong(
+    told: tuple[str, ...], sure: Confidence
+) -> None:
+    line = Source(file="x", line=1)
+    report = DaemonReport(
+        source=line, daemon=Role.CLIENT, version="1", taken_at=0.0, state="connected-remotely"
+    )
+    seen = tuple(
+        SeenProblem(source=line, by="a look", code=code)
+        for code in ("iphttps-crl-unreachable", "iphttps-cert-expired")
+    )
+    said = tuple(ReportedProblem(source=line, by="the client", code=code) for code in told)
+    list_, certificate = seen_from_here(seen, said, (report,))
+    assert (list_.confidence, certificate.confidence) == (sure, Confidence.CERTAIN)
+    assert seen_from_here(seen, (), ())[0].confidence is Confidence.CERTAIN, "nobody else can tell"

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from throughway.catalogue import PROBLEMS
 from throughway.catalogue.daemons import CLIENT_NOT_RUNNING, GATEWAY_NOT_RUNNING
+from throughway.catalogue.iphttps_revocation import BY_FAULT
 from throughway.doctor.rule import Rule
 from throughway.model.evidence import Platform, Role
 from throughway.model.facts.linux import (
@@ -14,10 +16,14 @@ from throughway.model.facts.linux import (
     SeenProblem,
 )
 from throughway.model.findings import Confidence, Finding
+from throughway.model.revocation import Fault
 
 _PLACEHOLDER = re.compile(r"\b[A-Z][A-Z_]+\b")
 _NOT_RUNNING = {Role.CLIENT: CLIENT_NOT_RUNNING, Role.SERVER: GATEWAY_NOT_RUNNING}
 _NAMES = {Role.CLIENT: "client", Role.SERVER: "gateway"}
+_CLIENT = f"the {_NAMES[Role.CLIENT]}"
+_UNKNOWN = {problem.code for fault, problem in BY_FAULT.items() if fault is not Fault.REVOKED}
+"""Why it is not known whether a gateway's certificate was revoked."""
 
 
 def reported(report: DaemonReport, said: tuple[ReportedProblem, ...]) -> tuple[Finding, ...]:
@@ -26,9 +32,25 @@ def reported(report: DaemonReport, said: tuple[ReportedProblem, ...]) -> tuple[F
     return tuple(found for each in said if each.by == name and (found := _found(each)))
 
 
-def seen_from_here(said: tuple[SeenProblem, ...]) -> tuple[Finding, ...]:
+def seen_from_here(
+    said: tuple[SeenProblem, ...],
+    told: tuple[ReportedProblem, ...],
+    reports: tuple[DaemonReport, ...],
+) -> tuple[Finding, ...]:
     """A look at the network around has shown the problem."""
-    return tuple(found for each in said if (found := _found(each)))
+    told_by_client = {each.code for each in told if each.by == _CLIENT}
+    runs = any(report.daemon is Role.CLIENT for report in reports)
+    return tuple(
+        _borne(found) if runs and each.code in _UNKNOWN - told_by_client else found
+        for each in said
+        if (found := _found(each))
+    )
+
+
+def _borne(found: Finding) -> Finding:
+    """The client has asked as well, and by its policy it need not know."""
+    reason = f"{found.reason}; the client bears it"
+    return replace(found, confidence=Confidence.POSSIBLE, reason=reason)
 
 
 def _found(said: ReportedProblem) -> Finding | None:

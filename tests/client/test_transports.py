@@ -428,6 +428,7 @@ def test_an_address_that_comes_back_by_itself_is_used_again(tmp_path: Path, kern
         shown.up = False
         await world.driver.mend()
         assert world.driver.chosen is None
+        assert "iphttps: being tried" in world.driver.words
         shown.up = True  # and nobody tells
         await world.driver.mend()
         assert world.driver.chosen is IPHTTPS

@@ -290,7 +290,7 @@ INFRASTRUCTURE_TUNNEL_DOWN = Problem(
     fix=("throughway client refresh",),
     verify=("throughway client status", GATEWAY_LOG),
     depends_on=(NEGOTIATION_TIMEOUT, *REFUSED, *NO_IPSEC),
-    visible_after=10.0,
+    visible_after=30.0,
 )
 
 INTRANET_TUNNEL_DOWN = Problem(
@@ -307,7 +307,7 @@ INTRANET_TUNNEL_DOWN = Problem(
         *smart_card.PROBLEMS,
         *NO_IPSEC,
     ),
-    visible_after=10.0,
+    visible_after=30.0,
 )
 
 TRAFFIC_LEAK = Problem(

@@ -30,6 +30,7 @@ from throughway.client.revocation import tell_location
 from throughway.client.sleep import watch_sleep
 from throughway.client.transports import Transports
 from throughway.client.tunnels import Tunnels
+from throughway.client.unexplained import Unexplained
 from throughway.client.user import User
 from throughway.client.whereabouts import Whereabouts
 from throughway.client.words import define_words
@@ -134,8 +135,8 @@ class Access:
         self._forced = Forced(config, self._proxy_used)
         self._lines = Lines(policy, tracker, lambda: self._forced.relay)
         self._registrar = Registrar(config, policy, self._registered)
-        self._doubts = self._made_doubts()
-        self._operations = self._made_operations()
+        self._doubts, self._operations = self._made_doubts(), self._made_operations()
+        self._unexplained = Unexplained(tracker)
         self._monitor = NetworkMonitor(self._network_changed, self._transports.devices)
         self._woken = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -323,6 +324,7 @@ class Access:
             self._tunnels.raise_intranet(self._user)
         self._settle_tunnels()
         self._operations.settle()
+        self._unexplained.judge(self._standing(), self._transports.words)
         self._register_name()
 
     def _register_name(self) -> None:

@@ -146,6 +146,13 @@ class Transports:
         """The address, and a number that is another one for every new way."""
         return self.address, self._number
 
+    @property
+    def words(self) -> str:
+        """How it is with every transport that is tried, in words."""
+        wanted = [kind for kind, driven in self._driven.items() if driven.wanted]
+        told = (f"{kind}: {self._selection.explain(kind, self._now())}" for kind in wanted)
+        return "; ".join(told) or "no transport is tried"
+
     def start(self) -> None:
         """Begin to look for the best way, unless that has begun."""
         if self._beginning is None:

@@ -1,0 +1,61 @@
+"""A tunnel that is down is told, when nothing else tells why."""
+
+import pytest
+
+from throughway.catalogue.internet import INTERNET_DOWN
+from throughway.catalogue.ipsec import INFRASTRUCTURE_TUNNEL_DOWN
+from throughway.client.resources import Standing
+from throughway.client.unexplained import Unexplained
+from throughway.health.tracker import Tracker
+
+INSIDE = Standing(outside=False, infrastructure=False, intranet=False, user=True, way=("", 0))
+NOTHING = Standing(outside=True, infrastructure=False, intranet=False, user=True, way=("", 0))
+COMPUTER = Standing(outside=True, infrastructure=True, intranet=False, user=False, way=("", 0))
+HALF = Standing(outside=True, infrastructure=True, intranet=False, user=True, way=("", 0))
+WHOLE = Standing(outside=True, infrastructure=True, intranet=True, user=True, way=("", 0))
+
+
+class World:
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.tracker = Tracker(lambda: self.now)
+        self.unexplained = Unexplained(self.tracker)
+
+    def told(self, standing: Standing) -> list[str]:
+        """Return what is told when it has been so for long."""
+        self.unexplained.judge(standing, "the gateway is silent")
+        self.now += INFRASTRUCTURE_TUNNEL_DOWN.visible_after
+        self.unexplained.judge(standing, "the gateway is silent")
+        return [condition.code for condition in self.tracker.current()]
+
+
+@pytest.mark.parametrize(
+    ("standing", "codes"),
+    [
+        (INSIDE, []),
+        (NOTHING, ["ipsec-infrastructure-tunnel-down"]),
+        (COMPUTER, []),
+        (HALF, ["ipsec-intranet-tunnel-down"]),
+        (WHOLE, []),
+    ],
+)
+def test_what_should_be_up_and_is_not(standing: Standing, codes: list[str]) -> None:
+    world = World()
+    assert world.told(standing) == codes
+    assert world.told(WHOLE) == []
+
+
+def test_it_is_given_time() -> None:
+    world = World()
+    world.unexplained.judge(NOTHING, "")
+    world.now += INFRASTRUCTURE_TUNNEL_DOWN.visible_after - 1
+    assert world.tracker.current() == ()
+
+
+def test_who_says_more_is_not_talked_over() -> None:
+    world = World()
+    assert world.told(NOTHING) == ["ipsec-infrastructure-tunnel-down"]
+    world.tracker.set(INTERNET_DOWN, "no address")
+    assert world.told(NOTHING) == ["internet-down"]
+    world.tracker.clear(INTERNET_DOWN)
+    assert world.told(NOTHING) == ["ipsec-infrastructure-tunnel-down"]

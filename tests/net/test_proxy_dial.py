@@ -12,7 +12,8 @@ from tests.ports import free_port
 from throughway.model.errors import Stage, TransportError
 from throughway.net import proxy_dial as module
 from throughway.net.proxy import ProxyServer
-from throughway.net.proxy_dial import Routes, WayDialer, most_telling
+from throughway.net.proxy_dial import FOUND, Routes, WayDialer, most_telling
+from throughway.proto.proxy.ways import DIRECT
 
 TARGET, PORT = "da.example.com", 443
 BLOCKED = TransportError(
@@ -270,3 +271,11 @@ def test_the_loser_of_a_draw_is_closed(world: World, monkeypatch: pytest.MonkeyP
 
 def test_nothing_at_all_to_tell() -> None:
     assert "no way to" in str(most_telling({}, TARGET))
+
+
+def test_a_network_that_offers_a_proxy_is_there() -> None:
+    broken = TransportError(Stage.PROXY, "no answer", problem="proxy-unreachable")
+    nothing = TransportError(Stage.PROXY, "the network offers no proxy")
+    assert most_telling({DIRECT: NO_NETWORK, FOUND: broken}, TARGET) is broken
+    assert most_telling({DIRECT: NO_NETWORK, FOUND: nothing}, TARGET) is NO_NETWORK
+    assert most_telling({DIRECT: BLOCKED, FOUND: broken}, TARGET) is BLOCKED

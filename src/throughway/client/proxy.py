@@ -126,9 +126,13 @@ class ProxySource:
         """Run a script; () where it names nothing that we speak to."""
         try:
             script = await self._fetched(url)
-            result = await find_proxy(
-                script, host, port, resolve=self.resolve, addresses=own_addresses()
-            )
+            try:
+                result = await find_proxy(
+                    script, host, port, resolve=self.resolve, addresses=own_addresses()
+                )
+            except TransportError:
+                self._scripts.pop(url, None)  # somebody may mend it any moment
+                raise
         except TransportError as error:
             words = f"{source} {url}: {error}"
             raise TransportError(Stage.PROXY, words, problem=UNUSABLE) from error

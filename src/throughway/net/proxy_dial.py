@@ -24,6 +24,8 @@ FOUND = "found"
 _TELLING = (connect.REFUSED, connect.REQUIRED, connect.BLOCKED)
 """Problems of a proxy that was reached: they say more than that the other way is closed."""
 
+_OFFERED = ("proxy-unreachable", "proxy-script-unusable")
+"""Problems of what the network itself offers, and of nothing that is not there."""
 
 Routes = tuple[ProxyServer | None, ...]
 """Ways to one target, best first; None is the direct one."""
@@ -170,14 +172,17 @@ async def _give_up(tasks: list[asyncio.Task[_Winner]]) -> None:
 def most_telling(errors: dict[str, TransportError], host: str) -> TransportError:
     """Choose what to report where no way leads out.
 
-    A proxy that answered knows best. Else, without any network, that is it; else, of a proxy
+    A proxy that answered knows best. Else, without any network, that is it, unless the network
+    itself has offered a proxy: then it is there, and leads out by that alone. Else, of a proxy
     that was named and the direct way, both are told, since either would do.
     """
     for error in errors.values():
         if error.problem in _TELLING:
             return error
-    direct = errors.get(DIRECT)
+    direct, found = errors.get(DIRECT), errors.get(FOUND)
     proxies = [error for way, error in errors.items() if way not in (DIRECT, FOUND)]
+    if direct is not None and direct.problem == "internet-down" and found is not None:
+        return found if found.problem in _OFFERED else direct
     if direct is None or (direct.problem != "internet-down" and proxies):
         first = (proxies or list(errors.values()))[0] if errors else None
         if first is None:

@@ -248,3 +248,18 @@ def test_no_text_takes_long(piece: str) -> None:
 def test_a_secret_in_a_text_is_removed(line: str, left: str | None) -> None:
     redactor = redactor_for([line], (), b"key")
     assert redactor.text(f"before\n{line}\nbehind") == f"before\n{left or line}\nbehind"
+
+
+def test_what_linux_prints_of_hardware_and_of_homes_is_replaced() -> None:
+    text = (
+        '"address": "52:54:00:ab:cd:ef", "broadcast": "ff:ff:ff:ff:ff:ff"\n'
+        "link/ether 52:54:00:ab:cd:ef\nlo 00:00:00:00:00:00\n"
+        "/home/wilhelmina/x is of wilhelmina\n"
+    )
+    told = redactor_for([text], [], b"key").text(text)
+    assert "ab:cd:ef" not in told
+    assert "wilhelmina" not in told
+    first, second = re.findall(r"52:54:00:[0-9a-f:]{8}", told)
+    assert first == second
+    assert "ff:ff:ff:ff:ff:ff" in told
+    assert "00:00:00:00:00:00" in told

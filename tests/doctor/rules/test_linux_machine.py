@@ -107,6 +107,9 @@ def test_it_is_found_on_a_gateway(change: dict[str, Change], code: str) -> None:
         # Of a client these are no faults.
         ({"nft-list-ruleset.txt": rule("input", "tcp dport 443 drop")}, []),
         ({"nft-list-ruleset.txt": rule("output", "tcp dport 4430-4440 drop")}, []),
+        # It is connected: that is not the gateway's address.
+        ({"nft-list-ruleset.txt": rule("output", "ip daddr 192.0.2.9 tcp dport 443 drop")}, []),
+        ({"nft-list-ruleset.txt": rule("output", "meta skuid 1000 tcp dport 443 drop")}, []),
     ],
 )
 def test_it_is_found_on_a_client(change: dict[str, Change], codes: list[str]) -> None:
@@ -114,3 +117,15 @@ def test_it_is_found_on_a_client(change: dict[str, Change], codes: list[str]) ->
     for name, edit in change.items():
         bundle[name] = edit(bundle[name])
     assert roots(found(bundle)) == codes
+
+
+@pytest.mark.parametrize(
+    "protection",
+    [
+        "tcp dport 443 ct state new limit rate over 50/second drop",
+        "ip saddr 192.0.2.0/24 tcp dport 443 drop",
+        "tcp dport 443 ct count over 100 reject",
+    ],
+)
+def test_what_keeps_a_flood_or_a_few_out_stops_no_clients(protection: str) -> None:
+    assert without_status({"nft-list-ruleset.txt": rule("input", protection)}) == []

@@ -18,7 +18,8 @@ _PATTERN = re.compile(
     r"(?P<guid>(?<![0-9a-f])[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
     r"(?![0-9a-f]))"
     r"|(?P<sid>S-1-5-21(?:-\d{1,10}){1,5})"
-    r"|(?P<mac>(?<![0-9a-f-])[0-9a-f]{2}(?:-[0-9a-f]{2}){5}(?![0-9a-f-]))"
+    r"|(?P<mac>(?<![0-9a-f-])[0-9a-f]{2}(?:-[0-9a-f]{2}){5}(?![0-9a-f-])"
+    r"|(?<![\w:.-])[0-9a-f]{2}(?::[0-9a-f]{2}){5}(?![\w:]))"
     r"|(?P<v6>(?<![\w:.])(?:[0-9a-f]{0,4}:){2,8}"
     r"(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9a-f]{0,4})(?![\w:])(?:/\d{1,3})?)"
     r"|(?P<v4>(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w]|\.\d)(?:/\d{1,2}(?!\d))?)"
@@ -29,6 +30,7 @@ _PATTERN = re.compile(
     r"|(?P<name>\b(?:CN|OU|O|L|ST|S|E|DC|G|SN)[ ]?=[ ]?(?![ ]))(?P<value>[^,\n\"+/|;=<>]{1,128})"
     r"|(?P<unc>(?<!\\)\\\\)(?P<server>[A-Za-z0-9][\w-]{0,62})(?![\w.$-])"
     r"|(?P<home>\\(?:Users|Benutzer|Utilisateurs|Usuarios)\\)(?P<person>[^\\\n\"<>|:*?]{1,64})"
+    r"|(?P<homes>(?<![\w.-])/home/)(?P<login>[\w.-]{1,32})"
     r"|(?P<account>(?<![\w\\-])[A-Z0-9][A-Z0-9-]{1,14}\$(?!\w))",
     re.IGNORECASE,
 )
@@ -77,6 +79,8 @@ class Redactor:
                 self.learn_name(match["account"][:-1])
             elif match["person"] and match["person"].strip().lower() not in _PERSONS:
                 self.learn_name(match["person"].strip(), person=True)
+            elif match["login"]:
+                self.learn_name(match["login"], person=True)
         for match in _ACCOUNT.finditer(text):
             domain = match["domain"]
             if domain.isupper() and domain not in _NO_DOMAINS and domain.lower() not in KEPT_WORDS:
@@ -155,6 +159,8 @@ class Redactor:
             return match["unc"] + self.label(match["server"])
         if kind == "person":
             return match["home"] + self._person(match["person"])
+        if kind == "login":
+            return match["homes"] + self.label(match["login"])
         return text
 
     def _guid(self, text: str) -> str:
@@ -167,6 +173,8 @@ class Redactor:
         return "-".join((*parts[:4], *domain, *rest))
 
     def _mac(self, text: str) -> str:
+        if set(text.lower()) - {":", "-"} in ({"0"}, {"f"}):
+            return text
         return text[:9] + self._pseudonyms.hexadecimal(text[9:])
 
     def _address(self, text: str) -> str:

@@ -1,5 +1,6 @@
 """What of a Linux machine stands in our way, whether our daemon runs there or not."""
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from ipaddress import ip_address, ip_network
@@ -18,12 +19,17 @@ from throughway.model.facts.linux import (
     KernelSetting,
     LinkState,
     ListeningSocket,
+    WholeWay,
 )
 from throughway.model.findings import Confidence, Finding, Problem
 
 _HTTPS = 443
 _PREFIX = 64
 _ADVERTISED = "the kernel's own setting says so"
+_SOME = re.compile(r"\b(?:limit rate over|ct count over|ct state invalid|saddr|skuid|skgid)\b")
+"""In a rule of the packet filter: it stops a flood, or a few, and not everybody."""
+_SOMEWHERE = re.compile(r"\b(?:daddr|oif|oifname|iif|iifname)\b")
+"""It stops what goes by one way; not ours, where everything is well."""
 _OTHERS = ("ca", "client_ca", "trust_anchors", "authority_ca")
 """Settings that name authorities, which are judged elsewhere."""
 
@@ -153,13 +159,19 @@ def _holds(link: LinkState, wanted: str) -> bool:
 
 
 def filtered(
-    rules: tuple[FilterRule, ...], gateways: tuple[GatewayConfiguration, ...]
+    rules: tuple[FilterRule, ...],
+    gateways: tuple[GatewayConfiguration, ...],
+    whole: tuple[WholeWay, ...],
 ) -> tuple[Finding, ...]:
     """This machine's own packet filter stops IP-HTTPS."""
     ports = {port for config in gateways for _, port in _endpoints(config)} or {_HTTPS}
     hook = "input" if gateways else "output"
     stopping = (rule for rule in rules if rule.hook == hook and ports & set(rule.ports))
-    return tuple(map(_stopped_by, stopping))
+    return tuple(
+        _stopped_by(rule)
+        for rule in stopping
+        if not (_SOME.search(rule.text) or (whole and _SOMEWHERE.search(rule.text)))
+    )
 
 
 def _stopped_by(rule: FilterRule) -> Finding:

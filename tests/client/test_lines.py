@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.pki.test_bundle import POLICY
+from throughway.catalogue.ipsec import TRAFFIC_LEAK
 from throughway.client.lines import LOOK_INTERVAL, Lines
 from throughway.health.tracker import Tracker
 from throughway.model.findings import Component
@@ -71,7 +72,9 @@ def test_inside_nothing_is_held_back(lines: Lines, kernel: Kernel, tracker: Trac
     assert row.state is ComponentState.DISABLED
 
 
-def test_lines_that_another_program_removed_are_drawn_again(lines: Lines, kernel: Kernel) -> None:
+def test_lines_that_another_program_removed_are_drawn_again(
+    lines: Lines, kernel: Kernel, tracker: Tracker
+) -> None:
     async def scenario() -> None:
         await lines.look()
         lines.draw()
@@ -81,10 +84,12 @@ def test_lines_that_another_program_removed_are_drawn_again(lines: Lines, kernel
         kernel.now += LOOK_INTERVAL
         await lines.look()
         assert len(kernel.told) == 2
+        assert tracker.holds(TRAFFIC_LEAK), "packets may have left in plain meanwhile"
         kernel.stands = True
         kernel.now += LOOK_INTERVAL
         await lines.look()
         assert len(kernel.told) == 2
         assert kernel.looked_at_rules == 2
+        assert not tracker.holds(TRAFFIC_LEAK)
 
     asyncio.run(scenario())

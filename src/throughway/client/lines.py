@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from throughway.catalogue.ipsec import TRAFFIC_LEAK
 from throughway.client.transports import TUNNEL_INTERFACE
 from throughway.health import log
 from throughway.health.tracker import Tracker
@@ -56,17 +57,24 @@ class Lines:
         """Hold nothing back."""
         firewall.open_client()
         self._wall = None
+        self._tracker.clear(TRAFFIC_LEAK)
         self._tracker.disable(Component.FIREWALL, "inside: nothing is held back")
 
     async def look(self) -> None:
-        """Draw them again when another program has wiped them: `nft flush ruleset`."""
+        """Draw them again when another program has wiped them: `nft flush ruleset`.
+
+        That is told until they are seen to stand: meanwhile packets may have left in plain.
+        """
         wall, now = self._wall, time.monotonic()
         if wall is None or now < self._seen_at + LOOK_INTERVAL:
             return
         self._seen_at = now
         stands = await asyncio.to_thread(firewall.client_closed, wall)
-        if not stands and self._wall is wall:
+        if stands:
+            self._tracker.clear(TRAFFIC_LEAK)
+        elif self._wall is wall:
             self._log.warning("another program has removed our firewall rules: made again")
+            self._tracker.set(TRAFFIC_LEAK, "another program has removed our rules: made again")
             firewall.close_client(wall)
         if await asyncio.to_thread(esp.restore_rules):
             self._log.warning("another program has removed charon's routing rule: made again")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 
@@ -34,7 +36,7 @@ from tests.patience import PATIENCE
 from tests.revocation_world import CRL, ISSUING, certify
 from throughway.client import ipsec as client_ipsec
 from throughway.client.proof import Token
-from throughway.gateway.ipsec import GatewayIPsec
+from throughway.gateway.ipsec import GatewayIPsec, _listening
 from throughway.model.audit import AuditEvent
 from throughway.model.config import UsersConfig
 from throughway.model.errors import ConfigError, IPsecError
@@ -89,6 +91,13 @@ def test_a_thousand_events_are_one_question(
 
     asyncio.run(scenario())
     assert len(asked) == 1
+
+
+def test_an_authoriser_without_a_port_is_told() -> None:
+    taken = AsyncMock(side_effect=OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address"))
+    with pytest.raises(IPsecError, match="Cannot assign requested address") as caught:
+        asyncio.run(_listening(Mock(start=taken)))
+    assert caught.value.problem == "authoriser-down"
 
 
 def test_a_computer_that_is_there_twice_is_a_configuration_error(tmp_path: Path) -> None:

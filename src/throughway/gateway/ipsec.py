@@ -178,8 +178,7 @@ class GatewayIPsec:
         await asyncio.to_thread(esp.keep_outer_addresses, self._endpoints)
         radius = None
         if self._authoriser is not None:
-            address, port = await self._authoriser.start()
-            radius = RADIUSServer(address=address, port=port, secret=self._authoriser.secret)
+            radius = await _listening(self._authoriser)
         settings = CharonSettings(
             directory=self._directory,
             esp=self.esp.mode,
@@ -540,3 +539,13 @@ def _acceptor(users: UsersConfig | None, directory: Path) -> Callable[[bytes], s
 
 def _accept_nobody(_token: bytes) -> str:
     raise TrustError("no [users] are configured: tickets prove nothing", problem=REFUSED)
+
+
+async def _listening(authoriser: UserAuthoriser) -> RADIUSServer:
+    """Let charon ask about users; IPsecError where the loopback has no room for that."""
+    try:
+        address, port = await authoriser.start()
+    except OSError as error:
+        words = f"the authoriser cannot listen: {error.strerror or error}"
+        raise IPsecError(words, problem="authoriser-down") from error
+    return RADIUSServer(address=address, port=port, secret=authoriser.secret)

@@ -177,3 +177,12 @@ def test_a_mistake_that_says_much_is_cut() -> None:
     bug = judge(Rule((END,), failing)).findings[0].finding
     assert len(bug.summary) < 500
     assert bug.evidence == (Source("reg.txt", 1),)
+
+
+def test_how_clients_come_explains_nothing_that_a_server_sees_from_its_own_place() -> None:
+    faults = always(MIDDLE), always(END)
+    assert shown(judge(*faults)) == [("c1", "the-middle", ["the-end"])]
+    assert shown(judge(*faults, hosts=(SERVER,))) == [
+        ("s1", "the-middle", []),
+        ("s1", "the-end", []),
+    ]

@@ -91,6 +91,31 @@ def test_a_far_root_suppresses_though_nothing_between_is_known(tracker: Tracker)
     assert shown(tracker) == ["captive-portal"]
 
 
+@pytest.mark.parametrize(
+    "code", ["kerberos-unreachable", "dc-unreachable", "management-server-unreachable"]
+)
+@pytest.mark.parametrize("way", ["iphttps-forwarding-disabled", "ipsec-daemon-down"])
+def test_how_clients_come_hides_nothing_that_a_gateway_sees_from_its_own_place(
+    code: str, way: str, clock: Clock
+) -> None:
+    client, gateway = Tracker(clock), Tracker(clock, inside=True)
+    for tracker in (client, gateway):
+        tracker.set(find(code))
+        tracker.set(find(way))
+    clock.now += 60
+    assert shown(client) == [way], "through the tunnels it cannot be told"
+    assert sorted(shown(gateway)) == sorted([code, way])
+    assert "follows" not in gateway.component(find(code).component).detail
+
+
+def test_a_gateway_that_has_no_names_tells_of_no_controller(clock: Clock) -> None:
+    tracker = Tracker(clock, inside=True)
+    tracker.set(find("dc-unreachable"))
+    tracker.set(NRPT_DNS_SERVER_UNREACHABLE)
+    clock.now += 60
+    assert shown(tracker) == [NRPT_DNS_SERVER_UNREACHABLE.code]
+
+
 def test_a_root_suppresses_only_once_it_is_shown_itself(tracker: Tracker, clock: Clock) -> None:
     tracker.set(INTERNET_DOWN)
     tracker.set(NAME_UNRESOLVABLE)

@@ -19,7 +19,7 @@ from throughway.cli.status import (
     size,
     traffic,
 )
-from throughway.health.tracker import roots_of
+from throughway.health.tracker import roots_inside
 from throughway.model.errors import ConfigError
 from throughway.model.findings import Problem
 from throughway.model.statement import ComputerHealth
@@ -156,7 +156,7 @@ def _explained(problem: Condition, view: View) -> Iterator[str]:
 
 def _untold(problem: Problem, told: Collection[str]) -> Iterator[str]:
     """Yield what was found and is not among the problems that are shown, and why it is not."""
-    roots = sorted(roots_of(problem) & set(told))
+    roots = sorted(roots_inside(problem) & set(told))
     why = (
         f"follows from {', '.join(roots)}"
         if roots

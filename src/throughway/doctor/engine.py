@@ -12,6 +12,7 @@ from itertools import islice, product
 from throughway.catalogue.host import BUG
 from throughway.doctor.layers import layer_of
 from throughway.doctor.rule import Need, Rule, Want
+from throughway.health.tracker import roots_inside
 from throughway.model.evidence import Platform, Role, Source
 from throughway.model.facts.base import Fact, Host
 from throughway.model.findings import Confidence, Finding, Layer, Problem, Severity
@@ -265,9 +266,13 @@ def _fold(found: list[Diagnosed]) -> list[Diagnosed]:
 
 def _cause(item: Diagnosed, found: Iterable[Diagnosed]) -> Diagnosed | None:
     """Return what was found, too, and explains this."""
-    ancestors = _ancestors(item.finding.problem)
+    problem = item.finding.problem
+    ancestors = _ancestors(problem)
+    # A server looks at the servers from its own place: how clients come hides nothing of that.
+    own = roots_inside(problem) if item.host.role is Role.SERVER else ancestors
     for other in found:
-        if other.finding.problem.code not in ancestors or other is item:
+        code = other.finding.problem.code
+        if code not in (own if other.host == item.host else ancestors) or other is item:
             continue
         vague = other.finding.confidence is Confidence.POSSIBLE
         if vague and item.finding.confidence is not Confidence.POSSIBLE:

@@ -86,7 +86,7 @@ class GatewayDaemon:
         self._config = self._started = config
         self._needs_restart: tuple[str, ...] = ()
         self._log = log.logger("gateway")
-        self._tracker = Tracker(time.time, COMPONENTS)
+        self._tracker = Tracker(time.time, COMPONENTS, inside=True)
         self._control = ControlServer(config.control_socket, self._command)
         self._alone = False
         """Whether no other gateway runs here: else what is in the kernel is that one's."""

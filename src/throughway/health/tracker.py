@@ -23,6 +23,17 @@ MAX_DETAIL = 500
 HISTORY_LENGTH = 256
 """Changes that are remembered."""
 
+WAY_IN = frozenset(
+    {
+        *(Component.INTERNET, Component.IPHTTPS, Component.TEREDO, Component.SIXTOFOUR),
+        *(Component.IPSEC, Component.FIREWALL),
+    }
+)
+"""What clients come by."""
+BEHIND = frozenset({Component.NAMES, Component.DOMAIN, Component.LOCATION})
+"""What a client looks at through its tunnels, and a gateway from its own place: how clients come
+says nothing of that there."""
+
 SEVERITY_ORDER = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 STATE_OF = {
     Severity.CRITICAL: ComponentState.ERROR,
@@ -74,16 +85,24 @@ class _Held:
 Chosen = Callable[[tuple[str, str], _Held], bool]
 
 
-def roots_of(problem: Problem) -> frozenset[str]:
-    """Return the codes of everything that the problem can follow from, however indirectly."""
+def roots_of(problem: Problem, beside: frozenset[Component] = frozenset()) -> frozenset[str]:
+    """Return the codes of everything that the problem can follow from, however indirectly.
+
+    What follows only by way of a component ``beside`` does not count.
+    """
     roots: dict[str, Problem] = {}
     ahead = list(problem.depends_on)
     while ahead:
         root = ahead.pop()
-        if root.code not in roots:
+        if root.code not in roots and root.component not in beside:
             roots[root.code] = root
             ahead += root.depends_on
     return frozenset(roots)
+
+
+def roots_inside(problem: Problem) -> frozenset[str]:
+    """Return the same for who stands where the servers are: a gateway."""
+    return roots_of(problem, WAY_IN if problem.component in BEHIND else frozenset())
 
 
 def problem_of(error: ThroughwayError) -> Problem:
@@ -112,13 +131,19 @@ class Tracker:
     """Components set and clear conditions; snapshots read :meth:`current` and :meth:`components`.
 
     ``clock`` gives seconds since 1970, as the snapshots' times; ``components`` are the rows of this
-    daemon's status, in order. Call it from one thread.
+    daemon's status, in order; ``inside`` is whether it stands where the servers are. Call it from
+    one thread.
     """
 
     def __init__(
-        self, clock: Callable[[], float], components: Iterable[Component] = Component
+        self,
+        clock: Callable[[], float],
+        components: Iterable[Component] = Component,
+        *,
+        inside: bool = False,
     ) -> None:
         self._clock = clock
+        self._inside = inside
         self._components = tuple(components)
         self._held: dict[tuple[str, str], _Held] = {}
         self._spoken: dict[Component, tuple[float, str]] = {}
@@ -221,7 +246,7 @@ class Tracker:
         """Return what to show: lasting conditions that follow from no other one, worst first."""
         lasting = list(self._lasting())
         codes = {held.problem.code for held in lasting}
-        shown = [held for held in lasting if not roots_of(held.problem) & codes]
+        shown = [held for held in lasting if not self._roots(held.problem) & codes]
         shown.sort(key=lambda held: (SEVERITY_ORDER[held.problem.severity], held.since))
         return tuple(self._condition(held) for held in shown)
 
@@ -266,10 +291,13 @@ class Tracker:
             if now - held.since >= held.problem.visible_after:
                 yield held
 
+    def _roots(self, problem: Problem) -> frozenset[str]:
+        return roots_inside(problem) if self._inside else roots_of(problem)
+
     def _words(self, held: _Held) -> str:
         """Say what holds, and from what it follows."""
         codes = {other.problem.code for other in self._lasting()}
-        roots = sorted(roots_of(held.problem) & codes)
+        roots = sorted(self._roots(held.problem) & codes)
         follows = f" (follows from {', '.join(roots)})" if roots else ""
         return f"{held.problem.title}{follows}"
 

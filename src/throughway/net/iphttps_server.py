@@ -357,7 +357,8 @@ class IPHTTPSServer:
     def _accept(self, sock: socket.socket, address: str, port: int, *, adc: bool) -> None:
         # Behind a device all have its address: what its header says counts, if anything.
         source = "" if adc else source_of(address)
-        session = self.machine.accept(address, port, source, self._loop.time(), adc=adc)
+        now = self._loop.time()
+        session = self.machine.accept(address, port, source, now, adc=adc, own=_own(sock, address))
         if session is None:
             sock.close()
             return
@@ -449,3 +450,11 @@ class IPHTTPSServer:
         if self._reads >= DEVICE_TURN:
             self._on_tun_readable()
         return batch.consumed
+
+
+def _own(sock: socket.socket, address: str) -> bool:
+    """Whether a connection comes from this machine: from the very address that it is for."""
+    try:
+        return bool(sock.getsockname()[0] == address)
+    except OSError:
+        return False

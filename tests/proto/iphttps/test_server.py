@@ -226,6 +226,28 @@ def test_without_a_limit_per_source_all_may_come_from_one() -> None:
     assert table.server.refusals == {}
 
 
+@pytest.mark.parametrize(
+    ("own", "refusals"), [(True, {}), (False, {Refusal.CLOSED: 1})], ids=["own", "other"]
+)
+def test_a_look_of_the_machine_itself_is_no_refusal(
+    own: bool, refusals: dict[Refusal, int]
+) -> None:
+    table = Table()
+    session = table.server.accept("192.0.2.1", 5000, "192.0.2.1", table.now, own=own)
+    assert session is not None
+    table.server.connection_lost(session, "closed")
+    assert table.server.refusals == refusals
+
+
+def test_whom_a_device_on_the_same_machine_names_is_another() -> None:
+    table = Table()
+    session = table.server.accept("127.0.0.1", 5000, "", table.now, adc=True, own=True)
+    assert session is not None
+    table.server.peer_named(session, "198.51.100.7", 40000, "198.51.100.7", table.now)
+    table.server.connection_lost(session, "closed")
+    assert table.server.refusals == {Refusal.CLOSED: 1}
+
+
 def gone(events: list[object]) -> list[Session]:
     return [event.session for event in events if isinstance(event, SessionClosed)]
 

@@ -93,6 +93,10 @@ class Refusal(StrEnum):
     """Not from a configured ADC, without its PROXY header, or with words that only it may say."""
 
 
+LOOKED = frozenset({Refusal.CLOSED, Refusal.HANDSHAKE})
+"""How connections end by which a machine looks whether its own listener serves."""
+
+
 class _NoRoomError(RequestError):
     """A request which is as it must be, at a limit."""
 
@@ -249,11 +253,19 @@ class Server:
         return self._half_open.overdue(now) is not None
 
     def accept(
-        self, address: str, port: int, source: str, now: float, *, adc: bool = False
+        self,
+        address: str,
+        port: int,
+        source: str,
+        now: float,
+        *,
+        adc: bool = False,
+        own: bool = False,
     ) -> Session | None:
         """Enter a new connection, half-open; None: it must be closed, see :meth:`may_accept`.
 
         ``adc``: it comes from a device whose words are believed; ``source`` "" counts not.
+        ``own``: it comes from this machine, and is no refusal when it ends without a word.
         When there are too many half-open ones, of the source or in all, another one makes room:
         a client that comes back must get as far as its request, which says who it is.
         """
@@ -271,7 +283,7 @@ class Server:
             self._push_out(overdue, source, Refusal.HALF_OPEN_LIMIT)
         self._number += 1
         peer = _peer(address, port)
-        session = Session(self._number, peer, source, now=now, totals=self.drops, adc=adc)
+        session = Session(self._number, peer, source, now=now, totals=self.drops, adc=adc, own=own)
         self._half_open.add(session)
         return session
 
@@ -289,7 +301,7 @@ class Server:
         share = self.limits.max_sessions_per_source
         if 0 < share <= self._half_open.of(source):
             self._push_out(self._half_open.least(now, source), source, Refusal.SOURCE_LIMIT)
-        session.peer = _peer(address, port)
+        session.peer, session.own = _peer(address, port), False
         self._half_open.move(session, source)
 
     def turn_away(self, address: str, port: int, problem: str, reason: str) -> None:
@@ -489,7 +501,8 @@ class Server:
                 del self._by_key[key]
         else:
             self._half_open.remove(session)
-            self.refusals[refusal] += 1
+            if not (session.own and refusal in LOOKED):
+                self.refusals[refusal] += 1
         self._events.append(SessionClosed(session, reason, was_open))
 
     def _forget_certificate(self, session: Session) -> None:

@@ -107,6 +107,7 @@ class Session:
         "key",
         "number",
         "outgoing",
+        "own",
         "owned",
         "peer",
         "reader",
@@ -128,8 +129,11 @@ class Session:
         now: float,
         totals: Counter[Drop] | None = None,
         adc: bool = False,
+        own: bool = False,
     ) -> None:
         """``totals`` count drops as well, beyond the session's end."""
+        self.own = own
+        """Whether it comes from this machine itself, that looks whether the listener serves."""
         self.adc = adc
         """Whether it comes over a device that ends TLS, whose words are believed."""
         self.tls: ClientTLS | None = None

@@ -13,6 +13,7 @@ from throughway.model.audit import AuditEvent, Outcome
 from throughway.model.config import MetricsConfig
 from throughway.model.findings import Component
 from throughway.model.status import (
+    CheckStatus,
     ClientSnapshot,
     ComponentState,
     ComponentStatus,
@@ -37,11 +38,22 @@ TRANSPORTS = (
     ),
 )
 COMPONENT = ComponentStatus(component=Component.IPSEC, state=ComponentState.OK, since=1.0)
+CHECK = CheckStatus(
+    name="ipv6",
+    title="IPv6 on the client's interfaces",
+    component=Component.HOST,
+    state=ComponentState.WARNING,
+    since=1.0,
+    looked_at=1_700_000_000.0,
+    took=0.25,
+    interval=2.0,
+)
 EVERYTHING = replace(
     LOGGED_ON,
     transports=TRANSPORTS,
     components=(COMPONENT,),
     problems=BLOCKED.problems,
+    checks=(CHECK,),
     link=replace(LOGGED_ON.link, dropped=5, round_trip=0.025),
     names=replace(LOGGED_ON.names, queries=40, hits=30, cached=9),
 )
@@ -78,6 +90,8 @@ def test_figures() -> None:
     assert seen["expiry_timestamp_seconds what=policy"] == EVERYTHING.policy_expires_at
     assert seen["authentications_total event=iphttps-opened outcome=admitted"] == 3
     assert any(name.startswith("problem code=") for name in seen)
+    assert seen["check_state check=ipv6 state=warning"] == 1
+    assert seen["check_seconds check=ipv6"] == 0.25
 
 
 def test_nobody_s_name_or_address_is_in_them() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from throughway.authority import settings
-from throughway.model.config import AuthorityConfig
+from throughway.model.config import AuthorityConfig, LogConfig, LogLevel
 from throughway.model.errors import ConfigError
 
 LEAST = 'listen = ["192.0.2.1:8443", "[2001:db8::1]:443"]\nnames = ["da.example.com"]\n'
@@ -31,6 +31,14 @@ def test_everything(tmp_path: Path) -> None:
     assert config.days == 90
 
 
+def test_its_log(tmp_path: Path) -> None:
+    assert load(tmp_path, LEAST).log == LogConfig()
+    more = '[log]\nlevel = "debug"\nfile = "log.jsonl"\njournal = false\nkeep_days = 3\n'
+    assert load(tmp_path, LEAST + more).log == LogConfig(
+        level=LogLevel.DEBUG, file=tmp_path / "log.jsonl", journal=False, keep_days=3
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -41,6 +49,8 @@ def test_everything(tmp_path: Path) -> None:
         (LEAST + "days = 0", "days"),
         (LEAST + "days = 40000", "at most 3650"),
         (LEAST + 'policy = "ftp://x/y"', "http://"),
+        (LEAST + '[log]\nlevel = "loud"', "log.level: 'loud' is not one of"),
+        (LEAST + "[log]\nsize = 1", "size"),
         (LEAST + "day = 1", "did you mean 'days'"),
     ],
 )

@@ -32,6 +32,7 @@ from throughway.model.config import AuthorityConfig
 from throughway.model.errors import ConfigError, ThroughwayError, TrustError, WireError
 from throughway.net import privileges
 from throughway.net.files import read_file
+from throughway.net.log_outputs import log_outputs
 from throughway.pki import judgement, pem
 from throughway.pki.bundle import MAX_BUNDLE
 
@@ -282,4 +283,9 @@ def run(config_path: Path) -> int:
     def report(what: str, _error: BaseException | None) -> None:
         logger.error("authority cannot run", reason=what)
 
-    return lifecycle.run(lambda: AuthorityDaemon(settings.load(config_path)), report)
+    def make() -> AuthorityDaemon:
+        config = settings.load(config_path)
+        log.configure(config.log.level, log_outputs(config.log, "authority"))
+        return AuthorityDaemon(config)
+
+    return lifecycle.run(make, report)

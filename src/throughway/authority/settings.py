@@ -4,7 +4,7 @@ import ipaddress
 import os
 from pathlib import Path
 
-from throughway.model.config import AuthorityConfig
+from throughway.model.config import AuthorityConfig, LogConfig, LogLevel
 from throughway.model.errors import ConfigError
 from throughway.net.files import read_toml
 from throughway.pki import fields
@@ -21,6 +21,7 @@ def load(path: Path = DEFAULT_FILE) -> AuthorityConfig:
     if not os.path.exists(path):
         raise ConfigError(str(path), "", "does not exist; docs/operate/enrolment.md shows one")
     table = Fields(read_toml(path), str(path))
+    log = table.optional_table("log")
     listen = table.texts("listen", _check_socket, minimum=1)
     config = AuthorityConfig(
         file=path,
@@ -31,9 +32,29 @@ def load(path: Path = DEFAULT_FILE) -> AuthorityConfig:
         crl=path.parent / table.text("crl") if table.has("crl") else None,
         days=_days(table, "days"),
         crl_days=_days(table, "crl_days"),
+        log=_read_log(log, path),
     )
+    table.errors += log.errors
     table.finish()
     return config
+
+
+def _read_log(table: Fields, path: Path) -> LogConfig:
+    default = LogConfig()
+    config = LogConfig(
+        level=LogLevel(table.text("level", _check_level, default.level) or default.level),
+        file=path.parent / table.text("file") if table.has("file") else None,
+        journal=table.flag("journal", default.journal),
+        keep_days=table.integer("keep_days", 1, default.keep_days),
+    )
+    table.gather()
+    return config
+
+
+def _check_level(value: str) -> str:
+    if value not in list(LogLevel):
+        raise ValueError(f"{value!r} is not one of {', '.join(LogLevel)}")
+    return value
 
 
 def _days(table: Fields, key: str) -> int:

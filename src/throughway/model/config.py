@@ -459,6 +459,7 @@ class AuthorityConfig:
     days: int = 365
     """Life of what is issued."""
     crl_days: int = 7
+    log: LogConfig = LogConfig()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -132,7 +132,7 @@ class LogOutput:
 
 
 def log_outputs(config: LogConfig, name: str) -> LogOutput:
-    """Make the output that a configuration asks for; ``name`` is client or gateway."""
+    """Make the output that a configuration asks for; ``name`` is client, gateway or authority."""
     if config.journal and is_journal(STDERR, os.environ):
         return LogOutput(name, Journal(), None)
     if config.file is None:

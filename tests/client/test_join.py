@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -118,6 +119,30 @@ def test_a_signed_bundle_that_cannot_be_obeyed_is_malformed(
         patch.setattr(bundle, "parse_policy", lambda payload: policy)
         data = bundle.sign(replace(policy, nls_urls=()), SIGNING_KEY)
     assert refused(data, config) == "policy-malformed"
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("https://131.107.0.2:443/IPHTTPS", "iphttps-url-is-ip-address"),
+        ("https://[2001:db8::2]/IPHTTPS", "iphttps-url-is-ip-address"),
+        ("da.example.com/IPHTTPS", "iphttps-url-invalid"),
+        ("https://da..example/IPHTTPS", "iphttps-url-invalid"),
+    ],
+)
+@pytest.mark.parametrize("others", [{}, {"nls_urls": ()}], ids=["alone", "beside-others"])
+def test_a_url_that_leads_nowhere_is_named(
+    config: ClientConfig,
+    policy: Policy,
+    monkeypatch: pytest.MonkeyPatch,
+    url: str,
+    problem: str,
+    others: dict[str, Any],
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(bundle, "parse_policy", lambda payload: policy)
+        data = bundle.sign(replace(policy, iphttps_url=url, **others), SIGNING_KEY)
+    assert refused(data, config) == problem
 
 
 def test_a_crash_while_writing_leaves_the_last_good_one(

@@ -14,6 +14,7 @@ from throughway.model.errors import ConfigError, TrustError
 from throughway.model.policy import Policy
 from throughway.net.files import read_file, write_atomically
 from throughway.pki import bundle
+from throughway.pki.fields import IS_ADDRESS
 
 
 def load_bundle(config: ClientConfig, now: float) -> Policy:
@@ -70,4 +71,13 @@ def _verify(data: bytes, key: Ed25519PublicKey, now: float, at_least: int = 0) -
     try:
         return bundle.verify(data, key, now, at_least)
     except ConfigError as error:
-        raise TrustError(str(error), problem="policy-malformed") from error
+        raise TrustError(str(error), problem=_problem_of(error)) from error
+
+
+def _problem_of(error: ConfigError) -> str:
+    """Return what is wrong with a policy that its administrator has signed."""
+    of_url = [one for one in error.errors or (error,) if one.key == "iphttps_url"]
+    if not of_url:
+        return "policy-malformed"
+    address = any(IS_ADDRESS in one.why for one in of_url)
+    return "iphttps-url-is-ip-address" if address else "iphttps-url-invalid"

@@ -57,6 +57,11 @@ def sign(policy: Policy, key: Ed25519PrivateKey) -> bytes:
     """Return the signed bundle; refuses a policy which no client would accept."""
     payload = build_policy(policy)
     parse_policy(payload)
+    return seal(payload, key)
+
+
+def seal(payload: bytes, key: Ed25519PrivateKey) -> bytes:
+    """Return the signed bundle of a payload, whatever that says."""
     data = _canonical(
         {
             "format": POLICY_FORMAT,

@@ -58,13 +58,16 @@ def check_text(value: str) -> str:
     return value
 
 
+IS_ADDRESS = "is an address where a DNS name is needed"
+
+
 def check_dns_name(value: str) -> str:
     """A host's DNS name."""
     labels = value.split(".")
     if len(value) > MAX_DNS_NAME or not all(LABEL.fullmatch(label) for label in labels):
         raise ValueError(f"{value!r} is not a DNS name, such as da.example.com")
     if labels[-1].isdigit():
-        raise ValueError(f"{value!r} is an address where a DNS name is needed")
+        raise ValueError(f"{value!r} {IS_ADDRESS}")
     return value.lower()
 
 
@@ -170,7 +173,9 @@ def url_host(value: str) -> str:
 def check_https_url(value: str) -> str:
     """An https URL whose host is a name, since a certificate must prove it."""
     _check_url(value, ("https",))
-    check_dns_name(url_host(value))
+    if ":" in (host := url_host(value)):
+        raise ValueError(f"{host!r} {IS_ADDRESS}")
+    check_dns_name(host)
     return value
 
 

@@ -156,3 +156,18 @@ def test_the_certificate_that_was_refused_is_named(tmp_path: Path) -> None:
     assert (told.windows_code, told.problem) == (refused.windows_code, refused.problem)
     other = TransportError(Stage.TLS, "other", problem="iphttps-wrong-server")
     assert link._named(other) is other
+
+
+@pytest.mark.parametrize(
+    ("counted", "problem"),
+    [
+        (2, "iphttps-no-router-advertisement"),
+        (3, "iphttps-no-global-address"),
+        (-1, "iphttps-no-global-address"),
+    ],
+)
+def test_a_link_without_an_address_says_whether_it_was_advertised_one(
+    monkeypatch: pytest.MonkeyPatch, counted: int, problem: str
+) -> None:
+    monkeypatch.setattr(module, "advertisements", lambda _name: counted)
+    assert module._unaddressed("iphttps0", 2).problem == problem

@@ -30,7 +30,14 @@ from throughway.net.iphttps_client import IPHTTPSClient
 from throughway.net.process import write_private
 from throughway.net.shown import full_size_passes
 from throughway.net.tls import client_context, load_pair
-from throughway.net.tun import TUN, configure_client, global_addresses, has_lost, open_tun
+from throughway.net.tun import (
+    TUN,
+    advertisements,
+    configure_client,
+    global_addresses,
+    has_lost,
+    open_tun,
+)
 from throughway.proto.iphttps.client import State
 from throughway.proto.iphttps.stalls import Stalls
 
@@ -62,6 +69,7 @@ class Uplink:
         self._policy = policy
         self._proxies = ProxySource(config, policy, resolve)
         self._dial = self._proxies.dialer()
+        self._advertised = 0  # by what the kernel has counted, when an address was there last
         self._beyond = Beyond(resolve, self._told_again)
         self.revocation = ClientRevocation(
             config, policy, self._proxies, self._refused, on_listed=self._try_again
@@ -147,6 +155,7 @@ class Uplink:
         secret = self._kept_secret("address.secret", self._config.state_directory)
         session = self._kept_secret("session.key", self._config.runtime_directory)
         tun = open_tun(self._config.interface)
+        self._advertised = 0
         try:
             configure_client(tun, secret=secret)
         except BaseException:
@@ -290,14 +299,13 @@ class Uplink:
         deadline, interval = loop.time() + ADDRESS_TIMEOUT, ADDRESS_INTERVAL
         while not self.address:
             if loop.time() > deadline:
-                words = f"{self.interface} has only its own address"
-                missing = "iphttps-no-global-address"
-                self.failure = TransportError(Stage.LINK, words, problem=missing)
+                self.failure = _unaddressed(self.interface, self._advertised)
                 self._on_state(State.LINK_UP, self.failure)
                 self._on_change()
                 interval = ADDRESS_TIMEOUT
             await asyncio.sleep(interval)
         self._assigned = self.address
+        self._advertised = advertisements(self.interface)
         if self.failure is not None:
             self.failure = None
             self._on_state(State.LINK_UP, None)
@@ -356,3 +364,12 @@ class Uplink:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_private(file, secret.hex())
         return secret
+
+
+def _unaddressed(interface: str, known: int) -> TransportError:
+    """Say what a link lacks that has no address: the gateway's advertisement, or what follows."""
+    words = f"{interface} has only its own address"
+    if advertisements(interface) == known:
+        words = f"{words}: the gateway has advertised nothing"
+        return TransportError(Stage.LINK, words, problem="iphttps-no-router-advertisement")
+    return TransportError(Stage.LINK, words, problem="iphttps-no-global-address")

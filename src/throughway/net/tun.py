@@ -41,6 +41,7 @@ _SIOCSIFADDR, _SIOCSIFMTU = 0x8916, 0x8922
 _MAX_NAME = 15
 _ERROR_DUP_NAME = 0x34
 _CONF = Path("/proc/sys/net/ipv6/conf")
+_COUNTERS = Path("/proc/net/dev_snmp6")
 _TENTATIVE, _DAD_FAILED = 0x40, 0x08
 _GLOBAL_SCOPE = "00"
 
@@ -211,6 +212,15 @@ def enable_forwarding() -> None:
             if (interface / "accept_ra").read_text().strip() == "1":
                 (interface / "accept_ra").write_text("2")
     _set("all", "forwarding", "1")
+
+
+def advertisements(name: str) -> int:
+    """Return how many Router Advertisements the kernel has taken there; -1: it does not say."""
+    try:
+        counters = (_COUNTERS / name).read_text().split()
+        return int(counters[counters.index("Icmp6InRouterAdvertisements") + 1])
+    except (OSError, ValueError, IndexError):
+        return -1
 
 
 def set_up(name: str) -> None:

@@ -8,7 +8,7 @@ import asyncio
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from ipaddress import IPv4Address
 from typing import Protocol
 
@@ -170,6 +170,7 @@ class TeredoGateway:
                     await died.wait()
             except TimeoutError:
                 self._check_addresses()
+                self._keep_route(self._tun)
                 if self._tun.gone:
                     return f"the interface {self._tun.name} is gone"
                 if loop.time() - self._answered_at > HUNG_AFTER:
@@ -177,6 +178,11 @@ class TeredoGateway:
                 self._tell(Ask(0, sessions=False))
         assert self._process is not None
         return self._known_end or words_of(self._process.wait())
+
+    def _keep_route(self, tun: TUN) -> None:
+        """Lead to clients again where somebody has set the device down and up."""
+        with suppress(OSError):  # down or gone: what looks at it tells
+            netlink.add_route(netlink.Route(prefix=CLIENTS, interface=tun.name))
 
     def _check_addresses(self) -> None:
         own = {str(address.address) for address in netlink.addresses()}

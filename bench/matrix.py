@@ -33,7 +33,7 @@ from throughway.model.errors import LabError
 
 ROOT = Path(__file__).parent.parent
 HOST = "client1"
-PLACES = ("home", "hotel", "office", "corp")
+PLACES = ("home", "hotel", "office", "direct", "corp")
 LABS = re.compile(r"matrix-(\d+)-\d+")
 MAX_JOBS = 6
 """Labs at once: each waits most of its time, and each is a client, a gateway, and a domain."""

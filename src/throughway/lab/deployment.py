@@ -239,8 +239,11 @@ def wait_started(service: Service, daemon: Daemon) -> None:
     """Wait until the daemon has begun its work: it can be asked for its status before."""
 
     def started() -> bool:
-        rows = status_of(service.namespaces, daemon).get("components", ())
-        return any(r["component"] == daemon.component and r["state"] != UNKNOWN for r in rows)
+        status = status_of(service.namespaces, daemon)
+        spoke = {r["component"] for r in status.get("components", ()) if r["state"] != UNKNOWN}
+        # A policy that says what cannot be is a problem of what it says that of.
+        refused = daemon is CLIENT and not status.get("policy_version", 1)
+        return daemon.component in spoke or bool(refused and status.get("problems"))
 
     processes.wait_until(started, START_TIMEOUT, f"the {daemon.name}", service)
 

@@ -356,6 +356,12 @@ class Lab:
         first = [f"transports = [{named}]"] if kinds else []
         self.write(host, deployment.CLIENT_CONFIG, "\n".join([*first, *kept, ""]))
 
+    def transports(self, host: str) -> tuple[str, ...]:
+        """Return the transports that a client may use; none: all."""
+        lines = self.read(host, deployment.CLIENT_CONFIG).splitlines()
+        named = [line for line in lines if line.startswith("transports = ")]
+        return tuple(json.loads(named[0].removeprefix("transports = "))) if named else ()
+
     def start_gateway(self, host: str = "edge1") -> Service:
         """Start the gateway's daemon; it serves when this returns."""
         return self._start_daemon(host, deployment.GATEWAY)

@@ -168,6 +168,9 @@ class Trial:
 
     def prepare(self, fault: Fault | Pair) -> None:
         """Bring everything to where the fault is to be injected: well, and somebody at work."""
+        if self.lab.transports(self.host) != fault.transports:
+            self.lab.stop_client(self.host)
+            self.lab.allow_transports(self.host, *fault.transports)
         if self.lab.where(self.host) != fault.place:
             self.lab.move(self.host, fault.place)
         if self.lab.service(self.host, CLIENT.name) is None:

@@ -10,6 +10,7 @@ from throughway.lab.faults import (
     directory,
     host,
     inside,
+    links,
     names,
     proxies,
     revocation,
@@ -19,7 +20,19 @@ from throughway.lab.faults.fault import CLIENT, GATEWAY, Fault, Scene, held_by
 
 __all__ = ["CLIENT", "FAULTS", "GATEWAY", "Fault", "Scene", "held_by"]
 
-MODULES = (ways, certificates, revocation, proxies, names, accounts, directory, clock, inside, host)
+MODULES = (
+    ways,
+    links,
+    certificates,
+    revocation,
+    proxies,
+    names,
+    accounts,
+    directory,
+    clock,
+    inside,
+    host,
+)
 FAULTS: Mapping[str, Fault] = MappingProxyType(
     {fault.name: fault for module in MODULES for fault in module.FAULTS}
 )

@@ -64,6 +64,8 @@ class Fault:
     """The same of the gateway's Operations Status."""
     place: str = "home"
     """Where the client has to be for it."""
+    transports: tuple[str, ...] = ("iphttps",)
+    """What the client may come by: by another way faults are got round. None named: all."""
     user: bool = True
     """Whether somebody has to be logged on for it."""
     mended: bool = False

@@ -34,6 +34,11 @@ class Pair:
         return self.faults[0].place
 
     @property
+    def transports(self) -> tuple[str, ...]:
+        """What the client may come by for them."""
+        return self.faults[0].transports
+
+    @property
     def user(self) -> bool:
         """Whether somebody has to be logged on."""
         return all(fault.user for fault in self.faults)

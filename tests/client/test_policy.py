@@ -273,29 +273,3 @@ def test_a_policy_that_could_not_be_put_in_force_is_tried_again(
     run(kept, bundle_comes)
     assert taken == [1, 1]
     assert kept.troubles[-1] == "well"
-
-
-ENDING = replace(FIRST, issued_at=NOW - 80 * 86400, expires_at=NOW + 6 * 86400)
-
-
-def test_a_policy_that_ends_soon_is_told_of_until_a_newer_one_comes(
-    kept: Kept, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kept.put(ENDING)
-    bundle = sign(replace(ENDING, version=2, expires_at=NOW + 90 * 86400), KEY)
-    run(kept, fetched(monkeypatch, bundle))
-    assert kept.troubles == ["policy-out-of-date", "well"]
-
-
-def test_a_policy_that_ends_soon_and_cannot_be_renewed_is_one_trouble(
-    kept: Kept, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kept.put(ENDING)
-    run(kept, fetched(monkeypatch, TransportError(Stage.CONNECT, "no answer")))
-    assert kept.troubles == ["policy-out-of-date"] * 2
-
-
-def test_a_policy_may_live_for_an_hour(kept: Kept) -> None:
-    kept.put(replace(FIRST, issued_at=NOW - 600, expires_at=NOW + 3000))
-    run(kept, nothing)
-    assert kept.troubles == ["well"]

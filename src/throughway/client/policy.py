@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 
 from throughway.client.join import install_bundle, load_bundle
 from throughway.model.config import ClientConfig
@@ -18,11 +17,6 @@ RETRY_INTERVAL = 60.0
 """Seconds after which a fetch that failed is repeated."""
 LOOK_INTERVAL = 2.0
 """Seconds between two looks at the disk while there is no policy that can be trusted."""
-
-SOON = 7 * 86400.0
-"""Seconds before its end at which a policy is told to be out of date, where it lives for long."""
-SHARE = 0.1
-"""Of its life, where that is less."""
 
 OnPolicy = Callable[[Policy], Awaitable[None]]
 OnTrouble = Callable[[ThroughwayError | None], None]
@@ -50,8 +44,6 @@ class PolicyKeeper:
         self._fetching: asyncio.Task[None] | None = None
         self._again = False
         """Whether somebody has asked while a fetch was under way: what it brings may be old."""
-        self._well = False
-        """Whether nothing was wrong when it was last told of."""
         self._due = 0.0
         """On the loop's clock."""
 
@@ -87,7 +79,7 @@ class PolicyKeeper:
             self._on_trouble(error)
             return
         await self._take(policy)
-        self._tell_well()
+        self._on_trouble(None)
 
     def fetch_if_due(self) -> None:
         """Fetch in the background when it is time; the infrastructure tunnel is up."""
@@ -109,33 +101,11 @@ class PolicyKeeper:
         if self._fetching is not None:
             await asyncio.wait({self._fetching})
 
-    def _tell_well(self, why: str = "") -> None:
-        """Tell that nothing is wrong with the policy, unless it ends soon; ``why`` that may be."""
-        policy = self._policy
-        self._well = policy is None or not self.ends_soon(time.time())
-        if policy is None or self._well:
-            self._on_trouble(None)
-            return
-        end = datetime.fromtimestamp(policy.expires_at, UTC)
-        words = f"version {policy.version} ends on {end:%Y-%m-%d %H:%M} UTC{why}"
-        self._on_trouble(TrustError(words, problem="policy-out-of-date"))
-
-    def ends_soon(self, now: float) -> bool:
-        """Whether the policy in force ends soon, and no newer one has come in time."""
-        policy = self._policy
-        if policy is None:
-            return False
-        life = policy.expires_at - policy.issued_at
-        return policy.expires_at - min(SOON, SHARE * life) <= now < policy.expires_at
-
     async def _watch(self) -> None:
         """Wait for a first policy, then for the end of the one in force."""
         while True:
             await asyncio.sleep(LOOK_INTERVAL if self._policy is None else RETRY_INTERVAL)
-            now = time.time()
-            if self._well and self.ends_soon(now):
-                self._tell_well()
-            if self._policy is None or now > self._policy.expires_at:
+            if self._policy is None or time.time() > self._policy.expires_at:
                 try:
                     await self.look()
                 except (ThroughwayError, OSError) as error:
@@ -152,12 +122,9 @@ class PolicyKeeper:
             await self._take(install_bundle(data, self._config, time.time()))
         except (ThroughwayError, OSError) as error:
             self._due = asyncio.get_running_loop().time() + RETRY_INTERVAL
-            if isinstance(error, TransportError) and self.ends_soon(time.time()):
-                self._tell_well(f": {error}")  # this tells of both
-            else:
-                self._on_trouble(_told(error))
+            self._on_trouble(_told(error))
         else:
-            self._tell_well()
+            self._on_trouble(None)
 
     async def _download(self, url: str) -> bytes:
         try:

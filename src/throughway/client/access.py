@@ -95,10 +95,9 @@ class Access:
         on_infrastructure: Callable[[], None] = lambda: None,
         on_bug: Callable[[str, BaseException], None],
     ) -> None:
-        self._config = config
+        self._config, self._policy = config, policy
         self._log = log.logger("client")
         self._tracker = tracker
-        self._policy = policy
         self._audit, self._certificates = audit, certificates
         self._descriptors = descriptors
         self._on_infrastructure = on_infrastructure
@@ -135,7 +134,8 @@ class Access:
         self._forced = Forced(config, self._proxy_used)
         self._lines = Lines(policy, tracker, lambda: self._forced.relay)
         self._registrar = Registrar(config, policy, self._registered)
-        self._doubts, self._operations = self._made_doubts(), self._made_operations()
+        self._doubts = self._made_doubts()
+        self._operations = self._made_operations()
         self._unexplained = Unexplained(tracker)
         self._monitor = NetworkMonitor(self._network_changed, self._transports.devices)
         self._woken = asyncio.Event()

@@ -13,7 +13,9 @@ from throughway.lab.faults.steps import (
 )
 from throughway.lab.topology import INFRASTRUCTURE_ENDPOINT, SWITCH
 
-LIMIT = "pgrep -f 'throughway {whose} ru[n]' | xargs -I P prlimit --pid P --nofile={files}"
+LIMIT = "pgrep -f '{whose}' | xargs -I P prlimit --pid P --nofile={files}"
+DAEMONS = {GATEWAY: "throughway gateway ru[n]", CLIENT: "throughway.clien[t] "}
+"""As patterns that do not match who looks for them."""
 FEW, ENOUGH = "16:", "1024:"
 """File descriptors: soft limits, since not everybody may raise a hard one again."""
 STATE = "/var/lib/throughway/gateway"
@@ -274,8 +276,8 @@ PARTS = (
         steps=(
             _shell(
                 GATEWAY,
-                LIMIT.format(whose="gateway", files=FEW),
-                LIMIT.format(whose="gateway", files=ENOUGH),
+                LIMIT.format(whose=DAEMONS[GATEWAY], files=FEW),
+                LIMIT.format(whose=DAEMONS[GATEWAY], files=ENOUGH),
                 f"{GATEWAY}:files",
             ),
         ),
@@ -287,8 +289,8 @@ PARTS = (
         steps=(
             _shell(
                 CLIENT,
-                LIMIT.format(whose="client", files=FEW),
-                LIMIT.format(whose="client", files=ENOUGH),
+                LIMIT.format(whose=DAEMONS[CLIENT], files=FEW),
+                LIMIT.format(whose=DAEMONS[CLIENT], files=ENOUGH),
                 "CLIENT:files",
             ),
         ),

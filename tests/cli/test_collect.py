@@ -1,6 +1,7 @@
 """``throughway collect`` and ``throughway doctor --live``, on a machine with a sound client."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from tests.linux_incidents import files
 from throughway.cli import collect, doctor
 from throughway.cli.main import tell
 from throughway.doctor.gathering.plan import Gathered, Places, Told
+from throughway.model.errors import ConfigError
+
+EVIDENCE = Path(__file__).parents[1] / "evidence"
 
 
 @pytest.fixture
@@ -116,3 +120,33 @@ def test_sockets_are_where_the_environment_says(monkeypatch: pytest.MonkeyPatch)
     places = collect.here()
     assert places.client_socket == Path("/tmp/c.sock")
     assert places.gateway_socket == Places().gateway_socket
+
+
+def test_a_capture_beside_two_bundles_counts_for_the_client(
+    incident: Callable[[str, str], None],
+) -> None:
+    for host in ("client1", "edge1"):
+        incident("gateway-stopped", host)
+        assert invoke(collect.app, "--output", f"{host}.tar.gz").exit_code == 0
+    capture = EVIDENCE / "teredo-udp-blocked" / "fires" / "captured" / "capture.pcap"
+    both = invoke(doctor.app, "client1.tar.gz", "edge1.tar.gz", str(capture), "--json")
+    assert codes(both) == ["gateway-not-running", "teredo-udp-blocked"]
+
+
+def test_a_folder_that_is_closed_is_said_to_be(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(collect, "here", lambda: nowhere(tmp_path))
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(ConfigError, match="run as root"):
+        collect.gathered(network=False)
+
+
+def nowhere(folder: Path) -> Places:
+    """Return a machine that is neither client nor gateway, as far as can be seen."""
+    return Places(
+        client_config=folder / "client.toml",
+        gateway_config=folder / "gateway.toml",
+        client_socket=folder / "client.sock",
+        gateway_socket=folder / "gateway.sock",
+    )

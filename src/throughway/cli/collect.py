@@ -71,6 +71,9 @@ def gathered(*, network: bool, quiet: bool = False) -> Gathered:
     """Gather what this machine says; say what goes on, and what only root could add."""
     places = here()
     if not places.daemons():
+        folder = places.client_config.parent
+        if folder.is_dir() and not os.access(folder, os.X_OK):
+            raise ConfigError(str(folder), "", "is closed to you: run as root")
         raise ConfigError(
             str(places.client_config), "", "does not exist, nor does gateway.toml: nothing to ask"
         )

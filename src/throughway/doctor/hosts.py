@@ -182,6 +182,10 @@ def with_captures(machines: list[tuple[Host, list[Fact]]]) -> list[tuple[Host, l
     What a capture on a server shows is how its clients fare: told of both it would be told twice.
     """
     shared = [fact for _, facts in machines for fact in facts if _is_captured(fact)]
+    # A capture that lies by itself is no machine beside those that speak.
+    machines = [one for one in machines if not one[1] or not all(map(_is_captured, one[1]))] or (
+        machines
+    )
     clients = [host for host, _ in machines if host.role is not Role.SERVER]
     told = []
     for host, facts in machines:

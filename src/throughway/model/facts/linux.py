@@ -59,6 +59,9 @@ class DaemonReport(LinuxFact):
 class WholeWay(LinuxFact):
     """The daemon says that everything is well, from one end to the other."""
 
+    QUESTION = DaemonReport.QUESTION
+    COLLECT = DaemonReport.COLLECT
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportedProblem(LinuxFact):

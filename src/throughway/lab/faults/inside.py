@@ -1,9 +1,10 @@
 """Faults of the intranet behind the gateway: controllers, location server, application servers."""
 
-from throughway.lab.faults.fault import Fault, Scene
+from throughway.lab.deployment import GATEWAY_CONFIG
+from throughway.lab.faults.fault import GATEWAY, Fault, Scene
 from throughway.lab.faults.made import FUTURE, PAST, Credential, Made
 from throughway.lab.faults.servers import Program
-from throughway.lab.faults.steps import Filter, Frozen, Heard, Stopped
+from throughway.lab.faults.steps import Edit, Filter, Frozen, Heard, Stopped, reload_gateway
 from throughway.lab.services import SITE_CERTIFICATE, SITE_KEY
 from throughway.lab.topology import NLS_NAME
 from throughway.pki.authority import Profile
@@ -15,6 +16,13 @@ INPUT = """
   }}"""
 ON_PORTS = "meta l4proto {{ tcp, udp }} th dport {{ {ports} }} {verdict}"
 NGINX = ("nginx", "-c", "/etc/nginx/nginx.conf")
+ENROLMENT = """
+[enrolment]
+url = "https://dc1.corp.example.com:8443"
+
+[publish]
+"""
+"""A server where nobody listens."""
 SKEW_PORT = 8888
 REDIRECT = """
   chain divert {{
@@ -194,6 +202,14 @@ FAULTS = (
         gateway="nls-certificate-invalid",
         place="corp",
         user=False,
+    ),
+    Fault(
+        name="management-server-unreachable",
+        title="the authority that computers renew their certificates at does not run",
+        steps=(
+            Heard((Edit(GATEWAY, GATEWAY_CONFIG, "\n[publish]\n", ENROLMENT),), reload_gateway),
+        ),
+        gateway="management-server-unreachable",
     ),
     Fault(
         name="intranet-router-silent",

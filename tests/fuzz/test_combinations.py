@@ -158,6 +158,8 @@ OF_SERVERS = {
     *("multisite-config-mismatch", "otp-server-unreachable", "teredo-server-stopped"),
     *(
         "gateway-not-running",
+        "entry-point-down",
+        "server-cert-binding-changed",
         "server-config-not-applied",
         "server-config-not-retrieved",
         "unsupported-platform-azure",

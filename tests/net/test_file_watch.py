@@ -1,8 +1,8 @@
 """Who waits for a file hears of it at once, whichever way it was written."""
 
-import asyncio
 import os
 import struct
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,45 +22,54 @@ def replace(file: Path) -> None:
 @pytest.mark.parametrize(
     "change", [lambda file: file.write_text("new"), replace, lambda file: file.unlink()]
 )
-def test_a_change_ends_the_waiting(tmp_path: Path, change: Callable[[Path], object]) -> None:
-    file = tmp_path / "resolv.conf"
+def test_a_change_is_told(tmp_path: Path, change: Callable[[Path], object]) -> None:
+    file, touched = tmp_path / "resolv.conf", threading.Event()
     file.write_text("old")
-
-    async def scenario() -> bool:
-        with FileWatch(file) as watch:
-            change(file)
-            return await watch.wait(PATIENCE)
-
-    assert asyncio.run(scenario())
+    with FileWatch(file, touched.set):
+        change(file)
+        assert touched.wait(PATIENCE)
 
 
-def test_other_files_do_not(tmp_path: Path) -> None:
-    async def scenario() -> tuple[bool, bool]:
-        with FileWatch(tmp_path / "resolv.conf") as watch:
-            (tmp_path / "hosts").write_text("")
-            first = await watch.wait(0.05)
-            (tmp_path / "resolv.conf").write_text("")
-            return first, await watch.wait(PATIENCE)
+def test_other_files_are_not(tmp_path: Path) -> None:
+    """The kernel tells one after the other: the first thing that is told is the file's own."""
+    file, seen, touched = tmp_path / "resolv.conf", [], threading.Event()
 
-    assert asyncio.run(scenario()) == (False, True)
+    def told() -> None:
+        seen.append(file.exists())
+        touched.set()
+
+    with FileWatch(file, told):
+        (tmp_path / "hosts").write_text("")
+        file.write_text("")
+        assert touched.wait(PATIENCE)
+    assert False not in seen
 
 
-def test_where_nothing_is_told_the_time_passes(
+def test_nothing_is_left_open_and_nothing_is_told_any_more(tmp_path: Path) -> None:
+    file, told = tmp_path / "resolv.conf", list[bool]()
+    before, threads = set(os.listdir("/proc/self/fd")), threading.active_count()
+    with FileWatch(file, lambda: told.append(True)):
+        pass
+    file.write_text("")
+    assert set(os.listdir("/proc/self/fd")) == before
+    assert threading.active_count() == threads
+    assert told == []
+
+
+def test_where_the_kernel_tells_nothing_nothing_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Full:
         def inotify_init1(self, _flags: int) -> int:
             return -1
 
-    async def scenario(file: Path) -> bool:
-        with FileWatch(file) as watch:
-            return await watch.wait(0.01)
-
     before = set(os.listdir("/proc/self/fd"))
-    assert not asyncio.run(scenario(tmp_path / "missing" / "resolv.conf"))
-    assert set(os.listdir("/proc/self/fd")) == before
+    with FileWatch(tmp_path / "missing" / "resolv.conf", pytest.fail):
+        pass
     monkeypatch.setattr(file_watch, "_libc", Full())
-    assert not asyncio.run(scenario(tmp_path / "resolv.conf"))
+    with FileWatch(tmp_path / "resolv.conf", pytest.fail):
+        (tmp_path / "resolv.conf").write_text("")
+    assert set(os.listdir("/proc/self/fd")) == before
 
 
 def test_events_are_read_one_after_the_other() -> None:

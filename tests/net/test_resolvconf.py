@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -278,6 +279,49 @@ def test_what_is_written_is_taken_over_without_waiting_for_the_next_look(
         parse_resolv_conf(DHCP).servers,
     ]
     assert taken.effective()
+
+
+@pytest.mark.parametrize("begin", ["empty", "gone"])
+def test_who_is_about_to_write_is_left_alone(
+    path: Path, state: Path, monkeypatch: pytest.MonkeyPatch, begin: str
+) -> None:
+    """What is written in the end is taken over, and whoever writes finds the file as he left it."""
+    monkeypatch.setattr(resolvconf, "POLL_INTERVAL", 10 * PATIENCE)
+    taken, beside = ResolvConf(state, STUB, path), path.with_name("beside")
+    taken.take()
+    looked = threading.Event()
+    check = taken.check
+
+    def look(*, whole: bool = False) -> Settings | None:
+        settings = check(whole=whole)
+        looked.set()
+        return settings
+
+    monkeypatch.setattr(taken, "check", look)
+
+    def write() -> str:
+        if begin == "empty":
+            path.open("w").close()
+        else:
+            path.unlink()
+        assert looked.wait(PATIENCE)
+        found = path.read_text() if path.exists() else ""
+        beside.write_text(HOTEL)
+        beside.replace(path)
+        return found
+
+    async def scenario() -> tuple[str, Settings]:
+        changed: asyncio.Queue[Settings] = asyncio.Queue()
+        watching = asyncio.create_task(taken.watch(changed.put_nowait))
+        await asyncio.sleep(0)  # it has begun to watch
+        found = await asyncio.to_thread(write)
+        async with asyncio.timeout(PATIENCE):
+            settings = await changed.get()
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        return found, settings
+
+    assert asyncio.run(scenario()) == ("", parse_resolv_conf(HOTEL))
 
 
 def test_a_full_disk_does_not_end_the_watch(

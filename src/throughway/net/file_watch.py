@@ -1,15 +1,16 @@
 """Says at once when a file has been written, replaced or deleted: inotify(7).
 
+From a thread of its own, since an event loop may be busy with what has happened at the same time.
 What is not told (there is a limit of watches for each user, and some mounts tell nothing) is for a
-look now and then to find: whoever waits here waits for a limited time.
+look now and then to find.
 """
 
-import asyncio
 import ctypes
 import os
+import select
 import struct
-from collections.abc import Iterator
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -22,23 +23,25 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class FileWatch:
-    """Watches one file, there or not, while the block runs; belongs into an event loop."""
+    """Watches one file, there or not, while the block runs; calls from its thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, on_touched: Callable[[], None]) -> None:
         self._path = path
-        self._file = -1
-        self._touched = asyncio.Event()
+        self._on_touched = on_touched
+        self._files: tuple[int, ...] = ()
+        """Events, and both ends of the pipe that ends the thread."""
+        self._thread = threading.Thread(target=self._watch, name=f"watch {path}", daemon=True)
 
     def __enter__(self) -> "FileWatch":
-        descriptor = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        if descriptor < 0:
+        events = _libc.inotify_init1(os.O_CLOEXEC)
+        if events < 0:
             return self
         # The directory, since another file may take the place of this one.
-        if _libc.inotify_add_watch(descriptor, os.fsencode(self._path.parent), _MASK) < 0:
-            os.close(descriptor)
+        if _libc.inotify_add_watch(events, os.fsencode(self._path.parent), _MASK) < 0:
+            os.close(events)
             return self
-        self._file = descriptor
-        asyncio.get_running_loop().add_reader(descriptor, self._read)
+        self._files = events, *os.pipe()
+        self._thread.start()
         return self
 
     def __exit__(
@@ -47,24 +50,22 @@ class FileWatch:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._file >= 0:
-            asyncio.get_running_loop().remove_reader(self._file)
-            os.close(self._file)
-            self._file = -1
+        if not self._files:
+            return
+        os.write(self._files[2], b"\0")
+        self._thread.join()
+        for file in self._files:
+            os.close(file)
+        self._files = ()
 
-    async def wait(self, seconds: float) -> bool:
-        """Say whether something has happened to the file since the last time, or soon does."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._touched.wait()
-        touched = self._touched.is_set()
-        self._touched.clear()
-        return touched
-
-    def _read(self) -> None:
-        with suppress(BlockingIOError):
-            if os.fsencode(self._path.name) in names(os.read(self._file, _BUFFER)):
-                self._touched.set()
+    def _watch(self) -> None:
+        events, ended, _ = self._files
+        name, poll = os.fsencode(self._path.name), select.poll()
+        for file in (events, ended):
+            poll.register(file, select.POLLIN)
+        while ended not in (ready := dict(poll.poll())):
+            if events in ready and name in names(os.read(events, _BUFFER)):
+                self._on_touched()
 
 
 def names(events: bytes) -> Iterator[bytes]:

@@ -16,6 +16,7 @@ import errno
 import json
 import os
 import stat
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,6 +35,9 @@ MARKER = "# Written by throughway; the file as it was is given back when the cli
 POLL_INTERVAL = 1.0
 """Seconds between looks at the file where the kernel does not tell of it; a stat costs
 microseconds, and works on every mount."""
+HURRIES = 3
+"""Times that a file which is written again and again is taken over at once: a DHCP client for each
+version of IP, and one more."""
 MAXIMUM_INTERVAL = 8.0
 """Seconds, when another program insists: two that fight must not keep the machine busy."""
 _NO_RENAME = {errno.EBUSY, errno.EXDEV, errno.EROFS, errno.EACCES, errno.EPERM}
@@ -104,15 +108,28 @@ class ResolvConf:
         self._path = path
         self._domains: tuple[str, ...] = ()
         self._seen: object = None
+        self._changing = threading.RLock()
+        """Held by whoever reads and writes both files: :meth:`watch` has a thread."""
+        self._hurries = 0
+        """How often more what is written may be taken over at once."""
 
     def take(self, domains: tuple[str, ...] | None = None) -> Settings:
         """Take the file over, unless it is; return what it said before us.
 
         ``domains``: those of :func:`intranet_domains`; None: the ones given before.
         """
-        self._domains = self._domains if domains is None else domains
+        with self._changing:
+            self._domains = self._domains if domains is None else domains
+            settings = self._take()
+            assert settings is not None
+            return settings
+
+    def _take(self, *, whole: bool = False) -> Settings | None:
+        """Take it over; ``whole``: not what is gone or empty, since somebody is about to write."""
         if not (is_ours(self._path) and self._kept.exists()):
             original = _read_original(self._path)
+            if whole and not original.text:
+                return None
             if original.text.startswith(MARKER):
                 # The state directory was lost, and with it the servers.
                 rest = [line for line in original.text.splitlines(True) if self._stub not in line]
@@ -126,17 +143,19 @@ class ResolvConf:
         self._seen = self._signature()
         return settings
 
-    def check(self) -> Settings | None:
+    def check(self, *, whole: bool = False) -> Settings | None:
         """Take over again if somebody else has written; return what is new, else None.
 
+        ``whole``: leave what is gone or empty, since somebody is about to write, to a later look.
         Where that cannot be (a full disk) :meth:`effective` says no, and the next look tries again.
         """
-        if self._signature() == self._seen:
-            return None
-        try:
-            return self.take()
-        except OSError:
-            return None
+        with self._changing:
+            if self._signature() == self._seen:
+                return None
+            try:
+                return self._take(whole=whole)
+            except OSError:
+                return None
 
     def effective(self) -> bool:
         """Say whether the machine asks the stub now."""
@@ -163,24 +182,31 @@ class ResolvConf:
         restore(self._kept.parent, self._path)
 
     async def watch(self, on_change: Callable[[Settings], None]) -> None:
-        """Look at once when it is written, and again and again; call back with what others wrote.
+        """Take over at once what is written, look again and again; call back with what it was.
 
         Until it is taken over, names of the intranet are asked in the network. Ends by
         cancellation.
         """
-        interval = POLL_INTERVAL
-        with FileWatch(self._path) as watch:
+        loop = asyncio.get_running_loop()
+        taken: asyncio.Queue[Settings] = asyncio.Queue()
+
+        def written() -> None:
+            if self._hurries > 0 and (settings := self.check(whole=True)):
+                self._hurries -= 1
+                loop.call_soon_threadsafe(taken.put_nowait, settings)
+
+        interval, self._hurries = POLL_INTERVAL, HURRIES
+        with FileWatch(self._path, written):
             while True:
-                quiet = True
-                if interval < MAXIMUM_INTERVAL:
-                    quiet = not await watch.wait(interval)
-                else:
-                    await asyncio.sleep(interval)
-                if settings := self.check():
+                settings = None
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(interval):
+                        settings = await taken.get()
+                if settings := settings or self.check():
                     interval = min(interval * 2, MAXIMUM_INTERVAL)
                     on_change(settings)
-                elif quiet:
-                    interval = POLL_INTERVAL
+                else:
+                    interval, self._hurries = POLL_INTERVAL, HURRIES
 
     def _signature(self) -> object:
         paths = [self._path, RESOLVED_UPLINKS]

@@ -1,4 +1,4 @@
-"""Memory that is free goes back; seen in a process of its own, whose memory nobody else uses."""
+"""What nobody uses goes back; seen in a process of its own, whose memory nobody else uses."""
 
 import subprocess
 import sys
@@ -20,6 +20,20 @@ give_back()
 print(before - resident())
 """
 
+CYCLE = """
+import gc, weakref
+from throughway.control.memory import give_back
+class Transport:
+    pass
+gc.disable()
+one = Transport()
+one.itself = one
+there = weakref.ref(one)
+del one
+give_back()
+print("gone" if there() is None else "there")
+"""
+
 
 def run(script: str) -> str:
     command = [sys.executable, "-c", script]
@@ -28,6 +42,10 @@ def run(script: str) -> str:
 
 def test_what_is_free_between_small_blocks_is_given_back() -> None:
     assert int(run(BETWEEN)) > 20_000
+
+
+def test_what_holds_only_itself_is_gone() -> None:
+    assert run(CYCLE) == "gone"
 
 
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

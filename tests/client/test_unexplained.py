@@ -4,6 +4,7 @@ import pytest
 
 from throughway.catalogue.internet import INTERNET_DOWN
 from throughway.catalogue.ipsec import INFRASTRUCTURE_TUNNEL_DOWN
+from throughway.catalogue.teredo import UDP_BLOCKED
 from throughway.client.resources import Standing
 from throughway.client.unexplained import Unexplained
 from throughway.health.tracker import Tracker
@@ -58,4 +59,7 @@ def test_who_says_more_is_not_talked_over() -> None:
     world.tracker.set(INTERNET_DOWN, "no address")
     assert world.told(NOTHING) == ["internet-down"]
     world.tracker.clear(INTERNET_DOWN)
+    world.tracker.set(UDP_BLOCKED, "no answer")
+    assert world.told(NOTHING) == ["teredo-udp-blocked"]
+    world.tracker.clear(UDP_BLOCKED)
     assert world.told(NOTHING) == ["ipsec-infrastructure-tunnel-down"]

@@ -7,8 +7,10 @@ is silent, so that no client stays away without a word.
 from throughway.catalogue.ipsec import INFRASTRUCTURE_TUNNEL_DOWN, INTRANET_TUNNEL_DOWN
 from throughway.client.resources import Standing
 from throughway.health.tracker import Tracker
-from throughway.model.findings import Problem, Severity
+from throughway.model.findings import Component, Problem, Severity
 
+_WAY = {Component.INTERNET, Component.IPHTTPS, Component.TEREDO, Component.SIXTOFOUR}
+"""What is wrong with these explains a tunnel that is down also where it is only a warning."""
 _OURS = {INFRASTRUCTURE_TUNNEL_DOWN.code, INTRANET_TUNNEL_DOWN.code}
 
 
@@ -37,6 +39,7 @@ class Unexplained:
 
     def _explained(self) -> bool:
         return any(
-            condition.severity is Severity.CRITICAL and condition.code not in _OURS
+            condition.code not in _OURS
+            and (condition.severity is Severity.CRITICAL or condition.component in _WAY)
             for condition in self._tracker.current()
         )

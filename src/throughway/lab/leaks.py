@@ -26,7 +26,10 @@ done
 LINGERS = 3.0
 """Seconds for which a program goes on with what it began while the daemon was not there: one
 second of curl, and its name server, that it had been told before."""
-WITHOUT_POLICY = {"policy-expired", "policy-missing", "policy-signature-invalid"}
+WITHOUT_POLICY = {
+    *("policy-expired", "policy-missing", "policy-signature-invalid"),
+    *("iphttps-url-invalid", "iphttps-url-is-ip-address"),
+}
 """What a client says that obeys no policy: it cannot know what belongs inside."""
 MAX_LEAKS = 5
 _DNS = re.compile(r"\.53( >|:) ")

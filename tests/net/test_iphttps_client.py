@@ -303,6 +303,20 @@ def test_a_changed_network_asks_for_a_sign_of_life(hall: Hall) -> None:
     asyncio.run(scenario())
 
 
+def test_a_link_that_went_with_its_network_has_no_error(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        async with serving(hall), hall.linked() as (client, _):
+            monkeypatch.setattr(client, "_local_address_gone", lambda: True)
+            client.network_changed()
+            assert client.state is State.LINK_DOWN
+            assert client.status().last_error == ""
+            await wait_for(lambda: client.state is State.LINK_UP)
+
+    asyncio.run(scenario())
+
+
 def test_an_attempt_is_begun_anew_when_the_network_changed(hall: Hall) -> None:
     async def scenario() -> None:
         async with serving(hall):

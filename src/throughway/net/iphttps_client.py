@@ -215,7 +215,7 @@ class IPHTTPSClient:
     def _take_state(self, state: State, error: TransportError | None) -> None:
         self._since = time.time()
         if error is not None or state is State.LINK_UP:
-            self._error = error
+            self._error = None if isinstance(error, NetworkLeftError) else error
         if self._on_state is not None:
             self._on_state(state, error)
 

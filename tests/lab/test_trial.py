@@ -6,7 +6,7 @@ import pytest
 
 from throughway.lab.faults import FAULTS, Fault
 from throughway.lab.faults.pairs import PAIRS, Pair
-from throughway.lab.trial import Said, Seen, Together, _End, _left, fits
+from throughway.lab.trial import Said, Seen, Together, _End, _left, fits, is_deeper
 
 FAULT = Fault(
     name="some-fault", title="something", steps=(), client="policy-expired", gateway="clock-skew"
@@ -69,6 +69,13 @@ def test_who_is_to_stay_well_may_feel_what_follows(code: str, fit: bool) -> None
     fault = Fault(name="some-fault", title="something", steps=(), gateway=root)
     assert fits(code, "", fault) is fit
     assert fits(code, root, fault) is (code == root)
+
+
+def test_on_a_machine_without_daemon_the_doctor_may_find_more() -> None:
+    fault = Fault(name="some-fault", title="", steps=(), client="iphttps-connection-refused")
+    assert is_deeper("gateway-not-running", fault)
+    assert not is_deeper("clock-skew", fault)
+    assert not is_deeper("", fault)
 
 
 def test_where_nothing_is_to_be_said_nothing_is() -> None:

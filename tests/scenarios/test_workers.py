@@ -43,7 +43,7 @@ def test_a_worker_is_killed(connected: Observer) -> None:
         assert again["restarts"] == victim["restarts"] + 1
         assert again["pid"] != victim["pid"]
         assert again["since"] - began < AT_ONCE, "without anybody's help"
-        assert problems(after) == {"worker-restarting"}
+        assert problems(after) <= {"worker-restarting"}, "told for some seconds more"
         answer = shown(lab, "edge1", "gateway")
         assert "killed by signal 9" in answer.text
         (back,) = (s for s in after["sessions"] if s["addresses"])

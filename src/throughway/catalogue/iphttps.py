@@ -2,7 +2,7 @@
 
 from throughway.catalogue.daemons import GATEWAY_NOT_RUNNING
 from throughway.catalogue.firewall import DROPS_TUNNELS
-from throughway.catalogue.host import IPV6_DISABLED
+from throughway.catalogue.host import IPV6_DISABLED, WORKER_RESTARTING
 from throughway.catalogue.iphttps_certificate import REFUSED as CERTIFICATE_REFUSED
 from throughway.catalogue.iphttps_peer import NAME_LEADS_INSIDE as NAME_LEADS_INSIDE
 from throughway.catalogue.iphttps_peer import NO_WAY
@@ -266,7 +266,12 @@ LISTENER_DOWN = Problem(
     resolution="Free the port or correct the listen address, then reload the gateway.",
     fix=("ss -ltnp sport = :PORT", "throughway gateway reload"),
     verify=("throughway gateway status iphttps",),
-    depends_on=(IPHLPSVC_STOPPED, IPV6_DISABLED_BY_REGISTRY, GATEWAY_NOT_RUNNING),
+    depends_on=(
+        IPHLPSVC_STOPPED,
+        IPV6_DISABLED_BY_REGISTRY,
+        GATEWAY_NOT_RUNNING,
+        WORKER_RESTARTING,
+    ),
 )
 
 ROUTE_UNPUBLISHED = Problem(

@@ -14,8 +14,9 @@ from throughway.model.errors import ThroughwayError
 from throughway.model.status import RefusedClient, SessionStatus, WorkerStatus
 from throughway.net.descriptors import EXHAUSTED
 
-RESTART_SHOWN = 60.0
-"""Seconds for which a worker's restart is told when it serves again."""
+RESTART_SHOWN = 8.0
+"""Seconds for which a worker's restart is told when it serves again: longer than any pause between
+two restarts, so that a worker that ends again and again is told of all the time."""
 LIMIT_SHOWN = 60.0
 """Seconds for which a limit that was reached is told."""
 HEADERLESS = "iphttps-adc-header-missing"

@@ -76,9 +76,10 @@ class Seen:
         ends = (self.client, fault.client), (self.gateway, fault.gateway)
         said = all(fits(said.code, wanted, fault) for said, wanted in ends)
         found = all(
-            fits(next(iter(said.doctor), ""), wanted, fault)
+            fits(first, wanted, fault) or (not wanted and is_deeper(first, fault))
             for said, wanted in ends
             if said.doctor is not None
+            for first in (next(iter(said.doctor), ""),)
         )
         mended = self.mended is None or self.mended >= 0
         well = not self.error and not self.leaked and self.recovered >= 0
@@ -93,6 +94,11 @@ def fits(code: str, wanted: str, fault: Fault) -> bool:
         return code == wanted
     follows = not wanted and fault.root in roots_of(find(code))
     return code in (wanted, fault.root) or follows
+
+
+def is_deeper(code: str, fault: Fault) -> bool:
+    """Whether the doctor has found from what the root cause follows, where no daemon could."""
+    return bool(code and fault.root) and code in roots_of(find(fault.root))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -207,6 +207,7 @@ PARTS = (
             Restarted(),
         ),
         client="ipsec-negotiation-timeout",
+        gateway="firewall-drops-tunnels",
     ),
     Fault(
         name="workers-hung",
@@ -232,7 +233,7 @@ PARTS = (
                 _killer("pkill", "-KILL", "-f", WORKER, pause=0.3),
             ),
         ),
-        client="iphttps-connection-refused",
+        client="iphttps-tls-handshake-failed",
         gateway="worker-restarting",
     ),
     Fault(

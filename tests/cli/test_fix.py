@@ -160,6 +160,7 @@ def test_for_programs(world: World) -> None:
     ("arguments", "why"),
     [
         (("no-such-code", "--yes"), "is no problem's code"),
+        (("clock-skwe", "--yes"), "did you mean 'clock-skew'?"),
         ((FORWARDING, "--all"), "name no code beside it"),
         ((FORWARDING, "--undo"), "name no code"),
         ((FORWARDING, "--json"), "give --yes or --dry-run"),

@@ -101,9 +101,11 @@ def test_where_it_will_not_be_noticed_is_said(standing: dict[str, str]) -> None:
 
 
 def test_no_such_fault(standing: dict[str, str]) -> None:
-    answer = runner.invoke(app, ["inject", "no-such-fault"])
-    assert answer.exit_code == 1
-    assert "throughway lab fault list" in answer.output
+    for verb in ("inject", "clear"):
+        answer = runner.invoke(app, [verb, "prot-443-blocked", "--name", NOWHERE])
+        assert answer.exit_code == 2
+        assert "did you mean 'port-443-blocked'?" in answer.output
+        assert "throughway lab fault list" in answer.output
 
 
 def test_completion() -> None:

@@ -14,6 +14,7 @@ from throughway.cli.asking import CLIENT_SOCKET, GATEWAY_SOCKET, exit_codes
 from throughway.cli.output import confirm, examples, print_fields, print_json
 from throughway.control.codec import CommandRefused
 from throughway.model.errors import ConfigError, ControlError
+from throughway.pki.fields import did_you_mean
 from throughway.remedies.engine import Engine, Outcome, Result, plan, take_back
 from throughway.remedies.journal import Change, Journal
 from throughway.remedies.known import CODES
@@ -147,7 +148,9 @@ def fix(
 def _fix(world: World, manner: Manner, codes: Sequence[str]) -> int:
     for code in codes:
         if code not in PROBLEMS:
-            raise ConfigError(code, "", "is no problem's code: throughway fix lists what holds")
+            hint = did_you_mean(code, PROBLEMS)
+            why = f"is no problem's code{hint}; throughway fix lists what holds"
+            raise ConfigError(code, "", why)
     manner.check()
     seen = world.surroundings.look(now=os.geteuid() == 0)
     _require_an_answer(seen, codes)

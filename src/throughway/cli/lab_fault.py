@@ -8,6 +8,8 @@ from throughway.cli.asking import AsJSON, exit_codes
 from throughway.cli.output import examples, note, print_json, print_table
 from throughway.lab.faults import FAULTS
 from throughway.lab.state import DEFAULT_NAME, load, names
+from throughway.model.errors import ConfigError
+from throughway.pki.fields import did_you_mean
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,6 +30,13 @@ Name = Annotated[
     str,
     typer.Option("--name", "-n", envvar="THROUGHWAY_LAB", help="Which lab.", autocompletion=_labs),
 ]
+
+
+def _require_known(fault: str) -> None:
+    """What is mistyped is an error of usage, whether the lab is up or not."""
+    if fault not in FAULTS:
+        why = f"there is no such fault{did_you_mean(fault, FAULTS)}; throughway lab fault list"
+        raise ConfigError(fault, "", why)
 
 
 @app.command(
@@ -83,6 +92,7 @@ def inject(
     from throughway.lab.lab import Lab  # only here: completion should answer at once
 
     with exit_codes():
+        _require_known(fault)
         lab = Lab(name).require()
         lab.inject(fault, client)
         known = FAULTS[fault]
@@ -108,6 +118,8 @@ def clear(
     from throughway.lab.lab import Lab
 
     with exit_codes():
+        if fault:
+            _require_known(fault)
         lab = Lab(name).require()
         wanted = [fault] if fault else list(lab.faults)[::-1]
         cleared = [one for one in wanted if lab.clear(one)]

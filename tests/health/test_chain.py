@@ -177,6 +177,14 @@ def test_a_resource_that_does_not_answer() -> None:
     assert {stage.state for name, stage in chain.items() if name is not StageName.RESOURCE} == {OK}
 
 
+def test_a_resource_is_named_once() -> None:
+    silent = replace(
+        check("resource-2", ComponentState.WARNING), detail="the resource-2: no answer"
+    )
+    chain = stages(replace(WHOLE, checks=(CONTROLLER, SITE, silent)))
+    assert chain[StageName.RESOURCE].reason == "the resource-2: no answer"
+
+
 def test_two_faults_are_both_named() -> None:
     checks = (
         check("domain-controller", ComponentState.ERROR, "dc-unreachable"),

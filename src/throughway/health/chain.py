@@ -304,6 +304,12 @@ def _resource(snapshot: ClientSnapshot) -> StageStatus:
     return stage
 
 
+def _with_name(check: CheckStatus) -> str:
+    """Tell of which resource it is, once: what is wrong names it already."""
+    prefix = f"{check.title}: "
+    return f"{prefix}{check.detail.removeprefix(prefix)}"
+
+
 def _checked(stage: StageName, checks: Iterable[CheckStatus]) -> StageStatus:
     """Tell of what is looked at: of those in the worst state; a look that waits is none yet."""
     looked = [check for check in checks if check.state is not ComponentState.DISABLED]
@@ -317,8 +323,7 @@ def _checked(stage: StageName, checks: Iterable[CheckStatus]) -> StageStatus:
         state=STATE_OF_CHECK[state],
         since=min(check.since for check in told),
         reason="; ".join(
-            f"{check.title}: {check.detail}" if stage is StageName.RESOURCE else check.detail
-            for check in told
+            _with_name(check) if stage is StageName.RESOURCE else check.detail for check in told
         ),
         problems=tuple(dict.fromkeys(code for check in told for code in check.problems)),
     )

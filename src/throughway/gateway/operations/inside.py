@@ -50,7 +50,8 @@ def checks(config: Callable[[], GatewayConfig]) -> tuple[Check, ...]:
             for (server, _), why in zip(asked, answers, strict=True)
             if why
         ]
-        return silent or f"{', '.join(server for server, _ in asked)} answer"
+        verb = "answers" if len(asked) == 1 else "answer"
+        return silent or f"{', '.join(server for server, _ in asked)} {verb}"
 
     return (
         Check(

@@ -48,7 +48,8 @@ def checks(
             for (address, port), why in zip(endpoints, answers, strict=True)
             if why
         ]
-        return down or f"{', '.join(f'{a} port {p}' for a, p in endpoints)} take connections"
+        verb = "takes" if len(endpoints) == 1 else "take"
+        return down or f"{', '.join(f'{a} port {p}' for a, p in endpoints)} {verb} connections"
 
     async def look_at_ike() -> Iterable[Found] | str:
         try:

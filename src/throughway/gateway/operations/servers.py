@@ -70,7 +70,7 @@ def checks(config: Callable[[], GatewayConfig]) -> tuple[Check, ...]:
         silent = [_words(s) for s, why in zip(servers, answers, strict=True) if why is None]
         if silent and not down:
             raise CannotTell(f"{', '.join(silent)}: neither an answer nor a refusal")
-        return down or f"answers from {', '.join(map(_words, servers))}"
+        return down or f"{', '.join(map(_words, servers))} answer"
 
     return (
         Check(

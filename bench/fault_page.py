@@ -22,7 +22,12 @@ after how many seconds all was well when `throughway fix --all` was run on the h
 and nothing else was done; empty: there is nothing that a program may safely do. *Recovered* is the
 time from the end of the fault until nobody showed anything and the intranet was there again, with
 nobody doing anything. A name in brackets is what should have been said, and was not. Nothing of
-what the user did left the tunnel anywhere where the last column is empty.
+what the user did left the tunnel anywhere where the last column is empty. Left out are questions
+for names while the client says `stub-resolver-down` or `nrpt-not-effective`: its programs ask
+another resolver, and to stop them it would have to take all names away, also those of the Internet;
+data to the intranet counts there as everywhere. Left out are also its own attempts to find the
+gateway where the DNS says that it is (`iphttps-name-leads-inside`), and all of a client that has no
+usable policy: it cannot know what belongs inside.
 
 To make one yourself:
 

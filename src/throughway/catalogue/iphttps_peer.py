@@ -3,10 +3,13 @@
 from throughway.catalogue.internet import NO_WAY_OUT
 from throughway.catalogue.on_windows.host import IPHLPSVC_STOPPED, IPV6_DISABLED_BY_REGISTRY
 from throughway.catalogue.on_windows.internet import PROXY_STATIC_CANCELS_IPHTTPS
+from throughway.catalogue.resolving import DNS_INVENTS, DNS_SILENT
 from throughway.model.findings import Component, Problem, Severity
 
 NO_WAY = (
     *NO_WAY_OUT,
+    DNS_SILENT,
+    DNS_INVENTS,
     PROXY_STATIC_CANCELS_IPHTTPS,
     IPHLPSVC_STOPPED,
     IPV6_DISABLED_BY_REGISTRY,

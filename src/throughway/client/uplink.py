@@ -67,10 +67,10 @@ class Uplink:
     ) -> None:
         self._config = config
         self._policy = policy
-        self._proxies = ProxySource(config, policy, resolve)
+        self._beyond = Beyond(lambda: self._host, resolve, self._told_again)
+        self._proxies = ProxySource(config, policy, self._beyond.resolve)
         self._dial = self._proxies.dialer()
         self._advertised = 0  # by what the kernel has counted, when an address was there last
-        self._beyond = Beyond(resolve, self._told_again)
         self.revocation = ClientRevocation(
             config, policy, self._proxies, self._refused, on_listed=self._try_again
         )
@@ -173,7 +173,7 @@ class Uplink:
             session=session.hex(),
             judge=self.revocation.judge_server,
             on_state=self._link_changed,
-            on_doubt=lambda: self._beyond.ask(self._host),
+            on_doubt=self._beyond.ask,
         )
         self._link.start()
         self._portal.start()
@@ -249,7 +249,7 @@ class Uplink:
                 self._dial.failed()
             self._portal.way_failed()
             error = self._inspection.named(self._named(error), self._policy.iphttps_url)
-            error = self._beyond.judged(error, self._host)
+            error = self._beyond.judged(error, direct=self._dial.direct)
             error = self._stalls.judged(error, asyncio.get_running_loop().time())
             self._proxies.small = self._stalls.small
             error = self.failure = self._captive(error) if self._portal.captive else error

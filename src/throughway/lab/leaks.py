@@ -31,8 +31,15 @@ WITHOUT_POLICY = {
     *("iphttps-url-invalid", "iphttps-url-is-ip-address"),
 }
 """What a client says that obeys no policy: it cannot know what belongs inside."""
+NAMES_ASKED_OF_OTHERS = {"stub-resolver-down", "nrpt-not-effective"}
+"""What a client says whose programs ask others for names: their questions go past it, and to stop
+them it would have to take all names away, also those of the Internet. Data stays inside."""
+LED_INSIDE = "iphttps-name-leads-inside"
+"""What a client says that was told to find the gateway there: only by trying does it learn that
+nobody is. It is its own attempt that is seen, not what belongs into a tunnel."""
 MAX_LEAKS = 5
 _DNS = re.compile(r"\.53( >|:) ")
+_IPHTTPS = re.compile(r" > [0-9.]+\.443: ")
 _QUESTION = re.compile(r" > \S+\.53: ")
 
 
@@ -56,8 +63,20 @@ def watched(lab: Lab, host: str) -> Iterator[list[str]]:
     with lab.capture(host, MOBILE_INTERFACE, filter_) as capture:
         yield leaked
     away = [one for one in lab.absences if (one.host, one.daemon) == (host, CLIENT.name)]
-    leaked += leaks(line for at, line in capture.timed() if not absent(at, away))[:MAX_LEAKS]
+    leaked += leaks(line for at, line in capture.timed() if not absent(at, away))
     capture.path.unlink(missing_ok=True)
+
+
+def counted(leaked: Iterable[str], code: str) -> tuple[str, ...]:
+    """Return what counts of that, when the client says this: what it cannot stop it may name."""
+    if code in WITHOUT_POLICY:
+        return ()
+    lines = list(leaked)
+    if code in NAMES_ASKED_OF_OTHERS:
+        lines = [line for line in lines if not _QUESTION.search(line)]
+    if code == LED_INSIDE:
+        lines = [line for line in lines if not _IPHTTPS.search(line)]
+    return tuple(lines[:MAX_LEAKS])
 
 
 def absent(at: float, absences: Iterable[Absence]) -> bool:

@@ -26,8 +26,9 @@ from throughway.model.status import Connection
 
 POLL = 0.1
 """Seconds between two looks."""
-NOTICE = 60.0
-"""Seconds in which a fault is to be noticed; ten are wanted."""
+NOTICE = 75.0
+"""Seconds in which a fault is to be noticed; ten are wanted, and what may pass by itself is held back
+for a minute."""
 RECOVERY = 120.0
 """Seconds in which all is to be well again once its cause is gone; ten are wanted."""
 QUIET = 12.0
@@ -212,7 +213,7 @@ class Trial:
             recovered=recovered,
             mended=mended,
             mending=mending,
-            leaked=() if client.code in leaks.WITHOUT_POLICY else tuple(leaked),
+            leaked=leaks.counted(leaked, client.code),
             error=why,
             took=round(time.monotonic() - begun, 1),
         )

@@ -91,6 +91,11 @@ class WayDialer:
         self._last = (network, winner.way)
         return winner.socket
 
+    @property
+    def direct(self) -> bool:
+        """Whether the last connection led through no proxy."""
+        return self._last is None or self._last[1] == DIRECT
+
     def succeeded(self) -> None:
         """Remember that the last connection led to the gateway."""
         if self._last is not None:

@@ -233,6 +233,7 @@ FAULTS = (
             ),
             Restarted(),
         ),
-        client="policy-unreachable",
+        # Clients ask once an hour, and say so after a minute: the policy in force stays.
+        gateway="policy-unreachable",
     ),
 )

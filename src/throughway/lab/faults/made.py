@@ -166,6 +166,31 @@ def _sign(changes: dict[str, object], scene: Scene, *, forged: bool, checked: bo
     return bundle.sign(changed, Ed25519PrivateKey.generate() if forged else key)
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Both ends have a newer policy, with changes that its builder would not make."""
+
+    make: Callable[[Scene], bytes]
+    holds: tuple[str, ...] = (f"{GATEWAY}:{BUNDLE}", f"CLIENT:{CLIENT_BUNDLE}")
+
+    def do(self, scene: Scene) -> None:
+        """Carry it to both."""
+        data = self.make(scene)
+        scene.lab.write(GATEWAY, BUNDLE, data)
+        reload_gateway(scene)
+        scene.lab.write(scene.client, CLIENT_BUNDLE, data)
+        restart_client(scene)
+
+    def undo(self, scene: Scene) -> None:
+        """Publish a right one that is newer still: an older one would be taken for a forgery."""
+        republish(scene)
+
+
+def newer(policy: "Policy") -> int:
+    """Return the version of the policy that comes after this one."""
+    return policy.version + 1
+
+
 def republish(scene: Scene) -> None:
     """Build the policy anew, and carry it to the client, which has no other way to it now."""
     lab = scene.lab

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from throughway.lab.deployment import BUNDLE, GATEWAY_CONFIG
+from throughway.lab.deployment import GATEWAY_CONFIG
 from throughway.lab.faults.fault import CLIENT, GATEWAY, Fault, Scene
-from throughway.lab.faults.made import CLIENT_BUNDLE, Made, republish, signed
+from throughway.lab.faults.made import Made, Published, newer, republish, signed
 from throughway.lab.faults.servers import Front, Program, Restarted
 from throughway.lab.faults.steps import Edit, Filter, Heard, Put, Run, restart_client
 from throughway.lab.topology import DOMAIN, GATEWAY_NAME, NLS_NAME
@@ -124,15 +124,7 @@ FAULTS = (
         name="nrpt-captures-public-name",
         # Of no effect: clients ask for the gateway's name outside, whatever the rules say.
         title="a name rule of the policy sends the gateway's own name into the tunnel",
-        steps=(
-            Heard(
-                (
-                    Put(GATEWAY, BUNDLE, signed(nrpt=_captures)),
-                    Put(CLIENT, CLIENT_BUNDLE, signed(nrpt=_captures)),
-                ),
-                restart_client,
-            ),
-        ),
+        steps=(Published(signed(nrpt=_captures, version=newer)),),
     ),
     Fault(
         name="nrpt-server-wrong",

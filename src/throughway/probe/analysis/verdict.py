@@ -10,6 +10,7 @@ from throughway.probe.analysis.folding import Judged, fold, found, target_values
 from throughway.probe.analysis.http_verdict import http_findings
 from throughway.probe.target import with_tls
 from throughway.proto.iphttps.http import MAX_URL
+from throughway.wire.private import is_private
 
 WELL = 0
 FINDINGS = 1
@@ -126,7 +127,7 @@ def _names(seen: ProbeSeen) -> Iterator[Finding]:
                 step="names",
                 values=target_values(seen),
             )
-    private = [a for a in addresses if ipaddress.ip_address(a).is_private]
+    private = [a for a in addresses if is_private(a)]
     if private and len(private) == len(addresses) and not _is_fixed(seen):
         sure = Confidence.POSSIBLE if reached(seen) else Confidence.LIKELY
         yield found(

@@ -33,6 +33,8 @@ def test_where_the_gateway_was_said_to_be_it_is_looked_for() -> None:
     link = "IP 192.168.137.101.51884 > 10.0.1.1.443: Flags [S]"
     other = "IP 192.168.137.101.51884 > 10.0.1.1.80: Flags [S]"
     assert counted([link, other, PAGE], "iphttps-name-leads-inside") == (other, PAGE)
+    teredo = "IP 192.168.137.101.48906 > 10.0.1.1.3544: UDP, length 61"
+    assert counted([teredo], "iphttps-name-leads-inside") == ()
     assert counted([link], "iphttps-port-blocked") == (link,)
 
 

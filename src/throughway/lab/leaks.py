@@ -39,7 +39,7 @@ LED_INSIDE = "iphttps-name-leads-inside"
 nobody is. It is its own attempt that is seen, not what belongs into a tunnel."""
 MAX_LEAKS = 5
 _DNS = re.compile(r"\.53( >|:) ")
-_IPHTTPS = re.compile(r" > [0-9.]+\.443: ")
+_GATEWAY = re.compile(r" > [0-9.]+\.(443|3544): ")
 _QUESTION = re.compile(r" > \S+\.53: ")
 
 
@@ -75,7 +75,7 @@ def counted(leaked: Iterable[str], code: str) -> tuple[str, ...]:
     if code in NAMES_ASKED_OF_OTHERS:
         lines = [line for line in lines if not _QUESTION.search(line)]
     if code == LED_INSIDE:
-        lines = [line for line in lines if not _IPHTTPS.search(line)]
+        lines = [line for line in lines if not _GATEWAY.search(line)]
     return tuple(lines[:MAX_LEAKS])
 
 

@@ -27,7 +27,7 @@ from throughway.model.status import Connection
 POLL = 0.1
 """Seconds between two looks."""
 NOTICE = 75.0
-"""Seconds in which a fault is to be noticed; ten are wanted, and what may pass by itself is held back
+"""Seconds in which a fault is to be noticed; ten are wanted. What may pass by itself is held back
 for a minute."""
 RECOVERY = 120.0
 """Seconds in which all is to be well again once its cause is gone; ten are wanted."""

@@ -1,7 +1,10 @@
 """Evidence that ``throughway collect`` took in a lab, by what was broken there."""
 
+import json
+from functools import cache
 from pathlib import Path
 
+from throughway.catalogue import PROBLEMS
 from throughway.doctor.examination import Examination, examine_bundle
 from throughway.doctor.gathering.bundle import as_bundle
 
@@ -25,3 +28,31 @@ def found(bundle: dict[str, str]) -> Examination:
     assert examination.reading.unrecognised == []
     assert examination.reading.mistakes == []
     return examination
+
+
+@cache
+def lines_of(host: str) -> str:
+    """Return the status of a daemon that is well."""
+    name = "client" if host == "client1" else "gateway"
+    return files("well", host)[f"{name}-status.json"]
+
+
+def status_with(code: str, host: str) -> dict[str, str]:
+    """Return the status of a daemon that tells one problem."""
+    status = json.loads(lines_of(host))
+    problem = PROBLEMS[code]
+    status["problems"] = [
+        {
+            "code": code,
+            "title": problem.title,
+            "severity": problem.severity,
+            "detail": "So it is.",
+            "cause": problem.cause,
+            "resolution": problem.resolution,
+            "fix": problem.fix,
+            "verify": problem.verify,
+        }
+    ]
+    status["connection" if host == "client1" else "state"] = "error"
+    name = "client" if host == "client1" else "gateway"
+    return {f"{name}-status.json": json.dumps(status, indent=2)}

@@ -17,6 +17,7 @@ from tests.catalogue.saying import (
     sayable,
     walked,
 )
+from tests.linux_incidents import found, roots, status_with
 from throughway.catalogue import PROBLEMS
 from throughway.doctor.rules import RULES
 
@@ -48,6 +49,12 @@ def test_a_problem_can_come_about(code: str) -> None:
 def test_a_problem_has_its_page(code: str) -> None:
     page = PAGES / f"{code}.md"
     assert PROBLEMS[code].title in page.read_text()
+
+
+@pytest.mark.parametrize("host", ["client1", "edge1"])
+def test_nothing_that_a_daemon_tells_is_lost_on_the_doctor(host: str) -> None:
+    answers = {code: roots(found(status_with(code, host))) for code in live()}
+    assert {code: answer for code, answer in answers.items() if answer != [code]} == {}
 
 
 def of_text(source: str) -> dict[str, set[str]]:

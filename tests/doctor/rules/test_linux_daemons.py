@@ -4,14 +4,15 @@ import json
 
 import pytest
 
-from tests.linux_incidents import EVIDENCE, files, found, roots
+from tests.linux_incidents import EVIDENCE, files, found, roots, status_with
+from throughway.catalogue import PROBLEMS
 from throughway.doctor.examination import examine
 from throughway.doctor.report import as_data, exit_code
 from throughway.doctor.rules.linux_daemons import seen_from_here
 from throughway.doctor.way import State, way
 from throughway.model.evidence import Platform, Role, Source
 from throughway.model.facts.linux import DaemonReport, ReportedProblem, SeenProblem
-from throughway.model.findings import Confidence
+from throughway.model.findings import Component, Confidence, Severity
 
 
 @pytest.mark.parametrize(
@@ -125,3 +126,46 @@ def test_a_list_that_the_client_need_not_have_is_not_what_is_wrong(
     list_, certificate = seen_from_here(seen, said, (report,))
     assert (list_.confidence, certificate.confidence) == (sure, Confidence.CERTAIN)
     assert seen_from_here(seen, (), ())[0].confidence is Confidence.CERTAIN, "nobody else can tell"
+
+
+WITHHELD = sorted(
+    code
+    for code, problem in PROBLEMS.items()
+    if problem.component is Component.AUTHORISER and problem.severity is Severity.INFO
+)
+
+
+@pytest.mark.parametrize("code", WITHHELD)
+def test_who_is_kept_out_is_not_well(code: str) -> None:
+    """Of one of many it is only to be known at the gateway."""
+    assert exit_code(found(status_with(code, "client1"))) == 1
+    assert exit_code(found(status_with(code, "edge1"))) == 0
+
+
+@pytest.mark.parametrize(
+    ("seen", "sure", "told", "first"),
+    [
+        ("internet-down", True, "proxy-unreachable", "proxy-unreachable"),
+        ("internet-down", True, "internet-down", "internet-down"),
+        ("iphttps-wrong-server", False, "iphttps-http-refused", "iphttps-http-refused"),
+        ("iphttps-wrong-server", False, "iphttps-cert-name-mismatch", "iphttps-cert-name-mismatch"),
+        ("captive-portal", True, "iphttps-http-refused", "captive-portal"),
+    ],
+)
+def test_a_look_is_the_cause_of_what_the_client_tells_where_it_is_sure(
+    seen: str, sure: bool, told: str, first: str
+) -> None:
+    look = {
+        "ways": {},
+        "verdict": "So.",
+        "diagnosis": [
+            {
+                "code": seen,
+                "severity": "critical",
+                "confidence": "certain" if sure else "likely",
+                "summary": "So it is.",
+            }
+        ],
+    }
+    bundle = status_with(told, "client1")
+    assert roots(found({**bundle, "netcheck.json": json.dumps(look, indent=2)}))[0] == first

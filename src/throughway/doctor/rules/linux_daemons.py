@@ -6,8 +6,10 @@ from dataclasses import replace
 
 from throughway.catalogue import PROBLEMS
 from throughway.catalogue.daemons import CLIENT_NOT_RUNNING, GATEWAY_NOT_RUNNING
+from throughway.catalogue.internet import INTERNET_DOWN
 from throughway.catalogue.iphttps_revocation import BY_FAULT
 from throughway.doctor.rule import Rule
+from throughway.health.tracker import roots_of
 from throughway.model.evidence import Platform, Role
 from throughway.model.facts.linux import (
     DaemonReport,
@@ -15,7 +17,7 @@ from throughway.model.facts.linux import (
     ReportedProblem,
     SeenProblem,
 )
-from throughway.model.findings import Confidence, Finding
+from throughway.model.findings import Component, Confidence, Finding, Severity
 from throughway.model.revocation import Fault
 
 _PLACEHOLDER = re.compile(r"\b[A-Z][A-Z_]+\b")
@@ -29,7 +31,16 @@ _UNKNOWN = {problem.code for fault, problem in BY_FAULT.items() if fault is not 
 def reported(report: DaemonReport, said: tuple[ReportedProblem, ...]) -> tuple[Finding, ...]:
     """A daemon, which sees more than any output, has named the problem."""
     name = f"the {_NAMES[report.daemon]}"
-    return tuple(found for each in said if each.by == name and (found := _found(each)))
+    told = tuple(found for each in said if each.by == name and (found := _found(each)))
+    return tuple(map(_kept_out, told)) if report.daemon is Role.CLIENT else told
+
+
+def _kept_out(found: Finding) -> Finding:
+    """What is only to be known of one of many at the gateway keeps the one itself out."""
+    problem = found.problem
+    if problem.component is not Component.AUTHORISER or problem.severity is not Severity.INFO:
+        return found
+    return replace(found, problem=replace(problem, severity=Severity.CRITICAL))
 
 
 def seen_from_here(
@@ -39,18 +50,28 @@ def seen_from_here(
 ) -> tuple[Finding, ...]:
     """A look at the network around has shown the problem."""
     told_by_client = {each.code for each in told if each.by == _CLIENT}
-    runs = any(report.daemon is Role.CLIENT for report in reports)
-    return tuple(
-        _borne(found) if runs and each.code in _UNKNOWN - told_by_client else found
-        for each in said
-        if (found := _found(each))
-    )
+    if not any(report.daemon is Role.CLIENT for report in reports):
+        return tuple(found for each in said if (found := _found(each)))
+    return tuple(_beside(found, told_by_client) for each in said if (found := _found(each)))
 
 
-def _borne(found: Finding) -> Finding:
-    """The client has asked as well, and by its policy it need not know."""
-    reason = f"{found.reason}; the client bears it"
-    return replace(found, confidence=Confidence.POSSIBLE, reason=reason)
+def _beside(found: Finding, told: set[str]) -> Finding:
+    """Judge what a look has found by what the client says, which has asked as well."""
+    code = found.problem.code
+    if code in told:
+        return found
+    if code in _UNKNOWN:
+        return _doubted(found, "the client bears it")
+    if told and code == INTERNET_DOWN.code:
+        return _doubted(found, "the client, which knows all ways out, does not")
+    explains = any(code in roots_of(PROBLEMS[each]) for each in told & PROBLEMS.keys())
+    if explains and found.confidence is not Confidence.CERTAIN:
+        return _doubted(found, "the client, which has seen more of it, does not")
+    return found
+
+
+def _doubted(found: Finding, why: str) -> Finding:
+    return replace(found, confidence=Confidence.POSSIBLE, reason=f"{found.reason}; {why}")
 
 
 def _found(said: ReportedProblem) -> Finding | None:

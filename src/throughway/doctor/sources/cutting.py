@@ -5,6 +5,7 @@ A part begins where a prompt is followed by a command (``C:\>netsh …``, ``PS C
 its own, as in a heading of a collecting script.
 """
 
+import json
 import re
 import string
 from collections.abc import Iterator
@@ -51,7 +52,7 @@ _BARE = re.compile(
 def cut(evidence: Evidence) -> list[Evidence]:
     """Return the parts, each with its command where one is known; a whole text is one part."""
     beginnings = list(_beginnings(evidence.text))
-    if not beginnings:
+    if not beginnings or _is_document(evidence.text):
         return [evidence]
     first = replace(evidence, text=evidence.text[: beginnings[0][0]])
     parts = [first] if first.text.strip() else []
@@ -65,6 +66,17 @@ def cut(evidence: Evidence) -> list[Evidence]:
         if text.strip() or (command and end < len(evidence.text)):
             parts.append(replace(evidence, text=text, first_line=line, command=command))
     return parts
+
+
+def _is_document(text: str) -> bool:
+    """Whether it is JSON from end to end: commands that stand in it are its values."""
+    if not text.lstrip().startswith(("{", "[")):
+        return False
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _beginnings(text: str) -> Iterator[tuple[int, int, str]]:

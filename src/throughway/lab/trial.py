@@ -298,12 +298,20 @@ class Trial:
             time.sleep(POLL)
 
     def _examine(self, host: str) -> tuple[str, ...]:
-        """Return what the live doctor finds on a host, what is only to be known left out."""
+        """Return what the live doctor finds on a host.
+
+        What is only to be known counts where the daemon itself tells it, too.
+        """
+        shown = codes_of(self._gateway() if host == GATEWAY else self._observer.status())
         answer = self.lab.run(host, ["throughway", "doctor", "--live", "--json"])
         if answer.returncode not in EXAMINED:
             raise LabError(f"doctor on {host}: {answer.stderr.strip()[-500:]}")
         findings = json.loads(answer.stdout)["diagnosis"]
-        return tuple(one["code"] for one in findings if one["severity"] != Severity.INFO)
+        return tuple(
+            one["code"]
+            for one in findings
+            if one["severity"] != Severity.INFO or one["code"] in shown
+        )
 
     def _cleared(self, fault: Fault | Pair, *names: str) -> float:
         """Clear what was injected; return after how many seconds all was well."""

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import time
+from asyncio.selector_events import BaseSelectorEventLoop
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -248,6 +249,26 @@ def test_a_dns_server_that_can_do_its_work(rcode: int) -> None:
     query = asked_for_names(rcode, lambda port: reach.dns(HERE[0], "corp.example.com", port))
     question = parse_message(query).question
     assert (question.labels, question.type) == (labels_of("corp.example.com"), TYPE_SOA)
+
+
+def test_who_asks_again_asks_from_where_he_is_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A socket keeps the address of when it was made, and no answer comes where that is gone."""
+    answer, connect = DNSServer.datagram_received, BaseSelectorEventLoop.sock_connect
+    sockets: list[int] = []
+
+    def of_another_socket(server: DNSServer, data: bytes, addr: tuple[str, int]) -> None:
+        if len(sockets) > 1:
+            answer(server, data, addr)
+
+    async def counted(loop: BaseSelectorEventLoop, sock: socket.socket, address: object) -> None:
+        sockets.append(sock.fileno())
+        await connect(loop, sock, address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(DNSServer, "datagram_received", of_another_socket)
+    monkeypatch.setattr(BaseSelectorEventLoop, "sock_connect", counted)
+    monkeypatch.setattr(reach, "DNS_TIMES", (0.01, PATIENCE))
+    asked_for_names(NOERROR, lambda port: reach.dns(HERE[0], "corp.example.com", port))
+    assert len(sockets) == 2
 
 
 def test_a_dns_server_that_cannot() -> None:

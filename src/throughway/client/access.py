@@ -69,6 +69,8 @@ REST = 15.0
 """Seconds after a change of the way until nothing is left of the one before."""
 SIZE = "size"
 """An attempt of its own: the link is up in spite of it, with small segments."""
+REST_AGAIN = 300.0
+"""Seconds in which what is looked at again and again leaves little behind."""
 WATCH_RETRY = 2.0
 """Seconds after which the network is watched again when that has failed."""
 
@@ -494,10 +496,14 @@ class Access:
         self._wake()
 
     def _rest(self) -> None:
-        """Give the memory of the way before back, once it has been let go."""
+        """Give the memory of the way before back, once it has been let go, and again at times."""
         if self._resting is not None:
             self._resting.cancel()
-        self._resting = asyncio.get_running_loop().call_later(REST, memory.give_back)
+        self._resting = asyncio.get_running_loop().call_later(REST, self._give_back)
+
+    def _give_back(self) -> None:
+        memory.give_back()
+        self._resting = asyncio.get_running_loop().call_later(REST_AGAIN, self._give_back)
 
     def _settle_transport(self, kind: TransportKind | None) -> None:
         """Say of IP-HTTPS that it is not needed while a better transport carries."""

@@ -5,7 +5,6 @@ Each function returns words for people when the host has answered, and raises
 """
 
 import asyncio
-import contextlib
 import os
 import secrets
 import socket
@@ -108,26 +107,30 @@ async def ping(address: str) -> str:
 
 
 async def kdc(address: str, realm: str) -> float:
-    """Ask a KDC for a ticket that nobody gets; return how far its clock is ahead, in seconds."""
+    """Ask a KDC for a ticket that nobody gets; return how far its clock is ahead, in seconds.
+
+    Each question has a socket of its own: one keeps the address that was right when it was made.
+    """
     nonce = int.from_bytes(os.urandom(4), "big") >> 1
     request = build_as_request(NOBODY, realm, nonce)
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     loop = asyncio.get_running_loop()
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
-            await loop.sock_connect(sock, (address, KERBEROS))
-            for patience in KDC_TIMES:
+    for patience in KDC_TIMES:
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
+                await loop.sock_connect(sock, (address, KERBEROS))
                 sent = time.time()
                 await loop.sock_sendall(sock, request)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(patience):
-                        answer = await loop.sock_recv(sock, _MAX_DATAGRAM)
-                        theirs = parse_error(answer).time.timestamp()
-                        return theirs - (sent + time.time()) / 2
-    except OSError as error:
-        raise TransportError(Stage.CONNECT, _why(error)) from error
-    except WireError as error:
-        raise TransportError(Stage.CONNECT, str(error)) from error
+                async with asyncio.timeout(patience):
+                    answer = await loop.sock_recv(sock, _MAX_DATAGRAM)
+                theirs = parse_error(answer).time.timestamp()
+                return theirs - (sent + time.time()) / 2
+        except TimeoutError:
+            continue
+        except OSError as error:
+            raise TransportError(Stage.CONNECT, _why(error)) from error
+        except WireError as error:
+            raise TransportError(Stage.CONNECT, str(error)) from error
     raise TransportError(Stage.CONNECT, "no answer on port 88")
 
 
@@ -154,22 +157,23 @@ def _soa_query(name: str) -> bytes:
 
 
 async def _dns_answer(server: str, port: int, query: bytes) -> bytes:
-    """Return what a server answers to a datagram, whatever it says."""
+    """Return what a server answers to a datagram, whatever it says; each has its own socket."""
     family = socket.AF_INET6 if ":" in server else socket.AF_INET
     loop = asyncio.get_running_loop()
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
-            await loop.sock_connect(sock, (server, port))
-            for patience in DNS_TIMES:
+    for patience in DNS_TIMES:
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
+                await loop.sock_connect(sock, (server, port))
                 await loop.sock_sendall(sock, query)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(patience):
-                        answer = b""
-                        while answer[:2] != query[:2]:
-                            answer = await loop.sock_recv(sock, _MAX_DATAGRAM)
-                        return answer
-    except OSError as error:
-        raise TransportError(Stage.CONNECT, _why(error)) from error
+                async with asyncio.timeout(patience):
+                    answer = b""
+                    while answer[:2] != query[:2]:
+                        answer = await loop.sock_recv(sock, _MAX_DATAGRAM)
+                    return answer
+        except TimeoutError:
+            continue
+        except OSError as error:
+            raise TransportError(Stage.CONNECT, _why(error)) from error
     raise TransportError(Stage.CONNECT, "no answer")
 
 

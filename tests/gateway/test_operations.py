@@ -51,5 +51,5 @@ def test_of_what_is_not_configured_nothing_is_looked_at(tmp_path: Path) -> None:
     assert unwanted == {
         *("6to4-server", "teredo-server", "user-tickets", "client-lists", "policy-server"),
         *("management-servers", "dns", "domain-controller", "kerberos", "clock"),
-        *("location-server", "dns64", "nat64"),
+        *("location-server", "dns64", "nat64", "policy-bundle"),
     }

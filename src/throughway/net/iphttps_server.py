@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from ipaddress import ip_address
 
 from throughway.model.config import AuthenticationMode, IPHTTPSServerConfig
 from throughway.model.errors import ConfigError, WireError
@@ -453,7 +454,12 @@ class IPHTTPSServer:
 
 
 def _own(sock: socket.socket, address: str) -> bool:
-    """Whether a connection comes from this machine: from the very address that it is for."""
+    """Whether a connection comes from this machine: from the very address that it is for.
+
+    On the loopback that says nothing: there a device of this machine passes on what clients send.
+    """
+    if ip_address(address.partition("%")[0]).is_loopback:
+        return False
     try:
         return bool(sock.getsockname()[0] == address)
     except OSError:

@@ -64,7 +64,7 @@ def shown(who: str, status: Status, now: float) -> Iterator[Alarm]:
     for where, key, group in rows:
         for row in group:
             if row["state"] in BAD:
-                yield _alarm(who, where, row[key], row.get("detail", ""), now)
+                yield _alarm(who, where, row[key], row.get("detail") or row.get("reason", ""), now)
 
 
 def said(who: str, line: str) -> Iterator[Alarm]:

@@ -188,3 +188,7 @@ def test_what_is_loud_in_a_log_is_seen(entry: dict[str, str], seen: list[tuple[s
 )
 def test_what_belongs_inside_leaks(line: str, leaks: bool) -> None:
     assert leaking(line) is leaks
+
+
+def test_the_page_has_what_was_measured() -> None:
+    assert soak_page.PAGE.read_text() == soak_page.text(soak_page.load())

@@ -73,6 +73,8 @@ class Soak:
         self.until = self.begun + minutes * 60
         self.chance = random.Random(seed)
         self.unsettled: list[Alarm] = []
+        self.known_until = 0.0
+        """Until when it is known what was done to the computer."""
         self.scales: list[Scale] = []
         self.result = Result(
             taken=f"{datetime.now(UTC):%Y-%m-%d}",
@@ -140,6 +142,7 @@ class Soak:
                 place = self._go("home")
             time.sleep(STEADY)
             self._weigh()
+            self.known_until = time.time()
 
     def _go(self, place: str) -> str:
         begun = time.time()
@@ -191,6 +194,7 @@ class Soak:
             ended=time.time(),
         )
         self.result.stays.append(stay)
+        self.known_until = stay.ended
         passed = (stay.ended - self.begun) / 60
         took = f"there again after {settled - cured:.1f} s" if settled else "NOT THERE AGAIN"
         say(f"[{passed:5.1f} min] {name}: {took}")
@@ -225,6 +229,8 @@ class Soak:
         result.doubts = dict(watcher.doubts)
         wanted = [a for host in USERS for a in attempts(self.lab, host, LOG)]
         for alarm in [*watcher.alarms(), *self.unsettled, *broken(wanted, result.stays, ROAMING)]:
+            if alarm.first > self.known_until:
+                continue  # ended in the middle of something that would explain it
             if why := explained(alarm, result.stays, ROAMING):
                 result.true[why] = result.true.get(why, 0) + 1
             else:

@@ -122,6 +122,30 @@ def test_a_refusal_is_told_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> N
     assert run(scenario).results == ["refused", "refused", "2001:db8::1"]
 
 
+def test_what_failed_while_the_computer_was_carried_away_is_not_told() -> None:
+    async def scenario(registrar: Registrar, domain: Domain) -> None:
+        begun, carried = asyncio.Event(), asyncio.Event()
+        update = domain.update
+
+        async def lost(registration: Registration) -> None:
+            begun.set()
+            await carried.wait()
+            await update(registration)
+
+        domain.refuses = 1
+        registrar._update = lost
+        registrar.want(("2001:db8::1",))
+        await begun.wait()
+        registrar.want(("2001:db8::2",))
+        carried.set()
+        await wait_for(lambda: bool(domain.results))
+        assert registrar.registered
+
+    domain = run(scenario)
+    assert [one.addresses for one in domain.updates] == [("2001:db8::1",), ("2001:db8::2",)]
+    assert domain.results == ["2001:db8::2"]
+
+
 def test_resting_and_coming_back_to_the_same_address_asks_nothing() -> None:
     async def scenario(registrar: Registrar, domain: Domain) -> None:
         registrar.want(("2001:db8::1",))

@@ -341,7 +341,7 @@ class Access:
     def _registered(self, registration: Registration, error: ThroughwayError | None) -> None:
         problem = find("client-name-not-registered")
         if error is not None:
-            self._log.warning("name not registered", name=registration.name, reason=str(error))
+            self._log.info("name not registered", name=registration.name, reason=str(error))
             self._tracker.set(problem, str(error))
             self._operations.look_at_controller()  # which may be the cause, or its clock
             return

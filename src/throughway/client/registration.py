@@ -118,10 +118,13 @@ class Registrar:
                 pause = min(pause * 2, LAST_RETRY)
 
     async def _try(self, wanted: Registration) -> bool:
+        """Register; say whether there is no failure to get over."""
         try:
             await self._update(wanted)
         except ThroughwayError as error:
             self._registered = None
+            if self._changed.is_set():
+                return True  # it was on its way when the computer was carried away: begin anew
             self._on_result(wanted, error)
             return False
         self._registered, self._since = wanted, time.monotonic()

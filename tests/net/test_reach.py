@@ -18,9 +18,11 @@ from tests.wire.test_smb import answer
 from throughway.model.errors import TransportError
 from throughway.net import reach
 from throughway.wire.dns import (
+    FORMERR,
     NOERROR,
     NOTIMP,
     NXDOMAIN,
+    REFUSED,
     SERVFAIL,
     TYPE_SOA,
     build_refusal,
@@ -274,6 +276,13 @@ def test_who_asks_again_asks_from_where_he_is_then(monkeypatch: pytest.MonkeyPat
 def test_a_dns_server_that_cannot() -> None:
     with pytest.raises(TransportError, match="answers SERVFAIL"):
         asked_for_names(SERVFAIL, lambda port: reach.dns(HERE[0], ".", port))
+
+
+@pytest.mark.parametrize("rcode", [FORMERR, REFUSED])
+def test_a_dns_server_that_takes_no_question_for_the_root(rcode: int) -> None:
+    asked_for_names(rcode, lambda port: reach.dns(HERE[0], ".", port))
+    with pytest.raises(TransportError, match="answers FORMERR|answers REFUSED"):
+        asked_for_names(rcode, lambda port: reach.dns(HERE[0], "corp.example.com", port))
 
 
 def test_a_resolver_that_refuses_is_there() -> None:

@@ -40,6 +40,7 @@ _STATUS = 2
 _KNOWS, _KNOWS_NOT = 0, 3
 """Response codes of a DNS server that can do its work."""
 _RCODES = {1: "FORMERR", 2: "SERVFAIL", 4: "NOTIMP", 5: "REFUSED"}
+_SPEAKS = (_KNOWS, _KNOWS_NOT, *(code for code, name in _RCODES.items() if name != "SERVFAIL"))
 _BROKEN = frozenset(
     {
         HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -135,13 +136,17 @@ async def kdc(address: str, realm: str) -> float:
 
 
 async def dns(server: str, name: str, port: int = DNS) -> None:
-    """Ask a DNS server what it knows of a zone; nothing that was kept of it counts."""
+    """Ask a DNS server what it knows of a zone; nothing that was kept of it counts.
+
+    Of the root (".", where everything is asked of it) any word of its own will do: servers of a
+    domain may take no question for it, and answer others all the same.
+    """
     answer = await _dns_answer(server, port, _soa_query(name))
     try:
         rcode = parse_message(answer).rcode
     except WireError as error:
         raise TransportError(Stage.RESOLVE, str(error)) from error
-    if rcode not in (_KNOWS, _KNOWS_NOT):
+    if rcode not in (_SPEAKS if name == "." else (_KNOWS, _KNOWS_NOT)):
         raise TransportError(Stage.RESOLVE, f"answers {_RCODES.get(rcode, str(rcode))}")
 
 

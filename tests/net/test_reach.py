@@ -281,7 +281,7 @@ def test_a_dns_server_that_cannot() -> None:
 @pytest.mark.parametrize("rcode", [FORMERR, REFUSED])
 def test_a_dns_server_that_takes_no_question_for_the_root(rcode: int) -> None:
     asked_for_names(rcode, lambda port: reach.dns(HERE[0], ".", port))
-    with pytest.raises(TransportError, match="answers FORMERR|answers REFUSED"):
+    with pytest.raises(TransportError, match=r"answers (FORMERR|REFUSED)"):
         asked_for_names(rcode, lambda port: reach.dns(HERE[0], "corp.example.com", port))
 
 

@@ -18,6 +18,7 @@ def test_a_process_is_known_by_its_start_time() -> None:
     assert started > 0
     assert Namespaces(os.getpid(), started).alive()
     assert not Namespaces(os.getpid(), started - 1).alive()
+    assert not Namespaces(2**22 + 1, 0).alive(), "what was gone when looked for is not there"
 
 
 def test_a_process_that_is_gone() -> None:

@@ -79,11 +79,11 @@ class Namespaces:
 
     pid: int
     started: int
-    """Clock ticks since boot (proc(5), /proc/PID/stat field 22)."""
+    """Clock ticks since boot (proc(5), /proc/PID/stat field 22); 0: it was gone when looked for."""
 
     def alive(self) -> bool:
         """Whether the host is still there."""
-        return start_time(self.pid) == self.started
+        return self.started != 0 and start_time(self.pid) == self.started
 
 
 def start_time(pid: int) -> int:

@@ -221,7 +221,6 @@ PARTS = (
             ),
         ),
         gateway="iphttps-listener-down",
-        mended=True,
     ),
     Fault(
         name="workers-die",

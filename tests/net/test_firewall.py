@@ -124,6 +124,37 @@ def test_nothing_leaves_in_plain_while_closed() -> None:
     in_namespace(_nothing_leaks)
 
 
+TAMPERED = (
+    ("flush", "table", "inet", "throughway-client"),
+    ("flush", "chain", "inet", "throughway-client", "output"),
+    ("flush", "set", "inet", "throughway-client", "intranet"),
+    ("insert", "rule", "inet", "throughway-client", "output", "accept"),
+    ("add", "table", "inet", "throughway-client", "{", "flags", "dormant;", "}"),
+)
+"""What leaves a table where it is, with nothing that holds anything back."""
+
+
+def _tampering_is_seen() -> None:
+    for command in TAMPERED:
+        close_client(CLOSED)
+        assert client_closed(CLOSED)
+        run("nft", *command)
+        assert not client_closed(CLOSED), command
+    close_client(CLOSED)
+    knock()  # a counter that counts is no other rule
+    assert client_closed(CLOSED)
+
+    guard_gateway(GatewayFirewall())
+    assert gateway_guarded()
+    run("nft", "flush", "table", "inet", "throughway-gateway")
+    assert not gateway_guarded()
+
+
+@pytest.mark.lab
+def test_a_table_that_is_there_and_holds_nothing_back_does_not_stand() -> None:
+    in_namespace(_tampering_is_seen)
+
+
 def _policy_changes() -> None:
     close_client(CLOSED)
     other = replace(CLOSED, prefixes=("2001:db8:c1::/48",), exempt=())

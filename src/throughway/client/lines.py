@@ -73,8 +73,8 @@ class Lines:
         if stands:
             self._tracker.clear(TRAFFIC_LEAK)
         elif self._wall is wall:
-            self._log.warning("another program has removed our firewall rules: made again")
-            self._tracker.set(TRAFFIC_LEAK, "another program has removed our rules: made again")
+            self._log.warning("somebody has changed our firewall rules: made again")
+            self._tracker.set(TRAFFIC_LEAK, "somebody has changed our rules: made again")
             firewall.close_client(wall)
         if await asyncio.to_thread(esp.restore_rules):
             self._log.warning("another program has removed charon's routing rule: made again")

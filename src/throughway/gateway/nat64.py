@@ -201,7 +201,7 @@ class Translation:
             self._log.warning("somebody took our routes away: made again")
             nat64.connect(config)
         if not await asyncio.to_thread(nat64.guarded):
-            self._log.warning("another program has removed our firewall rules: made again")
+            self._log.warning("somebody has changed our firewall rules: made again")
             self._guard(config)
 
     def _guard(self, config: NAT64Config) -> None:

@@ -58,7 +58,7 @@ class Wall:
             await asyncio.sleep(INTERVAL)
             try:
                 if not await asyncio.to_thread(firewall.gateway_guarded):
-                    self._log.warning("another program has removed our firewall rules: made again")
+                    self._log.warning("somebody has changed our firewall rules: made again")
                     self.rise()
                 if await asyncio.to_thread(esp.restore_rules, self._endpoints()):
                     self._log.warning("another program has removed routing rules: made again")

@@ -71,7 +71,7 @@ class Grants:
         """Make the table, with all that is granted: at the start, and when somebody wiped it."""
         async with self._one:
             text = render(wall) + render_grants(self._granted)
-            await asyncio.to_thread(firewall.apply, text)
+            await asyncio.to_thread(firewall.draw, TABLE, text, fixed=False)
             self.wall = wall
 
     async def remove(self) -> None:
@@ -82,8 +82,8 @@ class Grants:
 
 
 def standing() -> bool:
-    """Say whether the table is there."""
-    return firewall.has_table(TABLE)
+    """Say whether the table is there, with its rules."""
+    return firewall.stands(TABLE)
 
 
 def render(wall: AccessWall) -> str:

@@ -98,13 +98,13 @@ def close_client(firewall: ClientFirewall) -> None:
     try:
         _close_routes(firewall)
     except OSError as error:
-        apply(render_client(firewall))
+        draw(CLIENT_TABLE, render_client(firewall))
         raise FirewallError(f"routes of the intranet cannot be closed: {error}") from error
     try:
-        apply(render_client(firewall))
+        draw(CLIENT_TABLE, render_client(firewall))
     except FirewallError:
         if firewall.relay is not None:  # a kernel without NAT must be closed all the same
-            apply(render_client(replace(firewall, relay=None)))
+            draw(CLIENT_TABLE, render_client(replace(firewall, relay=None)))
         raise
 
 
@@ -116,17 +116,17 @@ def open_client() -> None:
 
 
 def client_closed(firewall: ClientFirewall) -> bool:
-    """Say whether both lines stand."""
+    """Say whether both lines stand, the second one as it was drawn."""
     return (
         CLOSED_RULE in netlink.rules()
         and _closed_routes(firewall) <= set(netlink.routes(CLOSED_TABLE))
-        and has_table(CLIENT_TABLE)
+        and stands(CLIENT_TABLE)
     )
 
 
 def guard_gateway(firewall: GatewayFirewall) -> None:
     """Let only IKE, ESP and ICMPv6 in from the link; replaces what was there."""
-    apply(render_gateway(firewall))
+    draw(GATEWAY_TABLE, render_gateway(firewall))
 
 
 def unguard_gateway() -> None:
@@ -136,7 +136,7 @@ def unguard_gateway() -> None:
 
 def gateway_guarded() -> bool:
     """Say whether the gateway's table stands."""
-    return has_table(GATEWAY_TABLE)
+    return stands(GATEWAY_TABLE)
 
 
 def render_client(firewall: ClientFirewall) -> str:
@@ -339,17 +339,44 @@ def _removal(table: str) -> str:
 
 def has_table(table: str) -> bool:
     """Whether the kernel has an nftables table of this name."""
+    return bool(_listing(table))
+
+
+def draw(table: str, text: str, *, fixed: bool = True) -> None:
+    """Hand the rules of a table to nft, and remember what the kernel has made of them.
+
+    ``fixed``: what is in its sets stays as it is now.
+    """
+    _DRAWN.pop(table, None)
+    apply(text)
+    _DRAWN[table] = fixed, _listing(table, elements=fixed)
+
+
+def stands(table: str) -> bool:
+    """Whether a table is there and as this process has drawn it.
+
+    That it is there is not enough: flushed, it holds nothing back. What another process has drawn
+    is only known to be there.
+    """
+    fixed, drawn = _DRAWN.get(table, (True, ""))
+    listing = _listing(table, elements=fixed)
+    return bool(listing) and listing == (drawn or listing)
+
+
+_DRAWN: dict[str, tuple[bool, str]] = {}
+"""Tables as nft listed them when this process had drawn them, and whether with what is in sets."""
+
+
+def _listing(table: str, *, elements: bool = False) -> str:
+    """Return the rules of a table without its counters, "" where there is none."""
+    command = ("nft", "--stateless", *(() if elements else ("--terse",)), "list", "table")
     try:
         answer = subprocess.run(
-            ["nft", "list", "table", "inet", table],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=NFT_TIMEOUT,
-            check=False,
+            (*command, "inet", table), capture_output=True, timeout=NFT_TIMEOUT, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise FirewallError(f"nft: {error}") from error
-    return answer.returncode == 0
+    return "" if answer.returncode else answer.stdout.decode(errors="replace")
 
 
 def apply(text: str) -> None:

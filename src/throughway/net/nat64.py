@@ -186,7 +186,7 @@ def set_forwarding(on: bool) -> None:
 
 def guard(walls: Walls) -> None:
     """Raise the walls; replaces what was there."""
-    firewall.apply(render_walls(walls))
+    firewall.draw(TABLE, render_walls(walls))
 
 
 def unguard() -> None:
@@ -196,7 +196,7 @@ def unguard() -> None:
 
 def guarded() -> bool:
     """Say whether the walls stand."""
-    return firewall.has_table(TABLE)
+    return firewall.stands(TABLE)
 
 
 def render_walls(walls: Walls) -> str:

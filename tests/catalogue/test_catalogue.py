@@ -9,6 +9,7 @@ import pytest
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from tests.catalogue.test_reachable import live
 from throughway import catalogue
 from throughway.catalogue import MODULES, PROBLEMS, find
 from throughway.catalogue.on_windows.advice import ADVICE
@@ -133,6 +134,13 @@ def test_a_command_can_be_typed(command: str) -> None:
 @pytest.mark.parametrize("command", advised())
 def test_advice_for_windows_is_typed_on_windows(command: str) -> None:
     assert of_windows(command) or command.startswith(("ping ", "throughway doctor "))
+
+
+@pytest.mark.parametrize("code", sorted(live()))
+def test_what_our_daemons_say_is_typed_on_linux(code: str) -> None:
+    for command in (*PROBLEMS[code].fix, *PROBLEMS[code].verify):
+        assert not of_windows(command) or command.split()[0] == "klist"
+        assert not re.match(r"ping .*-[fl]\b", command)
 
 
 @pytest.mark.parametrize("code", sorted(ADVICE))

@@ -148,4 +148,29 @@ NO_WAY_OUT = (
 )
 """Whatever needs the Internet follows from any of these."""
 
-PROBLEMS = (*NO_WAY_OUT, PROXY_SCRIPT_UNUSABLE)
+PATH_MTU_BLACK_HOLE = Problem(
+    code="path-mtu-black-hole",
+    title="Large packets vanish on the way",
+    severity=Severity.CRITICAL,
+    component=Component.INTERNET,
+    cause=(
+        "Somewhere on the way packets of full size are dropped, or the fragments of what is "
+        "larger, and nobody says so: a tunnel or DSL line with a smaller MTU behind a firewall "
+        "that drops ICMP, or a filter that drops fragments. Small packets pass, so that "
+        "connections come up and then stand still."
+    ),
+    resolution=(
+        'Let ICMP "packet too big" and fragments pass the firewalls of both sides. The client '
+        "goes on with small segments by itself; other programs do where the kernel looks for the "
+        "size that passes, or with a smaller MTU on this computer's link to its network."
+    ),
+    fix=("sysctl -w net.ipv4.tcp_mtu_probing=1",),
+    verify=(
+        "ping -M do -c 3 -s 1400 HOST",
+        "ping -M do -c 3 -s 500 HOST",
+        "throughway client status",
+    ),
+    depends_on=NO_WAY_OUT,
+)
+
+PROBLEMS = (*NO_WAY_OUT, PATH_MTU_BLACK_HOLE, PROXY_SCRIPT_UNUSABLE)

@@ -3,13 +3,13 @@
 from throughway.catalogue.daemons import GATEWAY_NOT_RUNNING
 from throughway.catalogue.firewall import DROPS_TUNNELS
 from throughway.catalogue.host import IPV6_DISABLED, WORKER_RESTARTING
+from throughway.catalogue.internet import PATH_MTU_BLACK_HOLE
 from throughway.catalogue.iphttps_certificate import REFUSED as CERTIFICATE_REFUSED
 from throughway.catalogue.iphttps_peer import NAME_LEADS_INSIDE as NAME_LEADS_INSIDE
 from throughway.catalogue.iphttps_peer import NO_WAY
 from throughway.catalogue.iphttps_peer import TLS_INSPECTED as TLS_INSPECTED
 from throughway.catalogue.iphttps_peer import WRONG_SERVER as WRONG_SERVER
 from throughway.catalogue.on_windows.host import IPHLPSVC_STOPPED, IPV6_DISABLED_BY_REGISTRY
-from throughway.catalogue.on_windows.internet import PATH_MTU_BLACK_HOLE
 from throughway.model.findings import Component, Problem, Severity
 
 URL_TOO_LONG = Problem(

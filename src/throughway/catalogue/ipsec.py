@@ -9,9 +9,8 @@ from throughway.catalogue import (
 )
 from throughway.catalogue.firewall import DROPS_TUNNELS
 from throughway.catalogue.host import CLOCK_SKEW, IPV6_DISABLED
-from throughway.catalogue.internet import NO_WAY_OUT
+from throughway.catalogue.internet import NO_WAY_OUT, PATH_MTU_BLACK_HOLE
 from throughway.catalogue.on_windows.firewall import NO_IPSEC
-from throughway.catalogue.on_windows.internet import PATH_MTU_BLACK_HOLE
 from throughway.model.findings import Component, Problem, Severity
 
 GATEWAY_LOG = "journalctl -u throughway-gateway --since -10min"

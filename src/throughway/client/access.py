@@ -14,7 +14,7 @@ from typing import Any
 
 from throughway import __version__
 from throughway.catalogue import find
-from throughway.catalogue.on_windows.internet import PATH_MTU_BLACK_HOLE
+from throughway.catalogue.internet import PATH_MTU_BLACK_HOLE
 from throughway.client.audit import ClientAudit
 from throughway.client.certificates import CertificateKeeper
 from throughway.client.forced import Forced

@@ -31,27 +31,7 @@ PROXY_STATIC_CANCELS_IPHTTPS = Problem(
     ),
 )
 
-PATH_MTU_BLACK_HOLE = Problem(
-    code="path-mtu-black-hole",
-    title="Large packets vanish on the way",
-    severity=Severity.CRITICAL,
-    component=Component.INTERNET,
-    cause=(
-        "Somewhere on the way packets of full size are dropped, or the fragments of what is "
-        "larger, and nobody says so: a tunnel or DSL line with a smaller MTU behind a firewall "
-        "that drops ICMP, or a filter that drops fragments. Small packets pass, so that "
-        "connections come up and then stand still."
-    ),
-    resolution=(
-        'Let ICMP "packet too big" and fragments pass the firewalls of both sides. Until then a '
-        "smaller MTU on the client helps."
-    ),
-    fix=('netsh interface ipv4 set subinterface "INTERFACE" mtu=1300 store=persistent',),
-    verify=("ping -f -l 1400 HOST", "ping -f -l 1200 HOST", _STATE),
-    depends_on=internet.NO_WAY_OUT,
-)
-
-PROBLEMS = (PROXY_STATIC_CANCELS_IPHTTPS, PATH_MTU_BLACK_HOLE)
+PROBLEMS = (PROXY_STATIC_CANCELS_IPHTTPS,)
 
 ADVICE: Mapping[str, Advice] = {
     internet.CAPTIVE_PORTAL.code: Advice(
@@ -104,5 +84,14 @@ ADVICE: Mapping[str, Advice] = {
         resolution="Allow it on the proxy, or let TCP 443 to the server pass directly.",
         fix=(_BYPASS, "Restart-Service iphlpsvc"),
         verify=(_STATE,),
+    ),
+    internet.PATH_MTU_BLACK_HOLE.code: Advice(
+        cause=internet.PATH_MTU_BLACK_HOLE.cause,
+        resolution=(
+            'Let ICMP "packet too big" and fragments pass the firewalls of both sides. Until then '
+            "a smaller MTU on the client helps."
+        ),
+        fix=('netsh interface ipv4 set subinterface "INTERFACE" mtu=1300 store=persistent',),
+        verify=("ping -f -l 1400 HOST", "ping -f -l 1200 HOST", _STATE),
     ),
 }

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from throughway.catalogue import iphttps, ipsec, sixtofour
 from throughway.catalogue import teredo as teredo_problems
-from throughway.catalogue.on_windows.internet import PATH_MTU_BLACK_HOLE
+from throughway.catalogue.internet import PATH_MTU_BLACK_HOLE
 from throughway.catalogue.on_windows.ipsec_codes import of_negotiation
 from throughway.catalogue.windows import describe
 from throughway.doctor.rule import Rule, everywhere

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from throughway.catalogue import internet, iphttps
 from throughway.catalogue import names as names_catalogue
-from throughway.catalogue.on_windows.internet import PATH_MTU_BLACK_HOLE
+from throughway.catalogue.internet import PATH_MTU_BLACK_HOLE
 from throughway.doctor.rule import Rule, everywhere
 from throughway.doctor.rules import whereabouts
 from throughway.doctor.rules.internet import proxy_host

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +17,7 @@ from tests.patience import PATIENCE
 from throughway.cli.client import DEFAULT_STATE, app
 from throughway.client import settings
 from throughway.control.codec import Command, CommandRefused, from_json
+from throughway.health.chain import chain_of
 from throughway.model.status import ClientSnapshot
 from throughway.net import firewall, netlink, resolvconf, sit
 
@@ -43,6 +45,17 @@ def test_status_for_programs(path: Path) -> None:
         result = call("status", "--json", "--socket", str(path))
     assert result.exit_code == 0
     assert from_json(ClientSnapshot, json.loads(result.output)) == LOGGED_ON
+
+
+def test_status_of_one_part(path: Path) -> None:
+    snapshot = replace(LOGGED_ON, chain=chain_of(LOGGED_ON))
+    with FakeDaemon(status=lambda _: snapshot).serving(path):
+        shown = call("status", "link", "--socket", str(path))
+        assert shown.exit_code == 0
+        assert shown.stdout.startswith("link: Working properly\n")
+        program = call("status", "link", "--json", "--socket", str(path))
+        assert json.loads(program.stdout)["stage"] == "link"
+        assert call("status", "moon", "--socket", str(path)).exit_code == 2
 
 
 def test_status_without_a_daemon(path: Path) -> None:

@@ -66,7 +66,7 @@ def test_status_of_a_component_that_is_none(path: Path) -> None:
     with FakeDaemon(status=lambda _: GATEWAY).serving(path):
         result = call("status", "moon", "--socket", str(path))
     assert result.exit_code == 2
-    assert "moon is none of iphttps, certificates, domain, authoriser" in result.stderr
+    assert "no such part; there are iphttps, certificates, domain, authoriser" in result.stderr
 
 
 def test_status_without_a_daemon(path: Path) -> None:

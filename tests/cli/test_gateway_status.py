@@ -6,7 +6,7 @@ from datetime import UTC
 import pytest
 
 from tests.cli.snapshots import GATEWAY, NOW, condition
-from throughway.cli.gateway_status import part_of, render_part
+from throughway.cli.parts import part_of, render_part
 from throughway.cli.status import View
 from throughway.model.errors import ConfigError
 from throughway.model.findings import Component
@@ -84,8 +84,13 @@ def test_a_component_with_its_checks() -> None:
 
 
 def test_one_that_is_named_by_nobody() -> None:
-    with pytest.raises(ConfigError, match="moon is none of iphttps, certificates"):
+    with pytest.raises(ConfigError, match="moon: there is no such part; there are iphttps, cert"):
         part_of(gateway(CHECK), "moon")
+
+
+def test_one_that_is_mistyped() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'listener'"):
+        part_of(gateway(CHECK), "listner")
 
 
 @pytest.mark.parametrize(

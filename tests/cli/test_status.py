@@ -22,10 +22,10 @@ from tests.cli.snapshots import (
 )
 from throughway.cli.gateway_status import (
     SHOWN,
-    gateway_exit_code,
     gateway_gist,
     render_gateway,
 )
+from throughway.cli.parts import exit_code_of
 from throughway.cli.status import (
     COULD_NOT_TELL,
     PROBLEMS,
@@ -282,8 +282,8 @@ def test_only_a_connected_client_exits_with_0(connection: Connection) -> None:
         (ComponentState.UNKNOWN, COULD_NOT_TELL),
     ],
 )
-def test_gateway_exit_code(state: ComponentState, code: int) -> None:
-    assert gateway_exit_code(state) == code
+def test_exit_code_of(state: ComponentState, code: int) -> None:
+    assert exit_code_of(state) == code
 
 
 # Sizes and times

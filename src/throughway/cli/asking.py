@@ -14,7 +14,7 @@ import typer
 
 from throughway.catalogue import PROBLEMS
 from throughway.cli.status import COULD_NOT_TELL, View
-from throughway.control.client import ask
+from throughway.control.client import DEFAULT_DEADLINE, ask
 from throughway.control.codec import JSON, CommandRefused, from_json, to_json
 from throughway.control.permission import for_root
 from throughway.model.errors import ConfigError, ControlError, ThroughwayError, WireError
@@ -95,10 +95,10 @@ def mended(done: JSON) -> str:
     return str(done.get("done", "")) if isinstance(done, dict) else ""
 
 
-def snapshot_of(socket: Path, kind: type[T]) -> T:
+def snapshot_of(socket: Path, kind: type[T], *, deadline: float = DEFAULT_DEADLINE) -> T:
     """Return the daemon's snapshot."""
     try:
-        return from_json(kind, ask(socket, "status"))
+        return from_json(kind, ask(socket, "status", deadline=deadline))
     except WireError as error:
         raise ControlError(
             f"the daemon at {socket} is of another version, restart it: {error}"

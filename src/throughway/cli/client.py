@@ -20,6 +20,7 @@ from throughway.cli.asking import (
     say_waiting,
 )
 from throughway.cli.output import examples, print_json
+from throughway.cli.parts import completing, show_part
 from throughway.cli.status import client_exit_code, client_gist, render_client
 from throughway.client import settings
 from throughway.control.client import ask
@@ -40,6 +41,13 @@ app = typer.Typer(
 )
 
 RefreshAsJSON = Annotated[bool, typer.Option("--json", help="What client.toml says, as JSON.")]
+PartName = Annotated[
+    str | None,
+    typer.Argument(
+        help="Only this stage, component or check, such as link.",
+        autocompletion=completing(ClientSnapshot, "THROUGHWAY_CLIENT_SOCKET", CLIENT_SOCKET),
+    ),
+]
 Config = Annotated[Path, typer.Option("--config", "-c", help="The client's configuration (TOML).")]
 
 
@@ -58,19 +66,24 @@ def run(config: Config = DEFAULT_CONFIG) -> None:
 @app.command(
     epilog=examples(
         "throughway client status",
+        "throughway client status link",
         "throughway client status --json | jq -r .connection",
         "throughway client status --watch",
     )
 )
 def status(
-    socket: ClientSocket = CLIENT_SOCKET, as_json: AsJSON = False, watch: Watch = False
+    part: PartName = None,
+    socket: ClientSocket = CLIENT_SOCKET,
+    as_json: AsJSON = False,
+    watch: Watch = False,
 ) -> None:
     """Say whether this computer is connected, and if not, why and what to do.
 
     Exit 0: connected, no problems; 1: problems, or not connected; 3: the daemon cannot be asked.
     """
     with exit_codes():
-        look = SHOW.watch if watch else SHOW.once
+        show = SHOW if part is None else show_part(ClientSnapshot, part)
+        look = show.watch if watch else show.once
         raise typer.Exit(look(socket, as_json=as_json))
 
 

@@ -16,14 +16,9 @@ from throughway.cli.asking import (
     mended,
     say_waiting,
 )
-from throughway.cli.gateway_status import (
-    gateway_exit_code,
-    gateway_gist,
-    part_of,
-    render_gateway,
-    render_part,
-)
+from throughway.cli.gateway_status import gateway_gist, render_gateway
 from throughway.cli.output import examples
+from throughway.cli.parts import completing, exit_code_of, show_part
 from throughway.control.client import ask
 from throughway.model.status import GatewaySnapshot
 
@@ -39,7 +34,13 @@ app.add_typer(totp.app, name="totp")
 daemon_log.register(app, "gateway")
 
 Config = Annotated[Path, typer.Option("--config", "-c", help="The gateway's configuration (TOML).")]
-ComponentName = Annotated[str | None, typer.Argument(help="Only this row, such as ipsec.")]
+ComponentName = Annotated[
+    str | None,
+    typer.Argument(
+        help="Only this component or check, such as ipsec.",
+        autocompletion=completing(GatewaySnapshot, "THROUGHWAY_GATEWAY_SOCKET", GATEWAY_SOCKET),
+    ),
+]
 
 
 @app.command(epilog=examples("throughway gateway run --config /etc/throughway/gateway.toml"))
@@ -113,15 +114,6 @@ def mend(
 
 
 def _show(component: str | None) -> Show[GatewaySnapshot]:
-    if component is None:
-        return Show(
-            GatewaySnapshot, render_gateway, gateway_gist, lambda s: gateway_exit_code(s.state)
-        )
-    name = component.lower()
-    return Show(
-        GatewaySnapshot,
-        lambda s, view: render_part(s, part_of(s, name), view),
-        lambda s: part_of(s, name).state,
-        lambda s: gateway_exit_code(part_of(s, name).state),
-        lambda s: part_of(s, name),
-    )
+    if component is not None:
+        return show_part(GatewaySnapshot, component)
+    return Show(GatewaySnapshot, render_gateway, gateway_gist, lambda s: exit_code_of(s.state))

@@ -1,33 +1,22 @@
 """Turn a gateway's snapshot into what a person reads: Operations Status."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from throughway.catalogue import find
+from throughway.cli.parts import check_rows, component_row
 from throughway.cli.status import (
-    COULD_NOT_TELL,
-    LABEL_WIDTH,
-    PROBLEMS,
-    WELL,
     View,
     duration,
     joined,
-    paragraph,
     printable,
     render_problems,
     row,
     size,
     traffic,
 )
-from throughway.health.tracker import roots_inside
-from throughway.model.errors import ConfigError
-from throughway.model.findings import Problem
 from throughway.model.statement import ComputerHealth
 from throughway.model.status import (
-    CheckStatus,
     ComponentState,
-    ComponentStatus,
-    Condition,
     GatewaySnapshot,
     RefusedClient,
     SessionStatus,
@@ -49,25 +38,6 @@ _GATEWAY_HEADLINES = {
 }
 
 
-_IN_WORDS = {
-    ComponentState.OK: "Working properly",
-    ComponentState.WARNING: "Working, with warnings",
-    ComponentState.ERROR: "Not working properly",
-    ComponentState.UNKNOWN: "Cannot be told",
-    ComponentState.DISABLED: "Disabled",
-}
-"""As the console of Windows says it."""
-
-
-def gateway_exit_code(state: ComponentState) -> int:
-    """Return 0 when well, 1 with problems; what has not been looked at cannot be told."""
-    return {
-        ComponentState.ERROR: PROBLEMS,
-        ComponentState.WARNING: PROBLEMS,
-        ComponentState.UNKNOWN: COULD_NOT_TELL,
-    }.get(state, WELL)
-
-
 def render_gateway(snapshot: GatewaySnapshot, view: View) -> str:
     """Return components, sessions, tunnels and problems."""
     lines = [
@@ -79,9 +49,9 @@ def render_gateway(snapshot: GatewaySnapshot, view: View) -> str:
         *_translation(snapshot.translation),
         "",
         "Components",
-        *(_component(component, view) for component in snapshot.components),
+        *(component_row(component, view) for component in snapshot.components),
         "",
-        *_checks(snapshot.checks, view),
+        *check_rows(snapshot.checks, view),
         *_workers(snapshot.workers, view),
         *_sixtofour(snapshot.sixtofour, view),
         *_teredo(snapshot.teredo, view),
@@ -92,102 +62,6 @@ def render_gateway(snapshot: GatewaySnapshot, view: View) -> str:
         *render_problems(snapshot.problems, view),
     ]
     return "\n".join(lines)
-
-
-Part = ComponentStatus | CheckStatus
-"""What can be looked at by itself."""
-
-
-def render_part(snapshot: GatewaySnapshot, part: Part, view: View) -> str:
-    """Return a component or a check as a console does: how it is; error, causes, resolution."""
-    known: tuple[Condition, ...] = ()
-    if isinstance(part, CheckStatus):
-        title, checks = part.title, [part]
-        lines = list(_about_check(part, view))
-    else:
-        title, known = str(part.component), part.conditions
-        checks = [check for check in snapshot.checks if check.component is part.component]
-        lines = [
-            row("Since", view.since(part.since) or "nothing was heard of it yet", 1),
-            row("Says", part.detail, 1),
-            *(["", *_checks(checks, view)[:-1]] if checks else []),
-        ]
-    codes = {code for check in checks for code in check.problems}
-    shown = [problem for problem in snapshot.problems if problem.code in codes]
-    shown += [problem for problem in known if problem not in shown]
-    for problem in shown:
-        lines += ["", *_explained(problem, view)]
-    told = {problem.code for problem in snapshot.problems}
-    for code in sorted(codes - told):
-        lines += ["", *_untold(find(code), told)]
-    return "\n".join([f"{title}: {view.paint(_IN_WORDS[part.state], part.state)}", *lines])
-
-
-def part_of(snapshot: GatewaySnapshot, name: str) -> Part:
-    """Return a component or a check by its name."""
-    parts: dict[str, Part] = {str(part.component): part for part in snapshot.components}
-    parts |= {check.name: check for check in snapshot.checks if check.name not in parts}
-    if name not in parts:
-        raise ConfigError("COMPONENT", "", f"{name} is none of {', '.join(parts)}")
-    return parts[name]
-
-
-def _about_check(check: CheckStatus, view: View) -> Iterator[str]:
-    yield row("Since", view.since(check.since) or "not looked at yet", 1)
-    yield row("Found", check.detail, 1)
-    if check.looked_at:
-        ago, took = duration(view.now - check.looked_at), f"{check.took:.2f} s"
-        yield row("Last look", f"{ago} ago, took {took}; every {duration(check.interval)}", 1)
-    for number, change in enumerate(reversed(check.history)):
-        label = "" if number else "History"
-        words = f"{change.state:<9}{printable(change.detail)}"
-        yield row(label, f"{view.at(change.at)}  {words}", 1)
-
-
-def _explained(problem: Condition, view: View) -> Iterator[str]:
-    """Yield a problem in the words of the console of Windows."""
-    severity = view.paint(problem.severity, problem.severity)
-    yield f"Error: {problem.title} [{problem.code}], {severity}, {view.since(problem.since)}"
-    yield from (f"  {printable(line)}" for line in problem.detail.splitlines())
-    yield from _remedies(problem.cause, problem.resolution)
-    for title, commands in (("Mend", problem.fix), ("Prove", problem.verify)):
-        yield from (f"  {title + ':':<12}{printable(command)}" for command in commands)
-
-
-def _untold(problem: Problem, told: Collection[str]) -> Iterator[str]:
-    """Yield what was found and is not among the problems that are shown, and why it is not."""
-    roots = sorted(roots_inside(problem) & set(told))
-    why = (
-        f"follows from {', '.join(roots)}"
-        if roots
-        else "found just now, not told of until it lasts"
-    )
-    yield f"Error: {problem.title} [{problem.code}], {why}"
-    yield from _remedies(problem.cause, problem.resolution)
-
-
-def _remedies(cause: str, resolution: str) -> Iterator[str]:
-    yield from paragraph("Causes", cause)
-    yield from paragraph("Resolution", resolution)
-
-
-def _component(component: ComponentStatus, view: View) -> str:
-    state = view.paint(f"{component.state:<9}", component.state)
-    detail = joined(view.since(component.since), printable(component.detail))
-    return f"  {component.component:<{LABEL_WIDTH - 2}}{state}{detail}".rstrip()
-
-
-def _checks(checks: Sequence[CheckStatus], view: View) -> list[str]:
-    """Return what the components' states stand on, one line a check."""
-    if not checks:
-        return []
-    return ["Checks", *(_check(check, view) for check in checks), ""]
-
-
-def _check(check: CheckStatus, view: View) -> str:
-    state = view.paint(f"{check.state:<9}", check.state)
-    detail = joined(view.since(check.since), printable(check.detail))
-    return f"  {check.name:<{LABEL_WIDTH - 2}}{state}{detail}".rstrip()
 
 
 def _workers(workers: tuple[WorkerStatus, ...], view: View) -> list[str]:

@@ -26,6 +26,7 @@ from throughway.model.status import (
 )
 
 CONTROLLER_CHECK = "domain-controller"
+CLOCK_CHECK = "clock"
 RESOURCE_CHECK = "resource-"
 """How the names of the checks of resources begin."""
 NOT_NEEDED = "inside the intranet: not needed"
@@ -108,6 +109,15 @@ def stage_of(condition: Condition, snapshot: ClientSnapshot) -> StageName | None
     if condition.component is Component.IPSEC and of_user:
         return StageName.INTRANET
     return STAGE_OF_COMPONENT.get(condition.component)
+
+
+def stage_of_check(check: CheckStatus) -> StageName | None:
+    """Return the stage that a check looks at; None for one that is beside the chain."""
+    if check.name.startswith(RESOURCE_CHECK):
+        return StageName.RESOURCE
+    if check.name == CLOCK_CHECK:
+        return StageName.CONTROLLER
+    return STAGE_OF_COMPONENT.get(check.component)
 
 
 def _with_problems(stage: StageStatus, snapshot: ClientSnapshot) -> StageStatus:

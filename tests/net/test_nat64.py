@@ -53,6 +53,11 @@ def _tayga() -> None:
         nat64.connect(CONFIG)
         nat64.connect(CONFIG)
         assert nat64.connected(CONFIG)
+        assert nat64.leads(CONFIG)
+        run("ip", "-6", "route", "add", "blackhole", CONFIG.prefix, "metric", "5")
+        assert nat64.connected(CONFIG)
+        assert not nat64.leads(CONFIG), "a better route takes it away"
+        run("ip", "-6", "route", "del", "blackhole", CONFIG.prefix, "metric", "5")
         until(lambda: "nobody" in run("ps", "-o", "user=", "-p", str(process.pid)))
         run("ip", "-6", "address", "add", "2001:db8:da::1/128", "dev", "lo")
         assert asyncio.run(nat64.answers(CONFIG, PATIENCE))

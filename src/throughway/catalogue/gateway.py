@@ -1,5 +1,6 @@
 """Problems of the gateway daemon."""
 
+from throughway.catalogue.host import IPV6_DISABLED
 from throughway.catalogue.iphttps_certificate import ISSUE
 from throughway.model.findings import Component, Problem, Severity
 
@@ -12,6 +13,7 @@ NETWORK_ADAPTER_DOWN = Problem(
     resolution="Connect it and switch it on.",
     fix=("ip -brief link show", "ip link set INTERFACE up"),
     verify=("ip -brief address show", "throughway gateway status"),
+    depends_on=(IPV6_DISABLED,),
 )
 
 CONNECTION_LIMIT_REACHED = Problem(

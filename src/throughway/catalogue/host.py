@@ -8,8 +8,8 @@ IPV6_DISABLED = Problem(
     severity=Severity.CRITICAL,
     component=Component.HOST,
     cause=(
-        "The kernel setting disable_ipv6 is 1 for all interfaces or for the IP-HTTPS interface. "
-        "Everything DirectAccess carries is IPv6, so no address can be formed and no tunnel opened."
+        "The kernel setting disable_ipv6 is 1 for all interfaces, or for one that DirectAccess "
+        "needs. All that it carries is IPv6, so no address can be formed and no tunnel opened."
     ),
     resolution=(
         "Switch IPv6 on again, now and in the file under /etc/sysctl.d that switched it off. "

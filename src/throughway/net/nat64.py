@@ -143,6 +143,15 @@ def connected(config: NAT64Config) -> bool:
         return False
 
 
+def leads(config: NAT64Config) -> bool:
+    """Whether what is for the prefix goes to the device, by all routes and rules of this machine.
+
+    Only for IPv6: to IPv4 hosts of the pool nobody else has a reason to lay a way.
+    """
+    own = translated(config.prefix, own_address(config.pool))
+    return netlink.interface_towards(str(own)) == config.interface
+
+
 def traffic(interface: str) -> tuple[int, int]:
     """Return the octets that clients sent to, and got from, the hosts behind the device."""
     for line in _DEVICES.read_text().splitlines():

@@ -124,7 +124,7 @@ def _load_private_key(data: bytes, what: str) -> object:
         return serialization.load_pem_private_key(data, password=None)
     except TypeError as error:
         raise TrustError(
-            f"{what}: the key is encrypted; a daemon cannot ask for its password: "
+            f"{what}: the key is encrypted; a daemon has nobody to ask for its password; "
             "decrypt it with `openssl pkey` and protect the file by its mode"
         ) from error
     except (ValueError, UnsupportedAlgorithm) as error:

@@ -33,6 +33,19 @@ def test_what_the_kernel_lacks(tmp_path: Path) -> None:
         assert look(checks, "ipv6") == [("ipv6-disabled", disabled)]
         run("sysctl", "-q", "-w", "net.ipv6.conf.link0.disable_ipv6=0")
 
+        # An adapter without IPv6 is somebody's wish, unless an address of ours is gone with it.
+        run("ip", "link", "set", "lo", "up")
+        run("ip", "link", "add", "plain0", "type", "veth", "peer", "name", "far0")
+        run("ip", "link", "set", "plain0", "up")
+        run("sysctl", "-q", "-w", "net.ipv6.conf.plain0.disable_ipv6=1")
+        assert look(checks, "ipv6") == "IPv6 is on, on every link"
+        serving = config(tmp_path, listen=(("2001:db8::1", 443),))
+        inside = kernel.checks(lambda: serving, lambda: ("link0",))
+        disabled = "net.ipv6.conf.plain0.disable_ipv6 is 1"
+        assert look(inside, "ipv6") == [("ipv6-disabled", disabled)]
+        run("ip", "address", "add", "2001:db8::1/64", "dev", "link0", "nodad")
+        assert look(inside, "ipv6") == "IPv6 is on, on every link"
+
         run("sysctl", "-q", "-w", "net.ipv6.conf.all.forwarding=1")
         assert look(checks, "forwarding") == "IPv6 is forwarded"
         run("sysctl", "-q", "-w", "net.ipv6.conf.link0.forwarding=0")

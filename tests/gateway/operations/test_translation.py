@@ -41,6 +41,11 @@ def ask(tmp_path: Path) -> Callable[..., list[tuple[str, str]] | str]:
         ("", "tayga translates 2001:db8:c0:7777::/96"),
         ("exists", "nat64 is gone"),
         ("connected", "routes do not lead to nat64"),
+        (
+            "leads",
+            "another route or rule takes what is for 2001:db8:c0:7777::/96 away from nat64, "
+            "see `ip -6 route; ip -6 rule`",
+        ),
         ("answers", "tayga (process 17) does not answer: it hangs"),
     ],
 )
@@ -55,6 +60,7 @@ def test_what_nat64_stands_on(
 
     monkeypatch.setattr(nat64, "exists", lambda _: lost != "exists")
     monkeypatch.setattr(nat64, "connected", lambda _: lost != "connected")
+    monkeypatch.setattr(nat64, "leads", lambda _: lost != "leads")
     monkeypatch.setattr(nat64, "answers", answers)
     assert ask("nat64", WELL) == ([("nat64-broken", words)] if lost else words)
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from urllib.parse import urlsplit
@@ -161,14 +162,22 @@ class Controllers:
         return [Found(problem, told or f"{name} names nobody")]
 
     async def _ask_host(self, host: str, port: int, ask: Asking) -> str:
+        """Ask at each of its addresses until one answers; return why none does."""
+        why = ""
         try:
             async with asyncio.timeout(ASK_TIME * TRIES):
-                await ask(host, port)
+                for address in await _addresses(host, port):
+                    try:
+                        await ask(address, port)
+                    except (OSError, WireError, asyncio.IncompleteReadError) as error:
+                        why = why or f"port {port}: {_words(error)}"
+                    else:
+                        return ""
         except TimeoutError:
             return f"no answer on port {port}"
-        except (OSError, WireError, asyncio.IncompleteReadError) as error:
-            return str(error) or type(error).__name__
-        return ""
+        except OSError as error:  # of its name
+            return _words(error)
+        return why
 
     async def _connects(self, host: str, port: int) -> None:
         _reader, writer = await asyncio.open_connection(host, port)
@@ -183,6 +192,18 @@ class Controllers:
         sent = time.time()
         error = parse_error(await kdc_proxy.exchange((host, port), request))
         self._offset = error.time.timestamp() - (sent + time.time()) / 2
+
+
+async def _addresses(host: str, port: int) -> Iterable[str]:
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return dict.fromkeys(str(address[0]) for *_, address in found)
+
+
+def _words(error: Exception) -> str:
+    """Return what a person reads of an error: without numbers and addresses."""
+    if isinstance(error, OSError) and error.errno and not isinstance(error, socket.gaierror):
+        return os.strerror(error.errno)  # asyncio has words of its own, with an address in them
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 async def _controllers(name: str) -> list[str]:

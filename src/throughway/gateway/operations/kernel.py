@@ -28,7 +28,8 @@ def checks(
         return list(_adapters(addresses)) or f"{', '.join(addresses)} on adapters that are up"
 
     async def look_at_ipv6() -> Iterable[Found] | str:
-        return list(_disabled(devices())) or "IPv6 is on, on every link"
+        adapters = _bare_adapters(_own_addresses(config()))
+        return list(_disabled((*devices(), *adapters))) or "IPv6 is on, on every link"
 
     async def look_at_forwarding() -> Iterable[Found] | str:
         return list(_unforwarded(devices())) or "IPv6 is forwarded"
@@ -101,7 +102,7 @@ def down(flags: int) -> str:
 
 
 def _disabled(devices: Iterable[str]) -> Iterator[Found]:
-    for name in ("all", *devices):
+    for name in dict.fromkeys(("all", *devices)):
         if _setting(name, "disable_ipv6") == "1":
             words = f"net.ipv6.conf.{name}.disable_ipv6 is 1"
             yield Found(IPV6_DISABLED, words, name, name)
@@ -113,6 +114,18 @@ def _unforwarded(devices: Iterable[str]) -> Iterator[Found]:
             words = f"net.ipv6.conf.{name}.forwarding is 0"
             yield Found(FORWARDING_DISABLED, words, name)
             return  # with "all" it is off everywhere
+
+
+def _bare_adapters(addresses: Iterable[str]) -> Iterator[str]:
+    """Yield the adapters that are up, where the gateway has lost an IPv6 address.
+
+    To switch IPv6 off takes all addresses away, so nothing says on which adapter it was. While
+    none is lost, an adapter without IPv6 is somebody's wish.
+    """
+    there = {own.address for own in netlink.addresses()}
+    wanted = (ip_address(address.partition("%")[0]) for address in addresses)
+    if any(address.version == 6 and address not in there for address in wanted):
+        yield from (name for name, flags in netlink.links().items() if flags & _IFF_UP)
 
 
 def _setting(interface: str, name: str) -> str:

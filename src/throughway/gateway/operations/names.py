@@ -22,7 +22,7 @@ async def asks(server: str, name: str, port: int = PORT) -> str:
         except (dns.exception.Timeout, TimeoutError):
             why = "no answer"
         except (OSError, dns.exception.DNSException) as error:
-            why = str(error) or type(error).__name__
+            why = getattr(error, "strerror", None) or str(error) or type(error).__name__
         else:
             rcode = dns.rcode.to_text(answer.rcode())
             return "" if rcode in {"NOERROR", "NXDOMAIN"} else f"answers {rcode}"

@@ -98,6 +98,9 @@ async def _look_at_nat64(
         return [Found(NAT64_BROKEN, f"{config.interface} is gone")]
     if not nat64.connected(config):
         return [Found(NAT64_BROKEN, f"routes do not lead to {config.interface}")]
+    if not nat64.leads(config):
+        words = f"another route or rule takes what is for {config.prefix} away from"
+        return [Found(NAT64_BROKEN, f"{words} {config.interface}, see `ip -6 route; ip -6 rule`")]
     if not await nat64.answers(config, ECHO_TIME):
         return [Found(NAT64_BROKEN, f"tayga (process {status.pid}) does not answer: it hangs")]
     return f"tayga translates {config.prefix}"

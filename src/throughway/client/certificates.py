@@ -147,7 +147,7 @@ class CertificateKeeper:
         file, torn = self._pair.certificate, self._torn
         self._torn = False
         try:
-            certificate, *_ = pem.parse_certificates(read_file(file), str(file))
+            certificate, *others = pem.parse_certificates(read_file(file), str(file))
         except (ThroughwayError, ValueError) as error:
             # Until there is one there is nothing to renew.
             self._wanted_at = 0.0
@@ -156,7 +156,7 @@ class CertificateKeeper:
         self._tell_dates(certificate)
         if self._on_token:
             self._used, self._wanted_at = certificate, 0.0
-        elif why := self._key_fault(certificate):
+        elif why := self._key_fault(certificate, *others):
             self._torn = not torn
             if torn:
                 self._tell_wrong(CERT_NO_PRIVATE_KEY, _words(self._pair.key, "key", why))
@@ -167,8 +167,8 @@ class CertificateKeeper:
         if missed or former not in (None, certificate):
             await self._take(certificate)
 
-    def _key_fault(self, certificate: x509.Certificate) -> str:
-        """Say why the key is not the certificate's, "" when it is."""
+    def _key_fault(self, certificate: x509.Certificate, *others: x509.Certificate) -> str:
+        """Say why the key is not the first certificate's, "" when it is."""
         file = self._pair.key
         try:
             key = pem.parse_key(read_secret(file), str(file))
@@ -176,6 +176,8 @@ class CertificateKeeper:
             return str(error)
         if pem.same_key(certificate, key):
             return ""
+        if why := pem.misplaced((certificate, *others), key):
+            return f"{self._pair.certificate}: it {why}"
         return f"does not belong to {self._pair.certificate}"
 
     def _tell_fault(self, certificate: x509.Certificate) -> None:

@@ -6,7 +6,7 @@ so that all of it is told at once.
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from ipaddress import (
     IPv4Address,
@@ -378,19 +378,24 @@ def _nat64(nat64: NAT64Config, ipsec: IPsecServerConfig) -> Wrong:
 
 def _certificate(certificate_file: Path, key_file: Path, name: str) -> Wrong:
     """A server's certificate with its key: there, belonging together, for this name, in force."""
-    certificate = key = None
+    certificates: Sequence[x509.Certificate] = ()
+    key = None
     try:
-        certificate = pem.parse_certificate(read_file(certificate_file), str(certificate_file))
+        certificates = pem.parse_certificates(read_file(certificate_file), str(certificate_file))
     except (ValueError, TrustError) as error:
         yield "certificate", str(error)
     try:
         key = pem.parse_key(read_secret(key_file), str(key_file))
     except (ValueError, TrustError) as error:
         yield "key", str(error)
-    if certificate is not None and key is not None and not pem.same_key(certificate, key):
-        yield "key", f"{key_file} does not belong to the certificate {certificate_file}"
-    if certificate is not None:
-        yield from _proves(certificate, certificate_file, name)
+    if certificates and key is not None:
+        if why := pem.misplaced(certificates, key):
+            yield "certificate", f"{certificate_file}: {key_file} {why}"
+            return
+        if not pem.same_key(certificates[0], key):
+            yield "key", f"{key_file} does not belong to the certificate {certificate_file}"
+    if certificates:
+        yield from _proves(certificates[0], certificate_file, name)
 
 
 def _proves(certificate: x509.Certificate, file: Path, name: str) -> Wrong:

@@ -5,6 +5,8 @@ in the error's text. The one key that the client daemon reads has its parser in
 :mod:`throughway.pki.bundle`, so that X.509 stays out of the daemon's memory.
 """
 
+from collections.abc import Sequence
+
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
@@ -112,6 +114,15 @@ def parse_signing_key(data: bytes, what: str = "signing key") -> Ed25519PrivateK
 def same_key(certificate: x509.Certificate, key: PrivateKey) -> bool:
     """Whether the certificate was issued for this key."""
     return _spki(certificate.public_key()) == _spki(key.public_key())
+
+
+def misplaced(certificates: Sequence[x509.Certificate], key: PrivateKey) -> str:
+    """Say where the certificate for this key stands when it is not the first one; "" else."""
+    for number, certificate in enumerate(certificates, 1):
+        if same_key(certificate, key):
+            words = f"belongs to certificate {number} of it, which must stand before the others"
+            return words if number > 1 else ""
+    return ""
 
 
 def certificate_fingerprint(certificate: x509.Certificate) -> str:

@@ -103,6 +103,15 @@ def test_keys_that_are_lost_or_another_s(gateway: GatewayConfig, tmp_path: Path)
     assert codes(gateway) == ["iphttps-no-usable-cert", "ipsec-cert-no-private-key"]
 
 
+def test_a_chain_that_begins_with_its_authority(gateway: GatewayConfig, tmp_path: Path) -> None:
+    own = (tmp_path / "gateway.crt").read_bytes()
+    write(tmp_path / "gateway.crt", (tmp_path / "root.crt").read_bytes() + own)
+    file, key = tmp_path / "gateway.crt", tmp_path / "gateway.key"
+    words = f"{file}: {key} belongs to certificate 2 of it, which must stand before the others"
+    found = ["iphttps-no-usable-cert", "ipsec-cert-no-private-key"]
+    assert judged(gateway) == [(code, words) for code in found]
+
+
 def test_files_that_are_gone(gateway: GatewayConfig, tmp_path: Path) -> None:
     (tmp_path / "gateway.crt").unlink()
     assert codes(gateway) == ["iphttps-no-usable-cert", "ipsec-no-machine-cert"]

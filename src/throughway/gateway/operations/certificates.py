@@ -101,9 +101,17 @@ def _judge(config: GatewayConfig, now: datetime) -> Iterable[Found] | str:
         except (ValueError, TrustError) as error:
             found.append(_found(_WRONG[own.use][0], own, str(error)))
             continue
+        key, of_key = _key(own)
+        if key is not None and (why := pem.misplaced((certificate, *between), key)):
+            # All that is wrong with the first one is that it is another's.
+            found.append(_found(_WRONG[own.use][1], own, f"{own.certificate}: {own.key} {why}"))
+            continue
         ends.append(certificate.not_valid_after_utc)
         found += _of_dates(own, certificate, now)
-        found += _of_key(own, certificate)
+        if key is not None and not pem.same_key(certificate, key):
+            of_key = f"{own.key} does not belong to {own.certificate}"
+        if of_key:
+            found.append(_found(_WRONG[own.use][1], own, of_key))
         if own.use == IPHTTPS:
             found += _of_name(own, certificate, url_host(config.iphttps.url))
             found += _of_places(own, certificate, config.publish)
@@ -128,17 +136,14 @@ def _of_dates(own: Own, certificate: x509.Certificate, now: datetime) -> Iterato
         yield _found(find(code), own, words)
 
 
-def _of_key(own: Own, certificate: x509.Certificate) -> Iterator[Found]:
-    problem = _WRONG[own.use][1]
+def _key(own: Own) -> tuple[pem.PrivateKey | None, str]:
+    """Return the key, and why there is none: "" where none is needed."""
     if own.key is None:
-        return
+        return None, ""
     try:
-        key = pem.parse_key(read_secret(own.key), str(own.key))
+        return pem.parse_key(read_secret(own.key), str(own.key)), ""
     except (ValueError, TrustError) as error:
-        yield _found(problem, own, str(error))
-        return
-    if not pem.same_key(certificate, key):
-        yield _found(problem, own, f"{own.key} does not belong to {own.certificate}")
+        return None, str(error)
 
 
 def _of_name(own: Own, certificate: x509.Certificate, host: str) -> Iterator[Found]:

@@ -187,6 +187,23 @@ def test_connections_are_ended_when_their_address_is_gone_and_something_else_car
     assert kernel.ended == [ADDRESSES[NATIVE], ADDRESSES[IPHTTPS]]
 
 
+def test_why_nothing_carries_is_said_when_everything_that_is_tried_has_failed(
+    tmp_path: Path, kernel: Kernel
+) -> None:
+    async def story(world: World) -> None:
+        assert not world.driver.failures
+        await world.fail(NATIVE)
+        await world.running(IPHTTPS)
+        assert not world.driver.failures
+        last = TransportError(Stage.CONNECT, "nothing at all")
+        await world.fail(IPHTTPS, last)
+        assert list(world.driver.failures) == [BLOCKED, last]
+        await world.prove(IPHTTPS)
+        assert not world.driver.failures
+
+    play(tmp_path, story)
+
+
 def test_devices_are_made_anew_when_ipv6_is_on_again(
     tmp_path: Path, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

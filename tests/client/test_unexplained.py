@@ -8,6 +8,7 @@ from throughway.catalogue.teredo import UDP_BLOCKED
 from throughway.client.resources import Standing
 from throughway.client.unexplained import Unexplained
 from throughway.health.tracker import Tracker
+from throughway.model.errors import Stage, TransportError
 
 INSIDE = Standing(outside=False, infrastructure=False, intranet=False, user=True, way=("", 0))
 NOTHING = Standing(outside=True, infrastructure=False, intranet=False, user=True, way=("", 0))
@@ -21,12 +22,13 @@ class World:
         self.now = 1000.0
         self.tracker = Tracker(lambda: self.now)
         self.unexplained = Unexplained(self.tracker)
+        self.failures: tuple[TransportError, ...] = ()
 
     def told(self, standing: Standing) -> list[str]:
         """Return what is told when it has been so for long."""
-        self.unexplained.judge(standing, "the gateway is silent")
+        self.unexplained.judge(standing, "the gateway is silent", self.failures)
         self.now += INFRASTRUCTURE_TUNNEL_DOWN.visible_after
-        self.unexplained.judge(standing, "the gateway is silent")
+        self.unexplained.judge(standing, "the gateway is silent", self.failures)
         return [condition.code for condition in self.tracker.current()]
 
 
@@ -48,7 +50,7 @@ def test_what_should_be_up_and_is_not(standing: Standing, codes: list[str]) -> N
 
 def test_it_is_given_time() -> None:
     world = World()
-    world.unexplained.judge(NOTHING, "")
+    world.unexplained.judge(NOTHING, "", ())
     world.now += INFRASTRUCTURE_TUNNEL_DOWN.visible_after - 1
     assert world.tracker.current() == ()
 
@@ -63,3 +65,34 @@ def test_who_says_more_is_not_talked_over() -> None:
     assert world.told(NOTHING) == ["teredo-udp-blocked"]
     world.tracker.clear(UDP_BLOCKED)
     assert world.told(NOTHING) == ["ipsec-infrastructure-tunnel-down"]
+
+
+def failed(problem: str) -> TransportError:
+    return TransportError(Stage.LINK, f"because of {problem}", problem=problem)
+
+
+def test_where_no_transport_works_it_is_told_why() -> None:
+    world = World()
+    world.failures = (
+        failed("sixtofour-no-public-address"),
+        failed("teredo-udp-blocked"),
+        failed("teredo-unheard-of"),
+    )
+    world.unexplained.judge(NOTHING, "", world.failures)
+    (told,) = world.tracker.current()  # at once: the transport has waited long enough itself
+    assert (told.code, told.detail) == ("teredo-udp-blocked", "because of teredo-udp-blocked")
+    world.failures = (failed("sixtofour-relay-unreachable"),)
+    assert world.told(NOTHING) == ["sixtofour-relay-unreachable"]
+    assert world.told(HALF) == ["ipsec-intranet-tunnel-down"]
+    world.failures = (failed("sixtofour-no-public-address"),)
+    assert world.told(NOTHING) == ["ipsec-infrastructure-tunnel-down"]
+
+
+def test_a_transport_that_does_not_work_matters_to_nobody_while_more_is_told() -> None:
+    world = World()
+    world.failures = (failed("teredo-udp-blocked"),)
+    assert world.told(NOTHING) == ["teredo-udp-blocked"]
+    world.tracker.set(INTERNET_DOWN, "no address")
+    assert world.told(NOTHING) == ["internet-down"]
+    world.tracker.clear(INTERNET_DOWN)
+    assert world.told(WHOLE) == []

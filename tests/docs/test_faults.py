@@ -39,7 +39,6 @@ def test_every_fault_and_every_pair_has_a_row() -> None:
     assert [one for one in first if " + " in one] == [pair.name for pair in PAIRS]
 
 
-@pytest.mark.skipif(not fault_page.PAGE.exists(), reason="`make matrix` writes it")
 def test_the_page_is_made_from_the_results_of_the_faults_that_there_are() -> None:
     assert fault_page.PAGE.read_text() == fault_page.build(fault_results.load())
 

@@ -1,6 +1,7 @@
 """A fault put to the test: what counts as said, as found, as mended, as wanted."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -35,6 +36,23 @@ def examined(code: str, *found: str) -> Said:
 )
 def test_as_wanted(good: Seen) -> None:
     assert good.as_wanted(FAULT)
+
+
+@pytest.mark.parametrize(
+    ("others", "found", "wanted"),
+    [
+        (("clock-skew", "client-not-running"), "client-not-running", False),  # causes it not
+        (("worker-restarting",), "worker-restarting", True),
+        ((), "worker-restarting", False),  # the daemon does not know that
+    ],
+)
+def test_a_doctor_may_see_what_the_daemon_has_gone_on_to(
+    others: tuple[str, ...], found: str, wanted: bool
+) -> None:
+    fault = replace(FAULT, client="", gateway="iphttps-listener-down")
+    end = Said(code="iphttps-listener-down", others=others, doctor=(found,))
+    row = Seen(fault="some-fault", client=Said(), gateway=end, recovered=1.0)
+    assert row.as_wanted(fault) is wanted
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from throughway.net.dial import Dialer
 from throughway.net.iphttps_client import IPHTTPSClient, Judge
 from throughway.net.iphttps_server import IPHTTPSServer, tls_context
 from throughway.net.tls import client_context
+from throughway.proto.iphttps import client as client_module
 from throughway.proto.iphttps import session as session_module
 from throughway.proto.iphttps.client import State
 from throughway.proto.iphttps.server import Refusal
@@ -301,6 +302,70 @@ def test_a_changed_network_asks_for_a_sign_of_life(hall: Hall) -> None:
             assert client._machine.timer_at() is None
 
     asyncio.run(scenario())
+
+
+class Relay:
+    """What a proxy is to a link; stopped, its kernel goes on to take what comes."""
+
+    def __init__(self, hall: Hall) -> None:
+        self._hall = hall
+        self._socks: list[socket.socket] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def dial(self, host: str, port: int) -> socket.socket:
+        """Return a connection whose other end is passed on."""
+        loop = asyncio.get_running_loop()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            near = socket.create_connection(listener.getsockname())
+            taken, _ = listener.accept()
+        far = await self._hall.dial(host, port)
+        self._socks += (taken, far)
+        near.setblocking(False)
+        taken.setblocking(False)
+        self._tasks += (
+            loop.create_task(self._pass(taken, far)),
+            loop.create_task(self._pass(far, taken)),
+        )
+        return near
+
+    async def _pass(self, source: socket.socket, sink: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while data := await loop.sock_recv(source, 65536):
+            await loop.sock_sendall(sink, data)
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def close(self) -> None:
+        await self.stop()
+        for sock in self._socks:
+            sock.close()
+
+
+def test_a_proxy_that_takes_everything_and_passes_on_nothing_is_no_sign_of_life(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "SILENT_AFTER", 0.05)
+    monkeypatch.setattr(client_module, "SILENT_TIMEOUT", 0.2)
+
+    async def scenario() -> None:
+        relay = Relay(hall)
+        async with serving(hall), hall.client(dial=relay.dial) as (client, tun):
+            await wait_for(lambda: client.state is State.LINK_UP)
+            await relay.stop()
+            hall.states.clear()
+            while not hall.states:
+                tun.kernel.send(packet(OWN, CORP))
+                await asyncio.sleep(0.02)
+            ((state, error),) = hall.states[:1]
+            assert state is not State.LINK_UP
+            assert error is not None
+            assert "no sign of life" in str(error)
+            await relay.close()
+
+    asyncio.run(asyncio.wait_for(scenario(), PATIENCE))
 
 
 def test_a_link_that_went_with_its_network_has_no_error(

@@ -326,7 +326,8 @@ class Access:
             self._tunnels.raise_intranet(self._user)
         self._settle_tunnels()
         self._operations.settle()
-        self._unexplained.judge(self._standing(), self._transports.words)
+        failures = self._transports.failures
+        self._unexplained.judge(self._standing(), self._transports.words, failures)
         self._register_name()
 
     def _register_name(self) -> None:

@@ -137,6 +137,13 @@ class Transports:
         return self.up or not wanted or any(t.failure is None for t in wanted)
 
     @property
+    def failures(self) -> tuple[TransportError, ...]:
+        """Why nothing carries, as far as every transport that is tried has failed; best first."""
+        wanted = [d.transport for d in self._driven.values() if d.wanted]
+        failed = tuple(t.failure for t in wanted if t.failure is not None)
+        return failed if not self.up and len(failed) == len(wanted) else ()
+
+    @property
     def address(self) -> str:
         """This computer's global address on the way, "" while there is none."""
         return self._driven[self.chosen].transport.address if self.chosen else ""

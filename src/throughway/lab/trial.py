@@ -52,6 +52,10 @@ class Said:
     doctor: tuple[str, ...] | None = None
     """What the live doctor has found there, the first first; None: it was not asked."""
 
+    def went_on_to(self, code: str) -> bool:
+        """Whether the end itself says this by now, as the cause of what it said first."""
+        return bool(self.code) and code in self.others and code in roots_of(find(self.code))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
@@ -77,7 +81,9 @@ class Seen:
         ends = (self.client, fault.client), (self.gateway, fault.gateway)
         said = all(fits(said.code, wanted, fault) for said, wanted in ends)
         found = all(
-            fits(first, wanted, fault) or (not wanted and is_deeper(first, fault))
+            fits(first, wanted, fault)
+            or (not wanted and is_deeper(first, fault))
+            or said.went_on_to(first)
             for said, wanted in ends
             if said.doctor is not None
             for first in (next(iter(said.doctor), ""),)

@@ -228,14 +228,21 @@ class IPHTTPSClient:
     def _on_timer(self) -> None:
         self._timer = None
         doubted, connection = self._machine.doubted, self._connection
-        # A line that is busy with what was sent before holds the question up, too.
-        if doubted and connection is not None and connection.acknowledged > self._acknowledged:
+        if doubted and connection is not None and self._moves(connection):
             self._machine.sign_of_life()
         self._machine.handle_timer(self._loop.time())
         if self._machine.doubted and not doubted and connection is not None:
             self._acknowledged = connection.acknowledged
             self._on_doubt()
         self._pump()
+
+    def _moves(self, connection: Connection) -> bool:
+        """Whether the line is busy with what was sent before, which holds the question up, too.
+
+        Once the other end's kernel has everything, that it took it says nothing of who should
+        answer: a proxy or a gateway that hangs has a kernel that does not.
+        """
+        return connection.outstanding and connection.acknowledged > self._acknowledged
 
     async def _connect(self) -> None:
         url = self._machine.url

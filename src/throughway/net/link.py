@@ -9,10 +9,12 @@ that is full packets are dropped, since a packet which waits for long is worth n
 import asyncio
 import contextlib
 import errno
+import fcntl
 import math
 import socket
 import ssl
 import struct
+import termios
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
@@ -68,6 +70,7 @@ LINGER = 1.0
 
 _RTT = struct.Struct("=68xI")
 """Of Linux' tcp_info: tcpi_rtt, microseconds."""
+_QUEUED = struct.Struct("=i")
 _ACKED = struct.Struct("=120xQ")
 """Of the same: tcpi_bytes_acked."""
 
@@ -210,6 +213,17 @@ class Connection:
         except OSError:
             return 0
         return int(_ACKED.unpack(known)[0])
+
+    @property
+    def outstanding(self) -> bool:
+        """Whether the other end's kernel has still to take something of ours."""
+        if self._unsent:
+            return True
+        try:
+            known = fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(_QUEUED.size))
+        except OSError:
+            return False
+        return bool(_QUEUED.unpack(known)[0])
 
     def start(self) -> None:
         """Begin to read, and with the handshake.

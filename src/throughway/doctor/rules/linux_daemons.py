@@ -26,6 +26,9 @@ _NAMES = {Role.CLIENT: "client", Role.SERVER: "gateway"}
 _CLIENT = f"the {_NAMES[Role.CLIENT]}"
 _UNKNOWN = {problem.code for fault, problem in BY_FAULT.items() if fault is not Fault.REVOKED}
 """Why it is not known whether a gateway's certificate was revoked."""
+_ABOUT_INTERNET = {c for c, p in PROBLEMS.items() if p.component is Component.INTERNET}
+"""Who says one of these has looked at the way out, of which a look knows the straight one only."""
+_ALL_WAYS = "the client, which knows all ways out, does not"
 
 
 def reported(report: DaemonReport, said: tuple[ReportedProblem, ...]) -> tuple[Finding, ...]:
@@ -52,10 +55,11 @@ def seen_from_here(
     told_by_client = {each.code for each in told if each.by == _CLIENT}
     if not any(report.daemon is Role.CLIENT for report in reports):
         return tuple(found for each in said if (found := _found(each)))
-    return tuple(_beside(found, told_by_client) for each in said if (found := _found(each)))
+    looks = (_beside(found, told_by_client) for each in said if (found := _found(each)))
+    return tuple(look for look in looks if look is not None)
 
 
-def _beside(found: Finding, told: set[str]) -> Finding:
+def _beside(found: Finding, told: set[str]) -> Finding | None:
     """Judge what a look has found by what the client says, which has asked as well."""
     code = found.problem.code
     if code in told:
@@ -63,7 +67,7 @@ def _beside(found: Finding, told: set[str]) -> Finding:
     if code in _UNKNOWN:
         return _doubted(found, "the client bears it")
     if told and code == INTERNET_DOWN.code:
-        return _doubted(found, "the client, which knows all ways out, does not")
+        return None if told & _ABOUT_INTERNET else _doubted(found, _ALL_WAYS)
     explains = any(code in roots_of(PROBLEMS[each]) for each in told & PROBLEMS.keys())
     if explains and found.confidence is not Confidence.CERTAIN:
         return _doubted(found, "the client, which has seen more of it, does not")

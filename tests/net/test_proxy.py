@@ -292,13 +292,32 @@ def test_a_proxy_that_hangs_up() -> None:
     assert "instead of answering" in error_of(answer)
 
 
-def test_a_proxy_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("throughway.proto.proxy.connect.ANSWER_TIME", 0.05)
+@pytest.mark.parametrize("hangs", [True, False])
+def test_a_proxy_that_says_nothing_is_asked_whether_it_is_there(
+    monkeypatch: pytest.MonkeyPatch, hangs: bool
+) -> None:
+    monkeypatch.setattr(module, "LATE", 0.0)
+    told: list[TransportError] = []
 
-    async def answer(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
-        await reader.read()
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if b"OPTIONS *" in await reader.readuntil(b"\r\n\r\n") and not hangs:
+            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        else:
+            await reader.read()
 
-    assert error_of(answer).startswith("proxy-unreachable: ")
+    async def run() -> TransportError:
+        async with proxy_that(answer) as port:
+            proxy = ProxyServer("127.0.0.1", port)
+            with pytest.raises(TransportError) as caught:
+                await open_tunnel(proxy, TARGET, 443, dial=Dialer(resolve), on_silent=told.append)
+            return caught.value
+
+    # Its answer has time to come, and only then the tunnel's is overdue.
+    monkeypatch.setattr(module, "LIFE_TIME", 0.05 if hangs else PATIENCE)
+    monkeypatch.setattr("throughway.proto.proxy.connect.ANSWER_TIME", 2.0 if hangs else 0.5)
+    error = asyncio.run(run())
+    assert error.problem == ("proxy-unreachable" if hangs else "iphttps-port-blocked")
+    assert told == ([error] if hangs else [])
 
 
 def test_a_proxy_that_never_comes_to_an_end(monkeypatch: pytest.MonkeyPatch) -> None:

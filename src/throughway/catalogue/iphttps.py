@@ -143,6 +143,26 @@ NAME_UNRESOLVABLE = Problem(
     depends_on=(*NO_WAY, NAME_CAPTURED_BY_NRPT),
 )
 
+LISTENER_DOWN = Problem(
+    code="iphttps-listener-down",
+    title="The gateway does not listen for IP-HTTPS",
+    severity=Severity.CRITICAL,
+    component=Component.IPHTTPS,
+    cause=(
+        "The port could not be opened: another program holds it, the address is not on this "
+        "host, or certificate or key cannot be read."
+    ),
+    resolution="Free the port or correct the listen address, then reload the gateway.",
+    fix=("ss -ltnp sport = :PORT", "throughway gateway reload"),
+    verify=("throughway gateway status iphttps",),
+    depends_on=(
+        IPHLPSVC_STOPPED,
+        IPV6_DISABLED_BY_REGISTRY,
+        GATEWAY_NOT_RUNNING,
+        WORKER_RESTARTING,
+    ),
+)
+
 PORT_BLOCKED = Problem(
     code="iphttps-port-blocked",
     title="No answer from the gateway's port",
@@ -161,7 +181,7 @@ PORT_BLOCKED = Problem(
         "openssl s_client -connect HOST:PORT -servername HOST -brief",
         "throughway client status",
     ),
-    depends_on=(*NO_WAY, NAME_UNRESOLVABLE, NAME_LEADS_INSIDE, DROPS_TUNNELS),
+    depends_on=(*NO_WAY, NAME_UNRESOLVABLE, NAME_LEADS_INSIDE, DROPS_TUNNELS, LISTENER_DOWN),
 )
 
 CONNECTION_REFUSED = Problem(
@@ -179,7 +199,7 @@ CONNECTION_REFUSED = Problem(
         "ss -ltn sport = :PORT",
         "openssl s_client -connect HOST:PORT -servername HOST -brief",
     ),
-    depends_on=(*NO_WAY, NAME_LEADS_INSIDE, GATEWAY_NOT_RUNNING, DROPS_TUNNELS),
+    depends_on=(*NO_WAY, NAME_LEADS_INSIDE, DROPS_TUNNELS, LISTENER_DOWN),
 )
 
 NULL_SUITES_MISSING = Problem(
@@ -252,26 +272,6 @@ HTTP_REFUSED = Problem(
     fix=("journalctl -u throughway-gateway --since -10min",),
     verify=("throughway gateway status iphttps", "throughway client status"),
     depends_on=(WRONG_SERVER,),
-)
-
-LISTENER_DOWN = Problem(
-    code="iphttps-listener-down",
-    title="The gateway does not listen for IP-HTTPS",
-    severity=Severity.CRITICAL,
-    component=Component.IPHTTPS,
-    cause=(
-        "The port could not be opened: another program holds it, the address is not on this "
-        "host, or certificate or key cannot be read."
-    ),
-    resolution="Free the port or correct the listen address, then reload the gateway.",
-    fix=("ss -ltnp sport = :PORT", "throughway gateway reload"),
-    verify=("throughway gateway status iphttps",),
-    depends_on=(
-        IPHLPSVC_STOPPED,
-        IPV6_DISABLED_BY_REGISTRY,
-        GATEWAY_NOT_RUNNING,
-        WORKER_RESTARTING,
-    ),
 )
 
 ROUTE_UNPUBLISHED = Problem(

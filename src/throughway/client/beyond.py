@@ -81,7 +81,7 @@ class Beyond:
         if _unanswered(error):
             self._known = self._known if self._known == DOWN else DNS_SILENT
             self.ask()
-        elif error.problem == SILENT:
+        elif error.problem == SILENT and error.stage is not Stage.PROXY:
             if error.stage is Stage.LINK and self._asking is not None and not self._asking.done():
                 self._known = DOWN  # asked when the link fell silent, seconds ago
             self.ask()

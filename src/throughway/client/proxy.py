@@ -20,7 +20,7 @@ from throughway.net.dial import Dialer, Resolve
 from throughway.net.fetch import fetch
 from throughway.net.files import read_secret
 from throughway.net.firewall import MARK
-from throughway.net.proxy import ProxyServer
+from throughway.net.proxy import OnSilent, ProxyServer
 from throughway.net.proxy_dial import Routes, WayDialer
 from throughway.net.proxy_script import MAXIMUM_SCRIPT, UNUSABLE, find_proxy
 from throughway.net.proxy_tickets import TicketRequest, make_ticket_apart
@@ -69,7 +69,9 @@ class ProxySource:
         self._known: dict[tuple[str, int, str], ProxyServer] = {}
         """With what they have taught us."""
 
-    def dialer(self, *, full_size: bool = False) -> WayDialer:
+    def dialer(
+        self, *, full_size: bool = False, on_silent: OnSilent = lambda error: None
+    ) -> WayDialer:
         """Return what connects to the gateway by all these ways."""
         return WayDialer(
             Dialer(self.resolve, mark=self._mark, small=lambda: self.small and not full_size),
@@ -77,6 +79,7 @@ class ProxySource:
             find=self.find if self._config.proxy.detect else None,
             ticket=self.ticket,
             network=network_identity,
+            on_silent=on_silent,
         )
 
     def update_policy(self, policy: Policy) -> None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from throughway.client.beyond import Beyond
+from throughway.client.beyond import SILENT, Beyond
 from throughway.client.computer_key import shown_by_tls
 from throughway.client.inspection import Inspection
 from throughway.client.portal import PROBLEM as CAPTIVE
@@ -69,7 +69,10 @@ class Uplink:
         self._policy = policy
         self._beyond = Beyond(lambda: self._host, resolve, self._told_again)
         self._proxies = ProxySource(config, policy, self._beyond.resolve)
-        self._dial = self._proxies.dialer()
+        self._dial = self._proxies.dialer(on_silent=self._told)
+        self._doubt: asyncio.Task[None] | None = None
+        self._silence: TransportError | None = None
+        """What is wrong with the proxy of a link that has fallen silent."""
         self._advertised = 0  # by what the kernel has counted, when an address was there last
         self.revocation = ClientRevocation(
             config, policy, self._proxies, self._refused, on_listed=self._try_again
@@ -173,7 +176,7 @@ class Uplink:
             session=session.hex(),
             judge=self.revocation.judge_server,
             on_state=self._link_changed,
-            on_doubt=self._beyond.ask,
+            on_doubt=self._doubted,
         )
         self._link.start()
         self._portal.start()
@@ -194,6 +197,7 @@ class Uplink:
         await self._portal.stop()
         await self._inspection.stop()
         await self._beyond.stop()
+        await self._end_doubt()
         if link is not None:
             await link.close()
         self.failure = None
@@ -250,6 +254,8 @@ class Uplink:
             self._portal.way_failed()
             error = self._inspection.named(self._named(error), self._policy.iphttps_url)
             error = self._beyond.judged(error, direct=self._dial.direct)
+            if error.stage is Stage.LINK and error.problem == SILENT:
+                error = self._silence or error
             error = self._stalls.judged(error, asyncio.get_running_loop().time())
             self._proxies.small = self._stalls.small
             error = self.failure = self._captive(error) if self._portal.captive else error
@@ -257,6 +263,7 @@ class Uplink:
             self._dial.succeeded()
             self._portal.way_found()
             self._beyond.answered()
+            self._silence = None
             self._stalls.came_up(asyncio.get_running_loop().time())
             self.failure = None
             self._waiting = asyncio.get_running_loop().create_task(self._wait_address())
@@ -275,6 +282,30 @@ class Uplink:
         if told.stage is error.stage:
             self.failure = error
             self._on_state(self._link.state, error)
+
+    def _told(self, error: TransportError) -> None:
+        """Tell why the link is late, which goes on trying."""
+        link = self._link
+        if link is not None and link.state is not State.LINK_UP and not self._portal.captive:
+            self.failure = error
+            self._on_state(link.state, error)
+            self._on_change()
+
+    def _doubted(self) -> None:
+        """Find out what is silent, before the link is given up for it."""
+        self._beyond.ask()
+        if self._doubt is None or self._doubt.done():
+            self._silence = None
+            self._doubt = asyncio.get_running_loop().create_task(self._ask_proxy())
+
+    async def _ask_proxy(self) -> None:
+        self._silence = await self._dial.silence()
+
+    async def _end_doubt(self) -> None:
+        doubt, self._doubt = self._doubt, None
+        if doubt is not None:
+            doubt.cancel()
+            await asyncio.wait((doubt,))
 
     def _refused(self, error: TransportError) -> None:
         """End the link to a server that has turned out to be revoked."""

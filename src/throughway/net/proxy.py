@@ -11,6 +11,7 @@ from throughway.model.errors import Stage, ThroughwayError, TransportError
 from throughway.net.dial import Dial
 from throughway.net.tls import transport_error
 from throughway.proto.proxy.connect import (
+    SILENT,
     UNREACHABLE,
     ConnectionWanted,
     TicketWanted,
@@ -22,11 +23,19 @@ from throughway.proto.proxy.schemes import Credentials, Means, Memory
 
 TUNNEL_TIME = 60.0
 """Seconds for all requests and connections of one tunnel together."""
+LATE = 2.0
+"""Seconds without an answer after which a proxy is asked whether it is there at all."""
+LIFE_TIME = 3.0
+"""Seconds that it has to answer that: what it is asked is nothing that takes time."""
+_QUESTION = b"OPTIONS * HTTP/1.1\r\nHost: %b\r\nConnection: close\r\n\r\n"
+"""RFC 9110, section 9.3.7: about the server itself. Any answer will do."""
 _CHUNK = 16 * 1024
 _MEANS = Means(random=os.urandom, wall_time=time.time)
 
 Ticket = Callable[[str], Awaitable[bytes]]
 """Return a Negotiate token for a proxy by its name; raises ThroughwayError."""
+OnSilent = Callable[[TransportError], None]
+"""Hears that a proxy does not seem to be there, while its answer is still waited for."""
 
 
 async def no_ticket(host: str) -> bytes:
@@ -50,14 +59,45 @@ class ProxyServer:
         return f"{host}:{self.port}"
 
 
+async def silence(proxy: ProxyServer, dial: Dial) -> TransportError | None:
+    """Ask a proxy whether it is there; return what is to be said when it is not.
+
+    One that hangs still has a kernel, which takes connections and what is sent over them.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(LIFE_TIME):
+            with await dial(proxy.host, proxy.port) as sock:
+                await loop.sock_sendall(sock, _QUESTION % str(proxy).encode("ascii", "replace"))
+                await loop.sock_recv(sock, _CHUNK)
+    except TimeoutError:
+        words = f"proxy {proxy}: it takes connections and answers nothing"
+        return TransportError(Stage.PROXY, words, windows_code=0x274C, problem=UNREACHABLE)
+    except (TransportError, OSError) as error:
+        return _unreachable(error)
+    return None
+
+
+def _unreachable(error: TransportError | OSError) -> TransportError:
+    cause = transport_error(error, Stage.CONNECT)
+    problem = cause.problem if cause.problem == "internet-down" else UNREACHABLE
+    return TransportError(Stage.PROXY, str(cause), windows_code=cause.windows_code, problem=problem)
+
+
 async def open_tunnel(
-    proxy: ProxyServer, host: str, port: int, *, dial: Dial, ticket: Ticket = no_ticket
+    proxy: ProxyServer,
+    host: str,
+    port: int,
+    *,
+    dial: Dial,
+    ticket: Ticket = no_ticket,
+    on_silent: OnSilent = lambda error: None,
 ) -> socket.socket:
     """Return a socket that leads through ``proxy`` to ``host``; ``dial`` connects to the proxy.
 
     Raises :exc:`TransportError` of :attr:`Stage.PROXY`.
     """
-    attempt = _Attempt(proxy, host, port, dial, ticket)
+    attempt = _Attempt(proxy, host, port, dial, ticket, on_silent)
     try:
         async with asyncio.timeout(TUNNEL_TIME):
             return await attempt.run()
@@ -70,20 +110,37 @@ async def open_tunnel(
     except BaseException:
         attempt.close()
         raise
+    finally:
+        attempt.settle()
 
 
 class _Attempt:
     """One tunnel being made."""
 
     def __init__(
-        self, proxy: ProxyServer, host: str, port: int, dial: Dial, ticket: Ticket
+        self,
+        proxy: ProxyServer,
+        host: str,
+        port: int,
+        dial: Dial,
+        ticket: Ticket,
+        on_silent: OnSilent,
     ) -> None:
         self._proxy, self._dial, self._ticket = proxy, dial, ticket
+        self._on_silent = on_silent
         self._machine = Tunnel(
             host, port, credentials=proxy.credentials, memory=proxy.memory, means=_MEANS
         )
         self._loop = asyncio.get_running_loop()
         self._socket: socket.socket | None = None
+        self._doubt: asyncio.Task[None] | None = None
+        self._silence: TransportError | None = None
+        """What is to be said of a proxy that is not there."""
+
+    def settle(self) -> None:
+        """Ask no more whether the proxy is there."""
+        if self._doubt is not None:
+            self._doubt.cancel()
 
     def close(self) -> None:
         """End the connection."""
@@ -107,7 +164,8 @@ class _Attempt:
                         assert sock is not None
                         return sock
                     case TunnelFailed(error):
-                        raise self._named(error)
+                        late = error.problem == SILENT
+                        raise (self._silence if late else None) or self._named(error)
             if self._socket is not None:
                 await self._exchange(self._socket)
 
@@ -117,14 +175,17 @@ class _Attempt:
         try:
             self._socket = await self._dial(proxy.host, proxy.port)
         except (TransportError, OSError) as error:
-            cause = transport_error(error, Stage.CONNECT)
-            problem = cause.problem if cause.problem == "internet-down" else UNREACHABLE
-            lost = TransportError(
-                Stage.PROXY, str(cause), windows_code=cause.windows_code, problem=problem
-            )
-            self._machine.connection_lost(lost, self._loop.time())
+            self._machine.connection_lost(_unreachable(error), self._loop.time())
         else:
             self._machine.connection_made(self._loop.time())
+            if self._doubt is None:
+                self._doubt = self._loop.create_task(self._ask_late())
+
+    async def _ask_late(self) -> None:
+        await asyncio.sleep(LATE)
+        self._silence = await silence(self._proxy, self._dial)
+        if self._silence is not None:
+            self._on_silent(self._silence)
 
     async def _get_ticket(self) -> None:
         try:

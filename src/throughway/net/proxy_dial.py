@@ -8,11 +8,11 @@ second, and so does a network that lets nobody out directly.
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from throughway.model.errors import Stage, TransportError
 from throughway.net.dial import Dial
-from throughway.net.proxy import ProxyServer, Ticket, no_ticket, open_tunnel
+from throughway.net.proxy import OnSilent, ProxyServer, Ticket, no_ticket, open_tunnel, silence
 from throughway.proto.proxy import connect
 from throughway.proto.proxy.ways import DIRECT, Ways
 
@@ -24,7 +24,7 @@ FOUND = "found"
 _TELLING = (connect.REFUSED, connect.REQUIRED, connect.BLOCKED)
 """Problems of a proxy that was reached: they say more than that the other way is closed."""
 
-_OFFERED = ("proxy-unreachable", "proxy-script-unusable")
+_OFFERED = (connect.UNREACHABLE, connect.SILENT, "proxy-script-unusable")
 """Problems of what the network itself offers, and of nothing that is not there."""
 
 Routes = tuple[ProxyServer | None, ...]
@@ -39,6 +39,7 @@ class _Winner:
     socket: socket.socket
     way: str
     words: str
+    proxy: ProxyServer | None = None
 
 
 class WayDialer:
@@ -46,7 +47,8 @@ class WayDialer:
 
     ``named()`` are the ways that somebody named for this target; the direct one is tried in any
     case, last unless it is among them. Where nobody named any, ``find`` looks for those that the
-    network itself offers, beside the direct way.
+    network itself offers, beside the direct way. ``on_silent`` hears of proxies that do not seem
+    to be there, while they are still waited for.
     """
 
     def __init__(
@@ -57,12 +59,15 @@ class WayDialer:
         find: Choose | None = None,
         ticket: Ticket = no_ticket,
         network: Callable[[], str] = str,
+        on_silent: OnSilent = lambda error: None,
     ) -> None:
         self._direct, self._named, self._find = direct, named, find
-        self._ticket, self._network = ticket, network
+        self._ticket, self._network, self._on_silent = ticket, network, on_silent
         self._ways = Ways()
         self.way = ""
         """How the last connection was made, in words; "" while none was."""
+        self._proxy: ProxyServer | None = None
+        """Through which the last connection leads."""
         self._last: tuple[str, str] | None = None
         """Network and way of the last connection."""
 
@@ -88,13 +93,17 @@ class WayDialer:
         self.way = winner.words
         if winner.way == DIRECT and lost:
             self.way += f"; {errors[lost[0]]}"
-        self._last = (network, winner.way)
+        self._last, self._proxy = (network, winner.way), winner.proxy
         return winner.socket
 
     @property
     def direct(self) -> bool:
         """Whether the last connection led through no proxy."""
         return self._last is None or self._last[1] == DIRECT
+
+    async def silence(self) -> TransportError | None:
+        """Say what is wrong with the proxy of the last connection, as far as it is not there."""
+        return None if self._proxy is None else await silence(self._proxy, self._direct)
 
     def succeeded(self) -> None:
         """Remember that the last connection led to the gateway."""
@@ -115,18 +124,26 @@ class WayDialer:
         failed: TransportError | None = None
         for proxy in proxies:
             try:
-                sock = await open_tunnel(proxy, host, port, dial=self._direct, ticket=self._ticket)
+                sock = await open_tunnel(
+                    proxy,
+                    host,
+                    port,
+                    dial=self._direct,
+                    ticket=self._ticket,
+                    on_silent=self._on_silent,
+                )
             except TransportError as error:
                 failed = failed or error
             else:
                 how = proxy.memory.scheme or "no authentication"
-                return _Winner(sock, str(proxy), f"proxy {proxy} ({how}; {proxy.source})")
+                words = f"proxy {proxy} ({how}; {proxy.source})"
+                return _Winner(sock, str(proxy), words, proxy)
         raise failed or TransportError(Stage.PROXY, "the network offers no proxy")
 
     async def _found(self, find: Choose, host: str, port: int) -> _Winner:
         proxies = [proxy for proxy in await find(host, port) if proxy is not None]
         winner = await self._through(proxies, host, port)
-        return _Winner(winner.socket, FOUND, winner.words)
+        return replace(winner, way=FOUND)
 
 
 def _bind(

@@ -433,7 +433,7 @@ def test_silence_has_an_end() -> None:
     assert talk.machine.state is State.ASKED
     talk.machine.handle_timer(at)
     talk.settle()
-    assert (talk.error.problem, talk.error.windows_code) == ("proxy-unreachable", 0x274C)
+    assert (talk.error.problem, talk.error.windows_code) == ("iphttps-port-blocked", 0x274C)
 
 
 def test_going_round_in_circles_has_an_end() -> None:

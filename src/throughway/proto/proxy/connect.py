@@ -36,6 +36,8 @@ REQUIRED = "proxy-authentication-required"
 REFUSED = "proxy-credentials-refused"
 BLOCKED = "proxy-blocks-iphttps"
 UNREACHABLE = "proxy-unreachable"
+SILENT = "iphttps-port-blocked"
+"""Where the proxy is there, and what it was to connect to is not."""
 
 
 class State(StrEnum):
@@ -209,10 +211,13 @@ class Tunnel:
         return self._deadline
 
     def handle_timer(self, now: float) -> None:
-        """Let time pass: end a silence."""
+        """Let time pass: end a silence.
+
+        Whether the proxy itself is there is for the driver to ask; it asks before that.
+        """
         if self._deadline is not None and now >= self._deadline:
-            words = f"the proxy does not answer within {ANSWER_TIME:g} s"
-            self._fail(_error(words, UNREACHABLE, 0x274C))
+            words = f"the proxy has no connection to {self._authority} within {ANSWER_TIME:g} s"
+            self._fail(_error(words, SILENT, 0x274C))
 
     # Asking
 

@@ -30,6 +30,19 @@ FORWARD = """
   }}"""
 
 
+REFUSED = """
+ip rule add pref 1 lookup local 2>/dev/null
+ip rule del pref 0 && ip rule add pref 0 ipproto ipv6 prohibit
+"""
+"""The kernel says so by ICMP; its packet filter cannot of 6to4, whose packets have no checksum."""
+ACCEPTED = """
+ip rule add pref 0 lookup local 2>/dev/null
+ip rule del pref 0 ipproto ipv6 prohibit 2>/dev/null
+ip rule del pref 1 lookup local 2>/dev/null
+true
+"""
+
+
 FAULTS = (
     Fault(
         name="url-is-ip-address",
@@ -121,8 +134,11 @@ FAULTS = (
         name="sixtofour-refused",
         title="a router refuses 6to4",
         steps=(
-            Filter(
-                GATEWAY, INPUT.format(rule="meta l4proto ipv6 reject with icmpx admin-prohibited")
+            Run(
+                GATEWAY,
+                ("sh", "-c", REFUSED),
+                ("sh", "-c", ACCEPTED),
+                (f"{GATEWAY}:rules of routing",),
             ),
             Restarted(),
         ),

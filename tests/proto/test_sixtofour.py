@@ -406,8 +406,8 @@ def test_a_failed_proof_is_tried_again_less_and_less_often() -> None:
     proof.run(2 * sum(RETRIES) + 1000)
     begins = [when for when, endpoint in proof.asked if endpoint == ENDPOINTS[0]][:: len(ATTEMPTS)]
     pauses = [b - a - PROOF_TIMEOUT for a, b in itertools.pairwise(begins)]
-    assert [round(pause) for pause in pauses[:5]] == list(RETRIES)
-    assert set(map(round, pauses[5:])) == {RETRIES[-1]}
+    assert [round(pause) for pause in pauses[: len(RETRIES)]] == list(RETRIES)
+    assert set(map(round, pauses[len(RETRIES) :])) == {RETRIES[-1]}
 
 
 def test_what_failed_stays_the_reason_while_it_is_tried_again() -> None:

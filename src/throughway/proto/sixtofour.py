@@ -217,7 +217,7 @@ PROOF_TIMEOUT = 1.7
 two; the slowest path, by satellite, answers the third question still."""
 KEEPALIVE = 10.0
 """Seconds between two questions once it is proven; more are asked only without an answer."""
-RETRIES = (10.0, 30.0, 60.0, 300.0, 900.0)
+RETRIES = (5.0, 5.0, 10.0, 10.0, 30.0, 60.0, 300.0, 900.0)
 """Seconds from a failed proof to the next one: the gateway may have been started again. A change
 of network asks at once."""
 NONCE_LENGTH = 16

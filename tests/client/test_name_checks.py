@@ -76,6 +76,18 @@ def test_one_server_of_a_rule_is_enough(world: World) -> None:
     assert world.restored == 1
 
 
+def test_servers_that_know_nothing_of_what_they_are_asked_for(world: World) -> None:
+    world.intranet.unknown = {"corp.example.com"}
+    # Some say so of every name without records of its own: they know the domain all the same.
+    assert world.look(DNS_CHECK) == f"{ONE}, {TWO}: answered"
+    world.intranet.unknown.add("_kerberos._tcp.corp.example.com")
+    world.intranet.queries += 1
+    assert world.look(DNS_CHECK) == ["nrpt-dns-server-unreachable"]
+    # Without a domain nothing must be there.
+    world.policy = replace(world.policy, kerberos_realm="")
+    assert world.look(DNS_CHECK) == f"{ONE}, {TWO}: answered"
+
+
 def test_who_has_answered_lately_is_not_asked(world: World) -> None:
     world.intranet.heard_at[TWO] = time.monotonic() + 3600
     assert world.look(DNS_CHECK) == f"{ONE}, {TWO}: answers come in"

@@ -45,6 +45,8 @@ class Intranet:
         self.stub = "127.0.0.2"
         self.used = True
         self.silent: set[str] = set()
+        self.unknown: set[str] = set()
+        """Names that the servers say are not there."""
         self.heard_at: dict[str, float] = {}
 
     def in_use(self) -> bool:
@@ -72,10 +74,11 @@ class Intranet:
             raise self.answers
         return self.answers
 
-    async def dns(self, server: str, zone: str) -> None:
+    async def dns(self, server: str, zone: str) -> bool:
         self.asked.append(f"{server} {zone}")
         if server in self.silent:
             raise TransportError(Stage.CONNECT, "no answer")
+        return zone not in self.unknown
 
     async def resolver(self, address: str) -> None:
         if address in self.silent:

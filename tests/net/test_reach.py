@@ -228,7 +228,7 @@ class DNSServer(asyncio.DatagramProtocol):
         self.transport.sendto(build_refusal(data, self.rcode) or b"", addr)
 
 
-def asked_for_names(rcode: int, ask: Callable[[int], Awaitable[None]]) -> bytes:
+def asked_for_names(rcode: int, ask: Callable[[int], Awaitable[object]]) -> bytes:
     """Ask a server that answers with a code; return the question."""
 
     async def scenario() -> bytes:
@@ -251,6 +251,14 @@ def test_a_dns_server_that_can_do_its_work(rcode: int) -> None:
     query = asked_for_names(rcode, lambda port: reach.dns(HERE[0], "corp.example.com", port))
     question = parse_message(query).question
     assert (question.labels, question.type) == (labels_of("corp.example.com"), TYPE_SOA)
+
+
+@pytest.mark.parametrize(("rcode", "knows"), [(NOERROR, True), (NXDOMAIN, False)])
+def test_whether_a_dns_server_knows_a_zone(rcode: int, knows: bool) -> None:
+    async def ask(port: int) -> None:
+        assert await reach.dns(HERE[0], "corp.example.com", port) is knows
+
+    asked_for_names(rcode, ask)
 
 
 def test_who_asks_again_asks_from_where_he_is_then(monkeypatch: pytest.MonkeyPatch) -> None:

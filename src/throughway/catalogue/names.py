@@ -110,9 +110,12 @@ NRPT_DNS_SERVER_UNREACHABLE = Problem(
     component=Component.NAMES,
     cause=(
         "The servers that the rules name gave no answer through the infrastructure tunnel: they "
-        "are down, not among its prefixes, or the way back to the client is missing inside."
+        "are down, not among its prefixes, or the way back to the client is missing inside. Or "
+        "they answer, and do not know the names of the rule any more."
     ),
-    resolution="Look whether the server answers inside, and routes the client's prefix back.",
+    resolution=(
+        "Look whether the server answers inside, has the zone, and routes the client's prefix back."
+    ),
     fix=("ping -c 3 DNS",),
     verify=("dig @DNS REALM", "throughway client status"),
     depends_on=(INFRASTRUCTURE_TUNNEL_DOWN,),

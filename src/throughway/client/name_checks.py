@@ -22,6 +22,7 @@ from throughway.model.errors import TransportError
 from throughway.model.findings import Component
 from throughway.model.policy import Policy
 from throughway.net import reach
+from throughway.proto.nrpt.locators import locator_in
 
 DNS_CHECK, RESOLVER_CHECK = "dns", "resolver"
 DNS_INTERVAL = 5.0
@@ -132,7 +133,8 @@ class NameChecks:
 
     async def _ask(self, group: tuple[str, ...], zone: str) -> str:
         """Ask the servers of a rule; return why there is no answer, "" when one has answered."""
-        whys = await asyncio.gather(*(_asked(server, zone) for server in group))
+        locator = locator_in(zone, self._policy().kerberos_realm)
+        whys = await asyncio.gather(*(_asked(server, zone, locator) for server in group))
         return "; ".join(whys) if all(whys) else ""
 
     # This computer's resolver
@@ -148,9 +150,9 @@ class NameChecks:
         return f"answers at {self._names.stub}"
 
 
-async def _asked(server: str, zone: str) -> str:
+async def _asked(server: str, zone: str, locator: str) -> str:
     try:
-        await reach.dns(server, zone)
+        knows = await reach.dns(server, zone) or not locator or await reach.dns(server, locator)
     except TransportError as error:
         return f"{server}: {error}"
-    return ""
+    return "" if knows else f"{server}: does not know {zone}"

@@ -135,9 +135,10 @@ async def kdc(address: str, realm: str) -> float:
     raise TransportError(Stage.CONNECT, "no answer on port 88")
 
 
-async def dns(server: str, name: str, port: int = DNS) -> None:
+async def dns(server: str, name: str, port: int = DNS) -> bool:
     """Ask a DNS server what it knows of a zone; nothing that was kept of it counts.
 
+    Returns whether there is such a name, by the word of one that does its work.
     Of the root (".", where everything is asked of it) any word of its own will do: servers of a
     domain may take no question for it, and answer others all the same.
     """
@@ -148,6 +149,7 @@ async def dns(server: str, name: str, port: int = DNS) -> None:
         raise TransportError(Stage.RESOLVE, str(error)) from error
     if rcode not in (_SPEAKS if name == "." else (_KNOWS, _KNOWS_NOT)):
         raise TransportError(Stage.RESOLVE, f"answers {_RCODES.get(rcode, str(rcode))}")
+    return rcode != _KNOWS_NOT
 
 
 async def resolver(address: str, port: int = DNS) -> None:

@@ -34,7 +34,7 @@ class Server(asyncio.DatagramProtocol):
             self._transport.sendto(answer.to_wire(), addr)
 
 
-def answer_of(server: Server) -> str:
+def answer_of(server: Server, locator: str = "") -> str:
     async def scenario() -> str:
         loop = asyncio.get_running_loop()
         transport, _ = await loop.create_datagram_endpoint(
@@ -42,7 +42,7 @@ def answer_of(server: Server) -> str:
         )
         try:
             port = transport.get_extra_info("sockname")[1]
-            return await asks("127.0.0.1", "corp.example.com", port)
+            return await asks("127.0.0.1", "corp.example.com", port, locator)
         finally:
             transport.close()
 
@@ -62,6 +62,16 @@ def test_what_is_an_answer(code: int, said: str) -> None:
     server = Server(code)
     assert answer_of(server) == said
     assert server.asked == ["corp.example.com. IN SOA"]
+
+
+def test_one_that_knows_neither_the_namespace_nor_its_domain() -> None:
+    locator = "_kerberos._tcp.corp.example.com"
+    unknown, there = dns.rcode.NXDOMAIN, dns.rcode.NOERROR
+    server = Server(unknown, unknown)
+    assert answer_of(server, locator) == "does not know corp.example.com"
+    assert server.asked == ["corp.example.com. IN SOA", f"{locator}. IN SOA"]
+    assert answer_of(Server(unknown, there), locator) == ""
+    assert answer_of(Server(there), locator) == ""
 
 
 def test_one_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ from throughway.model.findings import Component, Problem
 from throughway.net import kdc_proxy
 from throughway.net.fetch import fetch
 from throughway.net.tls import client_context
+from throughway.proto.nrpt.locators import locator_in
 from throughway.wire.kerberos import build_as_request, parse_error
 
 MAX_CONTROLLERS = 8
@@ -45,7 +46,10 @@ def checks(config: Callable[[], GatewayConfig]) -> tuple[Check, ...]:
 
     async def look_at_names() -> Iterable[Found] | str:
         asked = list(_name_servers(config()))
-        answers = await asyncio.gather(*(asks(server, name) for server, name in asked))
+        realm = controllers.realm()
+        answers = await asyncio.gather(
+            *(asks(server, name, locator=locator_in(name, realm)) for server, name in asked)
+        )
         silent = [
             Found(NRPT_DNS_SERVER_UNREACHABLE, f"{server}: {why}", server)
             for (server, _), why in zip(asked, answers, strict=True)
@@ -118,9 +122,10 @@ class Controllers:
 
     def wanted(self) -> str:
         """Say why there is no domain to look at."""
-        return "" if self._realm() else "no [users] and no [directory]: there is no domain"
+        return "" if self.realm() else "no [users] and no [directory]: there is no domain"
 
-    def _realm(self) -> str:
+    def realm(self) -> str:
+        """Return the domain's, "" where none is configured."""
         config = self._config()
         if config.directory is not None:
             return config.directory.realm
@@ -149,7 +154,7 @@ class Controllers:
         self, service: str, port: int, ask: Asking, problem: Problem
     ) -> Iterable[Found] | str:
         """Ask every controller that the DNS names; one that answers is enough."""
-        name = f"{service}.{self._realm().lower()}"
+        name = f"{service}.{self.realm().lower()}"
         try:
             hosts = await _controllers(name)
         except dns.exception.DNSException as error:
@@ -188,7 +193,7 @@ class Controllers:
     async def _answers(self, host: str, port: int) -> None:
         """Ask for a ticket that nobody gets; the refusal bears the KDC's clock."""
         nonce = int.from_bytes(os.urandom(4), "big") >> 1
-        request = build_as_request(NOBODY, self._realm(), nonce)
+        request = build_as_request(NOBODY, self.realm(), nonce)
         sent = time.time()
         error = parse_error(await kdc_proxy.exchange((host, port), request))
         self._offset = error.time.timestamp() - (sent + time.time()) / 2

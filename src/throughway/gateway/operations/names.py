@@ -12,8 +12,21 @@ TRIES = 2
 PORT = 53
 
 
-async def asks(server: str, name: str, port: int = PORT) -> str:
-    """Ask for the SOA of a name; return why there is no answer, "" when there is one."""
+async def asks(server: str, name: str, port: int = PORT, locator: str = "") -> str:
+    """Ask for the SOA of a name; return why there is no answer, "" when there is one.
+
+    With a name that must be there if the first one is (:func:`~.locator_in`), one that knows
+    neither is told, too.
+    """
+    why, knows = await _asked(server, name, port)
+    if why or knows or not locator:
+        return why
+    why, knows = await _asked(server, locator, port)
+    return why or ("" if knows else f"does not know {name}")
+
+
+async def _asked(server: str, name: str, port: int) -> tuple[str, bool]:
+    """Return why there is no answer, and whether there is such a name."""
     query = dns.message.make_query(name, dns.rdatatype.SOA)
     why = ""
     for _ in range(TRIES):
@@ -25,5 +38,6 @@ async def asks(server: str, name: str, port: int = PORT) -> str:
             why = getattr(error, "strerror", None) or str(error) or type(error).__name__
         else:
             rcode = dns.rcode.to_text(answer.rcode())
-            return "" if rcode in {"NOERROR", "NXDOMAIN"} else f"answers {rcode}"
-    return why
+            good = rcode in {"NOERROR", "NXDOMAIN"}
+            return "" if good else f"answers {rcode}", rcode == "NOERROR"
+    return why, False

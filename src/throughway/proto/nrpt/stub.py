@@ -282,7 +282,7 @@ class Stub:
         self._suspects.pop(sent.server, None)
         if query.route.intranet:
             self._say_answering(True, query.route.servers)
-            if data[3] & _RCODE not in (SERVFAIL, NOTIMP, REFUSED):
+            if data[3] & _RCODE == NOERROR:  # that a name is not there may be all that it knows
                 self.heard[sent.server] = now
         if data[2] & _TRUNCATED and self._wants_tcp(query, sent):
             self._close_attempt(query, attempt)

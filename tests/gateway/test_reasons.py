@@ -1,6 +1,8 @@
 """Telling clients why they were refused: each of its own certificate, and nobody else."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -183,6 +185,33 @@ def test_a_port_that_is_taken_is_said_and_tried_again(monkeypatch: pytest.Monkey
 
     asyncio.run(scenario())
     assert "in use" in troubles[0]
+
+
+def test_a_process_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BEAT", 0.05)
+    # A machine at work may let it wait; one that is stopped never answers, however long it is.
+    monkeypatch.setattr(module, "HUNG_AFTER", 40)
+    troubles: list[str] = []
+
+    async def heard(count: int) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while len(troubles) < count:  # noqa: ASYNC110 - of another process
+                await asyncio.sleep(0.01)
+
+    async def scenario() -> tuple[int, int]:
+        served = server({}, free_port(), troubles.append)
+        served.start()
+        await heard(1)
+        first = served.pid
+        os.kill(first, signal.SIGSTOP)
+        await heard(3)
+        second = served.pid
+        await served.stop()
+        return first, second
+
+    first, second = asyncio.run(scenario())
+    assert first != second
+    assert troubles == ["", "it did not answer 40 times", ""]
 
 
 def test_health_is_judged_over_tls_and_what_is_no_statement_is_refused(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ and knows nothing: it asks here, by the certificate's thumbprint. docs/decisions
 """
 
 import asyncio
+import contextlib
 import socket
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from hashlib import sha256
 from throughway.catalogue import find
 from throughway.gateway.audit import GatewayAudit
 from throughway.gateway.channel import (
+    Ask,
     Because,
     Channel,
     Failed,
@@ -45,6 +47,11 @@ PAUSES = (0.0, 0.5, 2.0, 10.0)
 """Seconds before a start, by how many have failed in a row."""
 STEADY_AFTER = 5.0
 """Seconds that it must have served to be started again at once."""
+BEAT = 2.0
+"""Seconds between two looks whether it answers."""
+HUNG_AFTER = 4
+"""Questions without an answer after which it is replaced; not seconds, of which a machine that
+sleeps misses any number."""
 QUESTIONS = 20
 """Of one certificate in a minute; a client of ours asks three times for each refusal it tells."""
 ALL_QUESTIONS = 3000
@@ -80,6 +87,8 @@ class ReasonsServer:
         self._channel: Channel | None = None
         self._life: asyncio.Task[None] | None = None
         self._known_end = ""
+        self._ready = False
+        self._unanswered = 0
 
     @property
     def pid(self) -> int:
@@ -137,8 +146,18 @@ class ReasonsServer:
     async def _serve(self) -> str:
         """Serve for as long as that goes well; return why it is over."""
         died = death_of(self._spawn())
-        await died.wait()
         assert self._process is not None
+        while not died.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(BEAT):
+                    await died.wait()
+            if self._unanswered >= HUNG_AFTER and not died.is_set():
+                self._process.kill()  # what hangs takes no orders
+                await died.wait()
+                return f"it did not answer {HUNG_AFTER} times"
+            if self._ready and self._channel is not None:
+                self._unanswered += 1
+                self._channel.send(Ask(0, sessions=False))
         return self._known_end or f"the process ended with code {self._process.wait()}"
 
     def _spawn(self) -> "subprocess.Popen[bytes]":
@@ -159,6 +178,7 @@ class ReasonsServer:
                 raise
             order = ServeReasons(listener=listener.fileno(), credentials=self._credentials)
         self._known_end = ""
+        self._ready, self._unanswered = False, 0
         self._channel = Channel(ours, self._take, lambda: None)
         self._channel.send(order)
         return self._process
@@ -166,7 +186,10 @@ class ReasonsServer:
     def _take(self, message: Message) -> None:
         match message:
             case Ready():
-                self._on_trouble("")
+                self._unanswered = 0
+                if not self._ready:
+                    self._ready = True
+                    self._on_trouble("")
             case WhyRefused(number=number, thumbprint=thumbprint, names=names):
                 now = asyncio.get_running_loop().time()
                 told = self.answer(thumbprint, names, now)

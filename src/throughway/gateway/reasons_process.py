@@ -19,6 +19,7 @@ from cryptography import x509
 
 from throughway.control.codec import decode_line, from_json, to_json
 from throughway.gateway.channel import (
+    Ask,
     Because,
     HealthJudged,
     Message,
@@ -54,6 +55,7 @@ class ReasonsProcess(OrderedProcess):
     def __init__(self, descriptor: int) -> None:
         super().__init__(descriptor)
         self._server: WebServer | None = None
+        self._serving = False
         self._numbers = count()
         self._questions: dict[int, asyncio.Future[Because | HealthJudged]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -72,6 +74,8 @@ class ReasonsProcess(OrderedProcess):
                 question = self._questions.pop(number, None)
                 if question is not None and not question.done():
                     question.set_result(message)
+            case Ask() if self._serving:
+                self._channel.send(Ready(""))
             case Stop():
                 self._end(EXIT_WELL)
 
@@ -92,6 +96,7 @@ class ReasonsProcess(OrderedProcess):
         except (ThroughwayError, OSError) as error:
             self._fail(str(error))
             return
+        self._serving = True
         self._channel.send(Ready(""))
 
     async def _respond(self, heard: Heard) -> Answer:

@@ -68,6 +68,28 @@ def test_a_link_that_dies_while_the_dns_is_silent() -> None:
     asyncio.run(scenario())
 
 
+def test_a_router_that_is_not_there() -> None:
+    """The DNS may answer all the same: on the own link it needs no router."""
+
+    async def scenario() -> None:
+        dns, routers = DNS(), ["192.0.2.1"]
+        dns.answering.set()
+        beyond = Beyond(lambda: HOST, dns.resolve, dns.known.append, lambda: routers[-1])
+        for error in (BLOCKED, UNASKED):
+            judged = beyond.judged(error)
+            assert judged.problem == DOWN
+            assert str(judged).startswith("the router of this network, 192.0.2.1, does not answer")
+            await finished(beyond)
+        assert {error.problem for error in dns.known} <= {DOWN}
+        assert beyond.judged(REFUSED) is REFUSED, "that came from beyond it"
+        assert beyond.judged(BLOCKED, direct=False) is BLOCKED, "it is a proxy who says so"
+        routers.append("")
+        assert beyond.judged(BLOCKED) is BLOCKED
+        await beyond.stop()
+
+    asyncio.run(scenario())
+
+
 def test_a_gateway_that_alone_is_silent_is_to_blame() -> None:
     async def scenario() -> None:
         dns = DNS()

@@ -91,3 +91,29 @@ def test_a_real_router_is_asked_for(linked: str) -> None:
     command = ["ip", "netns", "exec", linked, sys.executable, "-c", code]
     answer = subprocess.run(command, capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == f"router {MAC}"
+
+
+@pytest.mark.lab
+def test_a_router_that_is_not_there_is_told_once_it_was_looked_for(linked: str) -> None:
+    code = (
+        "import socket, sys, time; from throughway.net.surroundings import silent_router as r\n"
+        "assert r() == ''\n"
+        "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+        "until = time.monotonic() + float(sys.argv[1])\n"
+        "while not r() and time.monotonic() < until:\n"
+        "    try: s.sendto(b'', ('203.0.113.1', 9))\n"
+        "    except OSError: pass\n"
+        "    time.sleep(0.05)\n"
+        "print(r())"
+    )
+    within = ["ip", "netns", "exec", linked]
+
+    def told(seconds: float) -> str:
+        command = [*within, sys.executable, "-c", code, str(seconds)]
+        answer = subprocess.run(command, capture_output=True, text=True, check=True)
+        return answer.stdout.strip()
+
+    assert told(0.2) == "", "it is there"
+    route = "ip route replace default via 192.168.1.77"
+    subprocess.run([*within, *route.split()], check=True)
+    assert told(60.0) == "192.168.1.77"

@@ -32,14 +32,22 @@ class Beyond:
 
     ``on_known(error)`` tells one again of which more is known now. Connections to the gateway
     have to ask for names by :meth:`resolve`, so that it is known where they led.
+    ``silent_router()`` is the router that was looked for and does not answer, "" where it does.
     """
 
     def __init__(
-        self, host: Callable[[], str], resolve: Resolve, on_known: Callable[[TransportError], None]
+        self,
+        host: Callable[[], str],
+        resolve: Resolve,
+        on_known: Callable[[TransportError], None],
+        silent_router: Callable[[], str] = lambda: "",
     ) -> None:
         self._host = host
         self._resolve = resolve
         self._on_known = on_known
+        self._silent_router = silent_router
+        self._router = ""
+        """The router behind which all is out of reach, "" while it is there."""
         self._known = ""
         """The problem that is behind the errors, "" while none is known."""
         self._invented: frozenset[str] = frozenset()
@@ -78,6 +86,8 @@ class Beyond:
         if not direct and error.stage in (Stage.TLS, Stage.HTTP):
             self._led = frozenset()  # the proxy has asked for the name, and not we
         self._last = error
+        silent = error.problem == SILENT or _unanswered(error)
+        self._router = self._silent_router() if silent and direct else ""
         if _unanswered(error):
             self._known = self._known if self._known == DOWN else DNS_SILENT
             self.ask()
@@ -96,7 +106,7 @@ class Beyond:
 
     def answered(self) -> None:
         """The gateway has."""
-        self._known, self._last, self._proven = "", None, self._led
+        self._known, self._router, self._last, self._proven = "", "", None, self._led
 
     async def stop(self) -> None:
         """Ask no more."""
@@ -128,6 +138,9 @@ class Beyond:
         return DNS_SILENT if nameless and self._known != DOWN else DOWN
 
     def _worded(self, error: TransportError) -> TransportError:
+        if self._router:
+            words = f"the router of this network, {self._router}, does not answer: {error}"
+            return _as(error, DOWN, words)
         where = ", ".join(sorted(self._led))
         tried = self._led - self._proven if error.stage in _REACHED else frozenset()
         if tried and self._led <= self._invented:

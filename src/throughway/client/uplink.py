@@ -29,6 +29,7 @@ from throughway.net.dial import Resolve
 from throughway.net.iphttps_client import IPHTTPSClient
 from throughway.net.process import write_private
 from throughway.net.shown import full_size_passes
+from throughway.net.surroundings import silent_router
 from throughway.net.tls import client_context, load_pair
 from throughway.net.tun import (
     TUN,
@@ -67,7 +68,7 @@ class Uplink:
     ) -> None:
         self._config = config
         self._policy = policy
-        self._beyond = Beyond(lambda: self._host, resolve, self._told_again)
+        self._beyond = Beyond(lambda: self._host, resolve, self._told_again, silent_router)
         self._proxies = ProxySource(config, policy, self._beyond.resolve)
         self._dial = self._proxies.dialer(on_silent=self._told)
         self._doubt: asyncio.Task[None] | None = None

@@ -23,6 +23,7 @@ _RTM_NEWLINK, _RTM_GETLINK = 16, 18
 _RTM_NEWADDR, _RTM_DELADDR, _RTM_GETADDR = 20, 21, 22
 _RTM_NEWROUTE, _RTM_DELROUTE, _RTM_GETROUTE = 24, 25, 26
 _RTM_GETNEIGH = 30
+_NUD_FAILED = 0x20
 _RTM_NEWRULE, _RTM_DELRULE, _RTM_GETRULE = 32, 33, 34
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _REQUEST, _ACK, _REPLACE, _EXCL, _DUMP, _CREATE = 0x1, 0x4, 0x100, 0x200, 0x300, 0x400
@@ -212,6 +213,12 @@ def neighbours() -> tuple[Neighbour, ...]:
     """Return the neighbours whose link-layer address is known."""
     with Netlink() as netlink:
         return tuple(_neighbours(netlink))
+
+
+def silent_neighbours() -> frozenset[tuple[str, str]]:
+    """Return interface and address of those who were looked for on a link and did not answer."""
+    with Netlink() as netlink:
+        return frozenset(_silent_neighbours(netlink))
 
 
 def add_route(route: Route) -> None:
@@ -476,6 +483,14 @@ def _neighbours(netlink: Netlink) -> Iterator[Neighbour]:
         found = _attributes(data[12:])
         if 1 in found and any(found.get(2, b"")):
             yield Neighbour(_name(index), ip_address(found[1]), found[2].hex(":"))
+
+
+def _silent_neighbours(netlink: Netlink) -> Iterator[tuple[str, str]]:
+    for data in netlink.dump(_RTM_GETNEIGH, socket.AF_UNSPEC, 12):
+        index, state = struct.unpack_from("=4xIH", data)
+        found = _attributes(data[12:])
+        if state & _NUD_FAILED and 1 in found:
+            yield _name(index), str(ip_address(found[1]))
 
 
 def _rules(netlink: Netlink, family: int) -> Iterator[Rule]:

@@ -38,6 +38,20 @@ async def recognise(ignored: frozenset[str] = frozenset()) -> str:
     return _prefix(ignored)
 
 
+def silent_router() -> str:
+    """Return the default router if it was looked for on its link and does not answer, "" else.
+
+    Of several, all have to be silent. What it says follows an attempt to reach somebody: only
+    then does the kernel look for the router.
+    """
+    try:
+        gateways = tuple(_gateways(frozenset()))
+        silent = netlink.silent_neighbours() if gateways else frozenset()
+    except OSError:
+        return ""
+    return gateways[0][1] if gateways and all(way in silent for way in gateways) else ""
+
+
 def _gateways(ignored: frozenset[str]) -> Iterator[tuple[str, str]]:
     """Return interface and address of the default routers, the preferred one first."""
     for family in (socket.AF_INET, socket.AF_INET6):

@@ -33,6 +33,7 @@ To make one yourself:
 
 ```sh
 throughway lab up --start-clients
+throughway lab transports client1 iphttps
 throughway lab fault list
 throughway lab fault inject port-443-blocked
 throughway lab exec client1 -- throughway client status

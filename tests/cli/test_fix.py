@@ -70,6 +70,20 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         yield made
 
 
+def test_commands_by_hand_have_the_values_of_the_deployment(world: World) -> None:
+    world.codes = ("iphttps-cert-name-mismatch",)
+    answer = world.call("iphttps-cert-name-mismatch", "--dry-run")
+    assert "throughway pki issue gateway da.example.com " in answer.output
+    (result,) = world.json("iphttps-cert-name-mismatch", "--dry-run")
+    assert "da.example.com" in result["by_hand"][0]
+
+
+def test_a_resolution_is_wrapped(world: World) -> None:
+    world.codes = ("access-computer-unknown",)
+    answer = world.call("access-computer-unknown", "--dry-run")
+    assert max(map(len, answer.output.splitlines())) <= 100
+
+
 def test_the_list(world: World) -> None:
     world.codes = ("clock-skew",)
     answer = world.call()

@@ -56,6 +56,43 @@ def test_link_takes_up_and_down_only() -> None:
     assert runner.invoke(app, ["link", "client1", "sideways"]).exit_code == 2
 
 
+def test_transports_are_known_ones() -> None:
+    answer = runner.invoke(app, ["transports", "client1", "pigeon"])
+    assert answer.exit_code == 2
+    assert "'iphttps'" in answer.output
+    nowhere = runner.invoke(app, ["transports", "--name", NOWHERE, "client1", "iphttps"])
+    assert nowhere.exit_code == 1
+    assert "throughway lab up --name no-such-lab" in nowhere.output
+
+
+def test_a_client_is_kept_to_a_transport_and_starts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[object] = []
+
+    class Standing:
+        def require(self) -> "Standing":
+            return self
+
+        def where(self, client: str) -> str:
+            return "home"
+
+        def allow_transports(self, client: str, *kinds: str) -> None:
+            done.append((client, *kinds))
+
+        def runs_client(self, client: str) -> bool:
+            return client == "client1"
+
+        def stop_client(self, client: str) -> None:
+            done.append("stop")
+
+        def start_client(self, client: str) -> None:
+            done.append("start")
+
+    monkeypatch.setattr(command, "_lab", lambda name: Standing())
+    assert "uses iphttps." in runner.invoke(app, ["transports", "client1", "iphttps"]).output
+    assert "whatever is best" in runner.invoke(app, ["transports", "client2"]).output
+    assert done == [("client1", "iphttps"), "stop", "start", ("client2",)]
+
+
 def test_completion() -> None:
     assert command._hosts("cl") == ["client1", "client2"]
     assert "switch" in command._hosts("")

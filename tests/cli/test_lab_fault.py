@@ -10,6 +10,7 @@ from throughway.cli.lab_fault import app
 from throughway.lab.faults import FAULTS
 from throughway.lab.lab import Lab
 from throughway.lab.state import LabState
+from throughway.model.errors import LabError
 
 runner = CliRunner()
 NOWHERE = "no-such-lab"
@@ -26,10 +27,12 @@ def test_the_list_needs_no_lab() -> None:
 
 
 def test_the_list_for_people() -> None:
-    answer = runner.invoke(app, ["list", "--name", NOWHERE], env={"COLUMNS": "300"})
+    answer = runner.invoke(app, ["list", "--name", NOWHERE])
     assert answer.exit_code == 0
-    assert "port-443-blocked" in answer.output
-    assert "well" in answer.output
+    lines = answer.output.splitlines()
+    assert max(map(len, lines)) <= 80
+    first = lines.index("port-443-blocked")
+    assert lines[first + 2] == "    home; client: iphttps-port-blocked; gateway: well"
     assert "(now)" not in answer.output
 
 
@@ -65,6 +68,9 @@ class Standing(Lab):
     def where(self, host: str) -> str:
         return "home"
 
+    def transports(self, host: str) -> tuple[str, ...]:
+        return ("iphttps",) if host == "client2" else ()
+
 
 @pytest.fixture
 def standing(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
@@ -98,6 +104,27 @@ def test_where_it_will_not_be_noticed_is_said(standing: dict[str, str]) -> None:
     answer = runner.invoke(app, ["inject", "captive-portal"])
     assert answer.exit_code == 0
     assert "client1 notices it hotel only" in answer.output
+
+
+def test_that_another_transport_goes_round_it_is_said(standing: dict[str, str]) -> None:
+    answer = runner.invoke(app, ["inject", "port-443-blocked"])
+    assert "throughway lab transports client1 iphttps" in answer.output
+    narrowed = runner.invoke(app, ["inject", "port-443-refused", "--client", "client2"])
+    assert "transports" not in narrowed.output
+    unseen = runner.invoke(app, ["inject", "kdc-silent"])
+    assert "transports" not in unseen.output
+
+
+def test_a_client_that_has_joined_nothing_goes_round_nothing(
+    standing: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unread(lab: Standing, host: str) -> tuple[str, ...]:
+        raise LabError("cat: /etc/throughway/client.toml: No such file or directory")
+
+    monkeypatch.setattr(Standing, "transports", unread)
+    answer = runner.invoke(app, ["inject", "port-443-blocked"])
+    assert answer.exit_code == 0
+    assert "transports" not in answer.output
 
 
 def test_no_such_fault(standing: dict[str, str]) -> None:

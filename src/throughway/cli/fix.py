@@ -1,6 +1,7 @@
 """``throughway fix``: mend what is wrong on this gateway or client, where that is safe."""
 
 import os
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,6 +32,7 @@ STATE = Path("/var/lib/throughway")
 FINDINGS = 1
 COMPLETION_TIME = 1.0
 """Seconds that a shell waits for a daemon when it completes a code."""
+TEXT_WIDTH = 84
 WELL = {Outcome.MENDED, Outcome.GONE}
 
 app = typer.Typer(add_completion=False)
@@ -264,18 +266,22 @@ def _show(result: Result) -> None:
     typer.echo(typer.style(f"{held.problem.title} ({held.problem.code})", bold=True))
     rows: list[tuple[str, str | list[str]]] = [("On", f"this {held.host}")]
     if held.detail:
-        rows.append(("Found", held.detail))
+        rows.append(("Found", _lines(held.detail)))
     if remedy is None or result.outcome is Outcome.REFUSED:
         why = result.reason or "none that is safe: a person must decide"
-        rows += [("Remedy", why), ("Resolution", held.problem.resolution)]
-        rows.append(("Commands", list(held.problem.fix)))
+        rows += [("Remedy", why), ("Resolution", _lines(held.problem.resolution))]
+        rows.append(("Commands", list(held.by_hand or held.problem.fix)))
     else:
         rows.append(("Remedy", [step.words for step in remedy.steps]))
         rows.append(("Commands", list(result.commands)))
         if remedy.after:
-            rows.append(("Afterwards", remedy.after))
+            rows.append(("Afterwards", _lines(remedy.after)))
     print_fields(rows)
     typer.echo()
+
+
+def _lines(text: str) -> list[str]:
+    return textwrap.wrap(text, TEXT_WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 _WORDS = {
@@ -311,6 +317,6 @@ def _data(result: Result) -> dict[str, Any]:
         "commands": result.commands,
         "afterwards": remedy.after if remedy is not None else "",
         "resolution": problem.resolution,
-        "by_hand": problem.fix,
+        "by_hand": result.held.by_hand or problem.fix,
         "undone": result.undone,
     }

@@ -42,8 +42,8 @@ def register(app: typer.Typer) -> None:
             "throughway client join https://da.example.com --token AX3…",
             "throughway client join policy.bundle --certificate client1.crt --key client1.key "
             "--account 'CLIENT1$' --password-file client1.password",
-            "throughway client join policy.bundle --trust 'a1b2 c3d4 …' (no question asked)",
-            "throughway client join policy.bundle (again: only the policy is new)",
+            "throughway client join policy.bundle --trust 'a1b2 c3d4 …'  # no question asked",
+            "throughway client join policy.bundle  # again: only the policy is new",
         ),
     )(join)
     app.command("leave", epilog=examples("throughway client leave"))(leave_deployment)

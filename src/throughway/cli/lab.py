@@ -17,6 +17,7 @@ from throughway.lab import foreground
 from throughway.lab.state import DEFAULT_NAME, host_of, names
 from throughway.lab.topology import DIRECTACCESS, INTRANET_PAGE, SWITCH
 from throughway.model.errors import LabError
+from throughway.model.status import TransportKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +79,7 @@ PlaceName = Annotated[
     epilog=examples(
         "throughway lab up",
         "throughway lab up --name trial --start-clients",
-        "throughway lab up --no-gateway --no-join (to do it by hand)",
+        "throughway lab up --no-gateway --no-join  # to do it by hand",
     )
 )
 def up(
@@ -112,7 +113,7 @@ def up(
     context_settings={"allow_interspersed_args": False},
     epilog=examples(
         "throughway lab exec client1 -- throughway client status",
-        "throughway lab exec edge1 (a shell)",
+        "throughway lab exec edge1  # a shell",
         "throughway lab exec --name trial homenat -- tcpdump -n -i wan",
     ),
 )
@@ -208,6 +209,31 @@ def status(
     if not lab.exists:
         typer.echo(f"The lab is not whole: throughway lab up --name {name}", err=True)
         raise typer.Exit(NOT_WELL)
+
+
+@app.command(
+    epilog=examples(
+        "throughway lab transports client1 iphttps",
+        "throughway lab transports client1  # all again",
+    )
+)
+def transports(
+    client: Mobile,
+    kinds: Annotated[list[TransportKind] | None, typer.Argument(help="Empty: all of them.")] = None,
+    name: Name = DEFAULT_NAME,
+) -> None:
+    """Let a client use only these transports; its daemon is started anew.
+
+    Most faults of a network are got round by a transport that they do not touch.
+    """
+    with exit_codes():
+        lab = _lab(name).require()
+        lab.where(client)  # which says so where it is none that moves
+        lab.allow_transports(client, *(kinds or ()))
+        if lab.runs_client(client):
+            lab.stop_client(client)
+            lab.start_client(client)
+    typer.echo(f"{client} uses {' and '.join(kinds) if kinds else 'whatever is best'}.")
 
 
 @app.command(epilog=examples("throughway lab down", "throughway lab down --name trial"))

@@ -1,15 +1,21 @@
 """``throughway lab fault``: break something in a lab, see what is said of it, mend it."""
 
-from typing import Annotated
+import textwrap
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from throughway.cli.asking import AsJSON, exit_codes
-from throughway.cli.output import examples, note, print_json, print_table
-from throughway.lab.faults import FAULTS
+from throughway.cli.output import examples, note, print_json
+from throughway.lab.faults import FAULTS, Fault
 from throughway.lab.state import DEFAULT_NAME, load, names
-from throughway.model.errors import ConfigError
+from throughway.model.errors import ConfigError, LabError
 from throughway.pki.fields import did_you_mean
+
+if TYPE_CHECKING:
+    from throughway.lab.lab import Lab
+
+WIDTH, INDENT = 80, 4
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -59,22 +65,22 @@ def show(name: Name = DEFAULT_NAME, as_json: AsJSON = False) -> None:
                     "client": fault.client,
                     "gateway": fault.gateway,
                     "place": fault.place,
+                    "transports": fault.transports,
                     "injected": fault.name in there,
                 }
                 for fault in FAULTS.values()
             ]
         )
         return
-    rows = [
-        (
-            f"{fault.name}{' (now)' if fault.name in there else ''}",
-            fault.title,
-            fault.client or "well",
-            fault.gateway or "well",
+    for fault in FAULTS.values():
+        typer.echo(typer.style(fault.name, bold=True) + (" (now)" if fault.name in there else ""))
+        for line in textwrap.wrap(fault.title, WIDTH - INDENT):
+            typer.echo(f"{'':{INDENT}}{line}")
+        said = (
+            f"{fault.place}; client: {fault.client or 'well'}; gateway: {fault.gateway or 'well'}"
         )
-        for fault in FAULTS.values()
-    ]
-    print_table(("fault", "what it breaks", "the client says", "the gateway says"), rows)
+        for line in textwrap.wrap(said, WIDTH - INDENT, break_on_hyphens=False):
+            typer.echo(f"{'':{INDENT}}{line}")
 
 
 @app.command(
@@ -97,15 +103,30 @@ def inject(
         lab.inject(fault, client)
         known = FAULTS[fault]
         typer.echo(f"Now {known.title}.")
-        place = lab.where(client)
+        place, way_round = lab.where(client), _goes_round(lab, client, known)
     if place != known.place:
         note(f"{client} notices it {known.place} only; throughway lab move {client} {known.place}")
+    if way_round:
+        wanted = " ".join(known.transports)
+        note(
+            f"{client} may get round it by another transport than {wanted};\n"
+            f"to keep it from that: throughway lab transports {client} {wanted}"
+        )
+
+
+def _goes_round(lab: "Lab", client: str, fault: Fault) -> bool:
+    """Whether the client may use transports that the fault is not for, and so not notice it."""
+    try:
+        kinds = lab.transports(client)
+    except LabError:  # it has joined nothing yet
+        return False
+    return bool(fault.client and fault.transports) and kinds != fault.transports
 
 
 @app.command(
     epilog=examples(
         "throughway lab fault clear port-443-blocked",
-        "throughway lab fault clear (everything that was broken)",
+        "throughway lab fault clear  # everything that was broken",
     )
 )
 def clear(

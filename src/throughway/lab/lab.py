@@ -374,6 +374,10 @@ class Lab:
         """Stop the gateway's daemon and wait until it has ended."""
         self._stop(host, deployment.GATEWAY)
 
+    def runs_client(self, host: str = "client1") -> bool:
+        """Whether the client's daemon runs."""
+        return self.service(host, deployment.CLIENT.name) is not None
+
     def stop_client(self, host: str = "client1") -> None:
         """Stop the client's daemon and wait until it has ended."""
         self._stop(host, deployment.CLIENT)

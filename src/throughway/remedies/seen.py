@@ -1,6 +1,6 @@
 """What holds on this computer now: told by its daemons, and seen without them where it can be."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from throughway.control.client import ask
 from throughway.control.codec import CommandRefused, from_json
 from throughway.model.errors import ControlError, WireError
 from throughway.model.findings import Problem
-from throughway.model.status import ClientSnapshot, GatewaySnapshot
+from throughway.model.status import ClientSnapshot, Condition, GatewaySnapshot
 from throughway.remedies import leftovers
 from throughway.remedies.machine import Machine, setting
 from throughway.remedies.remedy import Host
@@ -25,6 +25,8 @@ class Held:
     problem: Problem
     host: Host
     detail: str = ""
+    by_hand: tuple[str, ...] = ()
+    """What a person would type, with the values of this deployment where they are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +117,20 @@ def _gateway(snapshot: GatewaySnapshot) -> Daemon:
         for code in check.problems:
             told.setdefault(code, check.detail)
     interfaces = tuple(worker.interface for worker in snapshot.workers)
-    return Daemon(Host.GATEWAY, True, _held(told, Host.GATEWAY), interfaces)
+    return Daemon(Host.GATEWAY, True, _held(told, Host.GATEWAY, snapshot.problems), interfaces)
 
 
 def _client(snapshot: ClientSnapshot) -> Daemon:
     told = {problem.code: problem.detail for problem in snapshot.problems}
     devices = (snapshot.link.interface, *(each.interface for each in snapshot.transports))
     interfaces = tuple(dict.fromkeys(filter(None, devices)))
-    return Daemon(Host.CLIENT, True, _held(told, Host.CLIENT), interfaces)
+    return Daemon(Host.CLIENT, True, _held(told, Host.CLIENT, snapshot.problems), interfaces)
 
 
-def _held(told: Mapping[str, str], host: Host) -> tuple[Held, ...]:
-    return tuple(Held(PROBLEMS[c], host, detail) for c, detail in told.items() if c in PROBLEMS)
+def _held(told: Mapping[str, str], host: Host, shown: Iterable[Condition]) -> tuple[Held, ...]:
+    by_hand = {condition.code: condition.fix for condition in shown}
+    return tuple(
+        Held(PROBLEMS[code], host, detail, by_hand.get(code, PROBLEMS[code].fix))
+        for code, detail in told.items()
+        if code in PROBLEMS
+    )

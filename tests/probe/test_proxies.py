@@ -54,6 +54,22 @@ def test_tunnels(answer: bytes, tunnel: bool, problem: str) -> None:
     assert (seen.tunnel, seen.problem) == (tunnel, problem)
 
 
+def test_a_proxy_that_is_there_is_told_from_what_is_behind_it() -> None:
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if b"OPTIONS" in await reader.readuntil(b"\r\n\r\n"):
+            writer.write(b"HTTP/1.1 405 Method Not Allowed\r\n\r\n")
+            await writer.drain()
+        await reader.read()
+
+    async def scenario() -> ProxySeen:
+        async with speaking(speak) as port:
+            return await try_proxy("a test", f"http://{HOME}:{port}", "da.example.com", 443, 2.0)
+
+    seen = asyncio.run(scenario())
+    assert (seen.tunnel, seen.problem) == (False, "iphttps-port-blocked")
+    assert "it is there" in seen.words
+
+
 def test_what_is_no_http_proxy_is_not_asked() -> None:
     for url in ("socks5://127.0.0.1:1", "http://wpad.test/wpad.dat", "http://[", "https://p.test"):
         seen = asyncio.run(try_proxy("a test", url, "da.example.com", 443, 1.0))

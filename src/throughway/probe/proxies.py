@@ -10,14 +10,17 @@ from throughway.model.errors import TransportError
 from throughway.model.network import ProxySeen
 from throughway.net.dial import Dialer
 from throughway.net.fetch import fetch
-from throughway.net.proxy import ProxyServer, Ticket, no_ticket, open_tunnel
+from throughway.net.proxy import ProxyServer, Ticket, no_ticket, open_tunnel, silence
 from throughway.net.proxy_script import MAXIMUM_SCRIPT, UNUSABLE, find_proxy
 from throughway.probe.fetching import resolve
+from throughway.proto.proxy.connect import SILENT, UNREACHABLE
 from throughway.proto.proxy.schemes import Credentials
 from throughway.proto.proxy.ways import parse_proxy_url, parse_routes
 
 MAXIMUM_PROXIES = 3
 """Of one script that are asked."""
+THERE_AFTER = 0.4
+"""The part of the time for a proxy after which it is asked whether it is there at all."""
 VARIABLES = ("https_proxy", "all_proxy", "http_proxy")
 
 
@@ -77,18 +80,29 @@ async def try_proxy(
     server = _server(url, who.credentials)
     if server is None:
         return replace(seen, words="it is no http proxy by its URL, and was not asked")
-    begin = time.monotonic()
+    begin, dial = time.monotonic(), Dialer(resolve)
+    there = asyncio.create_task(_is_there(server, dial, seconds * THERE_AFTER))
     try:
         async with asyncio.timeout(seconds):
-            sock = await open_tunnel(server, host, port, dial=Dialer(resolve), ticket=who.ticket)
+            sock = await open_tunnel(server, host, port, dial=dial, ticket=who.ticket)
         sock.close()
         return replace(seen, tunnel=True, seconds=time.monotonic() - begin)
     except TimeoutError:
-        words, problem = "no answer came in time", "proxy-unreachable"
+        words, problem = "no answer came in time", UNREACHABLE
+        if there.done() and there.result():
+            words, problem = f"it is there, and has no connection to {host} in time", SILENT
     except TransportError as error:
         words, problem = str(error), error.problem
+    finally:
+        there.cancel()
     took = time.monotonic() - begin
     return replace(seen, tunnel=False, seconds=took, words=_line(words), problem=problem)
+
+
+async def _is_there(proxy: ProxyServer, dial: Dialer, after: float) -> bool:
+    """Whether a proxy answers, asked something that takes it no time."""
+    await asyncio.sleep(after)
+    return await silence(proxy, dial) is None
 
 
 async def try_script(

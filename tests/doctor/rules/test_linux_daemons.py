@@ -147,6 +147,7 @@ def test_who_is_kept_out_is_not_well(code: str) -> None:
     [
         ("internet-down", True, "proxy-unreachable", "proxy-unreachable"),
         ("internet-down", True, "proxy-script-unusable", "proxy-script-unusable"),
+        ("internet-down", True, "iphttps-port-blocked", "iphttps-port-blocked"),
         ("internet-down", True, "internet-down", "internet-down"),
         ("iphttps-wrong-server", False, "iphttps-http-refused", "iphttps-http-refused"),
         ("iphttps-wrong-server", False, "iphttps-cert-name-mismatch", "iphttps-cert-name-mismatch"),

@@ -26,7 +26,11 @@ _NAMES = {Role.CLIENT: "client", Role.SERVER: "gateway"}
 _CLIENT = f"the {_NAMES[Role.CLIENT]}"
 _UNKNOWN = {problem.code for fault, problem in BY_FAULT.items() if fault is not Fault.REVOKED}
 """Why it is not known whether a gateway's certificate was revoked."""
-_ABOUT_INTERNET = {c for c, p in PROBLEMS.items() if p.component is Component.INTERNET}
+_ABOUT_WAYS = {
+    code
+    for code, problem in PROBLEMS.items()
+    if problem.component is Component.INTERNET or INTERNET_DOWN.code in roots_of(problem)
+}
 """Who says one of these has looked at the way out, of which a look knows the straight one only."""
 _ALL_WAYS = "the client, which knows all ways out, does not"
 
@@ -67,7 +71,7 @@ def _beside(found: Finding, told: set[str]) -> Finding | None:
     if code in _UNKNOWN:
         return _doubted(found, "the client bears it")
     if told and code == INTERNET_DOWN.code:
-        return None if told & _ABOUT_INTERNET else _doubted(found, _ALL_WAYS)
+        return None if told & _ABOUT_WAYS else _doubted(found, _ALL_WAYS)
     explains = any(code in roots_of(PROBLEMS[each]) for each in told & PROBLEMS.keys())
     if explains and found.confidence is not Confidence.CERTAIN:
         return _doubted(found, "the client, which has seen more of it, does not")

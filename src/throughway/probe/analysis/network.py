@@ -14,6 +14,14 @@ FINDINGS = 1
 COULD_NOT_TELL = 3
 _SHARED = ipaddress.ip_network("100.64.0.0/10")
 _DOWN = "internet-down"
+_DEAD = "proxy-unreachable"
+_ANSWERS = {
+    "proxy-authentication-required",
+    "proxy-credentials-refused",
+    "proxy-blocks-iphttps",
+    "iphttps-port-blocked",
+}
+"""What is told of a proxy that is there; by the last one, what is behind it is not."""
 ETHERNET_MTU = 1500
 
 
@@ -94,7 +102,13 @@ def _answered(seen: NetworkSeen) -> bool:
         for c in seen.connections
     )
     pages = any(page.status is not None for page in seen.portals)
-    return _connected(seen) or refused or pages or any(t.answered for t in seen.teredo)
+    asked = any(map(_has_answered, seen.proxies))
+    return _connected(seen) or refused or pages or asked or any(t.answered for t in seen.teredo)
+
+
+def _has_answered(proxy: ProxySeen) -> bool:
+    """Whether a proxy that was asked is there, whatever it said."""
+    return proxy.tunnel is True or (proxy.tunnel is False and proxy.problem in _ANSWERS)
 
 
 def _internet(seen: NetworkSeen) -> Iterator[Finding]:
@@ -165,6 +179,8 @@ def _gateway(seen: NetworkSeen) -> Iterator[Finding]:
 
 def _proxy_wanted(seen: NetworkSeen, sure: Confidence, why: str) -> Iterator[Finding]:
     """Find that a proxy is offered which nobody has been told to use."""
+    if any(each.tunnel is not None for each in seen.proxies):
+        return  # somebody has, or the client finds it by itself
     for proxy in [each for each in seen.proxies if each.tunnel is None][:1]:
         if proxy.problem:
             yield _faulty(seen, proxy)
@@ -184,7 +200,7 @@ def _proxies(seen: NetworkSeen) -> Iterator[Finding]:
     for proxy in seen.proxies:
         # What the network itself names is asked by the client only where it has no other way.
         idle = proxy.source.endswith(WPAD) and _connected(seen)
-        if proxy.tunnel is False and proxy.problem.startswith("proxy-") and not idle:
+        if proxy.tunnel is False and proxy.problem in {*_ANSWERS, _DEAD} and not idle:
             yield _faulty(seen, proxy)
 
 

@@ -37,6 +37,12 @@ def _restart_squid(scene: Scene) -> None:
     processes.wait_port(scene.lab.namespaces(OFFICE), "192.168.139.1", 3128)
 
 
+TO_GATEWAY = """
+  chain output {
+    type filter hook output priority filter - 5;
+    tcp dport 443 drop
+  }"""
+
 FAULTS = (
     Fault(
         name="proxy-gone",
@@ -50,6 +56,13 @@ FAULTS = (
         title="the office's proxy takes connections and says nothing",
         steps=(Frozen(OFFICE, "squid"),),
         client="proxy-unreachable",
+        place="office",
+    ),
+    Fault(
+        name="gateway-silent-behind-proxy",
+        title="the office's proxy is there, and nothing of the gateway comes back to it",
+        steps=(Filter(OFFICE, TO_GATEWAY),),
+        client="iphttps-port-blocked",
         place="office",
     ),
     Fault(

@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.daemons import FakeDaemon
 from tests.cli.snapshots import LOGGED_ON, NOW, condition
+from throughway.cli.asking import fixable_at
 from throughway.cli.parts import completing, exit_code_of, part_of, parts, render_part
 from throughway.cli.status import View
 from throughway.control.codec import to_json
@@ -18,6 +19,7 @@ from throughway.model.status import (
     CheckStatus,
     ClientSnapshot,
     ComponentState,
+    GatewaySnapshot,
     LinkStatus,
     StageState,
 )
@@ -62,6 +64,22 @@ def test_a_stage_has_the_checks_that_it_stands_on() -> None:
 
 def test_a_check_beside_the_chain() -> None:
     assert shown("clock").startswith("Clock: Working properly\n")
+
+
+def test_what_mends_by_itself_comes_first() -> None:
+    view = replace(VIEW, fixable=frozenset({"iphttps-port-blocked"}))
+    mends = [
+        line
+        for line in render_part(client(), part_of(client(), "link"), view).splitlines()
+        if line.startswith("  Mend:")
+    ]
+    assert mends[0] == "  Mend:       throughway fix iphttps-port-blocked"
+    assert "throughway fix" not in shown("link")
+
+
+def test_what_is_fixed_differs_between_client_and_gateway() -> None:
+    assert "policy-out-of-date" in fixable_at(ClientSnapshot) - fixable_at(GatewaySnapshot)
+    assert "iphttps-forwarding-disabled" in fixable_at(GatewaySnapshot) - fixable_at(ClientSnapshot)
 
 
 def test_stages_of_two_words_are_typed_as_one_or_two() -> None:

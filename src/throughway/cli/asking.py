@@ -156,7 +156,17 @@ class Show(Generic[T]):
         return self.exit_code(snapshot), self.gist(snapshot), text
 
     def _text(self, snapshot: T) -> str:
-        return self.render(snapshot, View(now=time.time(), paint=paint))
+        view = View(now=time.time(), paint=paint, fixable=fixable_at(self.kind))
+        return self.render(snapshot, view)
+
+
+def fixable_at(kind: type[ClientSnapshot] | type[GatewaySnapshot]) -> frozenset[str]:
+    """Return the codes of what ``throughway fix`` mends on such a host."""
+    from throughway.remedies.known import REMEDIES  # not for those who ask for something else
+    from throughway.remedies.remedy import Host
+
+    host = Host.CLIENT if kind is ClientSnapshot else Host.GATEWAY
+    return frozenset(remedy.problem.code for remedy in REMEDIES if remedy.host is host)
 
 
 def _reader_is_gone() -> bool:

@@ -16,7 +16,9 @@ from throughway.cli.status import (
     PROBLEMS,
     WELL,
     View,
+    commands,
     duration,
+    indented,
     joined,
     paragraph,
     printable,
@@ -166,10 +168,10 @@ def _explained(problem: Condition, view: View) -> Iterator[str]:
     """Yield a problem in the words of the console of Windows."""
     severity = view.paint(problem.severity, problem.severity)
     yield f"Error: {problem.title} [{problem.code}], {severity}, {view.since(problem.since)}"
-    yield from (f"  {printable(line)}" for line in problem.detail.splitlines())
+    for line in problem.detail.splitlines():
+        yield from indented(line)
     yield from _remedies(problem.cause, problem.resolution)
-    for title, commands in (("Mend", problem.fix), ("Prove", problem.verify)):
-        yield from (f"  {title + ':':<12}{printable(command)}" for command in commands)
+    yield from commands(problem, view)
 
 
 def _untold(problem: Problem, told: Collection[str]) -> Iterator[str]:

@@ -51,6 +51,8 @@ class View:
     zone: tzinfo | None = None
     """None: the machine's own."""
     paint: Paint = plain
+    fixable: frozenset[str] = frozenset()
+    """Codes of what ``throughway fix`` mends here."""
 
     def at(self, moment: float) -> str:
         """Return a time of day, with the date unless it is today's."""
@@ -313,12 +315,29 @@ def render_problem(problem: Condition, view: View) -> Iterator[str]:
     severity = view.paint(problem.severity, problem.severity)
     yield f"{severity}: {problem.title} [{problem.code}]"
     for line in joined(problem.detail, view.since(problem.since), by="; ").splitlines():
-        yield "  " + printable(line)
+        yield from indented(line)
     yield from paragraph("Cause", problem.cause)
     yield from paragraph("Resolution", problem.resolution)
-    for title, commands in (("Mend", problem.fix), ("Prove", problem.verify)):
-        for command in commands:
-            yield f"  {title + ':':<12}{printable(command)}"
+    yield from commands(problem, view)
+
+
+def commands(problem: Condition, view: View) -> Iterator[str]:
+    """Yield what mends a problem, the one command that does it by itself first, and proves it."""
+    itself = (f"throughway fix {problem.code}",) if problem.code in view.fixable else ()
+    for title, lines in (("Mend", (*itself, *problem.fix)), ("Prove", problem.verify)):
+        yield from (f"  {title + ':':<12}{printable(line)}" for line in lines)
+
+
+def indented(text: str) -> list[str]:
+    """Return a text in lines, all of them indented."""
+    return textwrap.wrap(
+        printable(text),
+        TEXT_WIDTH,
+        initial_indent="  ",
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def paragraph(title: str, text: str) -> list[str]:

@@ -10,6 +10,9 @@ from throughway.net.resolver import TRY_AGAIN
 HOST = "da.example.net"
 LOST = TransportError(Stage.LINK, "no sign of life", problem=SILENT)
 BLOCKED = TransportError(Stage.CONNECT, "no answer", problem=SILENT)
+UNREACHABLE = TransportError(
+    Stage.CONNECT, "the host cannot be reached", windows_code=0x2751, problem=SILENT
+)
 REFUSED = TransportError(Stage.CONNECT, "refused", problem="iphttps-connection-refused")
 UNASKED = TransportError(Stage.RESOLVE, "nobody", windows_code=TRY_AGAIN, problem="unresolvable")
 NO_SUCH = TransportError(Stage.RESOLVE, "no such name", windows_code=11001, problem="x")
@@ -74,13 +77,20 @@ def test_a_router_that_is_not_there() -> None:
     async def scenario() -> None:
         dns, routers = DNS(), ["192.0.2.1"]
         dns.answering.set()
-        beyond = Beyond(lambda: HOST, dns.resolve, dns.known.append, lambda: routers[-1])
-        for error in (BLOCKED, UNASKED):
+        sure: list[bool] = []
+
+        def router(unreachable: bool) -> str:
+            sure.append(unreachable)
+            return routers[-1]
+
+        beyond = Beyond(lambda: HOST, dns.resolve, dns.known.append, router)
+        for error in (BLOCKED, UNASKED, UNREACHABLE):
             judged = beyond.judged(error)
             assert judged.problem == DOWN
             assert str(judged).startswith("the router of this network, 192.0.2.1, does not answer")
             await finished(beyond)
         assert {error.problem for error in dns.known} <= {DOWN}
+        assert sure == [False, False, True], "the kernel's own word is enough"
         assert beyond.judged(REFUSED) is REFUSED, "that came from beyond it"
         assert beyond.judged(BLOCKED, direct=False) is BLOCKED, "it is a proxy who says so"
         routers.append("")

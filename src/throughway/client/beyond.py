@@ -22,6 +22,8 @@ WORDS = {
     DOWN: "neither the gateway nor the DNS of this network answers",
     DNS_SILENT: "no DNS server of this network answers",
 }
+UNREACHABLE = 0x2751
+"""WSAEHOSTUNREACH."""
 LABEL_BYTES = 8
 _REACHED = (Stage.CONNECT, Stage.TLS, Stage.HTTP)
 """Where an address was tried."""
@@ -32,7 +34,8 @@ class Beyond:
 
     ``on_known(error)`` tells one again of which more is known now. Connections to the gateway
     have to ask for names by :meth:`resolve`, so that it is known where they led.
-    ``silent_router()`` is the router that was looked for and does not answer, "" where it does.
+    ``silent_router(unreachable)`` is the router that was looked for and does not answer, "" where
+    it does; the kernel may have said that it cannot reach a host.
     """
 
     def __init__(
@@ -40,7 +43,7 @@ class Beyond:
         host: Callable[[], str],
         resolve: Resolve,
         on_known: Callable[[TransportError], None],
-        silent_router: Callable[[], str] = lambda: "",
+        silent_router: Callable[[bool], str] = lambda unreachable: "",
     ) -> None:
         self._host = host
         self._resolve = resolve
@@ -87,7 +90,7 @@ class Beyond:
             self._led = frozenset()  # the proxy has asked for the name, and not we
         self._last = error
         silent = error.problem == SILENT or _unanswered(error)
-        self._router = self._silent_router() if silent and direct else ""
+        self._router = self._look_for_router(error) if silent and direct else ""
         if _unanswered(error):
             self._known = self._known if self._known == DOWN else DNS_SILENT
             self.ask()
@@ -131,6 +134,9 @@ class Beyond:
             return frozenset(await self._resolve(name))
         except TransportError as error:
             return None if _unanswered(error) else frozenset()
+
+    def _look_for_router(self, error: TransportError) -> str:
+        return self._silent_router(error.windows_code == UNREACHABLE)
 
     def _silence(self) -> str:
         """Say what it means that the DNS does not answer: is it more that is silent?"""

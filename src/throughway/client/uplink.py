@@ -68,7 +68,7 @@ class Uplink:
     ) -> None:
         self._config = config
         self._policy = policy
-        self._beyond = Beyond(lambda: self._host, resolve, self._told_again, silent_router)
+        self._beyond = Beyond(lambda: self._host, resolve, self._told_again, _silent_router)
         self._proxies = ProxySource(config, policy, self._beyond.resolve)
         self._dial = self._proxies.dialer(on_silent=self._told)
         self._doubt: asyncio.Task[None] | None = None
@@ -405,3 +405,7 @@ def _unaddressed(interface: str, known: int) -> TransportError:
         words = f"{words}: the gateway has advertised nothing"
         return TransportError(Stage.LINK, words, problem="iphttps-no-router-advertisement")
     return TransportError(Stage.LINK, words, problem="iphttps-no-global-address")
+
+
+def _silent_router(unreachable: bool) -> str:
+    return silent_router(unreachable=unreachable)

@@ -23,7 +23,7 @@ _RTM_NEWLINK, _RTM_GETLINK = 16, 18
 _RTM_NEWADDR, _RTM_DELADDR, _RTM_GETADDR = 20, 21, 22
 _RTM_NEWROUTE, _RTM_DELROUTE, _RTM_GETROUTE = 24, 25, 26
 _RTM_GETNEIGH = 30
-_NUD_FAILED = 0x20
+_NUD_INCOMPLETE, _NUD_FAILED = 0x01, 0x20
 _RTM_NEWRULE, _RTM_DELRULE, _RTM_GETRULE = 32, 33, 34
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _REQUEST, _ACK, _REPLACE, _EXCL, _DUMP, _CREATE = 0x1, 0x4, 0x100, 0x200, 0x300, 0x400
@@ -215,10 +215,14 @@ def neighbours() -> tuple[Neighbour, ...]:
         return tuple(_neighbours(netlink))
 
 
-def silent_neighbours() -> frozenset[tuple[str, str]]:
-    """Return interface and address of those who were looked for on a link and did not answer."""
+def silent_neighbours(*, asked: bool = False) -> frozenset[tuple[str, str]]:
+    """Return interface and address of those who were looked for on a link and did not answer.
+
+    ``asked``: also of those who are being looked for and have not answered yet.
+    """
+    states = _NUD_FAILED | (_NUD_INCOMPLETE if asked else 0)
     with Netlink() as netlink:
-        return frozenset(_silent_neighbours(netlink))
+        return frozenset(_neighbours_in(netlink, states))
 
 
 def add_route(route: Route) -> None:
@@ -485,11 +489,11 @@ def _neighbours(netlink: Netlink) -> Iterator[Neighbour]:
             yield Neighbour(_name(index), ip_address(found[1]), found[2].hex(":"))
 
 
-def _silent_neighbours(netlink: Netlink) -> Iterator[tuple[str, str]]:
+def _neighbours_in(netlink: Netlink, states: int) -> Iterator[tuple[str, str]]:
     for data in netlink.dump(_RTM_GETNEIGH, socket.AF_UNSPEC, 12):
         index, state = struct.unpack_from("=4xIH", data)
         found = _attributes(data[12:])
-        if state & _NUD_FAILED and 1 in found:
+        if state & states and 1 in found:
             yield _name(index), str(ip_address(found[1]))
 
 

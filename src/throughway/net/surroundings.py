@@ -38,15 +38,17 @@ async def recognise(ignored: frozenset[str] = frozenset()) -> str:
     return _prefix(ignored)
 
 
-def silent_router() -> str:
+def silent_router(*, unreachable: bool = False) -> str:
     """Return the default router if it was looked for on its link and does not answer, "" else.
 
     Of several, all have to be silent. What it says follows an attempt to reach somebody: only
-    then does the kernel look for the router.
+    then does the kernel look for the router. ``unreachable``: that attempt has failed since a
+    host cannot be reached. No router has said so whose own address is not known, so the kernel
+    has given up looking for it, even where it has begun again.
     """
     try:
         gateways = tuple(_gateways(frozenset()))
-        silent = netlink.silent_neighbours() if gateways else frozenset()
+        silent = netlink.silent_neighbours(asked=unreachable) if gateways else frozenset()
     except OSError:
         return ""
     return gateways[0][1] if gateways and all(way in silent for way in gateways) else ""

@@ -84,13 +84,13 @@ def test_a_router_that_is_not_there() -> None:
             return routers[-1]
 
         beyond = Beyond(lambda: HOST, dns.resolve, dns.known.append, router)
-        for error in (BLOCKED, UNASKED, UNREACHABLE):
+        for error in (BLOCKED, UNASKED, UNREACHABLE, LOST):
             judged = beyond.judged(error)
             assert judged.problem == DOWN
             assert str(judged).startswith("the router of this network, 192.0.2.1, does not answer")
             await finished(beyond)
         assert {error.problem for error in dns.known} <= {DOWN}
-        assert sure == [False, False, True], "the kernel's own word is enough"
+        assert sure == [False, False, True, True], "the kernel's own word is enough"
         assert beyond.judged(REFUSED) is REFUSED, "that came from beyond it"
         assert beyond.judged(BLOCKED, direct=False) is BLOCKED, "it is a proxy who says so"
         routers.append("")

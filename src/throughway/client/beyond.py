@@ -136,7 +136,10 @@ class Beyond:
             return None if _unanswered(error) else frozenset()
 
     def _look_for_router(self, error: TransportError) -> str:
-        return self._silent_router(error.windows_code == UNREACHABLE)
+        # Through a link that has died the kernel has tried to send for seconds: it, too, has
+        # given up looking at least once.
+        sure = error.windows_code == UNREACHABLE or error.stage is Stage.LINK
+        return self._silent_router(sure)
 
     def _silence(self) -> str:
         """Say what it means that the DNS does not answer: is it more that is silent?"""

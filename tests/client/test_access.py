@@ -40,6 +40,7 @@ from throughway.model.status import (
 from throughway.net import firewall
 from throughway.net.audit import AuditLog
 from throughway.net.netlink import NetworkState
+from throughway.net.registration import Registration
 from throughway.proto.iphttps.client import State
 
 NLS = POLICY.nls_urls[0]
@@ -231,6 +232,27 @@ def test_a_tunnel_that_fails_says_why(tmp_path: Path) -> None:
     assert (condition.code, condition.severity) == ("access-group-missing", Severity.CRITICAL)
     assert codes(after(tmp_path, refused)) == {"ipsec-computer-account-refused"}
     assert codes(after(tmp_path, unexplained)) == {"ipsec-infrastructure-tunnel-down"}
+
+
+def test_that_a_name_could_not_be_registered_is_old_without_a_tunnel(tmp_path: Path) -> None:
+    name = Registration(
+        name="client1.example.com",
+        addresses=("2001:db8::7",),
+        servers=("2001:db8::53",),
+        principal="CLIENT1$@EXAMPLE.COM",
+        password_file="",
+    )
+    code = "client-name-not-registered"
+
+    def failed(access: Access) -> None:
+        access._registered(name, TransportError(Stage.CONNECT, "no answer", problem=code))
+
+    def down(access: Access) -> None:
+        failed(access)
+        access._register_name()
+
+    assert codes(after(tmp_path, failed)) == {code}
+    assert codes(after(tmp_path, down)) == set()
 
 
 def test_silent_dns_servers_are_looked_at_at_once(

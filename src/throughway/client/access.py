@@ -338,6 +338,8 @@ class Access:
             self._registrar.want((self._transports.address,))
         else:
             self._registrar.rest()
+            # Why it failed is why the tunnel is down; what is known of the name is old.
+            self._tracker.clear(find("client-name-not-registered"))
 
     def _registered(self, registration: Registration, error: ThroughwayError | None) -> None:
         problem = find("client-name-not-registered")

@@ -1,6 +1,7 @@
 """Other packet filters of a gateway: what they are sure to drop is told."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tests.operations_world import config, look
 from throughway.gateway.operations import filters
 from throughway.gateway.operations.parts import Parts
 from throughway.health.checking import Check
+from throughway.model.config import SixToFourServerConfig, TeredoServerConfig
 from throughway.net.firewall import GatewayFirewall, guard_gateway
 
 
@@ -59,5 +61,43 @@ def test_other_filters_beside_our_own(tmp_path: Path) -> None:
             "TCP 443 of IP-HTTPS, in to 192.0.2.1",
             "UDP 4500 of IKE, in by iphttps0",
         ]
+
+    in_namespace(there)
+
+
+@pytest.mark.lab
+def test_what_drops_the_ways_through_ipv4(tmp_path: Path) -> None:
+    plain = config(tmp_path, listen=(("192.0.2.1", 443),))
+    ipsec = replace(
+        plain.ipsec,
+        infrastructure_endpoint="2002:c000:201::1",
+        intranet_endpoint="2002:c000:202::1",
+    )
+    gateway = replace(
+        plain,
+        ipsec=ipsec,
+        sixtofour=SixToFourServerConfig(),
+        teredo=TeredoServerConfig(address="192.0.2.1"),
+    )
+    parts = Parts(config=lambda: gateway, devices=lambda: (), ike=NoIKE())
+    checks = filters.checks(parts)
+
+    def words() -> list[str]:
+        return [line.partition(":")[0] for _, line in found(checks)]
+
+    def there() -> None:
+        run("nft", "add table inet other")
+        run("nft", "add chain inet other i { type filter hook input priority 0; }")
+        run("nft", "add rule inet other i udp dport 3544 ip daddr 192.0.2.2 drop")
+        assert words() == ["UDP 3544 of Teredo, in to 192.0.2.2"]
+        run("nft", "flush chain inet other i")
+        run("nft", "add rule inet other i meta l4proto 41 drop")
+        assert words() == ["6to4, in to 192.0.2.1", "6to4, in to 192.0.2.2"]
+        run("nft", "flush chain inet other i")
+        run("nft", "add chain inet other o { type filter hook output priority 0; policy drop; }")
+        run("nft", "add rule inet other o tcp sport 443 accept")
+        run("nft", "add rule inet other o udp sport 3544 ct state established accept")
+        run("nft", "add rule inet other o meta l4proto ipv6-icmp accept")
+        assert words() == ["6to4, out from 192.0.2.1", "6to4, out from 192.0.2.2"]
 
     in_namespace(there)

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator
-from ipaddress import ip_address
+from dataclasses import replace
+from ipaddress import IPv4Address, ip_address
 
 from throughway.catalogue.firewall import DROPS_TUNNELS
 from throughway.gateway.operations.parts import Parts
@@ -13,9 +14,14 @@ from throughway.net import filters, netlink
 from throughway.net.filters import Needed
 from throughway.net.firewall import FirewallError, GatewayFirewall
 from throughway.net.listeners import endpoints_of
+from throughway.wire.ipv6 import parse_address
 from throughway.wire.nftables import Packet
+from throughway.wire.sixtofour import embedded_address
+from throughway.wire.teredo import secondary_address
 
 INTERVAL = 10.0
+TEREDO = 3544
+"""RFC 4380, section 2.7."""
 TUNNEL = GatewayFirewall().tunnel_interface
 
 
@@ -23,7 +29,8 @@ def checks(parts: Parts) -> tuple[Check, ...]:
     """Return the check."""
 
     async def look() -> Iterable[Found] | str:
-        wanted = (*_outside(parts.config()), *_inside(parts.devices()))
+        config = parts.config()
+        wanted = (*_outside(config), *_transitions(config), *_inside(parts.devices()))
         try:
             ends = await asyncio.to_thread(filters.dropped, wanted)
         except FirewallError as error:
@@ -75,6 +82,28 @@ def _outside(config: GatewayConfig) -> Iterator[Needed]:
                 state="established",
             ),
         )
+
+
+def _transitions(config: GatewayConfig) -> Iterator[Needed]:
+    """Yield what 6to4 and Teredo need at the public IPv4 addresses."""
+    if config.teredo is not None:
+        first = config.teredo.address
+        second = str(IPv4Address(secondary_address(IPv4Address(first).packed)))
+        asked = Packet(hook="input", protocol="udp", dport=TEREDO)
+        for address in (first, second):
+            yield from _both(f"UDP {TEREDO} of Teredo", asked, address)
+    if config.sixtofour is not None:
+        for endpoint in (config.ipsec.infrastructure_endpoint, config.ipsec.intranet_endpoint):
+            address = str(IPv4Address(embedded_address(parse_address(endpoint))))
+            yield from _both("6to4", Packet(hook="input", protocol="ipv6"), address)
+
+
+def _both(what: str, packet: Packet, address: str) -> Iterator[Needed]:
+    """Yield a packet that comes from anywhere, and the answer to it."""
+    into = replace(packet, version="ipv4", destination=address, state="new")
+    yield Needed(f"{what}, in to {address}", into)
+    back = replace(into, hook="output", destination=None, source=address, state="established")
+    yield Needed(f"{what}, out from {address}", replace(back, dport=None, sport=packet.dport))
 
 
 def _inside(devices: Iterable[str]) -> Iterator[Needed]:

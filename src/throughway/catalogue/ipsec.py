@@ -103,6 +103,7 @@ ENDPOINT_UNREACHABLE = Problem(
         *(iphttps.ROUTE_UNPUBLISHED, iphttps.FORWARDING_DISABLED),
         DROPS_TUNNELS,
     ),
+    visible_after=2.0,
 )
 
 NEGOTIATION_TIMEOUT = Problem(

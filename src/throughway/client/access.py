@@ -345,7 +345,9 @@ class Access:
         problem = find("client-name-not-registered")
         if error is not None:
             self._log.info("name not registered", name=registration.name, reason=str(error))
-            self._tracker.set(problem, str(error))
+            # Who does not answer once may have been asked while the tunnel was made anew.
+            if self._registrar.failures > 1 or not isinstance(error, TransportError):
+                self._tracker.set(problem, str(error))
             self._operations.look_at_controller()  # which may be the cause, or its clock
             return
         addresses = ", ".join(registration.addresses)

@@ -22,7 +22,7 @@ REFRESH_INTERVAL = 24 * 3600.0
 """Seconds after which a name is registered anew, as Windows does: servers scavenge old ones."""
 SETTLE_TIME = 1.0
 """Seconds for which an address must stand: moving computers are not registered on the way."""
-FIRST_RETRY, LAST_RETRY = 5.0, 300.0
+FIRST_RETRY, LAST_RETRY = 2.0, 300.0
 """Seconds between attempts; each pause is twice the one before."""
 
 Update = Callable[[Registration], Awaitable[None]]
@@ -53,6 +53,8 @@ class Registrar:
         self._registered: Registration | None = None
         self._since = 0.0
         self._changed = asyncio.Event()
+        self.failures = 0
+        """Attempts that have failed since one succeeded."""
 
     @property
     def registered(self) -> str:
@@ -125,9 +127,10 @@ class Registrar:
             self._registered = None
             if self._changed.is_set():
                 return True  # it was on its way when the computer was carried away: begin anew
+            self.failures += 1
             self._on_result(wanted, error)
             return False
-        self._registered, self._since = wanted, time.monotonic()
+        self._registered, self._since, self.failures = wanted, time.monotonic(), 0
         self._on_result(wanted, None)
         return True
 

@@ -15,6 +15,7 @@ from typing import Any
 from throughway.client.computer_key import ComputerKey, check_usage, distrust, modules_of
 from throughway.client.proof import NO_SUCH_KEY, Proof, UserKey
 from throughway.client.tunnel import Failure, Tunnel
+from throughway.health import log
 from throughway.model.config import ClientConfig
 from throughway.model.errors import ConfigError, IPsecError, ThroughwayError
 from throughway.model.policy import Policy, TunnelPolicy
@@ -37,6 +38,7 @@ from throughway.net.crl_feed import CRLFeed
 from throughway.net.files import read_file, read_secret
 from throughway.net.revocation_lists import RevocationLists
 from throughway.net.sas import IKESA, Event, LineLogged
+from throughway.net.tunnel_routes import TunnelRoutes, end_routeless
 from throughway.net.vici import Section
 from throughway.pki.shown import ShownCertificates
 
@@ -90,6 +92,7 @@ class ClientIPsec:
         token = config.token_key
         self._computer_key = ComputerKey(token) if token is not None else None
         self._sas: tuple[IKESA, ...] = ()
+        self._routes = TunnelRoutes()
         self._since: dict[int, float] = {}
         """When each came up, as it was first seen: charon tells its age in whole seconds."""
         self._charon: Charon | None = None
@@ -252,6 +255,8 @@ class ClientIPsec:
                 sas = await self._charon.list_sas()
             except IPsecError:
                 return  # it ends, which is told otherwise, or hangs: nothing is known anew
+            if await end_routeless(self._charon, self._routes, sas):
+                log.logger("client").warning("somebody took routes into tunnels away: made anew")
         self._sas, now = sas, time.time()
         self._since = {s.unique_id: self._since.get(s.unique_id, now - s.established) for s in sas}
         for name, tunnel in self._tunnels.items():

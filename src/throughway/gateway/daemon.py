@@ -109,6 +109,7 @@ class GatewayDaemon:
             self._tracker,
             self._wanted_firewall,
             lambda: self._ipsec.outer_addresses,
+            lambda: self._ipsec.look_at_routes(),
         )
         self._spare = Spare()
         self._access = AccessControl(config, self._tracker, self._telling.cut)

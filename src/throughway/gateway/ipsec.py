@@ -25,6 +25,7 @@ from throughway.gateway.health_certificates import check_owner
 from throughway.gateway.refusals import Refusals, Refused
 from throughway.gateway.usages import HOLD, UsageCheck
 from throughway.gateway.user_proof import Expiry, certificates_of, methods_of
+from throughway.health import log
 from throughway.model.config import Computer, ESPMode, IPsecServerConfig, RADIUSConfig, UsersConfig
 from throughway.model.errors import ConfigError, IPsecError, TrustError
 from throughway.model.revocation import Revocation
@@ -44,6 +45,7 @@ from throughway.net.radius_relay import COMPUTER_REFUSED as REFUSED
 from throughway.net.radius_relay import Relay
 from throughway.net.revocation_lists import RevocationLists
 from throughway.net.sas import IKESA, ChildChanged, Event, IKEChanged, LineLogged
+from throughway.net.tunnel_routes import TunnelRoutes, end_routeless
 from throughway.pki.computer_certificate import WRONG_USAGE
 from throughway.pki.shown import ShownCertificates, list_urls
 from throughway.proto.authoriser import Method
@@ -100,6 +102,7 @@ class GatewayIPsec:
         gate = gate or OpenGate()
         self._refusals = Refusals(self.computer_of, gate.withheld)
         self._sas: tuple[IKESA, ...] = ()
+        self._routes = TunnelRoutes()
         self._tasks: set[asyncio.Task[None]] = set()
         self._lists = lists
         self._shown = ShownCertificates()
@@ -266,8 +269,16 @@ class GatewayIPsec:
             return
         try:
             self._sas = await self._charon.list_sas()
+            if await end_routeless(self._charon, self._routes, self._sas):
+                log.logger("gateway").warning("somebody took routes into tunnels away: made anew")
         except IPsecError:
             self._sas = ()
+
+    async def look_at_routes(self) -> None:
+        """Let clients make their tunnels anew when somebody took the routes into them away."""
+        with contextlib.suppress(OSError):
+            if self.running and await asyncio.to_thread(self._routes.missed):
+                await self.refresh()
 
     def tunnels(self) -> tuple[TunnelStatus, ...]:
         """Return the tunnels as of the last event or :meth:`refresh`."""

@@ -1,7 +1,7 @@
 """What a gateway changes in the kernel for all of its links: the firewall, and that it forwards."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 from throughway.health import log
@@ -19,7 +19,8 @@ INTERVAL = 5.0
 class Wall:
     """The firewall as ``wanted(routes_others)`` says, and the switch of forwarding.
 
-    ``endpoints()`` are the addresses of the tunnels, once they have routing rules of their own.
+    ``endpoints()`` are the addresses of the tunnels, once they have routing rules of their own;
+    ``on_look()`` looks after what else leads packets into them.
     """
 
     def __init__(
@@ -28,13 +29,14 @@ class Wall:
         tracker: Tracker,
         wanted: Callable[[bool], firewall.GatewayFirewall],
         endpoints: Callable[[], Iterable[str]] = tuple,
+        on_look: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._log = log.logger("gateway")
         self.marker = directory / "forwarding"
         """The file that says, until the next boot, that it was us who made a router."""
         self._tracker = tracker
         self._wanted = wanted
-        self._endpoints = endpoints
+        self._endpoints, self._on_look = endpoints, on_look
         self.routes_others = True
         """Whether the machine is a router of its own."""
         self._guarded = False
@@ -62,6 +64,8 @@ class Wall:
                     self.rise()
                 if await asyncio.to_thread(esp.restore_rules, self._endpoints()):
                     self._log.warning("another program has removed routing rules: made again")
+                if self._on_look is not None:
+                    await self._on_look()
             except ThroughwayError as error:
                 self._tracker.report(error, attempt="firewall")
             else:

@@ -96,3 +96,13 @@ def test_a_transport_that_does_not_work_matters_to_nobody_while_more_is_told() -
     assert world.told(NOTHING) == ["internet-down"]
     world.tracker.clear(INTERNET_DOWN)
     assert world.told(WHOLE) == []
+
+
+def test_what_somebody_else_tells_as_well_is_told_once() -> None:
+    world = World()
+    world.failures = (failed("internet-down"),)
+    assert world.told(NOTHING) == ["internet-down"]
+    world.tracker.set(INTERNET_DOWN, "no address")
+    assert world.told(NOTHING) == ["internet-down"]
+    world.tracker.clear(INTERNET_DOWN, key="")
+    assert world.told(NOTHING) == ["internet-down"]

@@ -38,6 +38,13 @@ def test_as_wanted(good: Seen) -> None:
     assert good.as_wanted(FAULT)
 
 
+def test_who_stays_well_may_feel_it() -> None:
+    fault = replace(FAULT, client="", felt="iphttps-port-blocked")
+    assert fits("iphttps-port-blocked", "", fault)
+    assert not fits("iphttps-port-blocked", "clock-skew", fault)
+    assert not fits("iphttps-port-blocked", "", replace(fault, felt=""))
+
+
 @pytest.mark.parametrize(
     ("others", "found", "wanted"),
     [

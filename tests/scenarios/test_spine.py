@@ -206,3 +206,14 @@ def test_ipv6_that_is_switched_off_is_named_and_mended(connected: Observer) -> N
         lab.run("client1", ["sysctl", "-q", "-w", f"{setting}=0"], check=True)
     connected.wait_well()
     assert connected.wait_page()
+
+
+@pytest.mark.parametrize("host", ["client1", "edge1"])
+def test_flushed_routes_into_tunnels_come_back(connected: Observer, host: str) -> None:
+    lab = connected.lab
+    lab.run(host, ["ip", "-6", "route", "flush", "table", "220"], check=True)
+    shown = ["ip", "-6", "route", "show", "table", "220"]
+    connected.wait("routes again", lambda _: "ipsec0" in lab.run(host, shown).stdout, BACK)
+    connected.wait_tunnel("intranet", BACK)
+    connected.wait_page(patience=BACK)
+    connected.wait_well()

@@ -181,7 +181,7 @@ PORT_BLOCKED = Problem(
         "openssl s_client -connect HOST:PORT -servername HOST -brief",
         "throughway client status",
     ),
-    depends_on=(*NO_WAY, NAME_UNRESOLVABLE, NAME_LEADS_INSIDE, DROPS_TUNNELS, LISTENER_DOWN),
+    depends_on=(*NO_WAY, NAME_UNRESOLVABLE, NAME_LEADS_INSIDE, DROPS_TUNNELS),
 )
 
 CONNECTION_REFUSED = Problem(

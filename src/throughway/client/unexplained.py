@@ -48,8 +48,10 @@ class Unexplained:
         self._told = {code: problem for code, (problem, _) in wanted.items()}
 
     def _explained(self) -> bool:
+        told = [condition.code for condition in self._tracker.current()]
         return any(
-            condition.code not in self._told
+            # By somebody else, too, where it is one of ours.
+            (condition.code not in self._told or told.count(condition.code) > 1)
             and (condition.severity is Severity.CRITICAL or condition.component in _WAY)
             for condition in self._tracker.current()
         )

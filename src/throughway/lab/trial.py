@@ -99,7 +99,7 @@ def fits(code: str, wanted: str, fault: Fault) -> bool:
     """
     if not code or not fault.root:
         return code == wanted
-    follows = not wanted and fault.root in roots_of(find(code))
+    follows = not wanted and (code == fault.felt or fault.root in roots_of(find(code)))
     return code in (wanted, fault.root) or follows
 
 

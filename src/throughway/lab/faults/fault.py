@@ -62,6 +62,8 @@ class Fault:
     """The catalogue's code that the client must show first; "" when it must stay well."""
     gateway: str = ""
     """The same of the gateway's Operations Status."""
+    felt: str = ""
+    """The code by which the end that stays well may feel it for a moment, without knowing more."""
     place: str = "home"
     """Where the client has to be for it."""
     transports: tuple[str, ...] = ("iphttps",)

@@ -221,6 +221,7 @@ PARTS = (
             ),
         ),
         gateway="iphttps-listener-down",
+        felt="iphttps-port-blocked",
     ),
     Fault(
         name="workers-die",

@@ -38,6 +38,7 @@ from throughway.gateway.teredo import TeredoGateway
 from throughway.gateway.transition import Transition
 from throughway.gateway.wall import Wall
 from throughway.gateway.watch import CertificateWatch
+from throughway.gateway.words import words
 from throughway.gateway.workers import State, Workers, interfaces
 from throughway.health import log
 from throughway.health.checking import Checker
@@ -57,7 +58,6 @@ from throughway.net.listeners import endpoints_of
 from throughway.net.log_outputs import log_outputs
 from throughway.net.metrics_server import MetricsServer
 from throughway.net.tun import add_address
-from throughway.proto.iphttps.http import parse_url
 from throughway.wire.exposition import Family
 from throughway.wire.ipv6 import parse_address
 
@@ -286,14 +286,7 @@ class GatewayDaemon:
 
     def _define(self) -> None:
         """Tell the tracker what the catalogue's commands are about."""
-        config = self._config.iphttps
-        url = parse_url(config.url)
-        self._tracker.define(
-            HOST=url.host,
-            PORT=str(url.port),
-            INTERFACE=config.interface,
-            CERTIFICATE=str(config.certificate or "CERTIFICATE"),
-        )
+        self._tracker.define(**words(self._config))
 
     def _endpoints(self) -> tuple[str, str]:
         ipsec = self._config.ipsec

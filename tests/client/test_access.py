@@ -244,13 +244,19 @@ def test_that_a_name_could_not_be_registered_is_old_without_a_tunnel(tmp_path: P
     )
     code = "client-name-not-registered"
 
-    def failed(access: Access) -> None:
+    def once(access: Access) -> None:
+        access._registrar.failures += 1
         access._registered(name, TransportError(Stage.CONNECT, "no answer", problem=code))
+
+    def failed(access: Access) -> None:
+        once(access)
+        once(access)
 
     def down(access: Access) -> None:
         failed(access)
         access._register_name()
 
+    assert codes(after(tmp_path, once)) == set()
     assert codes(after(tmp_path, failed)) == {code}
     assert codes(after(tmp_path, down)) == set()
 

@@ -1,5 +1,6 @@
 """Commands name what this deployment has."""
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,8 @@ def test_commands_have_the_deployments_names(tmp_path: Path) -> None:
 
 def test_what_the_policy_does_not_say_stays_a_word(tmp_path: Path) -> None:
     deployment = Deployment.create(tmp_path)
-    tracker = Tracker(lambda: 0.0)
+    clock = itertools.count(0.0, 10.0)  # held back for seconds
+    tracker = Tracker(lambda: next(clock))
     policy = replace(deployment.policy(), iphttps_url="https://da.example.com/IPHTTPS")
     define_words(tracker, deployment.client(), policy)
     tracker.set(find("ipsec-endpoint-unreachable"), "x")

@@ -311,14 +311,17 @@ class Relay:
         self._hall = hall
         self._socks: list[socket.socket] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._stopped = False
 
     async def dial(self, host: str, port: int) -> socket.socket:
         """Return a connection whose other end is passed on."""
+        if self._stopped:
+            raise TransportError(Stage.CONNECT, "the proxy hangs")
         loop = asyncio.get_running_loop()
+        far = await self._hall.dial(host, port)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             near = socket.create_connection(listener.getsockname())
             taken, _ = listener.accept()
-        far = await self._hall.dial(host, port)
         self._socks += (taken, far)
         near.setblocking(False)
         taken.setblocking(False)
@@ -334,6 +337,7 @@ class Relay:
             await loop.sock_sendall(sink, data)
 
     async def stop(self) -> None:
+        self._stopped = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -357,8 +361,10 @@ def test_a_proxy_that_takes_everything_and_passes_on_nothing_is_no_sign_of_life(
             await relay.stop()
             hall.states.clear()
             while not hall.states:
-                tun.kernel.send(packet(OWN, CORP))
-                await asyncio.sleep(0.02)
+                tun.kernel.send(
+                    packet(OWN, CORP)
+                )  # acknowledged late: something is always under way
+                await asyncio.sleep(0.005)
             ((state, error),) = hall.states[:1]
             assert state is not State.LINK_UP
             assert error is not None

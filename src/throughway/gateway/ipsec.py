@@ -101,8 +101,7 @@ class GatewayIPsec:
         self._connections = named_connections(computers)
         gate = gate or OpenGate()
         self._refusals = Refusals(self.computer_of, gate.withheld)
-        self._sas: tuple[IKESA, ...] = ()
-        self._routes = TunnelRoutes()
+        self._sas, self._routes = tuple[IKESA, ...](), TunnelRoutes()
         self._tasks: set[asyncio.Task[None]] = set()
         self._lists = lists
         self._shown = ShownCertificates()

@@ -81,6 +81,8 @@ class IPHTTPSClient:
         self._dropped = 0
         self._acknowledged = 0
         """What the gateway had taken of the connection when it was first doubted."""
+        self._asked = 0
+        """What it has taken when it has the question whether it is there."""
 
     @property
     def state(self) -> State:
@@ -233,16 +235,20 @@ class IPHTTPSClient:
         self._machine.handle_timer(self._loop.time())
         if self._machine.doubted and not doubted and connection is not None:
             self._acknowledged = connection.acknowledged
+            self._pump()  # the question
+            self._asked = connection.sent
             self._on_doubt()
         self._pump()
 
     def _moves(self, connection: Connection) -> bool:
         """Whether the line is busy with what was sent before, which holds the question up, too.
 
-        Once the other end's kernel has everything, that it took it says nothing of who should
-        answer: a proxy or a gateway that hangs has a kernel that does not.
+        Once the other end's kernel has the question, that it takes more says nothing of who
+        should answer: a proxy or a gateway that hangs has a kernel that does not.
         """
-        return connection.outstanding and connection.acknowledged > self._acknowledged
+        acknowledged = connection.acknowledged
+        held_up = acknowledged < self._asked or connection.busy
+        return held_up and acknowledged > self._acknowledged
 
     async def _connect(self) -> None:
         url = self._machine.url

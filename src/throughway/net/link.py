@@ -215,15 +215,13 @@ class Connection:
         return int(_ACKED.unpack(known)[0])
 
     @property
-    def outstanding(self) -> bool:
-        """Whether the other end's kernel has still to take something of ours."""
-        if self._unsent:
-            return True
+    def sent(self) -> int:
+        """Octets given to the kernel so far, counted as :attr:`acknowledged` is."""
         try:
             known = fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(_QUEUED.size))
         except OSError:
-            return False
-        return bool(_QUEUED.unpack(known)[0])
+            return 0
+        return self.acknowledged + int(_QUEUED.unpack(known)[0])
 
     def start(self) -> None:
         """Begin to read, and with the handshake.

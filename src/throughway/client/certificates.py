@@ -33,7 +33,7 @@ from throughway.net.renewal import Pair, renew
 from throughway.pki import judgement, pem
 from throughway.pki.judgement import Validity
 
-LOOK_INTERVAL = 10.0
+LOOK_INTERVAL = 5.0
 """Seconds between two looks at the files."""
 TORN = 1.0
 """Seconds that somebody has who puts two files in place, one after the other."""

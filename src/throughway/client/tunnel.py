@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from throughway.model.errors import IPsecError, ThroughwayError
 
-FIRST_BACKOFF, LAST_BACKOFF = 0.25, 8.0
+FIRST_BACKOFF, LAST_BACKOFF = 0.25, 5.0
 """Seconds between attempts; a new address or link begins anew."""
 
 Failure = Callable[[str, str, str], None]

@@ -39,7 +39,7 @@ from throughway.net.segments import VNET
 from throughway.proto.iphttps.stream import same_addresses
 
 ROOT = Path(__file__).parents[2]
-FUZZ_SECONDS = os.environ.get("THROUGHWAY_FUZZ_SECONDS", "30")
+FUZZ_SECONDS = os.environ.get("THROUGHWAY_FUZZ_SECONDS", "60")
 TIMESTAMPS = bytes.fromhex("0101080a0000000100000002")
 
 Segment = Callable[[memoryview, int, memoryview, int], int]

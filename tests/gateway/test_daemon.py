@@ -98,6 +98,13 @@ def test_a_refused_reload_is_a_problem(tmp_path: Path) -> None:
     assert "iphttps.url" in snapshot.problems[0].detail
 
 
+def test_that_charon_is_not_there_is_no_matter_of_the_configuration(tmp_path: Path) -> None:
+    def failed(daemon: GatewayDaemon) -> None:
+        daemon.failed("a task", IPsecError("charon went away", problem="ipsec-daemon-down"))
+
+    assert codes(after(tmp_path, failed)) == set()
+
+
 def test_run_without_a_configuration_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -57,6 +57,7 @@ def test_charons_own_packets_stay_out_of_the_tunnels() -> None:
     assert "fwmark = 0x42" in text
     assert "allow_peer_ts = yes" in text
     assert "multiple_authentication = yes" in text
+    assert "block_threshold = 30" in text
 
 
 def test_the_secret_of_the_radius_server_is_not_shown() -> None:

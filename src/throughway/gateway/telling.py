@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 from throughway.catalogue import find
+from throughway.catalogue.ipsec import DAEMON_DOWN
 from throughway.gateway.audit import GatewayAudit
 from throughway.gateway.refusals import MISMATCH, Lately
 from throughway.health import log
@@ -160,7 +161,9 @@ class Telling:
         """Make a failure visible that nothing else has caught."""
         if isinstance(error, ThroughwayError):
             self._log.warning(what, reason=str(error))
-            self._tracker.set(find("configuration-refused"), str(error))
+            # That charon is not there is told by who looks after it, for as long as it is so.
+            if getattr(error, "problem", "") != DAEMON_DOWN.code:
+                self._tracker.set(find("configuration-refused"), str(error))
             return
         if isinstance(error, OSError) and error.errno in EXHAUSTED:
             self._log.warning(what, reason=error.strerror)

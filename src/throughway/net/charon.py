@@ -118,6 +118,12 @@ class CharonSettings:
         return self.directory / "charon.vici"
 
 
+HALF_OPEN = 30
+"""IKE_SAs of one address that are only coming up, with which charon hears no more from it. Each is
+there for 30 s when the client has refused the gateway and gone, and tries again in seconds: with
+charon's own 5 it would be kept out for that, also when the gateway is in order again."""
+
+
 def settings_text(settings: CharonSettings) -> str:
     """Return strongswan.conf: one setting a line, since two on a line become one value."""
     plugins = list(settings.plugins)
@@ -141,6 +147,7 @@ def settings_text(settings: CharonSettings) -> str:
   retransmit_timeout = {settings.retransmit_timeout}
   retransmit_base = {settings.retransmit_base}
   retransmit_tries = {settings.retransmit_tries}
+  block_threshold = {HALF_OPEN}
   close_ike_on_child_failure = yes
   delete_rekeyed_delay = 1
   journal {{

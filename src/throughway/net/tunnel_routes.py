@@ -5,9 +5,11 @@ tunnel stands, is kept alive, and carries nothing. Only making it anew brings it
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 
+from throughway.model.errors import IPsecError
 from throughway.net import netlink
 from throughway.net.charon import Charon
 from throughway.net.esp import CHARON_TABLE
@@ -72,6 +74,7 @@ async def end_routeless(
         lost = await asyncio.to_thread(routes.lost, tuple(sas))
     except OSError:
         return ()  # the kernel is asked again soon
-    for one in lost:
-        await charon.terminate(unique_id=one, wait=False)
+    with contextlib.suppress(IPsecError):  # charon ends, and the tunnels with it
+        for one in lost:
+            await charon.terminate(unique_id=one, wait=False)
     return lost

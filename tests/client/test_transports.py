@@ -193,12 +193,17 @@ def test_why_nothing_carries_is_said_when_everything_that_is_tried_has_failed(
     async def story(world: World) -> None:
         assert not world.driver.failures
         await world.fail(NATIVE)
-        await world.running(IPHTTPS)
+        assert list(world.driver.failures) == [BLOCKED]
+        await world.prove(NATIVE)
         assert not world.driver.failures
-        last = TransportError(Stage.CONNECT, "nothing at all")
-        await world.fail(IPHTTPS, last)
-        assert list(world.driver.failures) == [BLOCKED, last]
-        await world.prove(IPHTTPS)
+
+    play(tmp_path, story, replace(POLICY, transport_order=("native",)))
+
+
+def test_what_iphttps_says_itself_is_left_to_it(tmp_path: Path, kernel: Kernel) -> None:
+    async def story(world: World) -> None:
+        await world.fail(NATIVE)
+        await world.fail(IPHTTPS)
         assert not world.driver.failures
 
     play(tmp_path, story)

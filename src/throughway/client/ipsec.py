@@ -256,7 +256,7 @@ class ClientIPsec:
             except IPsecError:
                 return  # it ends, which is told otherwise, or hangs: nothing is known anew
             if await end_routeless(self._charon, self._routes, sas):
-                log.logger("client").warning("somebody took routes into tunnels away: made anew")
+                log.logger("client").info("routes into tunnels were taken away: made anew")
         self._sas, now = sas, time.time()
         self._since = {s.unique_id: self._since.get(s.unique_id, now - s.established) for s in sas}
         for name, tunnel in self._tunnels.items():

@@ -138,10 +138,14 @@ class Transports:
 
     @property
     def failures(self) -> tuple[TransportError, ...]:
-        """Why nothing carries, as far as every transport that is tried has failed; best first."""
-        wanted = [d.transport for d in self._driven.values() if d.wanted]
-        failed = tuple(t.failure for t in wanted if t.failure is not None)
-        return failed if not self.up and len(failed) == len(wanted) else ()
+        """Why nothing carries, as far as every transport that is tried has failed; best first.
+
+        None where IP-HTTPS is tried: it tells its errors itself, and judges them before.
+        """
+        wanted = {kind: d.transport for kind, d in self._driven.items() if d.wanted}
+        failed = tuple(t.failure for t in wanted.values() if t.failure is not None)
+        whole = len(failed) == len(wanted) and TransportKind.IPHTTPS not in wanted
+        return failed if whole and not self.up else ()
 
     @property
     def address(self) -> str:

@@ -269,7 +269,7 @@ class GatewayIPsec:
         try:
             self._sas = await self._charon.list_sas()
             if await end_routeless(self._charon, self._routes, self._sas):
-                log.logger("gateway").warning("somebody took routes into tunnels away: made anew")
+                log.logger("gateway").info("routes into tunnels were taken away: made anew")
         except IPsecError:
             self._sas = ()
 

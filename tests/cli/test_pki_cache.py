@@ -23,6 +23,7 @@ from throughway.cli.main import app
 from throughway.control.codec import CommandRefused
 from throughway.gateway.revocation import DIRECTORY, OWN_DIRECTORY
 from throughway.net.revocation_cache import Kept, RevocationCache
+from throughway.pki.judgement import hex_of
 from throughway.pki.ocsp import get_url
 from throughway.pki.revocation import questions
 
@@ -77,12 +78,12 @@ def test_nothing_is_kept(tmp_path: Path) -> None:
 def test_show(state: Path) -> None:
     code, text = run(state, "show", "issuing.crl")
     assert code == 0
-    for words in ("Corp Issuing", f"{CHAIN.serial:040X}", "a delta list to number 7", DELTA_URL):
+    for words in ("Corp Issuing", hex_of(CHAIN.serial), "a delta list to number 7", DELTA_URL):
         assert words in text
     code, text = run(state, "show", "ocsp.example.com", "--json")
     [found] = json.loads(text)
-    assert found["says"]["serials"] == [f"{CHAIN.serial:X}"]
-    assert f"{CHAIN.serial:X}" in run(state, "show", "ocsp.example.com")[1]
+    assert found["says"]["serials"] == [hex_of(CHAIN.serial)]
+    assert hex_of(CHAIN.serial) in run(state, "show", "ocsp.example.com")[1]
     [first, second] = json.loads(run(state, "show", CRL_URL, "--json")[1])
     assert {first["says"]["number"], second["says"]["number"]} == {7, 8}
 
@@ -143,9 +144,9 @@ def test_an_answer_is_of_a_certificate_and_from_its_responder(tmp_path: Path) ->
     answer = OCSP().build(CHAIN.leaf.certificate, ISSUING)
     cache.put(Kept(url=url, kind="ocsp", fetched_at=1.0, begins_at=1.0, ends_at=2.0), answer)
     line = run(tmp_path, "list")[1].splitlines()[1]
-    assert line.endswith(f"serial {CHAIN.serial:X}  {OCSP_URL}")
+    assert line.endswith(f"serial {hex_of(CHAIN.serial)}  {OCSP_URL}")
     [row] = json.loads(run(tmp_path, "list", "--json")[1])
-    assert (row["url"], row["about"]) == (url, f"serial {CHAIN.serial:X}")
+    assert (row["url"], row["about"]) == (url, f"serial {hex_of(CHAIN.serial)}")
 
 
 def test_a_file_that_is_damaged_is_not_shown(state: Path) -> None:

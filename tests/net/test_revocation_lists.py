@@ -31,6 +31,7 @@ from throughway.net import revocation_lists as module
 from throughway.net.revocation_cache import OCSP as KIND
 from throughway.net.revocation_cache import RevocationCache
 from throughway.net.revocation_lists import Answer, RevocationLists, Want
+from throughway.pki.judgement import serial_of
 from throughway.pki.ocsp import build_request, get_url
 from throughway.pki.pem import build_certificate_pem, build_key_pem
 
@@ -356,7 +357,7 @@ def test_a_responder_of_openssl(world: World, tmp_path: Path) -> None:
         (tmp_path / f"{name}.crt").write_bytes(build_certificate_pem(each.certificate))
         (tmp_path / f"{name}.key").write_bytes(build_key_pem(each.key))
     ends = f"{NOW + DAY:%y%m%d%H%M%SZ}"
-    entry = f"V\t{ends}\t\t{leaf.serial_number:040X}\tunknown\t/CN=da.example.com\n"
+    entry = f"V\t{ends}\t\t{serial_of(leaf)}\tunknown\t/CN=da.example.com\n"
     (tmp_path / "index.txt").write_text(entry)
     port = free_port()
     command = ["openssl", "ocsp", "-port", str(port), "-index", "index.txt", "-CA", "ca.crt"]

@@ -39,7 +39,7 @@ from throughway.pki.crl import (
     listed,
     revocation,
 )
-from throughway.pki.judgement import RevocationState
+from throughway.pki.judgement import RevocationState, hex_of
 from throughway.pki.pem import build_certificate_pem, build_key_pem
 
 CHAIN = chain()
@@ -293,7 +293,7 @@ def test_what_a_list_says_of_itself() -> None:
     fact = describe(replace(DELTA, revoked=[HELD]).build(ISSUING))
     assert (fact.issuer, fact.number, fact.base_number) == ("Corp Issuing", 12, 10)
     assert [(e.serial, e.reason) for e in fact.revoked] == [
-        (f"{CHAIN.serial:040X}", "certificateHold")
+        (hex_of(CHAIN.serial), "certificateHold")
     ]
     assert describe(BASE.build(ISSUING)).delta_urls == (DELTA_URL,)
     assert describe(b"no list").issuer == "(no CRL)"

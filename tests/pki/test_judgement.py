@@ -115,6 +115,13 @@ def test_responders_are_read() -> None:
     assert judgement.crl_urls(certificate) == ()
 
 
+@pytest.mark.parametrize(
+    ("serial", "shown"), [(1, "01"), (0xABC, "0ABC"), (0xABCD, "ABCD"), (1 << 152, "01" + 38 * "0")]
+)
+def test_serials_are_whole_bytes(serial: int, shown: str) -> None:
+    assert judgement.hex_of(serial) == shown
+
+
 def test_usages() -> None:
     assert judgement.allows(COMPUTER, Usage.CLIENT)
     assert not judgement.allows(COMPUTER, Usage.SERVER)

@@ -29,6 +29,7 @@ from tests.revocation_world import (
 from throughway.model.revocation import Fault, Standing, Verdict
 from throughway.pki.authority import KeyType, create_root
 from throughway.pki.crl import SKEW
+from throughway.pki.judgement import serial_of
 from throughway.pki.ocsp import (
     LONGEST_GET,
     build_request,
@@ -194,7 +195,7 @@ class OpenSSL:
         end = (NOW + 90 * DAY).strftime("%y%m%d%H%M%SZ")
         at = (NOW - HOUR).strftime("%y%m%d%H%M%SZ,keyCompromise") if revoked else ""
         state = "R" if revoked else "V"
-        serial = f"{LEAF.serial_number:040X}"
+        serial = serial_of(LEAF)
         line = f"{state}\t{end}\t{at}\t{serial}\tunknown\t/CN=da.example.com\n"
         (folder / "index.txt").write_text(line)
 

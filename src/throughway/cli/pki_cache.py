@@ -16,6 +16,7 @@ from throughway.control.codec import CommandRefused
 from throughway.model.errors import ConfigError, ControlError
 from throughway.net.revocation_cache import CRL, OCSP, Kept, RevocationCache
 from throughway.pki import crl, ocsp
+from throughway.pki.judgement import hex_of
 
 STATE = Path("/var/lib/throughway")
 DIRECTORIES = (
@@ -178,7 +179,10 @@ def _caches(state: Path) -> Iterator[tuple[str, RevocationCache]]:
 
 def _row(daemon: str, kept: Kept, data: bytes) -> Row:
     ends = _time(kept.ends_at)
-    about = crl.issuer_name(data) if kept.kind == CRL else ", ".join(_serials(data))
+    if kept.kind == CRL:
+        about = crl.issuer_name(data)
+    else:
+        about = ", ".join(f"serial {each}" for each in _serials(data))
     return Row(
         daemon=daemon,
         url=kept.url,
@@ -206,13 +210,13 @@ def _place(row: Row) -> str:
 
 
 def _serials(data: bytes) -> list[str]:
-    return [f"serial {serial:X}" for serial in ocsp.serials_of(data)]
+    return [hex_of(serial) for serial in ocsp.serials_of(data)]
 
 
 def _said(row: Row, data: bytes) -> object:
     if row.kind == CRL:
         return crl.describe(data)
-    return {"serials": [f"{serial:X}" for serial in ocsp.serials_of(data)]}
+    return {"serials": _serials(data)}
 
 
 def _show(row: Row, data: bytes) -> None:
@@ -234,5 +238,5 @@ def _show(row: Row, data: bytes) -> None:
             ("Revoked", [*listed[:SHOWN], *more]),
         ]
     else:
-        fields.append(("About", [f"{serial:X}" for serial in ocsp.serials_of(data)]))
+        fields.append(("About", _serials(data)))
     print_fields(fields)

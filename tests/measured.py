@@ -1,11 +1,15 @@
 """How long something takes: CPU time on a machine of a known pace, whatever this one is and does.
 
+And how much memory: it is done in a process that gets no more.
+
 A slow machine, or one whose cores are shared, takes longer for everything. What takes longer than
 it may is therefore measured again, beside a fixed piece of work, and judged in proportion.
 """
 
 import gc
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -14,6 +18,18 @@ PACE = 0.02
 """Seconds that the fixed work takes on the machine for which limits are written."""
 HOPELESS = 20
 """Times the limit that no machine is to blame for."""
+_LIMITED = """
+import io, resource, sys
+from throughway.doctor.examination import examine_bundle
+from throughway.doctor.sources.bundle import Bundle
+import throughway.doctor.parsers.logs.evtx, throughway.doctor.parsers.certificates.decoded
+data = sys.stdin.buffer.read()
+now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (now + (int(sys.argv[2]) << 20),) * 2)
+bundle = Bundle()
+bundle.add(sys.argv[1], len(data), lambda: io.BytesIO(data))
+print(examine_bundle(bundle).reading.mistakes)
+"""
 _LINE = re.compile(r"(\s*)(\w[^:]{0,40}?)\s*:\s(\S.*)")
 _TEXT = "".join(f"  Label {n} of it   : value {n * 7}\n\n" for n in range(15_000))
 
@@ -32,6 +48,20 @@ def seconds(work: Callable[[], object], limit: float) -> float:
         slow = max(1.0, min(before, _cpu(fixed)) / PACE)
         best = min(best, taken / slow)
     return best
+
+
+def examined_within(mebibytes: int, name: str, data: bytes) -> tuple[str, str]:
+    """Have the doctor examine a file with so much memory beside it; return what is printed.
+
+    That is the mistakes that the doctor noticed in itself, and what it stopped with.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", _LIMITED, name, str(mebibytes)],
+        input=data,
+        capture_output=True,
+        check=False,
+    )
+    return done.stdout.decode().strip(), done.stderr.decode()
 
 
 def fixed() -> int:

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from throughway import __version__
 from throughway.catalogue import PROBLEMS
 from throughway.cli import main as root
+from throughway.cli.lazy import load
 from throughway.control.codec import CommandRefused
 from throughway.model.errors import ConfigError, ControlError, TrustError
 
@@ -47,7 +48,7 @@ def run_raising(
         """Make it a group."""
 
     group = typer.main.get_command(app)
-    monkeypatch.setattr(root, "load", lambda name: group)
+    monkeypatch.setattr("throughway.cli.lazy.load", lambda *_: group)
     with pytest.raises(SystemExit) as caught:
         root.main([*arguments, "policy", "fail"])
     return caught.value.code
@@ -116,7 +117,7 @@ def test_help_and_version_import_no_command() -> None:
 def test_every_commands_help_has_words_and_examples() -> None:
     """Nobody should have to try a command to find out how it is called."""
     for name in root.COMMANDS:
-        for path, command in leaves(root.load(name), (name,)):
+        for path, command in leaves(load(name, root.COMMANDS[name]), (name,)):
             assert command.help, path
             assert f"throughway {' '.join(path)}" in command.epilog, path
 
@@ -125,8 +126,9 @@ def leaves(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...
     if isinstance(command, TyperGroup):
         # What only shells need is said once, by the root.
         assert not any("completion" in parameter.name for parameter in command.params), path
-        for name, inner in command.commands.items():
-            yield from leaves(inner, (*path, name))
+        for name in command.commands:
+            context = command.make_context(path[-1], [name])
+            yield from leaves(command.resolve_command(context, [name])[1], (*path, name))
     else:
         yield path, command
 
@@ -134,7 +136,7 @@ def leaves(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...
 def every_command() -> set[tuple[str, ...]]:
     found: set[tuple[str, ...]] = {("version",)}
     for name in root.COMMANDS:
-        found |= {path for path, _ in leaves(root.load(name), (name,))}
+        found |= {path for path, _ in leaves(load(name, root.COMMANDS[name]), (name,))}
     return found
 
 

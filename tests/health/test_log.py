@@ -1,6 +1,8 @@
 """What the logs let through."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -157,3 +159,13 @@ def test_the_count_is_told_though_nothing_more_comes(
     asyncio.run(flood())
     assert MORE in capsys.readouterr().err
     configure()
+
+
+def test_a_daemon_holds_nothing_that_is_for_consoles() -> None:
+    code = (
+        "import sys, throughway.health.log\n"
+        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'rich', 'pygments'}))\n"
+        "import rich; print(rich.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\nrich\n"

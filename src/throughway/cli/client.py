@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from throughway.cli import daemon_log, join
 from throughway.cli.asking import (
     CLIENT_SOCKET,
     USAGE,
@@ -19,22 +18,34 @@ from throughway.cli.asking import (
     mended,
     say_waiting,
 )
+from throughway.cli.lazy import Lazy, group_of, list_in
 from throughway.cli.output import examples, print_json
 from throughway.cli.parts import completing, show_part
 from throughway.cli.status import client_exit_code, client_gist, render_client
-from throughway.client import settings
 from throughway.control.client import ask
 from throughway.control.codec import JSON, CommandRefused
 from throughway.model.errors import ConfigError, ControlError
 from throughway.model.status import ClientSnapshot
-from throughway.net import firewall, netlink, resolvconf, sit
 
 DEFAULT_CONFIG = Path("/etc/throughway/client.toml")
 DEFAULT_STATE = Path("/var/lib/throughway/client")
 UNIT = "throughway-client"
 SHOW = Show(ClientSnapshot, render_client, client_gist, client_exit_code)
 
+COMMANDS = {
+    "join": Lazy("join", "Make this computer a client of a deployment, or give it a newer policy."),
+    "leave": Lazy(
+        "join", "Remove all that `join` has installed: policy, certificate, key, password."
+    ),
+    "log": Lazy(
+        "daemon_log",
+        "Show what the client daemon says of itself, from the journal or its file.",
+        ("client",),
+    ),
+}
+
 app = typer.Typer(
+    cls=group_of(COMMANDS),
     no_args_is_help=True,
     add_completion=False,
     help="This computer as a client: join, run it, look at it.",
@@ -140,6 +151,8 @@ def reset(config: Config = DEFAULT_CONFIG, socket: ClientSocket = CLIENT_SOCKET)
 
     Not needed when the daemon is started again: it takes both over.
     """
+    from throughway.net import firewall, netlink, resolvconf, sit
+
     with exit_codes():
         if os.geteuid() != 0:
             raise CommandRefused("not-permitted", "reset: only root may do this")
@@ -169,6 +182,8 @@ def _runs(socket: Path) -> bool:
 
 def _state_directory(config: Path) -> Path:
     """Return where the daemon kept what it changed; a broken configuration must not matter."""
+    from throughway.client import settings
+
     try:
         return settings.load(config).state_directory
     except ConfigError as error:
@@ -176,5 +191,4 @@ def _state_directory(config: Path) -> Path:
         return DEFAULT_STATE
 
 
-join.register(app)
-daemon_log.register(app, "client")
+list_in(app, COMMANDS)

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from throughway.cli import daemon_log, totp
 from throughway.cli.asking import (
     GATEWAY_SOCKET,
     AsJSON,
@@ -17,6 +16,7 @@ from throughway.cli.asking import (
     say_waiting,
 )
 from throughway.cli.gateway_status import gateway_gist, render_gateway
+from throughway.cli.lazy import Lazy, group_of, list_in
 from throughway.cli.output import examples
 from throughway.cli.parts import completing, exit_code_of, show_part
 from throughway.control.client import ask
@@ -24,14 +24,22 @@ from throughway.model.status import GatewaySnapshot
 
 DEFAULT_CONFIG = Path("/etc/throughway/gateway.toml")
 
+COMMANDS = {
+    "totp": Lazy("totp", "One-time codes: users' devices (TOTP)."),
+    "log": Lazy(
+        "daemon_log",
+        "Show what the gateway daemon says of itself, from the journal or its file.",
+        ("gateway",),
+    ),
+}
+
 app = typer.Typer(
+    cls=group_of(COMMANDS),
     no_args_is_help=True,
     add_completion=False,
     help="The gateway: run it, look at it, check its configuration.",
 )
 
-app.add_typer(totp.app, name="totp")
-daemon_log.register(app, "gateway")
 
 Config = Annotated[Path, typer.Option("--config", "-c", help="The gateway's configuration (TOML).")]
 ComponentName = Annotated[
@@ -117,3 +125,6 @@ def _show(component: str | None) -> Show[GatewaySnapshot]:
     if component is not None:
         return show_part(GatewaySnapshot, component)
     return Show(GatewaySnapshot, render_gateway, gateway_gist, lambda s: exit_code_of(s.state))
+
+
+list_in(app, COMMANDS)

@@ -1,23 +1,21 @@
 """``throughway``: the root of the command line.
 
-Commands are imported when they are called, so that none pays for what another one needs.
 Exit codes: 0 well, 1 findings or refused, 2 usage or configuration, 3 could not tell.
 """
 
 import contextlib
 import errno
-import importlib
 import os
 import sys
 import traceback
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 from typer.main import get_command
 
 from throughway import __version__
+from throughway.cli.lazy import Lazy, group_of, list_in
 from throughway.cli.output import examples
 from throughway.model.errors import ThroughwayError
 
@@ -26,13 +24,6 @@ USAGE_EXIT = 2
 
 NOT_OURS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT})
 """What the system refuses is no bug: the person at the keyboard can mend it."""
-
-
-class Lazy(NamedTuple):
-    """A command that is not imported yet."""
-
-    module: str
-    help: str
 
 
 COMMANDS = {
@@ -63,17 +54,8 @@ class Session:
     debug: bool = False
 
 
-class LazyGroup(TyperGroup):
-    """Lists its commands from the table above, and imports the one that is called."""
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - typer's types are private
-        if args and args[0] in COMMANDS:
-            self.commands[args[0]] = load(args[0])
-        return super().resolve_command(ctx, args)
-
-
 app = typer.Typer(
-    cls=LazyGroup,
+    cls=group_of(COMMANDS),
     name="throughway",
     no_args_is_help=True,
     context_settings={"help_option_names": ["--help", "-h"]},
@@ -86,18 +68,6 @@ app = typer.Typer(
         "throughway login alice",
     ),
 )
-
-
-def load(name: str) -> Any:  # noqa: ANN401 - typer's types are private
-    """Import a command or a group of commands."""
-    module = importlib.import_module(f"throughway.cli.{COMMANDS[name].module}")
-    if hasattr(module, "app"):
-        return get_command(module.app)
-    group = typer.Typer()
-    module.register(group)
-    command = get_command(group)
-    assert isinstance(command, TyperGroup)
-    return command.commands[name]
 
 
 def _show_version(wanted: bool) -> None:
@@ -131,8 +101,7 @@ def version() -> None:
     typer.echo(f"throughway {__version__}")
 
 
-for _name, _lazy in COMMANDS.items():
-    app.command(_name, help=_lazy.help)(lambda: None)
+list_in(app, COMMANDS)
 
 
 def main(arguments: list[str] | None = None) -> None:

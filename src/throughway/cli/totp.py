@@ -14,7 +14,9 @@ from throughway.model.errors import ConfigError
 
 DEFAULT_CONFIG = Path("/etc/throughway/gateway.toml")
 
-app = typer.Typer(no_args_is_help=True, help="One-time codes: users' devices (TOTP).")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="One-time codes: users' devices (TOTP)."
+)
 
 Config = Annotated[Path, typer.Option("--config", "-c", help="The gateway's configuration (TOML).")]
 User = Annotated[str, typer.Argument(help="Name in the domain, such as alice.")]

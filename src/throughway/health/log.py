@@ -9,16 +9,32 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from typing import Any
-
-import structlog
 
 from throughway.catalogue import find
 from throughway.health.log_limit import LeftOut, Limiter
 from throughway.health.tracker import Change
 from throughway.model.config import LogLevel
 from throughway.model.findings import Severity
+
+
+@contextmanager
+def _absent(module: str) -> Iterator[None]:
+    """Let a module not be found meanwhile by others that do without it."""
+    there = sys.modules.pop(module, None)
+    sys.modules[module] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[module]
+        if there is not None:
+            sys.modules[module] = there
+
+
+with _absent("rich"):  # for consoles, which no daemon has: it would be 4 MiB of each
+    import structlog
 
 MAXIMUM_VALUE = 500
 """Characters of one value; what a peer sends must not fill the log."""

@@ -33,6 +33,7 @@ from throughway.cli.status import (
     View,
     client_exit_code,
     client_gist,
+    commands,
     duration,
     printable,
     render_client,
@@ -231,6 +232,20 @@ def test_what_a_peer_says_cannot_steer_the_terminal() -> None:
     for text in (render_client(snapshot, VIEW), render_gateway(gateway, VIEW)):
         assert printable(text.replace("\n", "")) == text.replace("\n", "")
         assert "\nConnected" not in text
+
+
+def test_a_command_for_the_other_end_says_where_it_is_typed() -> None:
+    problem = replace(
+        BLOCKED.problems[0],
+        fix=("throughway policy build", "throughway client refresh", "ip link"),
+        verify=("systemctl restart throughway-gateway",),
+    )
+    for here, marked in (("client", [0, 3]), ("gateway", [1]), ("", [])):
+        lines = list(commands(problem, View(now=0.0, here=here)))
+        ends = [number for number, line in enumerate(lines) if "  # on the " in line]
+        assert ends == marked
+    lines = list(commands(problem, View(now=0.0, here="gateway")))
+    assert lines[1] == "  Mend:       throughway client refresh  # on the client"
 
 
 def test_colours_are_only_painted() -> None:

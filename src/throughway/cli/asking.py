@@ -156,7 +156,8 @@ class Show(Generic[T]):
         return self.exit_code(snapshot), self.gist(snapshot), text
 
     def _text(self, snapshot: T) -> str:
-        view = View(now=time.time(), paint=paint, fixable=fixable_at(self.kind))
+        here = "client" if self.kind is ClientSnapshot else "gateway"
+        view = View(now=time.time(), paint=paint, fixable=fixable_at(self.kind), here=here)
         return self.render(snapshot, view)
 
 

@@ -279,7 +279,7 @@ def _is_on(snapshot: ClientSnapshot, principal: str) -> bool:
 
 def _stopped(problems: tuple[Condition, ...]) -> typer.Exit:
     """Show what is in the way, whole."""
-    typer.echo("\n".join(render_problems(problems, View(now=time.time()))), err=True)
+    typer.echo("\n".join(render_problems(problems, View(now=time.time(), here="client"))), err=True)
     return typer.Exit(FAILED)
 
 

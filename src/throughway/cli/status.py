@@ -33,6 +33,11 @@ LABEL_WIDTH = 24
 STATE_WIDTH = 10
 CHAIN_WIDTH = LABEL_WIDTH + STATE_WIDTH
 TEXT_WIDTH = 96
+_TYPED_ON = {
+    "client": ("throughway client ", "throughway-client", "throughway login "),
+    "gateway": ("throughway gateway ", "throughway-gateway", "throughway policy build"),
+}
+"""Words of commands that are for one end only."""
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 Paint = Callable[[str, str], str]
 """Gives a text the colour of a state or severity."""
@@ -53,6 +58,8 @@ class View:
     paint: Paint = plain
     fixable: frozenset[str] = frozenset()
     """Codes of what ``throughway fix`` mends here."""
+    here: str = ""
+    """What this host is, ``client`` or ``gateway``; "" where that matters to nobody."""
 
     def at(self, moment: float) -> str:
         """Return a time of day, with the date unless it is today's."""
@@ -325,7 +332,16 @@ def commands(problem: Condition, view: View) -> Iterator[str]:
     """Yield what mends a problem, the one command that does it by itself first, and proves it."""
     itself = (f"throughway fix {problem.code}",) if problem.code in view.fixable else ()
     for title, lines in (("Mend", (*itself, *problem.fix)), ("Prove", problem.verify)):
-        yield from (f"  {title + ':':<12}{printable(line)}" for line in lines)
+        for line in lines:
+            yield f"  {title + ':':<12}{printable(line)}{_elsewhere(line, view.here)}"
+
+
+def _elsewhere(command: str, here: str) -> str:
+    """Return where a command is to be typed when it is for the other end; shells pass it over."""
+    for host, words in _TYPED_ON.items():
+        if here and host != here and any(word in command for word in words):
+            return f"  # on the {host}"
+    return ""
 
 
 def indented(text: str) -> list[str]:

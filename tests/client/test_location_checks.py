@@ -112,6 +112,14 @@ def test_in_doubt_the_servers_are_probed_again_but_not_without_end(within: World
     assert within.probes == 1
 
 
+def test_a_server_whose_certificate_proves_nothing_is_probed_again_soon(world: World) -> None:
+    """This computer may well be inside, and is it again as soon as the certificate is another."""
+    for _ in range(10):
+        world.met(EXPIRED, "10.0.1.20")
+        assert world.codes() == []
+    assert world.probes == 1
+
+
 def test_an_address_of_a_tunnel_is_none_of_the_intranet(within: World) -> None:
     within.own = (INSIDE_ADDRESS,)
     within.met(ABSENT)

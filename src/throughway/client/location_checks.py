@@ -123,8 +123,11 @@ class LocationChecks:
 
     async def _look_outside(self) -> Found | None:
         urls = {url: self._errors[url] for url in self._policy().nls_urls if url in self._errors}
-        if not urls or any(problem_of_location(error) for error in urls.values()):
-            return None  # of the certificates of servers that answer is told elsewhere
+        if any(problem_of_location(error) for error in urls.values()):
+            self._doubt()  # servers that answer are near: this may be the intranet
+            return None  # and of their certificates is told elsewhere
+        if not urls:
+            return None
         here = [address for address in inside_address(self._policy()) if address not in self._own()]
         silent = "; ".join(f"{url}: {error}" for url, error in urls.items())
         if here and not any(self._addresses.get(_host(url)) for url in urls):

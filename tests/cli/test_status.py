@@ -238,7 +238,10 @@ def test_a_command_for_the_other_end_says_where_it_is_typed() -> None:
     problem = replace(
         BLOCKED.problems[0],
         fix=("throughway policy build", "throughway client refresh", "ip link"),
-        verify=("systemctl restart throughway-gateway",),
+        verify=(
+            "systemctl restart throughway-gateway",
+            "journalctl -u throughway-client -u throughway-gateway",
+        ),
     )
     for here, marked in (("client", [0, 3]), ("gateway", [1]), ("", [])):
         lines = list(commands(problem, View(now=0.0, here=here)))

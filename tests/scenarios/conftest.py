@@ -12,6 +12,7 @@ from throughway.lab.observe import Observer
 
 HERE = Path(__file__).parent
 CLIENTS = ("client1", "client2")
+RUNTIME = "/run/throughway/client"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -56,12 +57,14 @@ def fresh(world: Lab) -> Iterator[Lab]:
 def settle(lab: Lab) -> None:
     """Bring clients home, stopped; the gateway runs."""
     for host in CLIENTS:
-        if lab.service(host, "client"):
-            lab.run(host, ["throughway", "logout"])
-        lab.stop_client(host)
-        # What a killed daemon leaves closed stays closed until somebody says otherwise.
-        lab.run(host, ["throughway", "client", "reset"], check=True)
-        lab.run(host, ["rm", "-rf", "/run/throughway/client"])
+        # Whatever daemon ran there since has made its folder, and none takes it away.
+        if Path(f"/proc/{lab.namespaces(host).pid}/root{RUNTIME}").exists():
+            if lab.service(host, "client"):
+                lab.run(host, ["throughway", "logout"])
+            lab.stop_client(host)
+            # What a killed daemon leaves closed stays closed until somebody says otherwise.
+            lab.run(host, ["throughway", "client", "reset"], check=True)
+            lab.run(host, ["rm", "-rf", RUNTIME])
         lab.move(host, "home")
     if not lab.service("edge1", "gateway"):
         lab.start_gateway()

@@ -338,10 +338,8 @@ def commands(problem: Condition, view: View) -> Iterator[str]:
 
 def _elsewhere(command: str, here: str) -> str:
     """Return where a command is to be typed when it is for the other end; shells pass it over."""
-    for host, words in _TYPED_ON.items():
-        if here and host != here and any(word in command for word in words):
-            return f"  # on the {host}"
-    return ""
+    hosts = [host for host, words in _TYPED_ON.items() if any(word in command for word in words)]
+    return f"  # on the {hosts[0]}" if here and hosts and here not in hosts else ""
 
 
 def indented(text: str) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, product
 
+from throughway.catalogue import PROBLEMS
 from throughway.catalogue.host import BUG
 from throughway.doctor.layers import layer_of
 from throughway.doctor.rule import Need, Rule, Want
@@ -32,6 +33,7 @@ _ANYWHERE = Source("")
 
 Facts = dict[type[Fact], list[Fact]]
 _SURENESS = (Confidence.CERTAIN, Confidence.LIKELY, Confidence.POSSIBLE)
+_PLACE = {code: place for place, code in enumerate(PROBLEMS)}
 _WEIGHT = (Severity.CRITICAL, Severity.WARNING, Severity.INFO)
 
 
@@ -230,8 +232,11 @@ def _sureness(item: Diagnosed) -> int:
     return _SURENESS.index(item.finding.confidence)
 
 
-def _order(item: Diagnosed) -> tuple[bool, int, bool, int, int, bool]:
-    """What matters (or has consequences that do) first, then what is sure, then what is lowest."""
+def _order(item: Diagnosed) -> tuple[bool, int, bool, int, int, bool, int]:
+    """What matters (or has consequences that do) first, then what is sure, then what is lowest.
+
+    Of what is alike in all that, what comes first as a connection comes up.
+    """
     finding = item.finding
     return (
         finding.problem is BUG,
@@ -240,6 +245,7 @@ def _order(item: Diagnosed) -> tuple[bool, int, bool, int, int, bool]:
         item.layer,
         _sureness(item),
         item.host.role is Role.CLIENT,
+        _PLACE.get(finding.problem.code, len(_PLACE)),
     )
 
 

@@ -121,12 +121,13 @@ FAULTS = (
     ),
     Fault(
         name="sixtofour-blocked",
-        title="the network of a client with a public address drops 6to4",
+        title="a packet filter of the gateway drops 6to4",
         steps=(
             Filter(GATEWAY, INPUT.format(rule="meta l4proto ipv6 drop")),
             Restarted(),
         ),
         client="sixtofour-pseudo-public-address",
+        gateway="firewall-drops-tunnels",
         place="direct",
         transports=SIXTOFOUR,
     ),

@@ -1,5 +1,6 @@
 """Rules over facts: their needs, their order, their consequences."""
 
+from throughway.catalogue import PROBLEMS
 from throughway.catalogue.host import BUG
 from throughway.doctor.engine import Diagnosis, diagnose
 from throughway.doctor.rule import Rule
@@ -76,6 +77,14 @@ def test_independent_faults_are_both_shown() -> None:
         ("c1", "the-root", []),
         ("c1", "the-other", []),
     ]
+
+
+def test_of_what_is_alike_comes_first_what_does_so_in_a_connection() -> None:
+    """Not what happens to be asked or noticed first."""
+    names, translation = PROBLEMS["nrpt-dns-server-unreachable"], PROBLEMS["dns64-broken"]
+    rules = (always(translation), always(names))
+    for asked in (rules, rules[::-1]):
+        assert [code for _, code, _ in shown(judge(*asked))] == [names.code, translation.code]
 
 
 def test_what_is_only_possible_hides_nothing_that_is_surer() -> None:
